@@ -1,0 +1,85 @@
+# Everything that a contributor or user runs. `make` alone lists it.
+# uv comes from PyPI into .uv, with any python3; Python 3.13 is the machine's own, or uv fetches it.
+
+UV := .uv/bin/uv
+PYTHON := .venv/bin/python
+SAM := PATH="$(CURDIR)/.tools/sam/bin:$$PATH" sam
+STACK_NAME ?= facepair
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test lint check bench soak deploy pins format clean
+.DELETE_ON_ERROR:
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/installed .lambda/installed ## Watch real uploads become verdicts, on this machine, in a minute
+	@$(PYTHON) -m sandbox.demo
+
+sandbox: .venv/installed .lambda/installed ## The same cloud, kept up, for the AWS command line
+	@$(PYTHON) -m sandbox
+
+test: lint .lambda/installed .tools/aws/installed ## Run every check
+	$(PYTHON) -m pytest --cov
+
+lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy layers/facepair/facepair
+	cd functions/compare_pair && MYPYPATH=../../layers/facepair ../../.venv/bin/mypy --config-file ../../pyproject.toml .
+	cd functions/find_missed && MYPYPATH=../../layers/facepair ../../.venv/bin/mypy --config-file ../../pyproject.toml .
+	.venv/bin/mypy sandbox
+	.venv/bin/cfn-lint template.yaml
+	$(SAM) validate --lint --region us-east-1
+	.tools/checkov/bin/checkov --config-file .checkov.yaml
+
+bench: .venv/installed .lambda/installed ## Measure, as ratios
+	@$(PYTHON) -m benchmarks
+
+soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
+	@$(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
+
+deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell, with samconfig.toml
+	$(SAM) build
+	$(SAM) deploy --stack-name $(STACK_NAME)
+
+format: .venv/installed ## Format the code
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+clean: ## Remove everything that was installed or built here
+	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# --- pinned environments ---------------------------------------------------------------------------------------------
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --upgrade
+DEPENDENCIES := layers/dependencies/requirements.txt
+
+pins: .uv/installed ## Renew every pinned version, with hashes
+	$(COMPILE) --group lambda -o $(DEPENDENCIES)
+	$(COMPILE) --group runtime -c $(DEPENDENCIES) -o requirements/runtime.txt
+	$(COMPILE) --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
+	for tool in uv sam checkov aws; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
+
+.uv/installed: requirements/uv.txt
+	python3 -m venv --clear .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt
+	@touch $@
+
+.venv/installed: requirements/dev.txt .uv/installed
+	$(UV) venv --quiet --clear --python 3.13 .venv
+	$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+# What the functions run in: Lambda's own runtime client, and exactly the packages of the layer.
+.lambda/installed: $(DEPENDENCIES) requirements/runtime.txt .uv/installed
+	$(UV) venv --quiet --clear --python 3.13 .lambda
+	$(UV) pip install --quiet --python .lambda --require-hashes --requirement $(DEPENDENCIES) --requirement requirements/runtime.txt
+	@touch $@
+
+# Tools that pin their own dependencies live apart. Seeded with pip, with which `sam build` fills the layers.
+.tools/%/installed: requirements/%.txt .uv/installed
+	$(UV) venv --quiet --clear --seed --python 3.13 .tools/$*
+	$(UV) pip install --quiet --python .tools/$* --require-hashes --requirement requirements/$*.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Compares two face pictures with ADVANCE.AI: once, however often it is asked."""

@@ -1,0 +1,94 @@
+"""The two endpoints that facepair uses (API documentation: Token Authentication, Face Comparison)."""
+
+import hashlib
+import json
+from typing import Literal, Protocol
+
+import urllib3
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from facepair.advance import http
+from facepair.advance.errors import NoAnswer, TokenRefused
+from facepair.advance.token import Token
+from facepair.advance.wire import Answer, read_answer
+from facepair.clock import now
+
+TOKEN_PATH = "/openapi/auth/ticket/v1/generate-token"
+CHECK_PATH = "/openapi/face-recognition/v4/check"
+
+
+class Credentials(BaseModel):
+    """The account's keys; in JSON `{"accessKey": "...", "secretKey": "..."}`."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+    access_key: str = Field(min_length=1)
+    secret_key: str = Field(min_length=1, repr=False)
+
+    def signature(self, timestamp: int) -> str:
+        """SHA-256 of both keys and the 13-digit timestamp, put together (API documentation, Token Authentication)."""
+        return hashlib.sha256(f"{self.access_key}{self.secret_key}{timestamp}".encode()).hexdigest()
+
+
+class Picture(Protocol):
+    """A picture within the API's limits: JPEG or PNG, under 2 MB, 256 to 4096 pixels a side."""
+
+    @property
+    def content(self) -> bytes: ...
+
+    @property
+    def content_type(self) -> Literal["image/jpeg", "image/png"]: ...
+
+
+class Advance:
+    """The API at one host. Every method makes exactly one HTTP request, and `deadline` seconds limit it."""
+
+    def __init__(self, base_url: str, deadline: float) -> None:
+        self._base_url = base_url.rstrip("/")
+        self.deadline = deadline
+
+    def mint(self, credentials: Credentials, validity: int) -> Token:
+        """A new access token for `validity` seconds (60 to 86400). Free.
+
+        Raises TokenRefused, Unreached, or NoAnswer when what came back is no answer of the API.
+        """
+        timestamp = int(now().timestamp() * 1000)
+        request = {
+            "accessKey": credentials.access_key,
+            "timestamp": timestamp,
+            "signature": credentials.signature(timestamp),
+            "periodSecond": validity,
+        }
+        answer = self._post(TOKEN_PATH, json.dumps(request).encode(), {"Content-Type": "application/json"})
+        if answer.code != "SUCCESS":
+            raise TokenRefused(
+                answer.code, answer.message, http_status=answer.http_status, retry_after=answer.retry_after
+            )
+        try:
+            issued = answer.issued_token()
+        except ValueError as error:
+            raise NoAnswer(f"generate-token broke its contract: {error}", http_status=answer.http_status) from error
+        return Token(token=issued.token, expires_ms=issued.expired_time)
+
+    def compare(self, token: str, first: Picture, second: Picture) -> Answer:
+        """Compare the faces of two pictures. Charged, whenever the answer's `pricing_strategy` says PAY.
+
+        Raises Unreached (not charged) or NoAnswer (perhaps charged).
+        """
+        # Fixed file names: those of the uploads may identify people, or break the header.
+        body, content_type = urllib3.encode_multipart_formdata(
+            [
+                ("firstImage", (_file_name("first", first), first.content, first.content_type)),
+                ("secondImage", (_file_name("second", second), second.content, second.content_type)),
+            ]
+        )
+        return self._post(CHECK_PATH, body, {"Content-Type": content_type, "X-ACCESS-TOKEN": token})
+
+    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+        reply = http.post(self._base_url + path, body, headers | {"Accept": "application/json"}, self.deadline)
+        return read_answer(reply, now())
+
+
+def _file_name(stem: str, picture: Picture) -> str:
+    return f"{stem}.{picture.content_type.removeprefix('image/')}"

@@ -1,0 +1,129 @@
+"""What goes over the wire: the API's JSON, tolerantly read and strictly checked."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from facepair.advance.errors import NoAnswer
+from facepair.advance.http import Reply
+
+
+def _a_number(value: object) -> object:
+    """JSON numbers only: pydantic would take "70" and true for numbers too."""
+    if not isinstance(value, Decimal):
+        raise ValueError(f"{json.dumps(value, default=str)} is not a number")
+    return value
+
+
+Text = Annotated[str, AfterValidator(lambda text: text[:1000])]
+"""Free text of the API's, cut so that it always fits a table row."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, coerce_numbers_to_str=True
+    )
+
+
+class FacePosition(_Wire):
+    """A face in pixels of the picture that was sent."""
+
+    id: Text
+    left: Decimal
+    top: Decimal
+    right: Decimal
+    bottom: Decimal
+
+
+class Comparison(_Wire):
+    """`data` of a comparison's SUCCESS. Documented: the similarity is always from 0 to 100."""
+
+    # 38 digits are what DynamoDB stores exactly.
+    similarity: Annotated[Decimal, BeforeValidator(_a_number), Field(ge=0, le=100, max_digits=38, allow_inf_nan=False)]
+    first_face: FacePosition | None = None
+    second_face: FacePosition | None = None
+
+
+class IssuedToken(_Wire):
+    """`data` of generate-token's SUCCESS."""
+
+    token: Annotated[str, Field(min_length=1)]
+    expired_time: int  # epoch milliseconds
+
+
+class Answer(_Wire):
+    """The envelope that every endpoint answers, and what HTTP said beside it.
+
+    `data` is as it came: read it with `comparison()` or `issued_token()`. `retry_after` in seconds.
+    """
+
+    code: Annotated[str, Field(min_length=1, max_length=100)]
+    message: Text = ""
+    transaction_id: Text | None = None
+    pricing_strategy: Text | None = None
+    data: Any = None
+    http_status: int = 200
+    retry_after: float | None = None
+
+    def comparison(self) -> Comparison:
+        """The similarity and the faces of a SUCCESS. Raises ValueError in words where they break the contract."""
+        return _checked(Comparison, self.data)
+
+    def issued_token(self) -> IssuedToken:
+        """The token of a SUCCESS. Raises ValueError in words where it breaks the contract."""
+        return _checked(IssuedToken, self.data)
+
+
+def read_answer(reply: Reply, now: datetime) -> Answer:
+    """The API's answer in an HTTP reply, whatever its status: errors come with 200 as well as with 4xx and 5xx.
+
+    429 and 503 without a code are the SERVICE_BUSY that the documentation announces to become HTTP 429. Raises NoAnswer
+    for everything else that holds no code: a gateway's page, a truncated body, a redirect.
+    """
+    retry_after = retry_after_seconds(reply.headers.get("Retry-After"), now)
+    try:
+        body = json.loads(reply.body, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal)
+        envelope = {name: value for name, value in body.items() if value is not None}
+        return Answer.model_validate(envelope | {"httpStatus": reply.status, "retryAfter": retry_after})
+    except (ValueError, AttributeError, RecursionError) as error:
+        if reply.status in (429, 503):
+            return Answer(
+                code="SERVICE_BUSY", message=f"HTTP {reply.status}", http_status=reply.status, retry_after=retry_after
+            )
+        raise NoAnswer(_describe(reply), http_status=reply.status) from error
+
+
+def retry_after_seconds(header: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After: `10`, the documented `10s`, or an HTTP date; None if absent, past or unreadable."""
+    if header is None:
+        return None
+    if number := re.fullmatch(r":?\s*(\d{1,9}(?:\.\d+)?)\s*s?", header.strip(), re.IGNORECASE):
+        return float(number[1])
+    try:
+        date = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return seconds if seconds > 0 else None
+
+
+def _describe(reply: Reply) -> str:
+    where = f" to {reply.headers['Location']}" if "Location" in reply.headers else ""
+    kind = reply.headers.get("Content-Type", "no content type")
+    return f"HTTP {reply.status}{where} ({kind}, {len(reply.body)} bytes) is not an answer of the API"
+
+
+def _checked[Model: BaseModel](model: type[Model], data: Mapping[str, object] | None) -> Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in ("data", *first["loc"]))
+        raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error

@@ -1,0 +1,41 @@
+"""The secret with the account's keys."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from facepair.advance import Credentials
+from facepair.aws.clients import error_code
+from facepair.retry import Later
+from facepair.verdict import NETWORK_ERROR
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+class CredentialsInvalid(Exception):
+    """The secret holds no usable credentials; the message says what to put there."""
+
+
+class CredentialsSecret:
+    """JSON `{"accessKey": "...", "secretKey": "..."}`, read anew for every token, so that a rotation holds at once."""
+
+    def __init__(self, secrets: "SecretsManagerClient", secret_id: str) -> None:
+        self._secrets = secrets
+        self._secret_id = secret_id
+
+    def load(self) -> Credentials:
+        """The credentials. Raises CredentialsInvalid for a person to mend, Later while Secrets Manager is down."""
+        remedy = f'put {{"accessKey": "...", "secretKey": "..."}} into the secret {self._secret_id}'
+        try:
+            value = self._secrets.get_secret_value(SecretId=self._secret_id)["SecretString"]
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                raise CredentialsInvalid(f"The secret has no value: {remedy}") from error
+            raise Later(f"The secret cannot be read: {error}", code=NETWORK_ERROR) from error
+        except BotoCoreError as error:
+            raise Later(f"The secret cannot be read: {error}", code=NETWORK_ERROR) from error
+        try:
+            return Credentials.model_validate_json(value)
+        except ValueError as error:
+            raise CredentialsInvalid(f"The secret is not as it should be: {remedy}") from error

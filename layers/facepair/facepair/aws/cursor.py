@@ -1,0 +1,33 @@
+"""Where the search for missed pairs stopped: an SSM parameter."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote_plus, unquote_plus
+
+from botocore.exceptions import ClientError
+
+from facepair.aws.clients import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+
+class Cursor:
+    """A key of the bucket, URL-encoded behind `after=`, because SSM takes neither an empty value nor `{{`."""
+
+    def __init__(self, ssm: "SSMClient", parameter: str) -> None:
+        self._ssm = ssm
+        self._parameter = parameter
+
+    def load(self) -> str:
+        """The last key that was looked at; empty to begin at the beginning."""
+        try:
+            value = self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"]
+        except ClientError as error:
+            if error_code(error) == "ParameterNotFound":
+                return ""
+            raise
+        return unquote_plus(value.removeprefix("after="))
+
+    def save(self, key: str) -> None:
+        """Remember the last key that was looked at; empty for the bucket's end."""
+        self._ssm.put_parameter(Name=self._parameter, Value=f"after={quote_plus(key)}", Type="String", Overwrite=True)

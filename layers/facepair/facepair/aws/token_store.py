@@ -1,0 +1,39 @@
+"""The SSM SecureString in which all environments share the access token."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from facepair.advance import Token
+from facepair.aws.clients import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+logger = logging.getLogger(__name__)
+
+
+class SharedToken:
+    """A facepair.advance.TokenStore. It never raises: a cache that is down costs a new token, not a comparison."""
+
+    def __init__(self, ssm: "SSMClient", parameter: str) -> None:
+        self._ssm = ssm
+        self._parameter = parameter
+
+    def load(self) -> Token | None:
+        try:
+            got = self._ssm.get_parameter(Name=self._parameter, WithDecryption=True)
+            return Token.model_validate_json(got["Parameter"]["Value"])
+        except (ClientError, BotoCoreError, ValueError) as error:
+            if not (isinstance(error, ClientError) and error_code(error) == "ParameterNotFound"):
+                logger.warning("The shared token at %s cannot be read: %s", self._parameter, error)
+            return None
+
+    def save(self, token: Token) -> None:
+        try:
+            self._ssm.put_parameter(
+                Name=self._parameter, Value=token.model_dump_json(), Type="SecureString", Overwrite=True
+            )
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("The token cannot be shared at %s: %s", self._parameter, error)

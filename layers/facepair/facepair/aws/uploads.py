@@ -1,0 +1,70 @@
+"""The images bucket."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from facepair import clock
+from facepair.aws.clients import error_code
+from facepair.pair import Names, Pair, Upload, split
+from facepair.retry import Later
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+_CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "ConditionalRequestConflict"}
+
+
+class Uploads:
+    """Pictures under `<pair id>/<first or second>.<ext>`."""
+
+    def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._names = names
+
+    def find(self, pair_id: str) -> Pair:
+        """The pair as it is in the bucket now, whichever event came: S3 lists what was written before, always.
+
+        With the delimiter pair `a` does not see the pictures of pair `a/b`.
+        """
+        listed_at = clock.now()
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"{pair_id}/", Delimiter="/"
+        )
+        found = (
+            _upload(each) for page in pages for each in page.get("Contents", []) if split(each["Key"])[0] == pair_id
+        )
+        return Pair.among(pair_id, found, self._names, listed_at)
+
+    def all(self, after: str) -> Iterator[Upload]:
+        """Every object whose key sorts behind `after`, in the order of their keys, page by page."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, StartAfter=after)
+        return (_upload(each) for page in pages for each in page.get("Contents", []))
+
+    def read(self, upload: Upload) -> tuple[bytes, str | None]:
+        """Content and version id of exactly the object that was listed. Raises Later if it has changed since."""
+        try:
+            got = self._s3.get_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"')
+            return got["Body"].read(), got.get("VersionId")
+        except ClientError as error:
+            raise _changed(error, upload) from error
+
+    def version(self, upload: Upload) -> str | None:
+        """The version id alone, without a download. Raises Later if the object has changed since it was listed."""
+        try:
+            return self._s3.head_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"').get("VersionId")
+        except ClientError as error:
+            raise _changed(error, upload) from error
+
+
+def _upload(listed: "ObjectTypeDef") -> Upload:
+    return Upload(listed["Key"], listed["ETag"].strip('"'), listed["Size"], listed["LastModified"])
+
+
+def _changed(error: ClientError, upload: Upload) -> Exception:
+    if error_code(error) in _CHANGED:
+        return Later(f"{upload.key} was overwritten or deleted while it was read")
+    return error

@@ -1,0 +1,62 @@
+"""The functions' settings: what template.yaml hands them as environment variables, checked once."""
+
+import os
+from decimal import Decimal
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facepair.ask import OnUnknownOutcome
+from facepair.pair import Names
+from facepair.verdict import Policy
+
+
+class _Settings(BaseModel):
+    """Each field is the environment variable of its name in capitals; ranges are those of the stack's parameters."""
+
+    model_config = ConfigDict(alias_generator=str.upper, frozen=True)
+
+    images_bucket: str
+    verdicts_table: str
+    uploads_queue_url: str
+    first_name: str
+    second_name: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Raises pydantic's ValidationError, which names each variable that is missing or out of range."""
+        return cls.model_validate(os.environ)
+
+    @property
+    def names(self) -> Names:
+        return Names(self.first_name, self.second_name)
+
+
+class CompareSettings(_Settings):
+    """CompareFunction's."""
+
+    calls_table: str
+    idempotency_table: str
+    dead_letter_queue_url: str
+    credentials_secret: str
+    token_parameter: str
+    advance_base_url: str
+    token_validity_seconds: int = Field(ge=60, le=86400)
+    api_deadline_seconds: int = Field(ge=1)
+    blocked_retry_seconds: int = Field(ge=1)
+    on_unknown_outcome: OnUnknownOutcome
+    pass_above: Decimal
+    reject_below: Decimal
+    max_upload_megabytes: int = Field(ge=1)
+    verdict_retention_days: int = Field(ge=1)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(pass_above=self.pass_above, reject_below=self.reject_below)
+
+
+class FindMissedSettings(_Settings):
+    """FindMissedFunction's."""
+
+    find_missed_after_minutes: int = Field(ge=0)
+    cursor_parameter: str
