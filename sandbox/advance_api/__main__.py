@@ -1,0 +1,35 @@
+"""Start the emulator: `python -m sandbox.advance_api --port 8080`. Its URL is the one line it prints."""
+
+import argparse
+import logging
+import signal
+import sys
+
+from PIL import Image
+
+from sandbox.advance_api.server import serve
+from sandbox.advance_api.state import Account
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.advance_api", description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--access-key", default="sampleaccesskey", help="default: %(default)s")
+    parser.add_argument("--secret-key", default="samplesecretkey", help="default: %(default)s")
+    parser.add_argument("--verbose", action="store_true", help="log every request")
+    options = parser.parse_args()
+
+    logging.getLogger("werkzeug").setLevel(logging.INFO if options.verbose else logging.ERROR)
+    Image.MAX_IMAGE_PIXELS = None  # Pillow need not guard: IMAGE_INVALID_SIZE is decided from the header
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGINT, lambda *_: sys.exit())
+    server = serve(options.port, Account(options.access_key, options.secret_key))
+    print(f"http://127.0.0.1:{server.port}", flush=True)
+    try:
+        server.serve_forever()
+    finally:
+        server.server_close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""A client of the emulator's control endpoint, for tests and the demo."""
+
+from typing import Any
+
+import urllib3
+from pydantic import TypeAdapter
+
+from sandbox.advance_api.models import Call, Endpoint, Step
+
+_CALLS = TypeAdapter(list[Call])
+
+
+class ControlError(Exception):
+    """The control endpoint refused a request; the message says why."""
+
+
+class Control:
+    def __init__(self, base_url: str) -> None:
+        self._url = f"{base_url.rstrip('/')}/control"
+        self._http = urllib3.PoolManager(retries=False)
+
+    def script(self, **step: Any) -> None:
+        """Queue one step; its fields are those of `models.Step`. Raises pydantic.ValidationError."""
+        self._post("/script", Step(**step).model_dump_json(exclude_unset=True))
+
+    def limit_rate(self, per_second: int, *, endpoint: Endpoint = "check", retry_after: str = "1s") -> None:
+        """Answer SERVICE_BUSY to whatever comes faster, until cleared."""
+        self.script(
+            endpoint=endpoint, times=None, above_per_second=per_second, code="SERVICE_BUSY", retry_after=retry_after
+        )
+
+    def clear(self) -> None:
+        """Forget the steps that are still waiting."""
+        self._post("/clear")
+
+    def revoke_tokens(self) -> None:
+        """Refuse every token issued so far."""
+        self._post("/revoke-tokens")
+
+    def reset(self) -> None:
+        """Forget steps and calls; tokens stay valid, as they would on the real account."""
+        self._post("/reset")
+
+    def calls(self, endpoint: str | None = None) -> list[Call]:
+        """Every request so far in the order asked, or those to one endpoint."""
+        calls = _CALLS.validate_json(self._request("GET", "/calls"))
+        return [call for call in calls if endpoint in (None, call.endpoint)]
+
+    def charges(self) -> list[str]:
+        """The transaction ids of the comparisons charged so far."""
+        return [call.transaction_id for call in self.calls() if call.charged]
+
+    def _post(self, path: str, body: str = "") -> None:
+        self._request("POST", path, body)
+
+    def _request(self, method: str, path: str, body: str | None = None) -> bytes:
+        response = self._http.request(method, self._url + path, body=body)
+        if response.status >= 400:
+            raise ControlError(f"{method} {self._url}{path}: {response.data.decode()}")
+        return response.data

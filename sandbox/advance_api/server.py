@@ -1,0 +1,207 @@
+"""The emulator's HTTP server: the API itself, and beside it the control endpoint under /control."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from flask import request as flask_request
+from pydantic import ValidationError
+from werkzeug import Request, Response
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from sandbox.advance_api import wire
+from sandbox.advance_api.answers import Answer, client_error, compare, describe, issue_token
+from sandbox.advance_api.codes import documented
+from sandbox.advance_api.models import Call, Endpoint, Step
+from sandbox.advance_api.state import Account
+
+ENDPOINTS: dict[str, Endpoint] = {
+    "/openapi/face-recognition/v4/check": "check",
+    "/openapi/auth/ticket/v1/generate-token": "token",
+}
+RULES: dict[Endpoint, Callable[[Request, Account], Answer]] = {"check": compare, "token": issue_token}
+
+
+def serve(port: int, account: Account) -> BaseWSGIServer:
+    """A server that listens on loopback, on a free port if `port` is 0."""
+    application = DispatcherMiddleware(_api(account), {"/control": _control(account)})
+    return make_server("127.0.0.1", port, application, threaded=True, request_handler=_Connection)
+
+
+class _Connection(WSGIRequestHandler):
+    disable_nagle_algorithm = True  # or an answer's body waits for the acknowledgement of its headers
+
+    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
+        self.close_connection = True  # there is no next request on it
+
+
+def _api(account: Account) -> Callable[..., Any]:
+    @Request.application
+    def api(request: Request) -> Response:
+        endpoint = ENDPOINTS.get(request.path)
+        token = request.headers.get("X-ACCESS-TOKEN")
+        first_sha256 = _first_sha256(request) if account.script.selects_by_picture else None
+        step = account.script.take(endpoint, token, first_sha256) if endpoint else Step()
+        if step.drop == "before_reading":
+            call = _unread(request, token)
+            call.code, call.charged = "dropped", bool(step.charged)
+            account.journal.add(call)
+            wire.drop(request, step.drop_by)
+
+        request.get_data()  # raises if the caller goes away half way: such a call was not asked
+        call = _asked(request, token)
+        account.journal.add(call)
+        response = _answer(request, call, step, account)
+        time.sleep(step.delay)
+        return _deliver(request, response, call, step)
+
+    return api
+
+
+def _first_sha256(request: Request) -> str | None:
+    """The first picture's, if there is one. Reads the whole request."""
+    request.get_data()
+    first = describe(request, "firstImage")
+    return first.sha256 if first else None
+
+
+def _unread(request: Request, token: str | None) -> Call:
+    return Call(
+        endpoint=ENDPOINTS.get(request.path, request.path),
+        method=request.method,
+        asked_at=time.time(),
+        peer_port=int(request.environ["REMOTE_PORT"]),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        token=token,
+        transaction_id=uuid.uuid4().hex,
+    )
+
+
+def _asked(request: Request, token: str | None) -> Call:
+    call = _unread(request, token)
+    if request.mimetype == "multipart/form-data":
+        call.first, call.second = describe(request, "firstImage"), describe(request, "secondImage")
+    return call
+
+
+def _answer(request: Request, call: Call, step: Step, account: Account) -> Response:
+    """The answer as it should arrive, booked in `call`."""
+    answer = _judge(request, step, account)
+    usual = documented(call.endpoint, answer.code)
+    call.pricing = step.pricing or usual.pricing
+    if call.endpoint == "check":
+        call.charged = (call.pricing == "PAY" and step.location is None) if step.charged is None else step.charged
+    if call.endpoint == "token" and answer.content is not None:
+        call.token = answer.content["token"]
+
+    content: Any = {
+        "code": answer.code,
+        "message": step.message or answer.message or usual.message,
+        "data": answer.content,
+        "extra": None,
+        "transactionId": call.transaction_id,
+        "pricingStrategy": call.pricing,
+    }
+    content = _merge_patch(content, step.patch) if step.patch else content
+    body = json.dumps(content) if step.body is None else step.body
+    response = Response(
+        body.encode("latin-1"),
+        status=step.status or answer.status,
+        content_type=step.content_type or "application/json",
+    )
+    for name, value in (("Retry-After", step.retry_after), ("Location", step.location)):
+        if value is not None:
+            response.headers[name] = value
+    return response
+
+
+def _judge(request: Request, step: Step, account: Account) -> Answer:
+    if step.code is not None:
+        return Answer(step.code)
+    endpoint = ENDPOINTS.get(request.path)
+    if endpoint is None:
+        return client_error(404)
+    if request.method != "POST":
+        return client_error(405)
+    try:
+        return RULES[endpoint](request, account)
+    except HTTPException as error:  # werkzeug's own, of a form it cannot parse
+        return client_error(error.code or 400)
+
+
+def _merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge_patch(merged.get(name), value)
+    return merged
+
+
+def _deliver(request: Request, response: Response, call: Call, step: Step) -> Response:
+    call.status = response.status_code
+    if step.drop is not None:
+        call.code = "dropped"
+    elif step.location is not None:
+        call.code = "redirected"
+    elif step.body is not None:
+        call.code = "raw"
+    else:
+        call.code = str(json.loads(response.get_data()).get("code"))
+
+    if step.drop == "after_reading":
+        wire.drop(request, step.drop_by)
+    if step.drop == "mid_answer":
+        wire.drop_half_way(request, response, step.drop_by)
+    if step.trickle is not None:
+        wire.trickle(request, response, step.trickle, step.trickle_interval)
+    return response
+
+
+def _control(account: Account) -> Flask:
+    control = Flask(__name__)
+
+    @control.post("/script")
+    def script() -> tuple[dict[str, str], int] | tuple[str, int]:
+        try:
+            step = Step.model_validate_json(flask_request.get_data())
+        except ValidationError as error:
+            return {"error": str(error)}, 400
+        account.script.add(step)
+        return "", 204
+
+    @control.post("/clear")
+    def clear() -> tuple[str, int]:
+        account.script.clear()
+        return "", 204
+
+    @control.post("/revoke-tokens")
+    def revoke_tokens() -> tuple[str, int]:
+        account.tokens.revoke()
+        return "", 204
+
+    @control.post("/reset")
+    def reset() -> tuple[str, int]:
+        account.script.clear()
+        account.journal.clear()
+        return "", 204
+
+    @control.get("/calls")
+    def calls() -> list[dict[str, Any]]:
+        return [call.model_dump() for call in account.journal.calls()]
+
+    @control.get("/charges")
+    def charges() -> dict[str, Any]:
+        charged = [call.transaction_id for call in account.journal.calls() if call.charged]
+        return {"count": len(charged), "transaction_ids": charged}
+
+    return control

@@ -1,0 +1,95 @@
+"""AWS on this machine: moto's server in a process of its own, and clients of it that cannot reach the real one."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+from botocore.session import Session as BotocoreSession
+
+from sandbox.processes import Server
+
+REGION = "us-east-1"
+KEY = "sandbox"  # moto asks for one, any will do
+ACCOUNT = "123456789012"  # moto's
+
+# Instead of AWS_PROFILE, ~/.aws/config and ~/.aws/credentials: (file's key, variable, default, conversion).
+NO_ACCOUNT = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+# Never through a proxy; an Invoke answers as late as a function's longest timeout, 15 minutes.
+CLIENT = Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=900)
+
+
+class LocalAws:
+    """A context manager: starts the server, gives out clients, ends it.
+
+    `client(service)` is a boto3 client of it. `variables` are the environment variables that lead any AWS SDK or the
+    AWS CLI to it and away from the account that this machine may be configured for.
+    """
+
+    def __init__(self, lambda_url: str, log_file: Path) -> None:
+        self._server = Server(
+            "sandbox.aws_server", "--lambda-url", lambda_url, log_file=log_file, env=_without_account()
+        )
+        self._clients: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        """Where it listens; waits until it does."""
+        return self._server.url
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+
+    @property
+    def child_variables(self) -> dict[str, str]:
+        """`variables` for a process of ours: it also ignores ~/.aws."""
+        return self.variables | _without_account()
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            create_client: Callable[..., Any] = offline_session().client
+            self._clients[service] = create_client(service, endpoint_url=self.url, config=CLIENT)
+        return self._clients[service]
+
+    def close(self) -> None:
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def offline_session() -> boto3.Session:
+    """A session that knows nothing of the AWS account that this machine may be configured for."""
+    return boto3.Session(
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        region_name=REGION,
+        botocore_session=BotocoreSession(session_vars=NO_ACCOUNT),
+    )
+
+
+def _without_account() -> dict[str, str]:
+    return {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }

@@ -1,0 +1,123 @@
+"""moto's server as AWS, made to behave where it does not: `python -m sandbox.aws_server --lambda-url URL`.
+
+Prints its own URL, alone on one line, once it listens.
+
+- moto has no locks: of two conditional writes at the same moment both can win. Here one request runs at a time.
+- A long poll would hold that lock, so it is answered by short polls: one at once, the next when another request is done
+  (it may have brought a message) or a delay may have passed.
+- Lambda's Invoke goes to the Lambda host; moto would only echo.
+"""
+
+import argparse
+import importlib
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_input_stream
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+INVOKE_PATH = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
+RECEIVE_MESSAGE = "AmazonSQS.ReceiveMessage"
+# Delays and visibility timeouts end without any request that could wake a long poll.
+LONGEST_SLEEP_SECONDS = 0.2
+
+
+class OneAtATime:
+    """WSGI middleware that lets one request at a time through to moto."""
+
+    def __init__(self, moto: "WSGIApplication") -> None:
+        self._moto = moto
+        self._turn = threading.Condition()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        body = _read_body(environ)
+        if environ.get("HTTP_X_AMZ_TARGET") == RECEIVE_MESSAGE:
+            answer = self._receive(environ, json.loads(body))
+        else:
+            with self._turn:
+                answer = self._ask_moto(environ, body)
+                self._turn.notify_all()
+        return answer(environ, start_response)
+
+    def _receive(self, environ: "WSGIEnvironment", request: dict[str, Any]) -> Response:
+        deadline = time.monotonic() + request.get("WaitTimeSeconds", 0)
+        short_poll = json.dumps(request | {"WaitTimeSeconds": 0}).encode()
+        with self._turn:
+            while True:
+                answer = self._ask_moto(environ, short_poll)
+                left = deadline - time.monotonic()
+                if left <= 0 or answer.status_code != 200 or json.loads(answer.get_data()).get("Messages"):
+                    return answer
+                self._turn.wait(min(left, LONGEST_SLEEP_SECONDS))
+
+    def _ask_moto(self, environ: "WSGIEnvironment", body: bytes) -> Response:
+        request = environ | {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        chunks, status, headers = run_wsgi_app(self._moto, request, buffered=True)
+        return Response(chunks, status, headers)
+
+
+class LambdaInvokes:
+    """WSGI middleware that passes Lambda's Invoke on to the Lambda host."""
+
+    def __init__(self, application: "WSGIApplication", lambda_url: str) -> None:
+        self._application = application
+        self._lambda_url = lambda_url
+        self._http = urllib3.PoolManager(retries=False, timeout=None, maxsize=32)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if not INVOKE_PATH.fullmatch(environ["PATH_INFO"]):
+            return self._application(environ, start_response)
+        answer = self._http.request(
+            "POST",
+            self._lambda_url + environ["PATH_INFO"],
+            body=_read_body(environ),
+            headers={"X-Amz-Invocation-Type": environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")},
+        )
+        return Response(answer.data, answer.status, dict(answer.headers))(environ, start_response)
+
+
+class QuietHandler(MotoRequestHandler):
+    disable_nagle_algorithm = True  # header and body are two writes: Nagle would cost 40 ms each time
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        if type == "error":
+            super().log(type, message, *args)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+def _read_body(environ: "WSGIEnvironment") -> bytes:
+    """The whole body, before it is this request's turn: a slow upload must not hold up the others."""
+    return get_input_stream(environ).read()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--lambda-url", required=True, help="where Lambda's Invoke is answered")
+    arguments = parser.parse_args()
+
+    moto = OneAtATime(DomainDispatcherApplication(create_backend_app))
+    server = make_server(
+        "127.0.0.1", 0, LambdaInvokes(moto, arguments.lambda_url), threaded=True, request_handler=QuietHandler
+    )
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    # CloudFormation brings all of moto along, almost two seconds: meanwhile others may be served.
+    threading.Thread(target=importlib.import_module, args=("moto.cloudformation.models",), daemon=True).start()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

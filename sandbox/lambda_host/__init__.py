@@ -1,0 +1,7 @@
+"""Runs a stack's functions as Lambda does: each environment its own process under awslambdaric."""
+
+from sandbox.lambda_host.environment import Environment
+from sandbox.lambda_host.host import LambdaHost
+from sandbox.lambda_host.runtime_api import Answer
+
+__all__ = ["Answer", "Environment", "LambdaHost"]

@@ -1,0 +1,129 @@
+"""The event source mapping: takes messages from a queue, hands them to a function, deletes what succeeded.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox.aws import REGION
+from sandbox.lambda_host.fleet import HostClosed
+from sandbox.lambda_host.runtime_api import Answer
+from sandbox.stack import EventSource
+
+Message = Mapping[str, Any]
+Invoke = Callable[[bytes, tuple[str, ...]], Answer]
+
+# How long pausing may take; a long poll in progress cannot be recalled.
+POLL_SECONDS = 1
+
+
+class QueuePoller:
+    """Polls until closed. Messages stay invisible for the queue's own visibility timeout as it is at that moment; a
+    message that is not deleted comes back when it is over. Dead letters are the queue's business.
+    """
+
+    def __init__(self, source: EventSource, sqs: Any, invoke: Invoke) -> None:
+        self._source = source
+        self._sqs = sqs
+        self._invoke = invoke
+        self._free = threading.Semaphore(source.maximum_concurrency)
+        self._polling = threading.Lock()
+        self._closed = threading.Event()
+        self._paused = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def pause(self) -> None:
+        """Take no more messages; none is on its way when this returns. Those under way go on."""
+        self._paused.set()
+        with self._polling:
+            pass
+
+    def resume(self) -> None:
+        self._paused.clear()
+
+    def close(self) -> None:
+        """As `pause`, for good."""
+        self._closed.set()
+        with self._polling:
+            pass
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._free.acquire()
+            messages = self._receive()
+            if messages:
+                threading.Thread(target=self._deliver, args=(messages,), daemon=True).start()
+            else:
+                self._free.release()
+
+    def _receive(self) -> list[Message]:
+        if self._paused.is_set():
+            self._closed.wait(0.05)
+            return []
+        with self._polling:
+            if self._paused.is_set() or self._closed.is_set():
+                return []
+            try:
+                answer = self._sqs.receive_message(
+                    QueueUrl=self._source.queue_url,
+                    MaxNumberOfMessages=min(self._source.batch_size, 10),
+                    WaitTimeSeconds=POLL_SECONDS,
+                    MessageSystemAttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                )
+            except (BotoCoreError, ClientError):
+                self._closed.wait(POLL_SECONDS)
+                return []
+        messages: list[Message] = answer.get("Messages", [])
+        return messages
+
+    def _deliver(self, messages: Sequence[Message]) -> None:
+        try:
+            event = {"Records": [_record(message, self._source.queue_arn) for message in messages]}
+            ids = tuple(message["MessageId"] for message in messages)
+            answer = self._invoke(json.dumps(event).encode(), ids)
+            failed = failed_ids(answer, ids, reports=self._source.reports_batch_item_failures)
+            for message in messages:
+                if message["MessageId"] not in failed:
+                    self._sqs.delete_message(QueueUrl=self._source.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        except (HostClosed, BotoCoreError, ClientError):
+            pass  # what is not deleted comes back
+        finally:
+            self._free.release()
+
+
+def failed_ids(answer: Answer, ids: Sequence[str], *, reports: bool) -> set[str]:
+    """The messages that stay in the queue: all after a crash or with an unusable report, else those in the report."""
+    if answer.failed:
+        return set(ids)
+    report = json.loads(answer.payload or b"null")
+    if not reports or not isinstance(report, dict):
+        return set()
+    items = report.get("batchItemFailures") or []
+    try:
+        failed = {item["itemIdentifier"] for item in items}
+    except (TypeError, KeyError):
+        return set(ids)
+    return failed if failed <= set(ids) else set(ids)
+
+
+def _record(message: Message, queue_arn: str) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {
+            name: {f"{key[0].lower()}{key[1:]}": value for key, value in attribute.items()}
+            for name, attribute in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": REGION,
+    }

@@ -1,0 +1,95 @@
+"""Everything that runs for one deployed stack: environments, pollers, schedules."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from sandbox.aws import LocalAws
+from sandbox.lambda_host.environment import Environment
+from sandbox.lambda_host.event_source import QueuePoller
+from sandbox.lambda_host.fleet import Fleet
+from sandbox.lambda_host.invoke_api import FunctionNotFound
+from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.scheduler import Scheduler
+from sandbox.stack import Function, Stack
+
+
+class LambdaHost:
+    """Runs a stack's functions until closed; functions are named by logical id or by name.
+
+    `python` is the interpreter of the functions' environment: awslambdaric and the packages of the layer that holds
+    only a requirements.txt. What a function writes to its log goes to `<logs>/<logical id>.log`.
+    """
+
+    def __init__(self, stack: Stack, aws: LocalAws, *, python: Path, logs: Path) -> None:
+        if not python.exists():
+            raise FileNotFoundError(f"{python}: the functions' Python is not installed; make installs it")
+        self._logs = logs
+        self._fleets: dict[str, Fleet] = {}
+        for function in stack.functions.values():
+            log_file = self.log_file(function.logical_id)
+            fleet = Fleet(partial(_start, function, python, aws.child_variables, log_file))
+            self._fleets |= dict.fromkeys((function.logical_id, function.name, function.arn), fleet)
+        self._event_sources = stack.event_sources
+        self._pollers = [
+            QueuePoller(source, aws.client("sqs"), self._fleet(source.function_arn).invoke)
+            for source in stack.event_sources
+        ]
+        self._schedulers = [
+            Scheduler(schedule, self._fleet(schedule.function_arn).invoke) for schedule in stack.schedules
+        ]
+
+    def warm(self, count: int) -> None:
+        """Have so many environments ready of each function that a queue feeds, so that nothing waits for a start."""
+        for source in self._event_sources:
+            self._fleet(source.function_arn).warm(min(count, source.maximum_concurrency))
+
+    def invoke(self, function: str, payload: bytes) -> Answer:
+        """One synchronous invocation. Raises FunctionNotFound."""
+        return self.find(function)(payload)
+
+    def find(self, function: str) -> Callable[[bytes], Answer]:
+        """What invokes that function. Raises FunctionNotFound."""
+        return self._fleet(function).invoke
+
+    def environments(self) -> list[Environment]:
+        """Those that are there now: `function`, `pid`, `busy`, `message_ids`, `kill()`."""
+        return [environment for fleet in set(self._fleets.values()) for environment in fleet.environments()]
+
+    def pause(self) -> None:
+        """Take no more messages from queues, until `resume`; invocations under way go on."""
+        for poller in self._pollers:
+            poller.pause()
+
+    def drain(self) -> None:
+        """`pause`, then wait until no invocation is under way; their timeouts bound that."""
+        self.pause()
+        while any(environment.busy for environment in self.environments()):
+            time.sleep(0.02)
+
+    def resume(self) -> None:
+        for poller in self._pollers:
+            poller.resume()
+
+    def log_file(self, logical_id: str) -> Path:
+        return self._logs / f"{logical_id}.log"
+
+    def close(self) -> None:
+        """Stop polling and kill every environment; messages under way come back after their visibility timeout."""
+        for poller in self._pollers:
+            poller.close()
+        for scheduler in self._schedulers:
+            scheduler.close()
+        for fleet in set(self._fleets.values()):
+            fleet.close()
+
+    def _fleet(self, function: str) -> Fleet:
+        if function not in self._fleets:
+            raise FunctionNotFound(function)
+        return self._fleets[function]
+
+
+def _start(function: Function, python: Path, aws_variables: Mapping[str, str], log_file: Path) -> Environment:
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    return Environment(function, python, aws_variables, log_file.open("ab"))

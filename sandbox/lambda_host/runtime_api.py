@@ -1,0 +1,115 @@
+"""Lambda's Runtime API for one execution environment.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+import json
+import queue
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from sandbox.lambda_host.server import Handler, Server
+
+VERSION = "/2018-06-01/runtime"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One event on its way to the function: `payload` is JSON, `deadline_ms` epoch milliseconds."""
+
+    request_id: str
+    payload: bytes
+    deadline_ms: int
+    function_arn: str
+    answer: Future["Answer"] = field(default_factory=Future)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an invocation came to: the function's JSON, or with `failed` an object with errorType and errorMessage."""
+
+    payload: bytes
+    failed: bool = False
+
+    @classmethod
+    def failure(cls, error_type: str, message: str) -> "Answer":
+        return cls(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True)
+
+
+class RuntimeApi:
+    """The server. `started` says how the function's start ended: None when it is ready, else its error."""
+
+    def __init__(self) -> None:
+        self.started: Future[Answer | None] = Future()
+        self._next: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
+        self._current: Invocation | None = None
+        self._server = Server(_handler_for(self))
+
+    @property
+    def address(self) -> str:
+        """host:port, for AWS_LAMBDA_RUNTIME_API."""
+        return f"127.0.0.1:{self._server.server_port}"
+
+    def hand_over(self, invocation: Invocation) -> None:
+        self._next.put(invocation)
+
+    def close(self) -> None:
+        self._next.put(None)
+        self._server.close()
+
+    def wait_for_invocation(self) -> Invocation | None:
+        resolve(self.started, None)
+        self._current = self._next.get()
+        return self._current
+
+    def accept_answer(self, request_id: str, answer: Answer) -> bool:
+        """False if that is not the invocation under way."""
+        if self._current is None or self._current.request_id != request_id:
+            return False
+        return resolve(self._current.answer, answer)
+
+    def accept_init_error(self, answer: Answer) -> None:
+        resolve(self.started, answer)
+
+
+def resolve[T](future: Future[T], result: T) -> bool:
+    """Give the future its result, unless it has one: the first of answer, crash and timeout counts."""
+    try:
+        future.set_result(result)
+    except InvalidStateError:
+        return False
+    return True
+
+
+def _handler_for(api: RuntimeApi) -> type[Handler]:
+    class RuntimeHandler(Handler):
+        def do_GET(self) -> None:
+            if self.path != f"{VERSION}/invocation/next":
+                return self.answer(HTTPStatus.NOT_FOUND)
+            invocation = api.wait_for_invocation()
+            if invocation is None:
+                return self.answer(HTTPStatus.GONE)
+            return self.answer(
+                HTTPStatus.OK,
+                invocation.payload,
+                {
+                    "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+                    "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
+                    "Lambda-Runtime-Invoked-Function-Arn": invocation.function_arn,
+                },
+            )
+
+        def do_POST(self) -> None:
+            body = self.body()
+            match self.path.removeprefix(f"{VERSION}/").split("/"):
+                case ["init", "error"]:
+                    api.accept_init_error(Answer(body, failed=True))
+                    accepted = True
+                case ["invocation", request_id, "response" | "error" as outcome]:
+                    accepted = api.accept_answer(request_id, Answer(body, failed=outcome == "error"))
+                case _:
+                    return self.answer(HTTPStatus.NOT_FOUND)
+            return self.answer(HTTPStatus.ACCEPTED if accepted else HTTPStatus.BAD_REQUEST, b'{"status":"OK"}')
+
+    return RuntimeHandler

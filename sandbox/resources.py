@@ -1,0 +1,326 @@
+"""Every type of resource that the sandbox creates, each by its own API call; and those that it leaves out, and why.
+
+moto's CloudFormation would drop half of these without a word. Here a property that is not listed is an error: a
+template must not seem to work because something in it was ignored.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.aws import ACCOUNT, REGION
+from sandbox.intrinsics import TemplateError, text
+from sandbox.stack import Resource
+
+Properties = Mapping[str, Any]
+Clients = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One resource of the template, its properties resolved. `name` is what CloudFormation would generate."""
+
+    logical_id: str
+    type: str
+    name: str
+    properties: Properties
+
+    def created(self, physical_id: str, **attributes: str) -> Resource:
+        return Resource(self.type, physical_id, attributes, self.properties)
+
+    def only(self, value: Properties, *known: str) -> Properties:
+        """The value, if it has no other properties than the known ones."""
+        if unknown := sorted(value.keys() - set(known)):
+            raise TemplateError(f"{self.logical_id} ({self.type}): the sandbox does not know {', '.join(unknown)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to create a type of resource, and how to change one: not at all, or by the same call as creates it."""
+
+    properties: frozenset[str]
+    create: Callable[[Clients, Wanted], Resource]
+    update: Callable[[Clients, Wanted, Resource], Resource] | None = None
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+
+def create_bucket(aws: Clients, wanted: Wanted) -> Resource:
+    s3, name, properties = aws("s3"), wanted.name.lower(), wanted.properties
+    s3.create_bucket(Bucket=name)
+    if encryption := properties.get("BucketEncryption"):
+        rules = wanted.only(encryption, "ServerSideEncryptionConfiguration")["ServerSideEncryptionConfiguration"]
+        rules = [{"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]} for rule in rules]
+        s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
+    if block := properties.get("PublicAccessBlockConfiguration"):
+        s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
+    if ownership := properties.get("OwnershipControls"):
+        s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=ownership)
+    if versioning := properties.get("VersioningConfiguration"):
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
+    if lifecycle := properties.get("LifecycleConfiguration"):
+        rules = [_lifecycle_rule(wanted, rule) for rule in wanted.only(lifecycle, "Rules")["Rules"]]
+        s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+    if notification := properties.get("NotificationConfiguration"):
+        queues = wanted.only(notification, "QueueConfigurations")["QueueConfigurations"]
+        queues = [wanted.only(queue, "Event", "Queue") for queue in queues]
+        queues = [{"QueueArn": queue["Queue"], "Events": [queue["Event"]]} for queue in queues]
+        s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": queues})
+    return wanted.created(name, Arn=f"arn:aws:s3:::{name}")
+
+
+def _lifecycle_rule(wanted: Wanted, rule: Properties) -> dict[str, Any]:
+    expiration, expired_marker = "ExpirationInDays", "ExpiredObjectDeleteMarker"
+    noncurrent, multipart = "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"
+    wanted.only(rule, "Id", "Status", expiration, expired_marker, noncurrent, multipart)
+    api: dict[str, Any] = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": ""}}
+    if expiration in rule:
+        api["Expiration"] = {"Days": whole(rule[expiration])}
+    if expired_marker in rule:
+        api["Expiration"] = {expired_marker: flag(rule[expired_marker])}
+    for nested in (noncurrent, multipart):
+        if nested in rule:
+            api[nested] = {name: whole(value) for name, value in rule[nested].items()}
+    return api
+
+
+# --- SQS --------------------------------------------------------------------------------------------------------------
+
+
+def create_queue(aws: Clients, wanted: Wanted) -> Resource:
+    attributes = {
+        name: json.dumps(value) if isinstance(value, dict) else text(value) for name, value in wanted.properties.items()
+    }
+    url = aws("sqs").create_queue(QueueName=wanted.name, Attributes=attributes)["QueueUrl"]
+    return wanted.created(url, Arn=_arn("sqs", wanted.name), QueueName=wanted.name, QueueUrl=url)
+
+
+def create_queue_policy(aws: Clients, wanted: Wanted) -> Resource:
+    policy = json.dumps(wanted.properties["PolicyDocument"])
+    for queue_url in wanted.properties["Queues"]:
+        aws("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
+    return wanted.created(wanted.name)
+
+
+# --- DynamoDB ---------------------------------------------------------------------------------------------------------
+
+
+def create_table(aws: Clients, wanted: Wanted) -> Resource:
+    dynamodb, name, properties = aws("dynamodb"), wanted.name, wanted.properties
+    same_in_the_api = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    settings: dict[str, Any] = {key: properties[key] for key in same_in_the_api if key in properties}
+    if encryption := properties.get("SSESpecification"):
+        settings["SSESpecification"] = {"Enabled": flag(wanted.only(encryption, "SSEEnabled")["SSEEnabled"])}
+    dynamodb.create_table(TableName=name, **settings)
+    if time_to_live := properties.get("TimeToLiveSpecification"):
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=time_to_live)
+    if recovery := properties.get("PointInTimeRecoverySpecification"):
+        dynamodb.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=recovery)
+    return wanted.created(name, Arn=_arn("dynamodb", f"table/{name}"))
+
+
+# --- Secrets Manager, CloudWatch Logs, IAM ----------------------------------------------------------------------------
+
+
+def create_secret(aws: Clients, wanted: Wanted) -> Resource:
+    created = aws("secretsmanager").create_secret(Name=wanted.name, **wanted.properties)
+    return wanted.created(created["ARN"], Id=created["ARN"])
+
+
+def create_log_group(aws: Clients, wanted: Wanted) -> Resource:
+    logs = aws("logs")
+    logs.create_log_group(logGroupName=wanted.name)
+    if "RetentionInDays" in wanted.properties:
+        days = whole(wanted.properties["RetentionInDays"])
+        logs.put_retention_policy(logGroupName=wanted.name, retentionInDays=days)
+    return wanted.created(wanted.name, Arn=_arn("logs", f"log-group:{wanted.name}:*"))
+
+
+def create_role(aws: Clients, wanted: Wanted) -> Resource:
+    trust = json.dumps(wanted.properties["AssumeRolePolicyDocument"])
+    arn = aws("iam").create_role(RoleName=wanted.name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    return wanted.created(wanted.name, Arn=arn)
+
+
+# --- Lambda: known to moto, so that its API describes them; run by the Lambda host ------------------------------------
+
+
+def create_layer(aws: Clients, wanted: Wanted) -> Resource:
+    created = aws("lambda").publish_layer_version(
+        LayerName=wanted.properties["LayerName"],
+        Description=wanted.properties.get("Description", ""),
+        CompatibleRuntimes=wanted.properties.get("CompatibleRuntimes", []),
+        CompatibleArchitectures=wanted.properties.get("CompatibleArchitectures", []),
+        Content={"ZipFile": _code_stays_in_its_folder()},
+    )
+    return wanted.created(created["LayerVersionArn"])
+
+
+def create_function(aws: Clients, wanted: Wanted) -> Resource:
+    created = aws("lambda").create_function(
+        FunctionName=wanted.name,
+        Code={"ZipFile": _code_stays_in_its_folder()},
+        Architectures=wanted.properties.get("Architectures", ["x86_64"]),
+        **_function_configuration(wanted),
+    )
+    return wanted.created(wanted.name, Arn=created["FunctionArn"])
+
+
+def update_function(aws: Clients, wanted: Wanted, existing: Resource) -> Resource:
+    aws("lambda").update_function_configuration(FunctionName=existing.physical_id, **_function_configuration(wanted))
+    return wanted.created(existing.physical_id, **existing.attributes)
+
+
+def _function_configuration(wanted: Wanted) -> dict[str, Any]:
+    properties = wanted.properties
+    variables = wanted.only(properties.get("Environment", {}), "Variables").get("Variables", {})
+    return {
+        "Runtime": properties["Runtime"],
+        "Handler": properties["Handler"],
+        "Role": properties["Role"],
+        "Description": properties.get("Description", ""),
+        "Timeout": whole(properties.get("Timeout", 3)),
+        "MemorySize": whole(properties.get("MemorySize", 128)),
+        "Environment": {"Variables": {name: text(value) for name, value in variables.items()}},
+        "Layers": properties.get("Layers", []),
+    }
+
+
+def create_event_source_mapping(_: Clients, wanted: Wanted) -> Resource:
+    wanted.only(wanted.properties.get("ScalingConfig", {}), "MaximumConcurrency")
+    unknown = set(wanted.properties.get("FunctionResponseTypes", [])) - {"ReportBatchItemFailures"}
+    if unknown:
+        raise TemplateError(f"{wanted.logical_id}: the sandbox does not know {', '.join(sorted(unknown))}")
+    return wanted.created(wanted.name)
+
+
+def create_rule(_: Clients, wanted: Wanted) -> Resource:
+    for target in wanted.properties["Targets"]:
+        wanted.only(target, "Arn", "Id")
+    return wanted.created(wanted.name, Arn=_arn("events", f"rule/{wanted.name}"))
+
+
+def _code_stays_in_its_folder() -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as empty:
+        empty.writestr("README", "The sandbox runs the code from its folder.")
+    return archive.getvalue()
+
+
+# --- Values -----------------------------------------------------------------------------------------------------------
+
+
+def whole(value: object) -> int:
+    """A number as CloudFormation takes it: a parameter's text too."""
+    try:
+        return int(str(value))
+    except ValueError:
+        raise TemplateError(f"{value!r} must be a whole number") from None
+
+
+def flag(value: object) -> bool:
+    return text(value) == "true"
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+# --- The tables -------------------------------------------------------------------------------------------------------
+
+KINDS = {
+    "AWS::DynamoDB::Table": Kind(
+        frozenset(
+            {
+                "AttributeDefinitions",
+                "BillingMode",
+                "GlobalSecondaryIndexes",
+                "KeySchema",
+                "PointInTimeRecoverySpecification",
+                "SSESpecification",
+                "TimeToLiveSpecification",
+            }
+        ),
+        create_table,
+    ),
+    "AWS::Events::Rule": Kind(
+        frozenset({"ScheduleExpression", "Targets"}),
+        create_rule,
+        lambda aws, wanted, _: create_rule(aws, wanted),
+    ),
+    "AWS::IAM::Role": Kind(frozenset({"AssumeRolePolicyDocument"}), create_role),
+    "AWS::Lambda::EventSourceMapping": Kind(
+        frozenset({"BatchSize", "EventSourceArn", "FunctionName", "FunctionResponseTypes", "ScalingConfig"}),
+        create_event_source_mapping,
+        lambda aws, wanted, _: create_event_source_mapping(aws, wanted),
+    ),
+    "AWS::Lambda::Function": Kind(
+        frozenset(
+            {
+                "Architectures",
+                "Code",
+                "Description",
+                "Environment",
+                "Handler",
+                "Layers",
+                "LoggingConfig",
+                "MemorySize",
+                "Role",
+                "Runtime",
+                "Tags",
+                "Timeout",
+            }
+        ),
+        create_function,
+        update_function,
+    ),
+    "AWS::Lambda::LayerVersion": Kind(
+        frozenset({"CompatibleArchitectures", "CompatibleRuntimes", "Content", "Description", "LayerName"}),
+        create_layer,
+    ),
+    "AWS::Logs::LogGroup": Kind(frozenset({"RetentionInDays"}), create_log_group),
+    "AWS::S3::Bucket": Kind(
+        frozenset(
+            {
+                "BucketEncryption",
+                "LifecycleConfiguration",
+                "NotificationConfiguration",
+                "OwnershipControls",
+                "PublicAccessBlockConfiguration",
+                "VersioningConfiguration",
+            }
+        ),
+        create_bucket,
+    ),
+    "AWS::SQS::Queue": Kind(
+        frozenset({"MessageRetentionPeriod", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout"}),
+        create_queue,
+    ),
+    "AWS::SQS::QueuePolicy": Kind(frozenset({"PolicyDocument", "Queues"}), create_queue_policy),
+    "AWS::SecretsManager::Secret": Kind(frozenset({"Description"}), create_secret),
+}
+
+# What the sandbox knows and leaves out: whole types, and single properties of types that it creates.
+LEFT_OUT = {
+    "AWS::CloudWatch::Alarm": "nothing is measured here",
+    "AWS::IAM::Role.ManagedPolicyArns": "moto checks no permissions",
+    "AWS::IAM::Role.Policies": "moto checks no permissions",
+    "AWS::IAM::Role.Tags": "nothing reads them",
+    "AWS::Lambda::Permission": "moto checks no permissions",
+    "AWS::S3::BucketPolicy": "moto would enforce it without its conditions",
+    "AWS::SNS::Topic": "only alarms publish to it",
+}
+# What is created, but does not have all of its effect here.
+WITHOUT_EFFECT = {
+    "AWS::Lambda::Function.Architectures": "functions run on this machine's processor",
+    "AWS::Lambda::Function.LoggingConfig": "functions' logs go to files",
+    "AWS::Lambda::Function.MemorySize": "functions are told their memory, but not held to it",
+    "AWS::S3::Bucket.LifecycleConfiguration": "nothing expires here",
+    "AWS::DynamoDB::Table.TimeToLiveSpecification": "nothing expires here",
+    "AWS::SQS::QueuePolicy": "moto checks no permissions",
+}

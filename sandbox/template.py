@@ -1,0 +1,71 @@
+"""template.yaml as CloudFormation sees it: read, and expanded by AWS's own SAM translator."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox.aws import offline_session
+from sandbox.intrinsics import TemplateError
+
+KNOWN_SECTIONS = {
+    "AWSTemplateFormatVersion",
+    "Conditions",
+    "Description",
+    "Globals",
+    "Mappings",
+    "Metadata",
+    "Outputs",
+    "Parameters",
+    "Resources",
+    "Rules",
+    "Transform",
+}
+# SAM takes code from S3 only (`sam deploy` uploads it first), so a folder goes through it as this bucket's key.
+CODE_BUCKET = "sandbox-code"
+CODE_PROPERTIES = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
+
+
+def read_template(path: Path) -> dict[str, Any]:
+    """The template as written; the short forms of functions (`!Ref`) in their long form.
+
+    Raises FileNotFoundError or TemplateError.
+    """
+    import yaml  # type: ignore[import-untyped]
+    from samtranslator.yaml_helper import yaml_parse
+
+    try:
+        template: dict[str, Any] = yaml_parse(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise TemplateError(f"{path}: {error}") from error
+    if unknown := template.keys() - KNOWN_SECTIONS:
+        raise TemplateError(f"{path}: the sandbox does not know the section {', '.join(sorted(unknown))}")
+    return template
+
+
+def expand(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """The template without SAM: only resources that CloudFormation knows. The functions in it are not resolved.
+
+    A function's `Code` and a layer's `Content` have their folder, relative to the template, as `S3Key`.
+    """
+    # Half a second's import: here, so that moto's server starts meanwhile.
+    from samtranslator.model.exceptions import InvalidDocumentException
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+
+    resources = {name: _with_code_in_s3(name, resource) for name, resource in template["Resources"].items()}
+    translator = Translator({}, Parser(), boto_session=offline_session())
+    try:
+        expanded: dict[str, Any] = translator.translate(dict(template) | {"Resources": resources}, dict(parameters))
+    except InvalidDocumentException as error:
+        raise TemplateError("; ".join(cause.message for cause in error.causes)) from error
+    return expanded
+
+
+def _with_code_in_s3(name: str, resource: dict[str, Any]) -> dict[str, Any]:
+    code = CODE_PROPERTIES.get(resource["Type"])
+    if code is None:
+        return resource
+    folder = resource.get("Properties", {}).get(code)
+    if not isinstance(folder, str) or folder.startswith("s3:"):
+        raise TemplateError(f"{name}: {code} must be a folder beside the template; it is {folder!r}")
+    return resource | {"Properties": resource["Properties"] | {code: f"s3://{CODE_BUCKET}/{folder}"}}
