@@ -35,7 +35,7 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
 
 bench: .venv/installed .lambda/installed ## Measure, as ratios
-	@$(PYTHON) -m benchmarks
+	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
 
 soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
 	@$(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))

@@ -24,7 +24,6 @@ def main() -> None:
     )
     parser.add_argument("--stack-name", default="facepair")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Sandbox(ROOT, dict(arguments.parameter), stack_name=arguments.stack_name) as sandbox:
             print(_announcement(sandbox), flush=True)

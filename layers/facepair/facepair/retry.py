@@ -1,5 +1,6 @@
 """What keeps a pair from its verdict for now, and how long to wait."""
 
+import math
 import random
 
 
@@ -46,11 +47,11 @@ class Backoff:
     def seconds(self, receive_count: int, retry_after: float = 0) -> int:
         """Seconds until the next try: what a Retry-After asked for, or longer when that has not helped so far."""
         ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(receive_count - 1, 16))
-        return round(min(QUEUE_LIMIT_SECONDS, max(1, retry_after, self.jitter(ceiling))))
+        return math.ceil(min(QUEUE_LIMIT_SECONDS, max(1, retry_after, self.jitter(ceiling))))
 
     def seconds_blocked(self, receive_count: int, pause: float) -> int:
         """Seconds until the next try of a blocked account: after the pause, and not all messages at once."""
-        return round(min(QUEUE_LIMIT_SECONDS, pause + self.seconds(receive_count)))
+        return math.ceil(min(QUEUE_LIMIT_SECONDS, pause + self.seconds(receive_count)))
 
     def jitter(self, ceiling: float) -> float:
         """Alone in a method so that a test can hold it still."""

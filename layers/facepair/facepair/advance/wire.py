@@ -108,7 +108,7 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
         return float(number[1])
     try:
         date = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
     return seconds if seconds > 0 else None

@@ -1,0 +1,6 @@
+"""`make bench`: every benchmark, one after the other. Figures and ratios; none of them is a test."""
+
+from benchmarks import fit, missed
+
+fit.main()
+missed.main()

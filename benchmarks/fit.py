@@ -1,0 +1,177 @@
+"""Fit a 12-megapixel photograph of 5 MB, our way and the straightforward one; and the largest pictures of a phone.
+
+`python -m benchmarks.fit` makes the pictures, runs the ways in turn, each in processes of its own, and prints the
+ratio of their times, peak memory, the sizes of what they made, and its PSNR against the original.
+"""
+
+import json
+import math
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageChops, ImageFilter, ImageOps
+
+from facepair.picture import MAX_BYTES, MAX_SIDE, fit
+
+ROUNDS = 5
+CALLS_OF_A_PROCESS = 3
+
+
+class Run(NamedTuple):
+    """What one process measured."""
+
+    seconds: float  # median of its calls
+    peak_megabytes: float  # resident, the interpreter and its modules included
+    path: Path  # what it made
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        photo = photograph((4000, 3000))
+        compare(saved(photo, here / "12-megapixel.jpg", quality=94))
+        largest = photo.resize((8000, 6000), Image.Resampling.BICUBIC)
+        weigh(saved(largest, here / "48-megapixel.jpg", quality=95))
+        weigh(saved(largest, here / "48-megapixel-progressive.jpg", quality=95, progressive=True))
+        square = photo.resize((5000, 5000), Image.Resampling.BICUBIC)
+        weigh(saved(square, here / "25-megapixel.png", compress_level=1))
+        square.putalpha(Image.linear_gradient("L").resize(square.size))
+        weigh(saved(square, here / "25-megapixel-transparent.png", compress_level=1))
+
+
+def compare(upload: Path) -> None:
+    """Print what either way takes and makes of this upload."""
+    runs: dict[str, list[Run]] = {way: [] for way in WAYS}
+    for _ in range(ROUNDS):
+        for way, of_this_way in runs.items():
+            of_this_way.append(measured(way, upload))
+
+    print(f"{upload.name}, {megabytes(upload)}: median of {ROUNDS} processes a way, {CALLS_OF_A_PROCESS} calls each")
+    print(f"{'':>22} {'seconds':>8} {'peak':>8} {'output':>8} {'PSNR':>9}  fit takes, pair by pair, of its time")
+    for way, of_this_way in runs.items():
+        made = of_this_way[0].path
+        seconds = median(run.seconds for run in of_this_way)
+        peak = median(run.peak_megabytes for run in of_this_way)
+        ratios = [ours.seconds / theirs.seconds for ours, theirs in zip(runs["fit"], of_this_way, strict=True)]
+        print(
+            f"{way:>22} {seconds:8.3f} {peak:5.0f} MB {megabytes(made)} {psnr(made, upload):6.2f} dB"
+            f"  {median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})"
+        )
+    print()
+
+
+def weigh(upload: Path) -> None:
+    """Print what fitting this upload takes."""
+    run = measured("fit", upload)
+    made = f"{megabytes(run.path)} of JPEG"
+    print(f"{upload.name}, {megabytes(upload)}: {run.seconds:.2f} s, peak {run.peak_megabytes:.0f} MB, made {made}")
+
+
+def megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:5.2f} MB"
+
+
+def psnr(made: Path, upload: Path) -> float:
+    """Peak signal-to-noise ratio in dB against the upload, reduced to the same size where that differs."""
+    result = Image.open(made).convert("RGB")
+    original = Image.open(upload).convert("RGB")
+    if original.size != result.size:
+        original = original.resize(result.size, Image.Resampling.LANCZOS)
+    counts = ImageChops.difference(original, result).histogram()  # 256 of each band
+    squares = sum(count * (value % 256) ** 2 for value, count in enumerate(counts))
+    return 10 * math.log10(255**2 * sum(counts) / squares)
+
+
+# --- in a process of its own ---------------------------------------------------------------------------------------
+
+
+def straightforward(content: bytes, step: int) -> bytes:
+    """What one writes at first: open, exif_transpose, thumbnail, save in a loop of qualities a step apart.
+
+    A step of 1 finds the highest quality that fits, as `fit` does; a step of 5 is quicker and may miss it.
+    """
+    image = ImageOps.exif_transpose(Image.open(BytesIO(content))).convert("RGB")
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    for quality in range(95, 0, -step):
+        encoded = BytesIO()
+        image.save(encoded, "JPEG", quality=quality)
+        if len(encoded.getvalue()) < MAX_BYTES:
+            break
+    return encoded.getvalue()
+
+
+WAYS: dict[str, Callable[[bytes], bytes]] = {
+    "fit": lambda content: fit(content).content,
+    "straightforward, by 5": lambda content: straightforward(content, step=5),
+    "straightforward, by 1": lambda content: straightforward(content, step=1),
+}
+
+
+def measured(way: str, upload: Path) -> Run:
+    command = [sys.executable, "-m", "benchmarks.fit", way, str(upload)]
+    printed = subprocess.run(command, env={"PYTHONPATH": ":".join(sys.path)}, stdout=subprocess.PIPE, check=True).stdout
+    seconds, peak, path = json.loads(printed)
+    return Run(seconds, peak, Path(path))
+
+
+def measure(way: str, upload: Path) -> Run:
+    content = upload.read_bytes()
+    times = []
+    for _ in range(CALLS_OF_A_PROCESS):
+        begin = time.perf_counter()
+        result = WAYS[way](content)
+        times.append(time.perf_counter() - begin)
+    made = upload.with_name(f"{upload.stem}, {way}.jpg")
+    made.write_bytes(result)
+    return Run(median(times), peak_megabytes(), made)
+
+
+def peak_megabytes() -> float:
+    """Of this process, from Linux: `getrusage` would count what its parent had when it started this one."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].removesuffix("kB")) / 1024
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def photograph(size: tuple[int, int]) -> Image.Image:
+    """Detail of equal contrast at every scale, as photographs have it, colours of coarser detail, and sensor noise."""
+    rng = random.Random(12)
+
+    def detail(finest: int, coarsest: int) -> Image.Image:
+        layer = Image.new("L", size, 128)
+        for scale in range(finest, coarsest):
+            small = size[0] >> scale, size[1] >> scale
+            octave = Image.frombytes("L", small, rng.randbytes(small[0] * small[1]))
+            layer = ImageChops.add(layer, octave.resize(size, Image.Resampling.BICUBIC), 1, -128).point(quieter)
+        return layer
+
+    sensor = Image.frombytes("L", size, rng.randbytes(size[0] * size[1])).filter(ImageFilter.GaussianBlur(0.7))
+    luma = ImageChops.add(detail(2, 10), sensor.point(lambda level: 128 + (level - 128) / 4), 1, -128)
+    return Image.merge("YCbCr", [luma, detail(5, 10), detail(5, 10)]).convert("RGB")
+
+
+def quieter(level: float) -> float:
+    """Six tenths of the contrast, so that a few octaves in sum stay within black and white."""
+    return 128 + (level - 128) * 0.6
+
+
+def saved(image: Image.Image, path: Path, **options: Any) -> Path:
+    image.save(path, **options)
+    return path
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        print(json.dumps(measure(sys.argv[1], Path(sys.argv[2])), default=str))
+    else:
+        main()
