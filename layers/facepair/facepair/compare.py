@@ -140,6 +140,8 @@ class Comparer:
     def _delay(self, reason: Later | Blocked, attempt: Attempt) -> int:
         if isinstance(reason, Blocked):
             return self._backoff.seconds_blocked(attempt.receive_count, reason.pause)
+        if reason.code is None:
+            return self._backoff.seconds_soon()
         return self._backoff.seconds(attempt.receive_count, reason.retry_after or 0)
 
     def _write(self, row: Row) -> Row | None:

@@ -7,8 +7,9 @@ import random
 class Later(Exception):
     """Surely not charged: the message goes back to the queue.
 
-    `code` and `message` are for the PENDING row; without a code there is nothing to say to the pair's readers (another
-    worker is at it, or time ran short). `retry_after` in seconds, where it is known.
+    `code` and `message` are for the PENDING row. Without a code there is nothing to say to the pair's readers, and it
+    passes within the life of a worker: another one is at it, the bucket changed meanwhile, or time ran short.
+    `retry_after` in seconds, where it is known.
     """
 
     def __init__(self, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
@@ -21,16 +22,17 @@ class Later(Exception):
 class Blocked(Exception):
     """The account is refused (balance, quota, access, credentials): the fleet stops calling. Never charged.
 
-    `pause` is the seconds until somebody may call again.
+    `pause` is the seconds until somebody may call again; `code` is None where the reason got lost.
     """
 
-    def __init__(self, code: str, message: str, *, pause: float) -> None:
+    def __init__(self, code: str | None, message: str, *, pause: float) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.pause = pause
 
 
+SOON_SECONDS = 10
 FIRST_SECONDS = 5
 LONGEST_SECONDS = 3600
 QUEUE_LIMIT_SECONDS = 12 * 3600 - 60
@@ -48,6 +50,10 @@ class Backoff:
         """Seconds until the next try: what a Retry-After asked for, or longer when that has not helped so far."""
         ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(receive_count - 1, 16))
         return math.ceil(min(QUEUE_LIMIT_SECONDS, max(1, retry_after, self.jitter(ceiling))))
+
+    def seconds_soon(self) -> int:
+        """Seconds until the next try of what another worker is at: it lives for a minute at the most."""
+        return math.ceil(max(1, self.jitter(SOON_SECONDS)))
 
     def seconds_blocked(self, receive_count: int, pause: float) -> int:
         """Seconds until the next try of a blocked account: after the pause, and not all messages at once."""

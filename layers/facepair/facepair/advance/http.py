@@ -34,11 +34,16 @@ class Deadline:
     def __init__(self, connection: HTTPConnection, seconds: float) -> None:
         self.passed = False
         self._connection = connection
+        self._connected: socket.socket | None = None
         self._timer = threading.Timer(seconds, self._cut)
+
+    def connected(self) -> None:
+        """Keep the socket: the connection forgets it when the answer's headers say `Connection: close`."""
+        self._connected = self._connection.sock
 
     def _cut(self) -> None:
         self.passed = True
-        sock = self._connection.sock
+        sock = self._connected or self._connection.sock
         if sock:
             # The plain socket's shutdown wakes a blocked read, and leaves the TLS object to the thread that uses it.
             with suppress(OSError):  # closed in the meantime
@@ -69,6 +74,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
             connection.connect()
         except (OSError, urllib3.exceptions.HTTPError) as error:
             raise Unreached(f"cannot reach {parts.netloc}: {error}") from error
+        deadline.connected()
         if deadline.passed:
             raise Unreached(f"cannot reach {parts.netloc}: no connection within {seconds:g} s")
         try:

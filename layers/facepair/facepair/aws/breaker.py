@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.circuit_breaker import (
 from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerDynamoDBPersistence
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facepair.retry import Blocked, Later
+from facepair.retry import Blocked
 from facepair.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class AccountBreaker:
     def _remember(self, blocked: Blocked) -> None:
         item = {
             "id": {"S": REASON},
-            "code": {"S": blocked.code},
+            "code": {"S": str(blocked.code)},
             "message": {"S": blocked.message},
             "expiration": {"N": str(int(time.time()) + 14 * 86400)},
         }
@@ -71,8 +71,8 @@ class AccountBreaker:
         except (ClientError, BotoCoreError):
             logger.warning("Why the account is blocked cannot be shared: %s", blocked)
 
-    def _blocked(self, pause: float) -> Blocked | Later:
+    def _blocked(self, pause: float) -> Blocked:
         reason = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": REASON}}).get("Item")
         if not reason:
-            return Later("the account is blocked", retry_after=pause)
+            return Blocked(None, "the account is blocked", pause=pause)
         return Blocked(reason["code"]["S"], reason["message"]["S"], pause=pause)
