@@ -69,13 +69,13 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 
 .venv/installed: requirements/dev.txt .uv/installed
 	$(UV) venv --quiet --clear --python 3.13 .venv
-	$(UV) pip install --quiet --python .venv --require-hashes --requirement requirements/dev.txt
+	$(UV) pip install --quiet --compile-bytecode --python .venv --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
 # What the functions run in: Lambda's own runtime client, and exactly the packages of the layer.
 .lambda/installed: $(DEPENDENCIES) requirements/runtime.txt .uv/installed
 	$(UV) venv --quiet --clear --python 3.13 .lambda
-	$(UV) pip install --quiet --python .lambda --require-hashes --requirement $(DEPENDENCIES) --requirement requirements/runtime.txt
+	$(UV) pip install --quiet --compile-bytecode --python .lambda --require-hashes --requirement $(DEPENDENCIES) --requirement requirements/runtime.txt
 	@touch $@
 
 # Tools that pin their own dependencies live apart. Seeded with pip, with which `sam build` fills the layers.

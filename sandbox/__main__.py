@@ -24,6 +24,8 @@ def main() -> None:
     )
     parser.add_argument("--stack-name", default="facepair")
     arguments = parser.parse_args()
+    for ending in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell that starts us with `&` has it ignored
+        signal.signal(ending, signal.default_int_handler)
     try:
         with Sandbox(ROOT, dict(arguments.parameter), stack_name=arguments.stack_name) as sandbox:
             print(_announcement(sandbox), flush=True)

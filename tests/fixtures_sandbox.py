@@ -1,0 +1,172 @@
+"""Fixtures of the sandbox: AWS alone, a Lambda host for throw-away functions, the template with stand-in functions."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.aws import ACCOUNT, REGION, LocalAws
+from sandbox.lambda_host import LambdaHost
+from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
+from sandbox.stack import EventSource, Function, Schedule, Stack
+
+ROOT = Path(__file__).parents[1]
+LAMBDA_PYTHON = ROOT / ".lambda" / "bin" / "python"
+
+
+def eventually[T](look: Callable[[], T], *, within: float = 15) -> T:
+    """What `look` gives as soon as it is true. Fails the test with its last value when the seconds are over."""
+    deadline = time.monotonic() + within
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within} s; last seen: {seen!r}")
+        time.sleep(0.02)
+    return seen
+
+
+class Workshop:
+    """Runs throw-away functions: `host(source)` is a LambdaHost of one function `work`, ended with the test.
+
+    The function finds a file's name in the variable NOTES, to leave lines for the test there.
+    """
+
+    def __init__(self, aws: LocalAws, folder: Path) -> None:
+        self.aws = aws
+        self.folder = folder
+        self._notes = folder / "notes"
+        self._notes.touch()
+        self.hosts: list[LambdaHost] = []
+
+    def host(
+        self,
+        source: str,
+        *,
+        timeout: int = 10,
+        layers: tuple[Path, ...] = (),
+        variables: dict[str, str] | None = None,
+        queue: "Queue | None" = None,
+        batch_size: int = 1,
+        maximum_concurrency: int = 5,
+        every: timedelta | None = None,
+    ) -> LambdaHost:
+        code = self.folder / "code"
+        code.mkdir(exist_ok=True)
+        (code / "app.py").write_text(source)
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:work-1"
+        function = Function(
+            logical_id="work",
+            name="work-1",
+            arn=arn,
+            handler="app.handler",
+            code=code,
+            layers=layers,
+            environment={"NOTES": str(self._notes)} | (variables or {}),
+            timeout=timeout,
+            memory=128,
+            log_group="work",
+        )
+        source_of_events = (
+            (EventSource(queue.url, queue.arn, arn, batch_size, maximum_concurrency, reports_batch_item_failures=True),)
+            if queue
+            else ()
+        )
+        schedules = (Schedule("arn:aws:events:rule", arn, every),) if every else ()
+        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {})
+        host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=self.folder / "logs")
+        self.hosts.append(host)
+        return host
+
+    def queue(self, *, visibility_timeout: int = 30, max_receives: int | None = None) -> "Queue":
+        name = f"queue-{time.monotonic_ns()}"
+        sqs = self.aws.client("sqs")
+        attributes = {"VisibilityTimeout": str(visibility_timeout)}
+        dead_letters = None
+        if max_receives:
+            dead_letters = self.queue()
+            policy = f'{{"deadLetterTargetArn": "{dead_letters.arn}", "maxReceiveCount": {max_receives}}}'
+            attributes["RedrivePolicy"] = policy
+        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        return Queue(sqs, url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}", dead_letters)
+
+    def noted(self) -> list[str]:
+        """The lines that the function left."""
+        return self._notes.read_text().splitlines()
+
+
+class Queue:
+    def __init__(self, sqs: Any, url: str, arn: str, dead_letters: "Queue | None") -> None:
+        self._sqs = sqs
+        self.url = url
+        self.arn = arn
+        self.dead_letters = dead_letters
+
+    def send(self, *bodies: str) -> None:
+        for body in bodies:
+            self._sqs.send_message(QueueUrl=self.url, MessageBody=body)
+
+    def count(self) -> int:
+        """All messages in it, those under way too."""
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])["Attributes"]
+        return sum(int(attributes[f"ApproximateNumberOfMessages{state}"]) for state in ("", "NotVisible", "Delayed"))
+
+    def receive(self) -> list[str]:
+        answer = self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [message["Body"] for message in answer.get("Messages", [])]
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """AWS without a Lambda host, for all tests together: use names of your own."""
+
+    def nothing_runs_here(name: str) -> Any:
+        raise FunctionNotFound(name)
+
+    invoke_api = InvokeApi(nothing_runs_here)
+    with LocalAws(invoke_api.url, tmp_path_factory.mktemp("aws") / "aws.log") as aws:
+        yield aws
+    invoke_api.close()
+
+
+@pytest.fixture
+def workshop(local_aws: LocalAws, tmp_path: Path) -> Iterator[Workshop]:
+    workshop = Workshop(local_aws, tmp_path)
+    yield workshop
+    for host in workshop.hosts:
+        host.close()
+
+
+# Stands in for both functions: writes each record's body, or the event, as a verdict.
+STAND_IN = """
+import json, os, urllib.parse
+import boto3
+
+dynamodb = boto3.client("dynamodb")
+
+def handler(event, context):
+    for record in event.get("Records", []):
+        for upload in json.loads(record["body"]).get("Records", []):
+            pair = urllib.parse.unquote_plus(upload["s3"]["object"]["key"]).rpartition("/")[0]
+            row = {"pair_id": pair, "verdict": "PASS", "updated_at": "now", "pass_above": os.environ["PASS_ABOVE"]}
+            item = {name: {"S": value} for name, value in row.items()}
+            dynamodb.put_item(TableName=os.environ["VERDICTS_TABLE"], Item=item)
+    return {"batchItemFailures": [], "environment": dict(os.environ)}
+"""
+
+
+@pytest.fixture(scope="session")
+def stand_in_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's template with stand-in functions beside it."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copy(ROOT / "template.yaml", root)
+    for function in ("compare_pair", "find_missed"):
+        folder = root / "functions" / function
+        folder.mkdir(parents=True)
+        (folder / "app.py").write_text(STAND_IN)
+    for layer in ("dependencies", "facepair"):
+        (root / "layers" / layer).mkdir(parents=True)
+    (root / ".lambda").symlink_to(ROOT / ".lambda")
+    return root

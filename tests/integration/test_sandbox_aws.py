@@ -1,0 +1,97 @@
+"""The sandbox's AWS: what moto alone gets wrong."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+
+from sandbox.aws import LocalAws
+
+
+def test_of_eight_conditional_writes_at_once_exactly_one_wins(local_aws: LocalAws) -> None:
+    dynamodb, table, races, racers = local_aws.client("dynamodb"), f"races-{uuid4()}", 20, 8
+    # Long, because moto takes its time to read it between looking and writing: without a lock every race goes wrong.
+    condition = " AND ".join(f"attribute_not_exists({name})" for name in ["id", *(f"a{n}" for n in range(60))])
+    dynamodb.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+
+    def wins(race: int, racer: int, start: threading.Barrier) -> bool:
+        start.wait()
+        try:
+            item = {"id": {"S": str(race)}, "racer": {"N": str(racer)}}
+            dynamodb.put_item(TableName=table, Item=item, ConditionExpression=condition)
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    with ThreadPoolExecutor(racers) as pool:
+        winners = []
+        for race in range(races):
+            start = threading.Barrier(racers)
+            winners.append(sum(pool.map(wins, [race] * racers, range(racers), [start] * racers)))
+
+    assert winners == [1] * races
+
+
+def test_a_long_poll_holds_up_nobody_and_ends_when_a_message_comes(local_aws: LocalAws) -> None:
+    sqs = local_aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"polled-{uuid4()}")["QueueUrl"]
+    received: list[str] = []
+
+    def poll() -> None:
+        answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)
+        received.extend(message["Body"] for message in answer["Messages"])
+
+    began = time.monotonic()
+    poller = threading.Thread(target=poll)
+    poller.start()
+    sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
+    sqs.send_message(QueueUrl=queue, MessageBody="here")
+    poller.join()
+
+    assert received == ["here"]
+    assert time.monotonic() - began < 20
+
+
+def test_a_long_poll_without_a_message_ends_empty(local_aws: LocalAws) -> None:
+    sqs = local_aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"empty-{uuid4()}")["QueueUrl"]
+
+    assert "Messages" not in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)
+
+
+def test_a_message_comes_back_into_a_long_poll_when_its_visibility_timeout_is_over(local_aws: LocalAws) -> None:
+    sqs = local_aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"back-{uuid4()}", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody="again")
+    sqs.receive_message(QueueUrl=queue)
+
+    answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10, MessageSystemAttributeNames=["All"])
+
+    assert answer["Messages"][0]["Attributes"]["ApproximateReceiveCount"] == "2"
+
+
+def test_clients_ignore_the_account_that_the_machine_is_configured_for(
+    local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    assert local_aws.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+def test_objects_survive_the_way_through(local_aws: LocalAws) -> None:
+    s3, bucket, content = local_aws.client("s3"), f"objects-{uuid4()}", bytes(range(256)) * 40_000
+    s3.create_bucket(Bucket=bucket)
+
+    s3.put_object(Bucket=bucket, Key="ünïcode + %20/first.jpg", Body=content)
+
+    assert s3.get_object(Bucket=bucket, Key="ünïcode + %20/first.jpg")["Body"].read() == content
+    assert s3.head_object(Bucket=bucket, Key="ünïcode + %20/first.jpg")["ContentLength"] == len(content)

@@ -1,0 +1,186 @@
+"""The whole sandbox: the real template, with stand-in functions where the real ones are not the point."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import urllib3
+
+from sandbox.cloud import Sandbox
+from tests.fixtures_sandbox import ROOT, eventually
+
+# The command line of `python -m sandbox`, on a root of the test's.
+MAIN = "import pathlib, sys, sandbox.__main__ as main; main.ROOT = pathlib.Path(sys.argv.pop(1)); main.main()"
+
+
+@pytest.fixture(scope="module")
+def sandbox(stand_in_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(stand_in_root, {"PassAbove": 71}, warm=1, logs=tmp_path_factory.mktemp("logs")) as sandbox:
+        yield sandbox
+
+
+def pass_above(sandbox: Sandbox, pair: str) -> str:
+    """Upload a picture and return what the stand-in function wrote into the pair's row."""
+    sandbox.aws("s3").put_object(Bucket=sandbox.outputs["ImagesBucket"], Key=f"{pair}/first.jpg", Body=b"x")
+    key = {"pair_id": {"S": pair}}
+    row = eventually(
+        lambda: sandbox.aws("dynamodb").get_item(TableName=sandbox.outputs["VerdictsTable"], Key=key).get("Item")
+    )
+    return str(row["pass_above"]["S"])
+
+
+def family(pid: int) -> set[int]:
+    """The process and all that descend from it."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(child): int(parent) for child, parent in (line.split() for line in listing.splitlines())}
+    members = {pid}
+    while new := {child for child, parent in parents.items() if parent in members} - members:
+        members |= new
+    return members
+
+
+def running(pids: set[int]) -> set[int]:
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True).stdout
+    states = dict(line.split()[:2] for line in listing.splitlines())
+    return {pid for pid in pids if not states.get(str(pid), "Z").startswith("Z")}
+
+
+def test_an_upload_becomes_a_row_by_way_of_notification_queue_and_function(sandbox: Sandbox) -> None:
+    assert pass_above(sandbox, "a pair/with + and ü") == "71"
+
+
+def test_every_output_is_there_for_real(sandbox: Sandbox) -> None:
+    outputs = sandbox.outputs
+
+    sandbox.aws("s3").head_bucket(Bucket=outputs["ImagesBucket"])
+    for table in ("VerdictsTable", "CallsTable", "IdempotencyTable"):
+        assert sandbox.aws("dynamodb").describe_table(TableName=outputs[table])["Table"]["TableStatus"] == "ACTIVE"
+    for queue in ("UploadsQueue", "DeadLetterQueue"):
+        sandbox.aws("sqs").get_queue_attributes(QueueUrl=outputs[queue], AttributeNames=["All"])
+    for function in ("CompareFunction", "FindMissedFunction"):
+        sandbox.aws("lambda").get_function_configuration(FunctionName=outputs[function])
+    assert outputs["TokenParameter"] == "/facepair/advance-token"
+
+
+def test_settings_reach_the_resources(sandbox: Sandbox) -> None:
+    s3, dynamodb, sqs = sandbox.aws("s3"), sandbox.aws("dynamodb"), sandbox.aws("sqs")
+    bucket, table = sandbox.outputs["ImagesBucket"], sandbox.outputs["VerdictsTable"]
+
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]["BlockPublicPolicy"] is True
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]["Expiration"] == {"Days": 30}
+    time_to_live = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    assert time_to_live == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
+    recovery = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    assert recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    queue = sqs.get_queue_attributes(QueueUrl=sandbox.outputs["UploadsQueue"], AttributeNames=["All"])["Attributes"]
+    assert queue["VisibilityTimeout"] == "360"
+    assert json.loads(queue["RedrivePolicy"])["deadLetterTargetArn"].split(":")[-1].startswith("facepair-DeadLetter")
+    assert "s3.amazonaws.com" in queue["Policy"]
+
+
+def test_cloudformation_tells_the_stacks_outputs(sandbox: Sandbox) -> None:
+    [stack] = sandbox.aws("cloudformation").describe_stacks(StackName="facepair")["Stacks"]
+
+    assert {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]} == dict(sandbox.outputs)
+
+
+def test_lambdas_own_api_invokes_the_functions_with_their_resolved_variables(sandbox: Sandbox) -> None:
+    name = sandbox.outputs["FindMissedFunction"]
+
+    answer = sandbox.aws("lambda").invoke(FunctionName=name, Payload=b"{}")
+
+    assert answer["StatusCode"] == 200
+    variables = json.loads(answer["Payload"].read())["environment"]
+    assert variables["IMAGES_BUCKET"] == sandbox.outputs["ImagesBucket"]
+    assert variables["UPLOADS_QUEUE_URL"] == sandbox.outputs["UploadsQueue"]
+
+
+def test_a_function_that_fails_is_told_as_lambda_does(sandbox: Sandbox) -> None:
+    client = sandbox.aws("lambda")
+
+    answer = client.invoke(FunctionName=sandbox.outputs["CompareFunction"], Payload=b'{"Records": [{}]}')
+
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"].read())["errorType"] == "KeyError"
+    with pytest.raises(client.exceptions.ResourceNotFoundException, match="nobody"):
+        client.invoke(FunctionName="nobody")
+
+
+def test_the_emulator_runs_and_the_secret_has_its_credentials(sandbox: Sandbox) -> None:
+    secret = sandbox.aws("secretsmanager").get_secret_value(SecretId=sandbox.outputs["CredentialsSecret"])
+
+    assert json.loads(secret["SecretString"]).keys() == {"accessKey", "secretKey"}
+    assert sandbox.stack.parameters["AdvanceBaseUrl"] == sandbox.advance.url
+    assert urlsplit(sandbox.advance.url).hostname == "127.0.0.1"
+    assert urllib3.request("GET", f"{sandbox.advance.url}/control/calls", retries=False).status == 200
+
+
+def test_a_redeployment_changes_functions_and_keeps_everything_else(sandbox: Sandbox) -> None:
+    outputs = sandbox.outputs
+
+    sandbox.redeploy(PassAbove=88)
+
+    assert sandbox.outputs == outputs
+    assert pass_above(sandbox, "after redeployment") == "88"
+
+
+def test_a_stopped_host_leaves_messages_in_the_queue_until_it_starts_again(sandbox: Sandbox) -> None:
+    sandbox.stop_host()
+    sandbox.aws("s3").put_object(Bucket=sandbox.outputs["ImagesBucket"], Key="stopped/first.jpg", Body=b"x")
+
+    attributes = sandbox.aws("sqs").get_queue_attributes(
+        QueueUrl=sandbox.outputs["UploadsQueue"], AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]
+    sandbox.start_host()
+
+    assert attributes["ApproximateNumberOfMessages"] == "1"
+    assert pass_above(sandbox, "stopped")
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_the_command_tells_how_to_use_it_and_leaves_no_process_behind(stand_in_root: Path, end: signal.Signals) -> None:
+    command = [sys.executable, "-c", MAIN, str(stand_in_root), "--stack-name", "mine"]
+    command += ["--parameter", "PassAbove=72", "--parameter", "AdvanceBaseUrl=http://127.0.0.1:9"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if line.startswith("Ctrl-C"):
+                break
+        started = family(process.pid)
+        process.send_signal(end)
+        process.wait(20)
+
+    exported = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+    assert exported["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+    assert exported.keys() == {
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+    }
+    assert any(line.startswith("  ImagesBucket = mine-imagesbucket-") for line in lines)
+    assert any("AWS::IAM::Role.Policies: moto checks no permissions" in line for line in lines)
+    assert "ADVANCE: http://127.0.0.1:9" in lines
+    assert len(started) >= 5  # the command, AWS and an environment, the latter each with its guard
+    eventually(lambda: not running(started), within=10)
+    assert process.returncode == (-signal.SIGKILL if end == signal.SIGKILL else 0)
+
+
+def test_the_command_refuses_a_wrong_parameter_before_anything_else(stand_in_root: Path) -> None:
+    command = [sys.executable, "-c", MAIN, str(stand_in_root), "--parameter", "MaxConcurrency=1"]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        "template.yaml: Parameter MaxConcurrency must be a number not less than 2; it is '1'"
+    )

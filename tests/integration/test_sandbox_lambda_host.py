@@ -1,0 +1,331 @@
+"""The Lambda host: real processes under awslambdaric."""
+
+import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from sandbox.lambda_host import Answer
+from sandbox.lambda_host.event_source import failed_ids
+from tests.fixtures_sandbox import Workshop, eventually
+
+ECHO = """
+import os
+def handler(event, context):
+    return {
+        "event": event,
+        "pid": os.getpid(),
+        "environment": dict(os.environ),
+        "arn": context.invoked_function_arn,
+        "milliseconds_left": context.get_remaining_time_in_millis(),
+    }
+"""
+CRASH = "import os\ndef handler(event, context): os._exit(7)"
+NOTE = """
+import os
+def note(text):
+    with open(os.environ["NOTES"], "a") as notes:
+        notes.write(text + "\\n")
+"""
+# Notes its message when it starts, sleeps, and notes it again when it ends.
+WORKER = f"""{NOTE}
+import time
+def handler(event, context):
+    [record] = event["Records"]
+    message = record["body"] + " " + record["attributes"]["ApproximateReceiveCount"]
+    note(message + " started")
+    time.sleep(float(os.environ.get("SLEEP", 0)))
+    note(message + " ended " + str(os.getpid()))
+"""
+
+
+def body(answer: Answer) -> dict[str, object]:
+    content: dict[str, object] = json.loads(answer.payload)
+    return content
+
+
+def alive(pid: int) -> bool:
+    """False for a zombie too: it is dead and only waits to be counted."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+# --- Invocations ------------------------------------------------------------------------------------------------------
+
+
+def test_a_function_gets_its_event_and_context_and_its_answer_comes_back(workshop: Workshop) -> None:
+    host = workshop.host(ECHO, timeout=9)
+
+    answer = body(host.invoke("work", b'{"question": "\\u00fc"}'))
+
+    assert answer["event"] == {"question": "ü"}
+    assert answer["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:work-1"
+    assert 0 < answer["milliseconds_left"] <= 9000  # type: ignore[operator]
+
+
+def test_one_environment_serves_one_invocation_after_the_other(workshop: Workshop) -> None:
+    host = workshop.host(ECHO)
+
+    pids = {body(host.invoke("work", b"{}"))["pid"] for _ in range(5)}
+
+    assert pids == {environment.pid for environment in host.environments()}
+    assert len(pids) == 1
+
+
+def test_a_function_sees_its_own_variables_and_lambdas_but_nothing_of_the_callers(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of a real account")
+    monkeypatch.setenv("PYTHONPATH", "/callers/modules")
+    host = workshop.host(ECHO, variables={"COLOUR": "green"})
+
+    seen = body(host.invoke("work", b"{}"))["environment"]
+
+    assert isinstance(seen, dict)
+    assert seen["COLOUR"] == "green"
+    assert seen["AWS_ENDPOINT_URL"] == workshop.aws.url
+    assert seen["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "128"
+    assert seen["LAMBDA_TASK_ROOT"] == str(workshop.folder / "code")
+    assert "AWS_PROFILE" not in seen
+    assert "AWS_SESSION_TOKEN" not in seen
+    assert "/callers/modules" not in seen["PYTHONPATH"]
+
+
+def test_a_layers_modules_can_be_imported(workshop: Workshop) -> None:
+    layer = workshop.folder / "layer"
+    layer.mkdir()
+    (layer / "shared_between_functions.py").write_text("ANSWER = 42")
+    source = "from shared_between_functions import ANSWER\ndef handler(event, context): return {'answer': ANSWER}"
+    host = workshop.host(source, layers=(layer,))
+
+    assert body(host.invoke("work", b"{}")) == {"answer": 42}
+
+
+def test_an_exception_is_a_failed_answer_and_the_environment_lives_on(workshop: Workshop) -> None:
+    host = workshop.host("def handler(event, context): raise ValueError('no such pair')")
+
+    answers = [host.invoke("work", b"{}") for _ in range(2)]
+
+    assert all(answer.failed for answer in answers)
+    assert (body(answers[0])["errorType"], body(answers[0])["errorMessage"]) == ("ValueError", "no such pair")
+    assert len(host.environments()) == 1
+
+
+def test_a_crash_is_a_failed_answer_and_the_next_invocation_gets_a_new_environment(workshop: Workshop) -> None:
+    host = workshop.host(
+        "import os\ndef handler(event, context):\n    if event: os._exit(7)\n    return {'pid': os.getpid()}"
+    )
+    first = body(host.invoke("work", b"{}"))
+
+    crashed = host.invoke("work", b'{"now": true}')
+
+    assert crashed.failed
+    assert body(crashed)["errorType"] == "Runtime.ExitError"
+    assert body(host.invoke("work", b"{}")) != first
+
+
+def test_at_its_timeout_a_function_is_killed_with_everything_it_started(workshop: Workshop) -> None:
+    source = f"""{NOTE}
+import subprocess, time
+def handler(event, context):
+    child = subprocess.Popen(["sleep", "60"])
+    note(str(os.getpid()))
+    note(str(child.pid))
+    time.sleep(60)
+"""
+    host = workshop.host(source, timeout=1)
+
+    answer = host.invoke("work", b"{}")
+
+    assert answer.failed
+    assert "Task timed out after 1.00 seconds" in str(body(answer)["errorMessage"])
+    pids = [int(pid) for pid in workshop.noted()]
+    assert len(pids) == 2
+    eventually(lambda: not any(alive(pid) for pid in pids), within=5)
+    assert host.environments() == []
+
+
+def test_a_function_that_cannot_be_imported_says_so_in_every_answer(workshop: Workshop) -> None:
+    host = workshop.host("import no_such_module")
+
+    answers = [host.invoke("work", b"{}") for _ in range(2)]
+
+    assert [body(answer)["errorType"] for answer in answers] == ["Runtime.ImportModuleError"] * 2
+    with pytest.raises(RuntimeError, match="no_such_module"):
+        workshop.host("import no_such_module", queue=workshop.queue()).warm(1)
+
+
+def test_simultaneous_invocations_run_in_several_environments_one_at_a_time_in_each(workshop: Workshop) -> None:
+    source = """
+import os, time
+def handler(event, context):
+    began = time.monotonic()
+    time.sleep(0.3)
+    return {"pid": os.getpid(), "began": began, "ended": time.monotonic()}
+"""
+    host = workshop.host(source)
+
+    with ThreadPoolExecutor(6) as pool:
+        runs = [body(answer) for answer in pool.map(lambda _: host.invoke("work", b"{}"), range(12))]
+
+    by_pid: dict[object, list[tuple[float, float]]] = {}
+    for run in runs:
+        by_pid.setdefault(run["pid"], []).append((run["began"], run["ended"]))  # type: ignore[arg-type]
+    assert len(by_pid) > 1
+    for spans in by_pid.values():
+        spans.sort()
+        assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+
+
+def test_what_a_function_prints_is_in_its_log_file(workshop: Workshop) -> None:
+    host = workshop.host("def handler(event, context): print('compared', event['pair'])")
+
+    host.invoke("work", b'{"pair": "a/b"}')
+
+    assert "compared a/b" in host.log_file("work").read_text()
+
+
+# --- Messages from a queue --------------------------------------------------------------------------------------------
+
+
+def test_a_message_that_succeeds_is_deleted(workshop: Workshop) -> None:
+    queue = workshop.queue()
+    workshop.host(WORKER, queue=queue)
+
+    queue.send("one", "two")
+
+    eventually(lambda: queue.count() == 0)
+    assert sorted(note.split(" ended")[0] for note in workshop.noted() if "ended" in note) == ["one 1", "two 1"]
+
+
+def test_of_a_batch_only_the_reported_failures_come_back(workshop: Workshop) -> None:
+    source = f"""{NOTE}
+def handler(event, context):
+    failures = []
+    for record in event["Records"]:
+        message = record["body"] + " " + record["attributes"]["ApproximateReceiveCount"]
+        note(message)
+        if message == "bad 1":
+            failures.append(dict(itemIdentifier=record["messageId"]))
+    return dict(batchItemFailures=failures)
+"""
+    queue = workshop.queue(visibility_timeout=1)
+    queue.send("good", "bad", "fine")
+    workshop.host(source, queue=queue, batch_size=10)
+
+    eventually(lambda: queue.count() == 0)
+
+    assert sorted(workshop.noted()) == ["bad 1", "bad 2", "fine 1", "good 1"]
+
+
+@pytest.mark.parametrize(
+    ("report", "failed"),
+    [
+        ({"batchItemFailures": []}, set()),
+        ({"batchItemFailures": None}, set()),
+        ({}, set()),
+        (None, set()),
+        ({"batchItemFailures": [{"itemIdentifier": "b"}]}, {"b"}),
+        ({"batchItemFailures": [{"itemIdentifier": ""}]}, {"a", "b"}),
+        ({"batchItemFailures": [{"itemIdentifier": None}]}, {"a", "b"}),
+        ({"batchItemFailures": [{"itemIdentifier": "of another batch"}]}, {"a", "b"}),
+        ({"batchItemFailures": [{"identifier": "a"}]}, {"a", "b"}),
+    ],
+)
+def test_a_report_is_read_as_lambda_documents(report: object, failed: set[str]) -> None:
+    assert failed_ids(Answer(json.dumps(report).encode()), ["a", "b"], reports=True) == failed
+
+
+def test_after_a_crash_the_message_comes_back_and_ends_in_the_dead_letter_queue(workshop: Workshop) -> None:
+    queue = workshop.queue(visibility_timeout=1, max_receives=2)
+    assert queue.dead_letters is not None
+    host = workshop.host(CRASH, queue=queue)
+
+    queue.send("poison")
+
+    assert eventually(queue.dead_letters.receive) == ["poison"]
+    assert queue.count() == 0
+    assert host.environments() == []
+
+
+def test_the_message_of_a_killed_environment_comes_back_after_its_visibility_timeout(workshop: Workshop) -> None:
+    queue = workshop.queue(visibility_timeout=2)
+    host = workshop.host(WORKER, queue=queue, variables={"SLEEP": "1"})
+    queue.send("pair")
+    [environment] = eventually(lambda: [one for one in host.environments() if one.message_ids])
+    eventually(workshop.noted)
+
+    os.kill(environment.pid, signal.SIGKILL)
+
+    eventually(lambda: queue.count() == 0)
+    notes = workshop.noted()
+    assert notes[:2] == ["pair 1 started", "pair 2 started"]
+    assert notes[2].startswith("pair 2 ended")
+    assert not notes[2].endswith(f" {environment.pid}")
+
+
+def test_an_environment_that_dies_idle_costs_no_receive(workshop: Workshop) -> None:
+    queue = workshop.queue(visibility_timeout=60)
+    host = workshop.host(WORKER, queue=queue)
+    host.warm(1)
+    [environment] = host.environments()
+
+    os.kill(environment.pid, signal.SIGKILL)
+    eventually(lambda: not alive(environment.pid))
+    queue.send("pair")
+
+    eventually(lambda: queue.count() == 0)
+    assert workshop.noted()[0] == "pair 1 started"
+
+
+def test_no_more_messages_are_under_way_than_the_maximum_concurrency(workshop: Workshop) -> None:
+    queue = workshop.queue()
+    queue.send(*(f"m{number}" for number in range(8)))
+    host = workshop.host(WORKER, queue=queue, maximum_concurrency=2, variables={"SLEEP": "0.2"})
+
+    eventually(lambda: queue.count() == 0)
+
+    under_way, most = 0, 0
+    for note in workshop.noted():
+        under_way += 1 if note.endswith("started") else -1
+        most = max(most, under_way)
+    assert most == 2
+    assert len(host.environments()) == 2
+
+
+def test_while_paused_no_message_is_taken(workshop: Workshop) -> None:
+    queue = workshop.queue()
+    host = workshop.host(WORKER, queue=queue)
+    host.pause()
+
+    queue.send("pair")
+    assert queue.receive() == ["pair"]
+    assert workshop.noted() == []
+    host.resume()
+
+    eventually(lambda: queue.count() == 0)
+    assert workshop.noted()[0] == "pair 2 started"
+
+
+# --- Schedules --------------------------------------------------------------------------------------------------------
+
+
+def test_a_scheduled_function_is_invoked_again_and_again(workshop: Workshop) -> None:
+    source = f"""{NOTE}
+def handler(event, context):
+    note(event["source"])
+"""
+    workshop.host(source, every=timedelta(seconds=0.2))
+
+    notes = eventually(lambda: workshop.noted()[1:])
+
+    assert notes[0] == "aws.events"

@@ -1,0 +1,300 @@
+"""template.yaml, expanded as CloudFormation sees it: what the design asks of it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.intrinsics import Scope, text
+from sandbox.parameters import parameter_values
+from sandbox.template import expand, read_template
+
+ROOT = Path(__file__).parents[2]
+WRITTEN = read_template(ROOT / "template.yaml")
+FUNCTIONS = ("CompareFunction", "FindMissedFunction")
+
+
+class ExpandedStack:
+    """All resources with their functions resolved. `Ref` gives "<Id>" and `GetAtt` "<Id.Attribute>", for resources
+    that exist; a reference to anything else fails."""
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self.parameters = parameter_values(WRITTEN["Parameters"], parameters)
+        expanded = expand(WRITTEN, self.parameters)
+        pseudo = {"AWS::StackName": "pairs", "AWS::Region": "eu-west-1", "AWS::AccountId": "1", "AWS::Partition": "aws"}
+        self._scope = Scope(
+            self.parameters | pseudo,
+            conditions=expanded["Conditions"],
+            mappings={},
+            reference=lambda logical_id: f"<{self._existing(logical_id)}>",
+            attribute=lambda logical_id, name: f"<{self._existing(logical_id)}.{name}>",
+        )
+        self._declared = {
+            logical_id: resource
+            for logical_id, resource in expanded["Resources"].items()
+            if "Condition" not in resource or self._scope.condition(resource["Condition"])
+        }
+        self.resources = {logical_id: self._scope.resolve(one) for logical_id, one in self._declared.items()}
+        self.outputs = self._scope.resolve({name: output["Value"] for name, output in expanded["Outputs"].items()})
+
+    def _existing(self, logical_id: str) -> str:
+        assert logical_id in self._declared, f"reference to {logical_id}, which does not exist"
+        return logical_id
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        properties: dict[str, Any] = self.resources[logical_id]["Properties"]
+        return properties
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        return {name: one["Properties"] for name, one in self.resources.items() if one["Type"] == kind}
+
+
+@pytest.fixture(scope="module")
+def stack() -> ExpandedStack:
+    return ExpandedStack({"AlarmEmail": "someone@example.com"})
+
+
+# --- The contract -----------------------------------------------------------------------------------------------------
+
+
+def test_the_parameters_of_the_contract_are_there_with_their_defaults_and_ranges() -> None:
+    parameters = WRITTEN["Parameters"]
+
+    assert {"FirstName", "SecondName", "AlarmEmail", "MaxConcurrency", "MaxUploadMegabytes"} <= parameters.keys()
+    assert {"ImageRetentionDays", "VerdictRetentionDays"} <= parameters.keys()
+    assert parameters["AdvanceBaseUrl"]["Default"] == "https://api.advance.ai"
+    assert (parameters["FirstName"]["Default"], parameters["SecondName"]["Default"]) == ("first", "second")
+    assert (parameters["PassAbove"]["Default"], parameters["RejectBelow"]["Default"]) == (70, 55)
+    assert parameters["OnUnknownOutcome"]["AllowedValues"] == ["hold", "retry"]
+    validity = parameters["TokenValiditySeconds"]
+    assert (validity["MinValue"], validity["MaxValue"]) == (60, 86400)
+    assert parameters["ApiDeadlineSeconds"]["MinValue"] == 1
+    assert parameters["BlockedRetrySeconds"]["MinValue"] == 1
+    assert parameters["FindMissedAfterMinutes"]["MinValue"] == 0
+
+
+def test_every_parameter_says_what_it_is_for_and_has_a_default_and_a_place_in_the_console() -> None:
+    groups = WRITTEN["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    assert all({"Default", "Description"} <= attributes.keys() for attributes in WRITTEN["Parameters"].values())
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(WRITTEN["Parameters"])
+
+
+def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) -> None:
+    assert stack.outputs == {
+        "ImagesBucket": "<ImagesBucket>",
+        "VerdictsTable": "<VerdictsTable>",
+        "CallsTable": "<CallsTable>",
+        "IdempotencyTable": "<IdempotencyTable>",
+        "UploadsQueue": "<UploadsQueue>",
+        "DeadLetterQueue": "<DeadLetterQueue>",
+        "CredentialsSecret": "<CredentialsSecret>",
+        "TokenParameter": "/pairs/advance-token",
+        "CompareFunction": "<CompareFunction>",
+        "FindMissedFunction": "<FindMissedFunction>",
+    }
+
+
+def test_the_tables_have_the_keys_and_the_index_of_the_contract(stack: ExpandedStack) -> None:
+    def keys(holder: dict[str, Any]) -> dict[str, str]:
+        return {key["KeyType"]: key["AttributeName"] for key in holder["KeySchema"]}
+
+    verdicts = stack.properties("VerdictsTable")
+    [index] = verdicts["GlobalSecondaryIndexes"]
+
+    assert keys(verdicts) == {"HASH": "pair_id"}
+    assert (index["IndexName"], keys(index)) == ("by_verdict", {"HASH": "verdict", "RANGE": "updated_at"})
+    assert index["Projection"] == {"ProjectionType": "ALL"}
+    assert verdicts["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert keys(stack.properties("CallsTable")) == {"HASH": "pair_id", "RANGE": "call"}
+
+
+def test_the_ledger_never_expires_and_outlives_the_stack(stack: ExpandedStack) -> None:
+    assert "TimeToLiveSpecification" not in stack.properties("CallsTable")
+    assert stack.resources["CallsTable"]["DeletionPolicy"] == "Retain"
+    assert stack.resources["CallsTable"]["UpdateReplacePolicy"] == "Retain"
+
+
+# --- From bucket to function ------------------------------------------------------------------------------------------
+
+
+def test_every_upload_goes_to_the_queue_and_the_queue_lets_it_in_first(stack: ExpandedStack) -> None:
+    notification = stack.properties("ImagesBucket")["NotificationConfiguration"]
+    [statement] = stack.properties("UploadsQueuePolicy")["PolicyDocument"]["Statement"]
+
+    assert notification == {"QueueConfigurations": [{"Event": "s3:ObjectCreated:*", "Queue": "<UploadsQueue.Arn>"}]}
+    assert stack.resources["ImagesBucket"]["DependsOn"] == "UploadsQueuePolicy"
+    assert (statement["Action"], statement["Resource"]) == ("sqs:SendMessage", "<UploadsQueue.Arn>")
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "1"}}
+
+
+def test_the_visibility_timeout_is_at_least_six_times_the_functions(stack: ExpandedStack) -> None:
+    timeout = stack.properties("CompareFunction")["Timeout"]
+
+    assert stack.properties("UploadsQueue")["VisibilityTimeout"] >= 6 * timeout
+
+
+def test_a_call_to_the_api_ends_before_the_function_does(stack: ExpandedStack) -> None:
+    longest_call = WRITTEN["Parameters"]["ApiDeadlineSeconds"]["MaxValue"]
+
+    assert longest_call < stack.properties("CompareFunction")["Timeout"]
+
+
+def test_the_function_takes_one_message_at_a_time_and_reports_failures_by_message(stack: ExpandedStack) -> None:
+    [mapping] = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+
+    assert (mapping["EventSourceArn"], mapping["FunctionName"]) == ("<UploadsQueue.Arn>", "<CompareFunction>")
+    assert mapping["BatchSize"] == 1
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": "10"}
+
+
+def test_what_cannot_be_processed_ends_in_the_dead_letter_queue_and_is_kept_there(stack: ExpandedStack) -> None:
+    redrive = stack.properties("UploadsQueue")["RedrivePolicy"]
+
+    assert redrive["deadLetterTargetArn"] == "<DeadLetterQueue.Arn>"
+    assert redrive["maxReceiveCount"] >= 5  # AWS's advice for a Lambda's queue
+    assert stack.properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_the_search_for_missed_pairs_runs_hourly(stack: ExpandedStack) -> None:
+    [rule] = stack.of_type("AWS::Events::Rule").values()
+
+    assert rule["ScheduleExpression"] == "rate(1 hour)"
+    assert [target["Arn"] for target in rule["Targets"]] == ["<FindMissedFunction.Arn>"]
+
+
+# --- Pictures, verdicts and secrets are looked after ------------------------------------------------------------------
+
+
+def test_the_bucket_is_private_encrypted_versioned_and_forgets(stack: ExpandedStack) -> None:
+    bucket = stack.properties("ImagesBucket")
+    expirations = [rule for rule in bucket["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in rule]
+
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert [rule["ExpirationInDays"] for rule in expirations] == ["30"]
+    assert expirations[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+
+
+def test_tables_and_queues_are_encrypted(stack: ExpandedStack) -> None:
+    tables, queues = stack.of_type("AWS::DynamoDB::Table"), stack.of_type("AWS::SQS::Queue")
+
+    assert all(table["SSESpecification"] == {"SSEEnabled": True} for table in tables.values())
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_no_secret_is_in_the_template(stack: ExpandedStack) -> None:
+    assert stack.properties("CredentialsSecret").keys() == {"Description"}
+
+
+# --- Functions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_functions_variables_are_texts_and_name_what_exists(stack: ExpandedStack, function: str) -> None:
+    variables = stack.properties(function)["Environment"]["Variables"]
+
+    assert variables["IMAGES_BUCKET"] == "<ImagesBucket>"
+    assert variables["VERDICTS_TABLE"] == "<VerdictsTable>"
+    assert variables["UPLOADS_QUEUE_URL"] == "<UploadsQueue>"
+    assert all(text(value) for value in variables.values())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_functions_logs_expire(stack: ExpandedStack, function: str) -> None:
+    group = stack.properties(function)["LoggingConfig"]["LogGroup"].strip("<>")
+
+    assert stack.properties(group) == {"RetentionInDays": "90"}
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_functions_and_layers_are_all_built_for_the_architecture_that_was_chosen(architecture: str) -> None:
+    stack = ExpandedStack({"Architecture": architecture})
+    written_layers = [one for one in WRITTEN["Resources"].values() if one["Type"] == "AWS::Serverless::LayerVersion"]
+
+    functions, layers = stack.of_type("AWS::Lambda::Function"), stack.of_type("AWS::Lambda::LayerVersion")
+    assert functions.keys() == set(FUNCTIONS)
+    assert all(function["Architectures"] == [architecture] for function in functions.values())
+    assert all(layer["CompatibleArchitectures"] == [architecture] for layer in layers.values())
+    assert [layer["Metadata"]["BuildArchitecture"] for layer in written_layers] == [{"Ref": "Architecture"}] * 2
+
+
+# --- Permissions ------------------------------------------------------------------------------------------------------
+
+
+def statements(stack: ExpandedStack) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, role in stack.of_type("AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield f"{name}.{statement['Sid']}", statement
+
+
+def test_a_function_may_only_do_named_things_to_named_resources(stack: ExpandedStack) -> None:
+    found = dict(statements(stack))
+
+    assert found
+    for name, statement in found.items():
+        for action in listed(statement["Action"]):
+            assert re.fullmatch(r"[a-z0-9]+:[A-Z][A-Za-z]+", action), f"{name} allows {action}"
+        for resource in listed(statement["Resource"]):
+            # In the bucket any object: what users upload.
+            assert "*" not in resource.removesuffix("/*"), f"{name} allows it on {resource}"
+            assert resource.endswith("/*") == (resource == "<ImagesBucket.Arn>/*"), f"{name} allows it on {resource}"
+
+
+def test_beside_them_a_role_has_only_what_lambda_itself_needs(stack: ExpandedStack) -> None:
+    managed = {
+        arn.rpartition("/")[2] for role in stack.of_type("AWS::IAM::Role").values() for arn in role["ManagedPolicyArns"]
+    }
+
+    assert managed == {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}
+
+
+def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts(stack: ExpandedStack) -> None:
+    allowed = {name.partition(".")[0]: set[str]() for name, _ in statements(stack)}
+    for name, statement in statements(stack):
+        allowed[name.partition(".")[0]] |= set(listed(statement["Action"]))
+
+    assert "secretsmanager:GetSecretValue" in allowed["CompareFunctionRole"]
+    assert not {"secretsmanager:GetSecretValue", "dynamodb:PutItem", "s3:GetObject"} & allowed["FindMissedFunctionRole"]
+    assert not any(
+        action.startswith("s3:Put") or action.startswith("s3:Delete") for one in allowed.values() for action in one
+    )
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+# --- Alarms -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_alarm_says_what_to_do_and_reaches_someone(stack: ExpandedStack) -> None:
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+
+    assert alarms.keys() == {
+        "DeadLettersAlarm",
+        "CompareErrorsAlarm",
+        "BlockedAlarm",
+        "UndeterminedAlarm",
+        "WaitingTooLongAlarm",
+        "FindMissedSilentAlarm",
+    }
+    assert all("(docs/runbook.md)" in alarm["AlarmDescription"] for alarm in alarms.values())
+    assert all(len(alarm["AlarmDescription"]) <= 1024 for alarm in alarms.values())
+    assert all(alarm["AlarmActions"] == ["<AlarmTopic>"] for alarm in alarms.values())
+
+
+def test_silence_is_an_alarm_too(stack: ExpandedStack) -> None:
+    assert stack.properties("FindMissedSilentAlarm")["TreatMissingData"] == "breaching"
+
+
+def test_without_an_address_there_are_no_alarms() -> None:
+    stack = ExpandedStack({"AlarmEmail": ""})
+
+    assert not stack.of_type("AWS::CloudWatch::Alarm")
+    assert not stack.of_type("AWS::SNS::Topic")
