@@ -38,7 +38,7 @@ bench: .venv/installed .lambda/installed ## Measure, as ratios
 	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
 
 soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
-	@$(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
+	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
 
 deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell, with samconfig.toml
 	$(SAM) build

@@ -15,7 +15,7 @@ from facepair.advance import Advance, TokenKeeper
 from facepair.ask import Asker, Minter
 from facepair.aws.breaker import AccountBreaker
 from facepair.aws.calls import Calls
-from facepair.aws.clients import PATIENT
+from facepair.aws.clients import BRISK, PATIENT
 from facepair.aws.credentials import CredentialsSecret
 from facepair.aws.once import Once
 from facepair.aws.queue import UploadsQueue
@@ -54,7 +54,7 @@ def build() -> Handler:
     )
     asker = Asker(
         advance,
-        TokenKeeper(SharedToken(session.client("ssm", config=PATIENT), settings.token_parameter), minter.mint),
+        TokenKeeper(SharedToken(session.client("ssm", config=BRISK), settings.token_parameter), minter.mint),
         Calls(tables.Table(settings.calls_table)),
         AccountBreaker(dynamodb, settings.idempotency_table, settings.blocked_retry_seconds),
         settings.on_unknown_outcome,

@@ -116,6 +116,8 @@ class Asker:
         answered = next((call for call in earlier if call.state is State.ANSWERED and call.outcome), None)
         if answered and answered.outcome:
             return answered.outcome
+        if earlier and earlier[-1].outcome:
+            _wait_for(earlier[-1].outcome)
         unanswered = self._unanswered(earlier)
         if unanswered and not self._may_repeat(len(unanswered)):
             return unanswered[-1].outcome or _unknown(unanswered[-1])
@@ -142,28 +144,26 @@ class Asker:
     def _call(self, question: Question, number: int, unanswered: int) -> Outcome:
         """Call with one token after the other until one is accepted."""
         for attempt, token in enumerate(self._tokens.tokens()):
-            outcome, retry_after = self._post(question, number + attempt, token)
+            outcome = self._post(question, number + attempt, token)
+            if outcome.code == OUTCOME_UNKNOWN and self._may_repeat(unanswered + 1):
+                raise Later(outcome.message, code=OUTCOME_UNKNOWN)
+            if outcome.charged:  # whatever its code: another call would be paid for again
+                return outcome
             match comparison_code(outcome.code).meaning:
                 case Meaning.RENEW_TOKEN:
                     logger.warning("Token refused: %s", outcome.message)
                 case Meaning.RETRY:
-                    raise Later(outcome.message, code=outcome.code, retry_after=retry_after)
+                    raise _later(outcome)
                 case Meaning.BLOCKED:
                     raise Blocked(outcome.code, outcome.message, pause=self._blocked_pause)
-                case Meaning.HOLD if outcome.code == OUTCOME_UNKNOWN and self._may_repeat(unanswered + 1):
-                    raise Later(outcome.message, code=OUTCOME_UNKNOWN)
                 case _:
                     return outcome
         raise Blocked("IAM_FAILED", f"A new token was refused too: {outcome.message}", pause=self._blocked_pause)
 
-    def _post(self, question: Question, number: int, token: str) -> tuple[Outcome, float | None]:
-        """One POST between two writes of its ledger row; its outcome, and seconds of its Retry-After."""
-        left = question.time_left()
-        if left < self._advance.deadline + SAVING_SECONDS:
-            raise Later(f"{left:.0f} s are too little for a call with a deadline of {self._advance.deadline:g} s")
-        alive_until = clock.now() + timedelta(seconds=left)
-        call = self._calls.open(question.pair_id, question.fingerprint, number, alive_until)
-        started, retry_after = time.monotonic(), None
+    def _post(self, question: Question, number: int, token: str) -> Outcome:
+        """One POST between two writes of its ledger row."""
+        call = self._open(question, number)
+        started = time.monotonic()
         try:
             answer = self._advance.compare(token, question.first, question.second)
         except Unreached as error:
@@ -171,14 +171,29 @@ class Asker:
         except NoAnswer as error:
             outcome = Outcome(code=OUTCOME_UNKNOWN, message=error.message, call=call.call)
         else:
-            outcome, retry_after = _read(answer, call, question), answer.retry_after
+            outcome = _read(answer, call, question)
         latency_ms = round((time.monotonic() - started) * 1000)
         # The log has it before the ledger: should no table take it, an auditor still finds what was charged.
         logger.info(
             "Called the comparison API", extra={"api": outcome.model_dump(mode="json"), "latency_ms": latency_ms}
         )
         self._count_call(outcome)
-        return self._save(call, outcome, latency_ms), retry_after
+        return self._save(call, outcome, latency_ms)
+
+    def _open(self, question: Question, number: int) -> Call:
+        """Write the ledger row of a call. Raises Later if there is too little time for the call, before or after it."""
+        too_late = f"too little time is left for a call of up to {self._advance.deadline:g} s"
+        needed = self._advance.deadline + SAVING_SECONDS
+        left = question.time_left()
+        if left < needed:
+            raise Later(too_late)
+        alive_until = clock.now() + timedelta(seconds=left)
+        call = self._calls.open(question.pair_id, question.fingerprint, number, alive_until)
+        if question.time_left() < needed:  # the table was slow
+            outcome = Outcome(code=NETWORK_ERROR, message=too_late, call=call.call)
+            self._calls.complete(call, State.REFUSED, outcome)
+            raise Later(too_late)
+        return call
 
     def _save(self, call: Call, outcome: Outcome, latency_ms: int) -> Outcome:
         """Complete the ledger row. An outcome that cannot be saved now is marked, not lost: see `settle`."""
@@ -198,6 +213,17 @@ def _state(outcome: Outcome) -> State:
     return State.REFUSED
 
 
+def _later(outcome: Outcome) -> Later:
+    seconds = (outcome.retry_at - clock.now()).total_seconds() if outcome.retry_at else None
+    return Later(outcome.message, code=outcome.code, retry_after=seconds)
+
+
+def _wait_for(earlier: Outcome) -> None:
+    """A pair has two messages or more: the Retry-After that one of them met holds for all. Raises Later."""
+    if earlier.retry_at and earlier.retry_at > clock.now():
+        raise _later(earlier)
+
+
 def _unknown(call: Call) -> Outcome:
     message = "The worker that called died before it could save an answer; the call may have been charged"
     return Outcome(code=OUTCOME_UNKNOWN, message=message, call=call.call)
@@ -213,10 +239,12 @@ def _read(answer: Answer, call: Call, question: Question) -> Outcome:
         first=Seen(adjusted=question.first.adjusted),
         second=Seen(adjusted=question.second.adjusted),
         call=call.call,
+        retry_at=None if answer.retry_after is None else clock.now() + timedelta(seconds=answer.retry_after),
     )
-    if answer.http_status == HTTPStatus.TOO_MANY_REQUESTS and answer.code not in COMPARISON_CODES:
+    too_many = answer.http_status == HTTPStatus.TOO_MANY_REQUESTS and answer.code not in COMPARISON_CODES
+    if too_many and answer.pricing_strategy != "PAY":
         # The Glossary: SERVICE_BUSY "may migrate to HTTP 429 Too Many Requests in the future".
-        return outcome.model_copy(update={"code": "SERVICE_BUSY", "pricing_strategy": "FREE"})
+        return outcome.model_copy(update={"code": "SERVICE_BUSY"})
     if answer.code != "SUCCESS":
         return outcome
     try:

@@ -88,7 +88,7 @@ class Comparer:
         if pair.missing:
             return self._write(self._waiting(pair))
         if self._verdicts.judged(pair):
-            logger.info("Nothing to compare: the verdict for these uploads stands")
+            logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
         first, second = (self._prepare(upload) for upload in pair.uploads.values())
         row = Row(

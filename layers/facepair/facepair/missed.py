@@ -10,7 +10,7 @@ from facepair import clock
 from facepair.aws.cursor import Cursor
 from facepair.aws.queue import UploadsQueue
 from facepair.aws.uploads import Uploads
-from facepair.aws.verdicts import Verdicts, covers
+from facepair.aws.verdicts import Verdicts, covers, is_newer
 from facepair.events import created_notification
 from facepair.pair import Names, Pair, Upload, folders
 from facepair.verdict import Verdict
@@ -92,6 +92,10 @@ class MissedPairs:
 
     def _is_missed(self, pair: Pair, row: dict[str, Any] | None) -> bool:
         """No row for these uploads, or one that should have been replaced by now. UNDETERMINED waits for a person."""
-        if row is None or not covers(row, pair) or row["verdict"] == Verdict.WAITING:
+        if row is None:
+            return True
+        if is_newer(row, pair):  # the picture that it speaks of has been deleted since
+            return False
+        if not covers(row, pair) or row["verdict"] == Verdict.WAITING:
             return True
         return row["verdict"] == Verdict.PENDING and clock.parse(row["retry_at"]) + self._after < clock.now()

@@ -4,7 +4,7 @@ import os
 from decimal import Decimal
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from facepair.ask import OnUnknownOutcome
 from facepair.pair import Names
@@ -21,6 +21,12 @@ class _Settings(BaseModel):
     uploads_queue_url: str
     first_name: str
     second_name: str
+
+    @model_validator(mode="after")
+    def _two_names(self) -> Self:
+        if self.first_name.casefold() == self.second_name.casefold():
+            raise ValueError(f"FirstName and SecondName must differ in more than case: {self.first_name!r}")
+        return self
 
     @classmethod
     def from_environment(cls) -> Self:

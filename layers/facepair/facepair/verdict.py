@@ -1,6 +1,7 @@
 """An answer becomes a verdict: every code of the API, and every code of our own, in one table."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, auto
 from typing import Literal
@@ -148,7 +149,8 @@ class Seen(BaseModel, frozen=True):
 class Outcome(BaseModel, frozen=True):
     """What asking has brought for two contents: plain JSON by `model_dump(mode="json")`, stored and used again.
 
-    `call` is the ledger row of the call; `unsaved` says that this row could not be completed yet.
+    `call` is the ledger row of the call; `unsaved` says that this row could not be completed yet. `retry_at` is when
+    the API wants to be asked again, where it said so.
     """
 
     code: str
@@ -160,6 +162,7 @@ class Outcome(BaseModel, frozen=True):
     second: Seen = Seen()
     call: str | None = None
     unsaved: bool = False
+    retry_at: datetime | None = None
 
     @property
     def charged(self) -> bool:

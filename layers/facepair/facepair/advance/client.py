@@ -21,7 +21,9 @@ CHECK_PATH = "/openapi/face-recognition/v4/check"
 class Credentials(BaseModel):
     """The account's keys; in JSON `{"accessKey": "...", "secretKey": "..."}`."""
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, str_strip_whitespace=True, hide_input_in_errors=True
+    )
 
     access_key: str = Field(min_length=1)
     secret_key: str = Field(min_length=1, repr=False)

@@ -2,12 +2,13 @@
 
 import socket
 import threading
+import time
 from collections.abc import Mapping
-from contextlib import suppress
+from concurrent.futures import Future
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from facepair.advance.errors import NoAnswer, Unreached
@@ -26,28 +27,21 @@ class Reply:
 
 
 class Deadline:
-    """Cuts a connection off when its time is up, wherever it stands.
+    """Cuts a connected socket off at a moment of the monotonic clock, wherever the reading or writing on it stands.
 
     A socket's own timeout starts again with every byte: a server that trickles holds a caller as long as it likes.
     """
 
-    def __init__(self, connection: HTTPConnection, seconds: float) -> None:
+    def __init__(self, sock: socket.socket, moment: float) -> None:
         self.passed = False
-        self._connection = connection
-        self._connected: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._cut)
-
-    def connected(self) -> None:
-        """Keep the socket: the connection forgets it when the answer's headers say `Connection: close`."""
-        self._connected = self._connection.sock
+        self._sock = sock  # the connection forgets it at the headers of an answer with `Connection: close`
+        self._timer = threading.Timer(max(0.0, moment - time.monotonic()), self._cut)
 
     def _cut(self) -> None:
         self.passed = True
-        sock = self._connected or self._connection.sock
-        if sock:
-            # The plain socket's shutdown wakes a blocked read, and leaves the TLS object to the thread that uses it.
-            with suppress(OSError):  # closed in the meantime
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        # The plain socket's shutdown wakes a blocked read, and leaves the TLS object to the thread that uses it.
+        with suppress(OSError):  # closed in the meantime
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def __enter__(self) -> "Deadline":
         self._timer.start()
@@ -55,7 +49,6 @@ class Deadline:
 
     def __exit__(self, *exception: object) -> None:
         self._timer.cancel()
-        self._connection.close()
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
@@ -66,26 +59,50 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
 
     Raises Unreached if nothing was sent, NoAnswer if something was and no complete answer came back.
     """
+    moment = time.monotonic() + seconds
+    try:
+        connection = _connected(url, seconds)
+    except Exception as error:  # whatever it is: nothing was sent
+        reason = f"no connection within {seconds:g} s" if isinstance(error, TimeoutError) else error
+        raise Unreached(f"cannot reach {url}: {reason}") from error
+    with closing(connection), Deadline(connection.sock, moment) as deadline:
+        try:
+            connection.request("POST", urlsplit(url).path, body=body, headers=headers, preload_content=False)
+            with closing(connection.getresponse()) as response:
+                answer = response.read(LONGEST_ANSWER + 1)
+        except Exception as error:  # whatever it is: the request was on its way
+            reason = f"no answer within {seconds:g} s" if deadline.passed else str(error) or type(error).__name__
+            raise NoAnswer(f"called {url}, then: {reason}") from error
+        if deadline.passed:
+            raise NoAnswer(f"called {url}, then: no complete answer within {seconds:g} s")
+        if len(answer) > LONGEST_ANSWER:
+            raise NoAnswer(f"{url} answered more than {LONGEST_ANSWER} bytes", http_status=response.status)
+        return Reply(response.status, response.headers, answer)
+
+
+def _connected(url: str, seconds: float) -> HTTPConnection:
+    """A new connection. Raises TimeoutError after `seconds`, and whatever else hinders it.
+
+    In a thread that can be left alone, because nothing can interrupt the look-up of a name, and a host of several
+    addresses or a TLS handshake would start a socket's timeout again. It sends nothing of the request.
+    """
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=seconds)
-    with Deadline(connection, seconds) as deadline:
+    connected: Future[None] = Future()
+
+    def connect() -> None:
         try:
             connection.connect()
-        except (OSError, urllib3.exceptions.HTTPError) as error:
-            raise Unreached(f"cannot reach {parts.netloc}: {error}") from error
-        deadline.connected()
-        if deadline.passed:
-            raise Unreached(f"cannot reach {parts.netloc}: no connection within {seconds:g} s")
-        try:
-            connection.request("POST", parts.path, body=body, headers=headers, preload_content=False)
-            response = connection.getresponse()
-            answer = response.read(LONGEST_ANSWER + 1)
-        except Exception as error:  # whatever it is: the request was on its way
-            reason = f"no answer within {seconds:g} s" if deadline.passed else str(error) or type(error).__name__
-            raise NoAnswer(f"called {parts.netloc}, then: {reason}") from error
-        if deadline.passed:
-            raise NoAnswer(f"called {parts.netloc}, then: no complete answer within {seconds:g} s")
-        if len(answer) > LONGEST_ANSWER:
-            raise NoAnswer(f"{parts.netloc} answered more than {LONGEST_ANSWER} bytes", http_status=response.status)
-        return Reply(response.status, response.headers, answer)
+        except BaseException as error:
+            connected.set_exception(error)
+        else:
+            connected.set_result(None)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        connected.result(seconds)
+    except BaseException:
+        connected.add_done_callback(lambda _: connection.close())
+        raise
+    return connection

@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 from facepair.clock import now
 
 
-class Token(BaseModel, frozen=True):
+class Token(BaseModel, frozen=True, hide_input_in_errors=True):
     """An access token and when it expires, in epoch milliseconds. Never printed."""
 
-    token: str = Field(repr=False)
+    token: str = Field(repr=False, pattern=r"^[\x20-\x7e]+$")  # goes into a header
     expires_ms: int
 
 

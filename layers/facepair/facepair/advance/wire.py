@@ -8,22 +8,43 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 from facepair.advance.errors import NoAnswer
 from facepair.advance.http import Reply
 
+LONGEST_NUMBER = 38
+"""Digits, before or behind the point."""
+
 
 def _a_number(value: object) -> object:
-    """JSON numbers only: pydantic would take "70" and true for numbers too."""
+    """JSON numbers only, since pydantic would take "70" and true as well; and as long as a table can store exactly."""
     if not isinstance(value, Decimal):
         raise ValueError(f"{json.dumps(value, default=str)} is not a number")
+    _, digits, exponent = value.as_tuple()
+    if isinstance(exponent, int) and (len(digits) > LONGEST_NUMBER or abs(exponent) > LONGEST_NUMBER):
+        raise ValueError(f"a number of more than {LONGEST_NUMBER} digits")
     return value
 
 
 Text = Annotated[str, AfterValidator(lambda text: text[:1000])]
 """Free text of the API's, cut so that it always fits a table row."""
+
+
+LONGEST_RETRY_AFTER = 12 * 3600.0
+"""Seconds. An absurd Retry-After is not obeyed for longer than a message can be put off at once."""
+Edge = Annotated[Decimal, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
+"""Pixels; a face reaches beyond the picture at most a little."""
 
 
 class _Wire(BaseModel):
@@ -36,25 +57,33 @@ class FacePosition(_Wire):
     """A face in pixels of the picture that was sent."""
 
     id: Text
-    left: Decimal
-    top: Decimal
-    right: Decimal
-    bottom: Decimal
+    left: Edge
+    top: Edge
+    right: Edge
+    bottom: Edge
+
+
+def _readable(value: object, read: ValidatorFunctionWrapHandler) -> FacePosition | None:
+    """A face that cannot be read is left out: it must not cost a similarity that has been paid for."""
+    try:
+        position: FacePosition | None = read(value)
+    except ValidationError:
+        return None
+    return position
 
 
 class Comparison(_Wire):
     """`data` of a comparison's SUCCESS. Documented: the similarity is always from 0 to 100."""
 
-    # 38 digits are what DynamoDB stores exactly.
-    similarity: Annotated[Decimal, BeforeValidator(_a_number), Field(ge=0, le=100, max_digits=38, allow_inf_nan=False)]
-    first_face: FacePosition | None = None
-    second_face: FacePosition | None = None
+    similarity: Annotated[Decimal, BeforeValidator(_a_number), Field(ge=0, le=100, allow_inf_nan=False)]
+    first_face: Annotated[FacePosition | None, WrapValidator(_readable)] = None
+    second_face: Annotated[FacePosition | None, WrapValidator(_readable)] = None
 
 
 class IssuedToken(_Wire):
     """`data` of generate-token's SUCCESS."""
 
-    token: Annotated[str, Field(min_length=1)]
+    token: Annotated[str, Field(pattern=r"^[\x20-\x7e]+$")]  # goes into a header
     expired_time: int  # epoch milliseconds
 
 
@@ -105,13 +134,13 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
     if header is None:
         return None
     if number := re.fullmatch(r":?\s*(\d{1,9}(?:\.\d+)?)\s*s?", header.strip(), re.IGNORECASE):
-        return float(number[1])
+        return min(float(number[1]), LONGEST_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(header)
     except (ValueError, OverflowError):
         return None
     seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return seconds if seconds > 0 else None
+    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
 
 
 def _describe(reply: Reply) -> str:

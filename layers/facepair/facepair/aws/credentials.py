@@ -28,7 +28,7 @@ class CredentialsSecret:
         """The credentials. Raises CredentialsInvalid for a person to mend, Later while Secrets Manager is down."""
         remedy = f'put {{"accessKey": "...", "secretKey": "..."}} into the secret {self._secret_id}'
         try:
-            value = self._secrets.get_secret_value(SecretId=self._secret_id)["SecretString"]
+            value = self._secrets.get_secret_value(SecretId=self._secret_id).get("SecretString", "")
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 raise CredentialsInvalid(f"The secret has no value: {remedy}") from error

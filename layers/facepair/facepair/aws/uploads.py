@@ -55,7 +55,9 @@ class Uploads:
     def version(self, upload: Upload) -> str | None:
         """The version id alone, without a download. Raises Later if the object has changed since it was listed."""
         try:
-            return self._s3.head_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"').get("VersionId")
+            return self._s3.head_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"').get(
+                "VersionId"
+            )
         except ClientError as error:
             raise _changed(error, upload) from error
 

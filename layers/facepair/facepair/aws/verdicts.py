@@ -28,9 +28,9 @@ class Verdicts:
         self._table = tables.Table(table)
 
     def judged(self, pair: Pair) -> bool:
-        """Whether a final verdict stands for exactly these two objects."""
+        """Whether a final verdict stands for exactly these two objects, or a row of any kind for newer ones."""
         row = self._table.get_item(Key={"pair_id": pair.pair_id}, ConsistentRead=True).get("Item")
-        return row is not None and row["verdict"] in FINAL and covers(row, pair)
+        return row is not None and (is_newer(row, pair) or (row["verdict"] in FINAL and covers(row, pair)))
 
     def rows(self, pair_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The rows of up to BATCH pairs, by pair id; those that exist."""
@@ -44,7 +44,7 @@ class Verdicts:
         return found
 
     def write(self, row: Row, retention: timedelta) -> bool:
-        """Move the pair's row forward, to expire after `retention`; False, and nothing written, if a newer one stands."""
+        """Move the pair's row forward, to expire after `retention`; False, and nothing written, if a newer stands."""
         now = clock.now()
         try:
             self._table.put_item(Item=row.attributes(now, now + retention), ConditionExpression=_forward(row))
@@ -53,6 +53,11 @@ class Verdicts:
                 return False
             raise
         return True
+
+
+def is_newer(row: dict[str, Any], pair: Pair) -> bool:
+    """Whether a row speaks of a later upload, which has been deleted since."""
+    return str(row["uploaded_at"]) > clock.iso(pair.uploaded_at)
 
 
 def covers(row: dict[str, Any], pair: Pair) -> bool:
@@ -64,16 +69,20 @@ def covers(row: dict[str, Any], pair: Pair) -> bool:
 
 
 def _forward(row: Row) -> ConditionBase:
-    """Newer uploads win; among equally old ones the later look at the bucket; for the same contents the surer verdict.
+    """Newer uploads win; among equally old ones the later look at the bucket; for the same contents the surer verdict,
+    and of two equally sure ones that of the later look: a worker thought dead may finish after its successor.
 
     S3 lists times in whole seconds, so two uploads of one role can be equally old.
     """
-    uploaded_at = clock.iso(row.pair.uploaded_at)
-    surer = Attr("verdict").is_in([verdict for verdict in Verdict if CERTAINTY[verdict] <= CERTAINTY[row.verdict]])
+    uploaded_at, listed_at = clock.iso(row.pair.uploaded_at), clock.iso(row.pair.listed_at)
+    certainty = CERTAINTY[row.verdict]
+    not_surer = Attr("verdict").is_in([verdict for verdict in Verdict if CERTAINTY[verdict] <= certainty])
+    as_sure = Attr("verdict").is_in([verdict for verdict in Verdict if CERTAINTY[verdict] == certainty])
+    surer = not_surer & (~as_sure | Attr("listed_at").lte(listed_at))
     forward: ConditionBase = Attr("fingerprint").not_exists() & surer
     if row.fingerprint:
         same_contents = Attr("fingerprint").eq(row.fingerprint) & surer
-        other_contents = Attr("fingerprint").ne(row.fingerprint) & Attr("listed_at").lt(clock.iso(row.pair.listed_at))
+        other_contents = Attr("fingerprint").ne(row.fingerprint) & Attr("listed_at").lt(listed_at)
         forward = forward | same_contents | other_contents
     newer = Attr("pair_id").not_exists() | Attr("uploaded_at").lt(uploaded_at)
     return newer | (Attr("uploaded_at").eq(uploaded_at) & forward)

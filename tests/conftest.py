@@ -1,0 +1,34 @@
+"""What every test relies on: nothing of the machine's own AWS account or proxies is used, whatever a test forgets."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.fixtures_sandbox"]
+
+# The same examples in every run, and no deadlines: the machine may be busy.
+settings.register_profile("facepair", derandomize=True, deadline=None)
+settings.load_profile("facepair")
+
+SANDBOX_ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_real_account() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [each for each in os.environ if each.startswith("AWS_") or each.lower() in PROXIES]:
+            environment.delenv(name)
+        for name, value in SANDBOX_ACCOUNT.items():
+            environment.setenv(name, value)
+        yield

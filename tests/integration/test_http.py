@@ -1,0 +1,580 @@
+"""One POST against servers that misbehave on real sockets."""
+
+import gzip
+import os
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facepair.advance import AdvanceError, NoAnswer, Unreached
+from facepair.advance.http import LONGEST_ANSWER, Reply, post
+from facepair.advance.wire import read_answer
+
+DEADLINE = 2.5
+"""Seconds; long enough for 10 % of it to be more than a busy machine's hiccup."""
+PLENTY = 10.0
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+Behaviour = Callable[[socket.socket], None]
+
+
+class Server:
+    """Listens on loopback and treats each connection as `behaviour` does; `requests` are those it has read."""
+
+    def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+        self._behaviour = behaviour
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}/check"
+        self.peers: list[int] = []
+        self.requests: list[bytes] = []
+        self.ending = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, peer = self._listener.accept()
+            except OSError:
+                return
+            self.peers.append(peer[1])
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads[-1].start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.settimeout(PLENTY)
+            if self._tls:
+                with self._tls.wrap_socket(connection, server_side=True) as secured:
+                    self._behaviour(secured)
+            else:
+                self._behaviour(connection)
+
+    def close(self) -> None:
+        self.ending.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+
+@contextmanager
+def serving(behaviour: Callable[[Server], Behaviour], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    def lazily(connection: socket.socket) -> None:
+        behaviour(server)(connection)
+
+    server = Server(lazily, tls)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """A whole request: its head, and as many bytes as it declares."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536) or _gone_away()
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536) or _gone_away()
+    return head + b"\r\n\r\n" + body
+
+
+def _gone_away() -> bytes:
+    raise ConnectionError
+
+
+def answering(answer: bytes) -> Callable[[Server], Behaviour]:
+    def behaviour(server: Server) -> Behaviour:
+        def answer_one(connection: socket.socket) -> None:
+            server.requests.append(read_request(connection))
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_WR)
+
+        return answer_one
+
+    return behaviour
+
+
+def trickling(at_once: bytes, slowly: bytes, interval: float = 0.05) -> Callable[[Server], Behaviour]:
+    def behaviour(server: Server) -> Behaviour:
+        def trickle(connection: socket.socket) -> None:
+            server.requests.append(read_request(connection))
+            connection.sendall(at_once)
+            for byte in slowly:
+                connection.sendall(bytes([byte]))
+                server.ending.wait(interval)
+
+        return trickle
+
+    return behaviour
+
+
+def silent(server: Server) -> Behaviour:
+    return lambda connection: _until_closed(connection, server)
+
+
+def _until_closed(connection: socket.socket, server: Server) -> None:
+    connection.settimeout(0.05)
+    while not server.ending.is_set():
+        with suppress(TimeoutError):
+            if not connection.recv(65536):
+                return
+
+
+def reading_nothing(server: Server) -> Behaviour:
+    def wait(connection: socket.socket) -> None:
+        server.ending.wait()
+
+    return wait
+
+
+def trickling_handshake(server: Server) -> Behaviour:
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a TLS handshake record of 16 KB
+        while not server.ending.wait(0.05):
+            connection.sendall(b"\x02")
+
+    return trickle
+
+
+def resetting(server: Server) -> Behaviour:
+    def reset(connection: socket.socket) -> None:
+        server.requests.append(read_request(connection))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return reset
+
+
+def call(url: str, seconds: float = PLENTY, body: bytes = b"both pictures", token: str = "secret") -> Reply:
+    return post(url, body, {"Content-Type": "multipart/form-data", "X-ACCESS-TOKEN": token}, seconds)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The deadline holds within 10 %."""
+    started = time.monotonic()
+    yield
+    took = time.monotonic() - started
+    assert 0.9 * seconds <= took <= 1.1 * seconds
+
+
+def test_an_answer_comes_back_whole_whatever_its_status() -> None:
+    teapot = b'HTTP/1.1 418 I\'m a teapot\r\nRetry-After: 10s\r\nContent-Length: 16\r\n\r\n{"code":"ERROR"}'
+    with serving(answering(teapot)) as server:
+        reply = call(server.url)
+
+    assert (reply.status, reply.body) == (418, b'{"code":"ERROR"}')
+    assert reply.headers.get("retry-after") == "10s"
+
+
+def test_body_and_headers_arrive_as_they_were_given() -> None:
+    content = bytes(range(256)) * 1000
+    with serving(answering(OK)) as server:
+        call(server.url, body=content)
+
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /check HTTP/1.1\r\n")
+    assert b"\r\nX-ACCESS-TOKEN: secret" in head
+    assert f"\r\nHost: localhost:{server.port}".encode() in head
+    assert body == content
+
+
+def test_an_answer_without_a_length_ends_with_the_connection() -> None:
+    with serving(answering(b"HTTP/1.1 200 OK\r\n\r\n{}")) as server:
+        assert call(server.url).body == b"{}"
+
+
+def test_a_chunked_answer_is_put_together() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
+    with serving(answering(chunked)) as server:
+        assert call(server.url).body == b"{}"
+
+
+def test_every_post_has_a_connection_of_its_own_that_is_closed_after_it() -> None:
+    closed: list[bool] = []
+
+    def keeping_alive(server: Server) -> Behaviour:
+        def serve(connection: socket.socket) -> None:
+            server.requests.append(read_request(connection))
+            connection.sendall(OK)
+            closed.append(connection.recv(1) == b"")
+
+        return serve
+
+    with serving(keeping_alive) as server:
+        for _ in range(3):
+            call(server.url)
+
+    assert len(set(server.peers)) == len(server.requests) == 3
+    assert closed == [True] * 3
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("where", ["another host", "the same host"])
+def test_a_redirect_is_an_answer_and_is_not_followed(status: int, where: str) -> None:
+    with serving(answering(OK)) as other:
+
+        def redirecting(server: Server) -> Behaviour:
+            location = f"{other.url if where == 'another host' else server.url}/elsewhere"
+            head = f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+            return answering(head.encode())(server)
+
+        with serving(redirecting) as server:
+            reply = call(server.url)
+
+    assert reply.status == status
+    assert reply.headers["Location"].endswith("/elsewhere")
+    assert len(server.requests) == len(server.peers) == 1
+    assert other.peers == []
+
+
+# --- nothing was sent ------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_connection_was_never_reached() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+
+        with pytest.raises(Unreached, match=r"cannot reach .*127\.0\.0\.1.*refused"):
+            call(f"http://127.0.0.1:{nobody.getsockname()[1]}/check")
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".invalid", "double..dot.invalid"])
+def test_a_name_that_does_not_resolve_was_never_reached(host: str) -> None:
+    with pytest.raises(Unreached, match="cannot reach"):
+        call(f"https://{host}/check")
+
+
+@pytest.mark.parametrize("netloc", ["localhost:99999", "localhost:port", "[::1"])
+def test_a_url_that_is_none_was_never_reached(netloc: str) -> None:
+    with pytest.raises(Unreached):
+        call(f"http://{netloc}/check")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A self-signed certificate of a host, with its key, as a PEM file."""
+
+    def certificate(host: str) -> Path:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        now = datetime.now(UTC)
+        signed = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        pem = tmp_path_factory.mktemp("tls") / f"{host}.pem"
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        pem.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+        return pem
+
+    return certificate
+
+
+def tls(pem: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+@pytest.fixture
+def trusted_tls(certificates: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    pem = certificates("localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", os.fspath(pem))
+    return tls(pem)
+
+
+def test_a_trusted_certificate_of_the_host_is_accepted(trusted_tls: ssl.SSLContext) -> None:
+    with serving(answering(OK), trusted_tls) as server:
+        assert call(server.url).body == b"{}"
+
+
+def test_a_self_signed_certificate_is_refused_before_anything_is_sent(certificates: Callable[[str], Path]) -> None:
+    untrusted = tls(certificates("localhost"))
+
+    with serving(answering(OK), untrusted) as server, pytest.raises(Unreached, match="certificate verify failed"):
+        call(server.url)
+
+    assert server.requests == []
+
+
+def test_a_trusted_certificate_of_another_host_is_refused_before_anything_is_sent(
+    certificates: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = certificates("elsewhere.test")
+    monkeypatch.setenv("SSL_CERT_FILE", os.fspath(pem))
+
+    with serving(answering(OK), tls(pem)) as server, pytest.raises(Unreached, match="Hostname mismatch"):
+        call(server.url)
+
+    assert server.requests == []
+
+
+def test_a_server_that_does_not_speak_tls_was_never_reached() -> None:
+    def plain(server: Server) -> Behaviour:
+        return lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with serving(plain) as server, pytest.raises(Unreached):
+        call(server.url.replace("http:", "https:"))
+
+
+def test_a_server_that_hangs_up_on_the_tls_handshake_was_never_reached() -> None:
+    with serving(lambda server: lambda connection: None) as server, pytest.raises(Unreached):
+        call(server.url.replace("http:", "https:"))
+
+
+@contextmanager
+def deaf() -> Iterator[tuple[socket.socket, list[socket.socket]]]:
+    """A listener whose queue of connections is full, so that the system answers no further one; and what fills it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        time.sleep(0.1)
+        try:
+            yield listener, waiting
+        finally:
+            for each in waiting:
+                each.close()
+
+
+def test_a_connection_that_hangs_ends_at_the_deadline() -> None:
+    with deaf() as (listener, _), within(DEADLINE), pytest.raises(Unreached):
+        call(f"http://127.0.0.1:{listener.getsockname()[1]}/check", DEADLINE)
+
+
+def test_a_host_of_several_addresses_that_all_hang_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    with deaf() as (listener, _):
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **keywords: [address] * 3)
+
+        with within(DEADLINE), pytest.raises(Unreached):
+            call("http://localhost/check", DEADLINE)
+
+
+def test_a_look_up_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hanging(*arguments: Any, **keywords: Any) -> list[Any]:
+        time.sleep(2 * DEADLINE)
+        raise socket.gaierror("no name server answered")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+
+    with within(DEADLINE), pytest.raises(Unreached):
+        call("http://localhost/check", DEADLINE)
+
+
+def test_a_slow_connection_leaves_the_tls_handshake_only_the_rest_of_the_time() -> None:
+    def accept_after_a_while(listener: socket.socket) -> None:
+        time.sleep(DEADLINE / 3)
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+
+    accepted: list[socket.socket] = []
+    with deaf() as (listener, _):
+        listener.settimeout(3 * DEADLINE)
+        thread = threading.Thread(target=accept_after_a_while, args=(listener,))
+        thread.start()
+        try:
+            with within(DEADLINE), pytest.raises(Unreached):
+                call(f"https://127.0.0.1:{listener.getsockname()[1]}/check", DEADLINE)
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for each in accepted:
+                each.close()
+
+
+# --- something was sent ----------------------------------------------------------------------------------------------
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+HANGING: dict[str, Callable[[Server], Behaviour]] = {
+    "no answer": silent,
+    "nothing is read": reading_nothing,
+    "all trickles": trickling(b"", OK * 100),
+    "a header trickles": trickling(HEAD, b"X-Slow: " + b"x" * 100),
+    "the body trickles": trickling(HEAD + b"Content-Length: 100\r\n\r\n", b"x" * 100),
+    "a body without a length trickles": trickling(HEAD + b"\r\n", b"x" * 100),
+    "the last body trickles": trickling(HEAD + b"Connection: close\r\nContent-Length: 100\r\n\r\n", b"x" * 100),
+    "chunks trickle": trickling(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 100),
+    "patience trickles": trickling(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+    "the handshake hangs": silent,
+    "the handshake trickles": trickling_handshake,
+    "the body trickles over TLS": trickling(HEAD + b"Content-Length: 100\r\n\r\n", b"x" * 100),
+    "the last body trickles over TLS": trickling(HEAD + b"\r\n", b"x" * 100),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    error: AdvanceError
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def ended(certificates: Callable[[str], Path]) -> dict[str, Ended]:
+    """How the calls of HANGING ended, all made at once."""
+    pem = certificates("localhost")
+
+    def hang(how: str) -> Ended:
+        with serving(HANGING[how], tls(pem) if "TLS" in how else None) as server:
+            url = server.url.replace("http:", "https:") if "handshake" in how else server.url
+            started = time.monotonic()
+            with pytest.raises(AdvanceError) as raised:
+                call(url, DEADLINE, body=bytes(30_000_000 if how == "nothing is read" else 1000))
+            return Ended(raised.value, time.monotonic() - started)
+
+    with pytest.MonkeyPatch.context() as environment, ThreadPoolExecutor(len(HANGING)) as callers:
+        environment.setenv("SSL_CERT_FILE", os.fspath(pem))
+        return dict(zip(HANGING, callers.map(hang, HANGING), strict=True))
+
+
+@pytest.mark.parametrize("how", HANGING)
+def test_the_deadline_holds_within_a_tenth_wherever_the_server_hangs(how: str, ended: dict[str, Ended]) -> None:
+    assert 0.9 * DEADLINE <= ended[how].seconds <= 1.1 * DEADLINE
+    assert isinstance(ended[how].error, Unreached if "handshake" in how else NoAnswer)
+
+
+def test_an_answer_just_before_the_deadline_is_taken() -> None:
+    def late(server: Server) -> Behaviour:
+        def answer(connection: socket.socket) -> None:
+            read_request(connection)
+            connection.sendall(OK[:-1])
+            time.sleep(0.7 * DEADLINE)
+            connection.sendall(OK[-1:])
+
+        return answer
+
+    with serving(late) as server:
+        assert call(server.url, DEADLINE).body == b"{}"
+
+
+def test_a_connection_reset_after_the_request_was_read_is_no_answer() -> None:
+    with serving(resetting) as server, pytest.raises(NoAnswer, match=r"called .*localhost"):
+        call(server.url)
+
+    assert len(server.requests) == 1
+
+
+def test_a_connection_closed_before_the_request_was_read_is_no_answer() -> None:
+    with serving(lambda server: lambda connection: None) as server, pytest.raises(NoAnswer):
+        call(server.url)
+
+
+CUT_OFF = {
+    "nothing at all": b"",
+    "within the status line": b"HTTP/1.1 2",
+    "within the headers": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "before the body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+    "within the body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+    "within a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n{}",
+    "before the last chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "within gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\n" + gzip.compress(b"{}")[:9],
+}
+GARBAGE = {
+    "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "a mad status": b"HTTP/1.1 abc OK\r\n\r\n{}",
+    "a mad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}",
+    "a mad gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "a header without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000_000,
+    "headers without end": b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("how", [*CUT_OFF, *GARBAGE])
+def test_an_answer_cut_off_or_garbled_is_no_answer(how: str) -> None:
+    with serving(answering((CUT_OFF | GARBAGE)[how])) as server, pytest.raises(NoAnswer):
+        read_answer(call(server.url), datetime.now(UTC))
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_an_answer_of_any_size_is_read_only_as_far_as_an_answer_can_be_long(encoding: str) -> None:
+    plain = bytes(50 * LONGEST_ANSWER)
+    content = gzip.compress(plain, 1) if encoding == "gzip" else plain
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(content)}\r\n\r\n"
+
+    with (
+        serving(answering(head.encode() + content)) as server,
+        pytest.raises(NoAnswer, match="more than 1000000 bytes") as refused,
+    ):
+        call(server.url)
+
+    assert refused.value.http_status == 200
+
+
+def test_the_longest_answer_is_read() -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {LONGEST_ANSWER}\r\n\r\n".encode()
+
+    with serving(answering(head + bytes(LONGEST_ANSWER))) as server:
+        assert len(call(server.url).body) == LONGEST_ANSWER
+
+
+@pytest.mark.parametrize("token", ["x\r\nX-Injected: 1", "x\n", "安娜", "\0"])
+def test_a_token_that_cannot_be_a_header_injects_nothing(token: str) -> None:
+    with serving(answering(OK)) as server, suppress(AdvanceError):
+        call(server.url, token=token)
+
+    assert not [request for request in server.requests if b"X-Injected" in request]
+
+
+def test_whatever_a_server_answers_it_is_an_answer_or_none() -> None:
+    answers: list[bytes] = []
+
+    def latest(server: Server) -> Behaviour:
+        return answering(answers[-1])(server)
+
+    heads = st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", OK, b"HTTP/1.0 429 \r\nContent-Encoding: gzip,br,x\r\n\r\n"])
+    with serving(latest) as server:
+
+        @settings(max_examples=60)
+        @given(st.builds(bytes.__add__, heads, st.binary(max_size=60)))
+        def answer(garbage: bytes) -> None:
+            answers.append(garbage)
+            with suppress(NoAnswer):
+                assert isinstance(call(server.url, seconds=2), Reply)
+
+        answer()
+
+
+def test_nothing_is_left_running_after_a_call() -> None:
+    with serving(answering(OK)) as server:
+        call(server.url, seconds=600)
+
+        timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+        for timer in timers:
+            timer.join(PLENTY)
+        assert not [timer for timer in timers if timer.is_alive()]

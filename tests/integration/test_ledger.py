@@ -1,0 +1,586 @@
+"""The ledger around the call: with a real table, and an API that answers as told and counts what it was asked."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from facepair import clock
+from facepair.advance import Answer, NoAnswer, Token, TokenKeeper, Unreached
+from facepair.ask import SAVING_SECONDS, Asker, Question
+from facepair.aws.calls import Call, Calls, State
+from facepair.picture import Fitted
+from facepair.retry import Blocked, Later
+from facepair.verdict import Outcome
+from tests.integration.conftest import HASTY, SLOW_SECONDS, Deployed, FaultyAws
+
+DEADLINE = 15.0
+PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
+SUCCESS = Outcome(code="SUCCESS", message="OK", similarity=Decimal("69.0"), transaction_id="t1", pricing_strategy="PAY")
+BUSY = Outcome(code="SERVICE_BUSY", message="later", transaction_id="t2", pricing_strategy="FREE")
+UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
+
+
+@pytest.fixture
+def calls(deployed: Deployed) -> Calls:
+    return Calls(deployed.table("CallsTable"))
+
+
+def in_a_minute() -> Any:
+    return clock.now() + timedelta(minutes=1)
+
+
+def a_minute_ago() -> Any:
+    return clock.now() - timedelta(minutes=1)
+
+
+# --- its rows --------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_s_row_is_there_before_it_is_sent(calls: Calls, deployed: Deployed, pair_id: str) -> None:
+    until = in_a_minute()
+
+    calls.open(pair_id, "f1", 1, until)
+
+    [row] = rows(deployed, pair_id)
+    assert (row["call"], row["state"], row["fingerprint"]) == ("000001", "SENT", "f1")
+    assert clock.parse(row["alive_until"]) == until.replace(microsecond=until.microsecond // 1000 * 1000)
+    assert not row.keys() & {"code", "answered_at", "outcome"}
+
+
+def rows(deployed: Deployed, pair_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = deployed.table("CallsTable").query(
+        KeyConditionExpression="pair_id = :pair_id",
+        ExpressionAttributeValues={":pair_id": pair_id},
+        ConsistentRead=True,
+    )["Items"]
+    return found
+
+
+def test_an_answer_is_stored_as_the_contract_names_it(calls: Calls, deployed: Deployed, pair_id: str) -> None:
+    call = calls.open(pair_id, "f1", 1, in_a_minute())
+
+    calls.complete(call, State.ANSWERED, SUCCESS, latency_ms=812)
+
+    [row] = rows(deployed, pair_id)
+    assert (row["state"], row["code"], row["similarity"]) == ("ANSWERED", "SUCCESS", Decimal("69.0"))
+    assert (row["transaction_id"], row["pricing_strategy"], row["latency_ms"]) == ("t1", "PAY", 812)
+    assert row["sent_at"] <= row["answered_at"]
+    assert [each.outcome for each in calls.of_pair(pair_id)] == [SUCCESS]
+
+
+def test_calls_come_in_the_order_in_which_they_were_made(calls: Calls, pair_id: str) -> None:
+    for number in (1, 2, 9, 10, 11):
+        calls.open(pair_id, "f1", number, in_a_minute())
+
+    assert [int(call.call) for call in calls.of_pair(pair_id)] == [1, 2, 9, 10, 11]
+
+
+def test_of_eight_workers_one_alone_may_make_the_next_call(calls: Calls, pair_id: str) -> None:
+    start = threading.Barrier(8)
+
+    def attempt(_: int) -> bool:
+        start.wait()
+        try:
+            calls.open(pair_id, "f1", 1, in_a_minute())
+        except Later:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as workers:
+        assert sum(workers.map(attempt, range(8))) == 1
+
+
+def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
+    deployed: Deployed, faults: FaultyAws, pair_id: str
+) -> None:
+    calls = Calls(replace(deployed, url=faults.url).table("CallsTable"))
+    faults.lose("PutItem", times=2)
+
+    call = calls.open(pair_id, "f1", 1, in_a_minute())
+
+    assert [row["owner"] for row in rows(deployed, pair_id)] == [call.owner]
+
+
+def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
+    deployed: Deployed, faults: FaultyAws, pair_id: str
+) -> None:
+    calls = Calls(replace(deployed, url=faults.url).table("CallsTable"))
+    call = calls.open(pair_id, "f1", 1, in_a_minute())
+    faults.lose("UpdateItem", times=2)
+
+    calls.complete(call, State.ANSWERED, SUCCESS)
+
+    assert [row["state"] for row in rows(deployed, pair_id)] == ["ANSWERED"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "stands"),
+    [
+        (State.UNKNOWN, State.ANSWERED, State.ANSWERED),
+        (State.UNKNOWN, State.REFUSED, State.REFUSED),
+        (State.UNKNOWN, State.UNKNOWN, State.UNKNOWN),
+        (State.ANSWERED, State.ANSWERED, State.ANSWERED),
+    ],
+)
+def test_a_late_answer_replaces_what_was_given_up(
+    calls: Calls, pair_id: str, earlier: State, later: State, stands: State
+) -> None:
+    call = calls.open(pair_id, "f1", 1, a_minute_ago())
+
+    calls.complete(call, earlier, UNKNOWN)
+    calls.complete(call, later, SUCCESS)
+
+    assert calls.get(pair_id, call.call).state is stands
+
+
+@pytest.mark.parametrize("later", [State.UNKNOWN, State.REFUSED])
+def test_nothing_replaces_an_answer(calls: Calls, pair_id: str, later: State) -> None:
+    call = calls.open(pair_id, "f1", 1, a_minute_ago())
+    calls.complete(call, State.ANSWERED, SUCCESS)
+
+    with pytest.raises(Later):
+        calls.complete(call, later, UNKNOWN)
+
+    assert [each.outcome for each in calls.of_pair(pair_id)] == [SUCCESS]
+
+
+def test_nobody_but_its_worker_can_answer_a_call(calls: Calls, pair_id: str) -> None:
+    call = calls.open(pair_id, "f1", 1, in_a_minute())
+
+    with pytest.raises(Later):
+        calls.complete(replace(call, owner="somebody else"), State.ANSWERED, SUCCESS)
+
+    assert calls.get(pair_id, call.call).state is State.SENT
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+class Api:
+    """Answers one step after the other, the last one again and again. A step is an Answer, or an error to raise."""
+
+    deadline = DEADLINE
+
+    def __init__(self, *steps: Answer | Exception, seconds: float = 0) -> None:
+        self._steps = list(steps)
+        self._seconds = seconds
+        self.tokens: list[str] = []
+
+    def compare(self, token: str, first: Fitted, second: Fitted) -> Answer:
+        self.tokens.append(token)
+        time.sleep(self._seconds)
+        step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    @property
+    def posts(self) -> int:
+        return len(self.tokens)
+
+
+class Memory:
+    """A token store of one environment."""
+
+    def load(self) -> Token | None:
+        return None
+
+    def save(self, token: Token) -> None:
+        pass
+
+
+class Closed:
+    """A breaker that never opens."""
+
+    def run(self, call: Callable[[], Outcome]) -> Outcome:
+        return call()
+
+
+@dataclass
+class Desk:
+    """Somebody who asks for one pair. `worker(api)` is one worker's Asker."""
+
+    deployed: Deployed
+    pair_id: str
+
+    def worker(self, api: Api, on_unknown: Any = "hold") -> Asker:
+        numbers = iter(range(1, 100))
+
+        def mint() -> Token:
+            expires_ms = int((clock.now().timestamp() + 3600) * 1000)
+            return Token(token=f"token {next(numbers)}", expires_ms=expires_ms)
+
+        keeper = TokenKeeper(Memory(), mint)
+        calls = Calls(self.deployed.table("CallsTable"))
+        return Asker(api, keeper, calls, Closed(), on_unknown, 600, lambda outcome: None)  # type: ignore[arg-type]
+
+    def question(self, fingerprint: str = "f1", seconds_left: float = 60) -> Question:
+        return Question(self.pair_id, fingerprint, PICTURE, PICTURE, lambda: seconds_left)
+
+    @property
+    def states(self) -> list[str]:
+        return [row["state"] for row in rows(self.deployed, self.pair_id)]
+
+
+@pytest.fixture
+def desk(deployed: Deployed, pair_id: str) -> Desk:
+    return Desk(deployed, pair_id)
+
+
+def answer(code: str, pricing: str | None = None, **others: Any) -> Answer:
+    return Answer(code=code, message=code.lower(), pricing_strategy=pricing, transaction_id="t", **others)
+
+
+def success(similarity: object = Decimal("69.0"), face: dict[str, object] | None = None) -> Answer:
+    return answer("SUCCESS", "PAY", data={"similarity": similarity, "firstFace": face})
+
+
+def test_the_same_contents_are_asked_about_once(desk: Desk) -> None:
+    api = Api(success())
+
+    outcomes = [desk.worker(api).ask(desk.question()) for _ in range(3)]
+
+    assert {outcome.similarity for outcome in outcomes} == {Decimal("69.0")}
+    assert (api.posts, desk.states) == (1, ["ANSWERED"])
+
+
+def test_other_contents_of_the_same_pair_are_another_call(desk: Desk) -> None:
+    api = Api(success())
+
+    for fingerprint in ("f1", "f2", "f1"):
+        desk.worker(api).ask(desk.question(fingerprint))
+
+    assert (api.posts, desk.states) == (2, ["ANSWERED"] * 2)
+
+
+def test_of_eight_workers_at_once_one_calls(desk: Desk) -> None:
+    api = Api(success(), seconds=0.2)
+    start = threading.Barrier(8)
+
+    def ask(_: int) -> Outcome | None:
+        worker = desk.worker(api)
+        start.wait()
+        try:
+            return worker.ask(desk.question())
+        except Later:
+            return None
+
+    with ThreadPoolExecutor(8) as workers:
+        answered = [outcome for outcome in workers.map(ask, range(8)) if outcome]
+
+    assert api.posts == 1
+    assert len(answered) == 1
+
+
+def test_a_worker_that_can_still_be_alive_is_waited_for(desk: Desk, calls: Calls) -> None:
+    api = Api(success())
+    calls.open(desk.pair_id, "f1", 1, in_a_minute())
+
+    with pytest.raises(Later):
+        desk.worker(api).ask(desk.question())
+
+    assert (api.posts, desk.states) == (0, ["SENT"])
+
+
+def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_calls_again(
+    desk: Desk, calls: Calls
+) -> None:
+    api = Api(success())
+    calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+
+    outcomes = [desk.worker(api).ask(desk.question()) for _ in range(2)]
+
+    assert [(outcome.code, outcome.call) for outcome in outcomes] == [("OUTCOME_UNKNOWN", "000001")] * 2
+    assert (api.posts, desk.states) == (0, ["UNKNOWN"])
+
+
+def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_call(desk: Desk, calls: Calls) -> None:
+    api = Api(success())
+    calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+
+    outcome = desk.worker(api, "retry").ask(desk.question())
+
+    assert (outcome.code, api.posts, desk.states) == ("SUCCESS", 1, ["UNKNOWN", "ANSWERED"])
+
+
+def test_with_retry_two_workers_that_died_are_the_most(desk: Desk, calls: Calls) -> None:
+    api = Api(success())
+    calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    calls.open(desk.pair_id, "f1", 2, a_minute_ago())
+
+    outcome = desk.worker(api, "retry").ask(desk.question())
+
+    assert (outcome.code, api.posts) == ("OUTCOME_UNKNOWN", 0)
+
+
+def test_a_call_without_an_answer_is_not_repeated(desk: Desk) -> None:
+    api = Api(NoAnswer("reset"), success())
+
+    outcomes = [desk.worker(api).ask(desk.question()) for _ in range(2)]
+
+    assert [outcome.code for outcome in outcomes] == ["OUTCOME_UNKNOWN"] * 2
+    assert (api.posts, desk.states) == (1, ["UNKNOWN"])
+
+
+def test_with_retry_a_call_without_an_answer_is_repeated_exactly_once(desk: Desk) -> None:
+    api = Api(NoAnswer("reset"))
+
+    with pytest.raises(Later) as later:
+        desk.worker(api, "retry").ask(desk.question())
+    outcomes = [desk.worker(api, "retry").ask(desk.question()) for _ in range(2)]
+
+    assert later.value.code == "OUTCOME_UNKNOWN"
+    assert [outcome.code for outcome in outcomes] == ["OUTCOME_UNKNOWN"] * 2
+    assert (api.posts, desk.states) == (2, ["UNKNOWN"] * 2)
+
+
+def test_a_worker_thought_dead_that_answers_late_completes_its_own_row_only(desk: Desk, calls: Calls) -> None:
+    late = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    desk.worker(Api(success()), "retry").ask(desk.question())
+
+    calls.complete(late, State.ANSWERED, SUCCESS)
+
+    assert desk.states == ["ANSWERED", "ANSWERED"]
+
+
+def test_a_late_answer_is_used_as_soon_as_it_is_there(desk: Desk, calls: Calls) -> None:
+    late = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    api = Api(success())
+    desk.worker(api).ask(desk.question())
+    calls.complete(late, State.ANSWERED, SUCCESS)
+
+    assert desk.worker(api).ask(desk.question()).code == "SUCCESS"
+    assert api.posts == 0
+
+
+@pytest.mark.parametrize("code", ["SERVICE_BUSY", "RETRY_LATER", "ERROR"])
+def test_a_free_refusal_is_called_again_later_and_booked(desk: Desk, code: str) -> None:
+    api = Api(answer(code, "FREE"), success())
+
+    with pytest.raises(Later) as later:
+        desk.worker(api).ask(desk.question())
+    outcome = desk.worker(api).ask(desk.question())
+
+    assert (later.value.code, later.value.retry_after) == (code, None)
+    assert outcome.code == "SUCCESS"
+    assert desk.states == ["REFUSED", "ANSWERED"]
+
+
+def test_a_retry_after_holds_for_every_message_of_the_pair_and_then_no_longer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(answer("SERVICE_BUSY", "FREE", retry_after=600), success())
+
+    for _ in range(3):
+        with pytest.raises(Later) as later:
+            desk.worker(api).ask(desk.question())
+        assert later.value.code == "SERVICE_BUSY"
+        assert later.value.retry_after == pytest.approx(600, abs=30)
+    assert api.posts == 1
+    _hours_later(1, monkeypatch)
+
+    assert desk.worker(api).ask(desk.question()).code == "SUCCESS"
+
+
+def _hours_later(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(hours=hours))
+
+
+def test_an_api_that_was_not_reached_is_called_again_later(desk: Desk) -> None:
+    with pytest.raises(Later) as later:
+        desk.worker(Api(Unreached("refused"))).ask(desk.question())
+
+    assert later.value.code == "NETWORK_ERROR"
+    assert desk.states == ["REFUSED"]
+
+
+def test_too_many_requests_under_a_code_of_tomorrow_is_busy(desk: Desk) -> None:
+    with pytest.raises(Later) as later:
+        desk.worker(Api(answer("TOO_MANY_REQUESTS", http_status=429, retry_after=7))).ask(desk.question())
+
+    assert later.value.code == "SERVICE_BUSY"
+    assert later.value.retry_after == pytest.approx(7, abs=5)
+
+
+@pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "OVER_QUERY_LIMIT", "ACCOUNT_DISABLED"])
+def test_a_blocked_account_stops_the_fleet(desk: Desk, code: str) -> None:
+    with pytest.raises(Blocked) as blocked:
+        desk.worker(Api(answer(code, "FREE"))).ask(desk.question())
+
+    assert (blocked.value.code, blocked.value.pause) == (code, 600)
+    assert desk.states == ["REFUSED"]
+
+
+def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(desk: Desk) -> None:
+    api = Api(success(), answer("IAM_FAILED", "FREE"), success())
+    worker = desk.worker(api)
+    worker.ask(desk.question("f0"))
+
+    outcome = worker.ask(desk.question())
+
+    assert outcome.code == "SUCCESS"
+    assert api.tokens == ["token 1", "token 1", "token 2"]
+    assert desk.states == ["ANSWERED", "REFUSED", "ANSWERED"]
+
+
+def test_a_new_token_that_is_refused_too_blocks_the_account(desk: Desk) -> None:
+    api = Api(answer("IAM_FAILED", "FREE"))
+
+    with pytest.raises(Blocked) as blocked:
+        desk.worker(api).ask(desk.question())
+
+    assert (blocked.value.code, api.posts) == ("IAM_FAILED", 1)
+
+
+@pytest.mark.parametrize("code", ["SERVICE_BUSY", "INSUFFICIENT_BALANCE", "IAM_FAILED"])
+def test_a_refusal_that_was_charged_all_the_same_is_never_called_again(desk: Desk, code: str) -> None:
+    api = Api(answer(code, "PAY"), success())
+
+    for _ in range(2):
+        try:
+            outcome = desk.worker(api).ask(desk.question())
+        except (Later, Blocked):
+            continue
+
+    assert api.posts == 1
+    assert (outcome.code, desk.states) == (code, ["ANSWERED"])
+
+
+def test_a_refused_token_that_was_charged_all_the_same_is_not_followed_by_another(desk: Desk) -> None:
+    api = Api(success(), answer("IAM_FAILED", "PAY"), success())
+    worker = desk.worker(api)
+    worker.ask(desk.question("f0"))
+
+    worker.ask(desk.question())
+
+    assert api.posts == 2
+
+
+@pytest.mark.parametrize("similarity", [Decimal("NaN"), Decimal(101), "69.0", None])
+def test_a_success_that_breaks_its_contract_is_a_bad_answer_and_not_asked_for_again(
+    desk: Desk, similarity: object
+) -> None:
+    api = Api(success(similarity))
+
+    outcomes = [desk.worker(api).ask(desk.question()) for _ in range(2)]
+
+    assert [outcome.code for outcome in outcomes] == ["BAD_ANSWER"] * 2
+    assert outcomes[0].transaction_id == "t"
+    assert (api.posts, desk.states) == (1, ["ANSWERED"])
+
+
+def test_an_unknown_code_is_held_and_not_asked_for_again(desk: Desk) -> None:
+    api = Api(answer("A_CODE_OF_TOMORROW"))
+
+    outcomes = [desk.worker(api).ask(desk.question()) for _ in range(2)]
+
+    assert [outcome.code for outcome in outcomes] == ["A_CODE_OF_TOMORROW"] * 2
+    assert (api.posts, desk.states) == (1, ["ANSWERED"])
+
+
+@pytest.mark.parametrize("edge", ["1e400", "-1e400", "1e200"])
+def test_an_absurd_face_position_does_not_cost_the_answer(desk: Desk, edge: str) -> None:
+    face = {"id": "1", "left": Decimal(edge), "top": Decimal(1), "right": Decimal(2), "bottom": Decimal(3)}
+
+    outcome = desk.worker(Api(success(face=face))).ask(desk.question())
+
+    assert outcome.code in ("SUCCESS", "BAD_ANSWER")
+    assert outcome.first.face is None
+    assert desk.states == ["ANSWERED"]
+
+
+def test_with_too_little_time_nothing_is_written_and_nobody_called(desk: Desk) -> None:
+    api = Api(success())
+
+    with pytest.raises(Later) as later:
+        desk.worker(api).ask(desk.question(seconds_left=DEADLINE + SAVING_SECONDS - 0.1))
+
+    assert later.value.code is None
+    assert (api.posts, desk.states) == (0, [])
+
+
+def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
+    deployed: Deployed, faults: FaultyAws, pair_id: str
+) -> None:
+    api = Api(success())
+    desk = Desk(replace(deployed, url=faults.url), pair_id)
+    faults.slow("PutItem")
+    ends = time.monotonic() + DEADLINE + SAVING_SECONDS + SLOW_SECONDS / 2
+    question = replace(desk.question(), time_left=lambda: ends - time.monotonic())
+
+    with pytest.raises(Later):
+        desk.worker(api).ask(question)
+
+    assert api.posts == 0
+
+
+def test_without_a_row_nobody_is_called(deployed: Deployed, faults: FaultyAws, pair_id: str) -> None:
+    api = Api(success())
+    desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
+    faults.refuse("PutItem")
+
+    with pytest.raises(ClientError, match="Throttling"):
+        desk.worker(api).ask(desk.question())
+
+    assert api.posts == 0
+
+
+def test_an_answer_that_cannot_be_saved_now_is_settled_later_without_another_call(
+    deployed: Deployed, faults: FaultyAws, pair_id: str
+) -> None:
+    api = Api(success())
+    desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
+    faults.refuse("UpdateItem")
+    worker = desk.worker(api)
+
+    outcome = worker.ask(desk.question())
+    assert (outcome.unsaved, desk.states) == (True, ["SENT"])
+    with pytest.raises(ClientError):
+        worker.settle(pair_id, outcome)
+    faults.mend()
+    for _ in range(2):  # the stored outcome comes again with a message that comes again
+        worker.settle(pair_id, outcome)
+
+    assert desk.states == ["ANSWERED"]
+    assert desk.worker(api).ask(desk.question()).similarity == Decimal("69.0")
+    assert api.posts == 1
+
+
+def test_an_answer_that_could_not_be_saved_settles_a_row_that_was_given_up_meanwhile(desk: Desk, calls: Calls) -> None:
+    call = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    worker = desk.worker(Api(success()))
+    worker.ask(desk.question())
+
+    worker.settle(desk.pair_id, SUCCESS.model_copy(update={"call": call.call, "unsaved": True}))
+
+    assert desk.states == ["ANSWERED"]
+
+
+def test_a_saved_outcome_needs_no_settling(desk: Desk) -> None:
+    desk.worker(Api(success())).settle(desk.pair_id, SUCCESS)
+
+    assert desk.states == []
+
+
+def test_the_row_says_until_when_its_worker_can_be_alive(desk: Desk, calls: Calls) -> None:
+    seen: list[Call] = []
+
+    class Looking(Api):
+        def compare(self, token: str, first: Fitted, second: Fitted) -> Answer:
+            seen.extend(calls.of_pair(desk.pair_id))
+            return super().compare(token, first, second)
+
+    desk.worker(Looking(success())).ask(desk.question(seconds_left=42))
+
+    [call] = seen
+    assert call.state is State.SENT
+    assert abs((call.alive_until - call.sent_at).total_seconds() - 42) < 1

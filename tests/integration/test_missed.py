@@ -1,0 +1,266 @@
+"""The search for missed pairs: in the bucket, the tables and the queue of a stack of its own."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from facepair import clock
+from facepair.aws.cursor import Cursor
+from facepair.aws.queue import UploadsQueue
+from facepair.aws.uploads import Uploads
+from facepair.aws.verdicts import Verdicts
+from facepair.events import created_keys
+from facepair.missed import STOPPING_SECONDS, Found, MissedPairs
+from facepair.pair import Names, Pair
+from facepair.row import PictureRow, Row
+from facepair.verdict import Policy, Verdict
+from sandbox.aws import LocalAws
+from sandbox.deploy import deploy
+from tests.fixtures_sandbox import ROOT
+from tests.integration.conftest import Deployed
+
+NAMES = Names("first", "second")
+POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+AT_ONCE = timedelta(0)
+YEAR = timedelta(days=365)
+
+
+class House:
+    """A bucket with its tables and its queue, and the search that goes through it."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._s3: Any = deployed.client("s3")
+        self._sqs: Any = deployed.client("sqs")
+        self._bucket = deployed.outputs["ImagesBucket"]
+        self._queue_url = deployed.outputs["UploadsQueue"]
+        self.uploads = Uploads(self._s3, self._bucket, NAMES)
+        self.verdicts = Verdicts(deployed.tables, deployed.outputs["VerdictsTable"])
+        self._queue = UploadsQueue(self._sqs, self._queue_url)
+        self.cursor = Cursor(deployed.client("ssm"), f"/{uuid4().hex}/find-missed-cursor")
+        self._s3.put_bucket_notification_configuration(Bucket=self._bucket, NotificationConfiguration={})
+
+    def upload(self, *keys: str) -> None:
+        for key in keys:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=key.encode())
+
+    def pairs(self, *pair_ids: str) -> None:
+        for pair_id in pair_ids:
+            self.upload(f"{pair_id}/first.jpg", f"{pair_id}/second.jpg")
+
+    def delete(self, key: str) -> None:
+        self._s3.delete_object(Bucket=self._bucket, Key=key)
+
+    def row(self, pair_id: str, verdict: Verdict, retry_in: timedelta | None = None) -> None:
+        pair = self.uploads.find(pair_id)
+        pictures = {role: PictureRow(upload, None) for role, upload in pair.uploads.items()}
+        retry_at = clock.now() + retry_in if retry_in is not None else None
+        fingerprint = None if verdict is Verdict.WAITING else "f"
+        self.verdicts.write(Row(pair, verdict, POLICY, pictures, fingerprint=fingerprint, retry_at=retry_at), YEAR)
+
+    def search(self, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> Found:
+        return MissedPairs(self.uploads, NAMES, self.verdicts, self._queue, self.cursor, after).send(time_left)
+
+    def sent(self) -> list[str]:
+        """Pair ids of the messages in the queue, which is empty then."""
+        keys: list[str] = []
+        while messages := self._receive():
+            for message in messages:
+                keys += created_keys(message["Body"])
+                self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return sorted(key.rpartition("/")[0] for key in keys)
+
+    def _receive(self) -> list[dict[str, Any]]:
+        answer = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10)
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
+
+    def clear(self) -> None:
+        listed = self._s3.list_object_versions(Bucket=self._bucket)
+        for each in listed.get("Versions", []) + listed.get("DeleteMarkers", []):
+            self._s3.delete_object(Bucket=self._bucket, Key=each["Key"], VersionId=each["VersionId"])
+        self.sent()
+
+
+@pytest.fixture(scope="module")
+def own_stack(local_aws: LocalAws) -> Deployed:
+    stack = deploy(local_aws, ROOT / "template.yaml", f"missed-{uuid4().hex[:8]}", {})
+    return Deployed(local_aws.url, dict(stack.outputs))
+
+
+@pytest.fixture
+def house(own_stack: Deployed) -> House:
+    house = House(own_stack)
+    house.clear()
+    return house
+
+
+def name(pair_id: str) -> str:
+    """Unlike any other test's: rows stay."""
+    return f"{pair_id}-{uuid4().hex[:8]}"
+
+
+def test_a_complete_pair_whose_event_was_lost_is_enqueued(house: House) -> None:
+    pair_id = name("anna bell + 100% é")
+    house.pairs(pair_id)
+    house.upload(f"{pair_id}/notes.txt", "outside.jpg")
+
+    found = house.search()
+
+    assert house.sent() == [pair_id]
+    assert found == Found(objects=4, pairs=1, sent=1, finished=True)
+
+
+def test_a_lone_picture_is_not_missed(house: House) -> None:
+    house.upload("anna/first.jpg", "bob/second.jpg", "bob/b/first.jpg")
+
+    assert house.search().pairs == 0
+    assert house.sent() == []
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.MANUAL_CHECK, Verdict.REJECT, Verdict.RETAKE])
+def test_a_pair_with_a_final_verdict_is_left_alone(house: House, verdict: Verdict) -> None:
+    pair_id = name("anna")
+    house.pairs(pair_id)
+    house.row(pair_id, verdict)
+
+    assert house.search().sent == 0
+
+
+def test_a_pair_that_waits_for_a_person_is_left_alone(house: House) -> None:
+    pair_id = name("anna")
+    house.pairs(pair_id)
+    house.row(pair_id, Verdict.UNDETERMINED)
+
+    assert house.search().sent == 0
+
+
+def test_a_verdict_on_an_earlier_upload_does_not_count(house: House) -> None:
+    pair_id = name("anna")
+    house.pairs(pair_id)
+    house.row(pair_id, Verdict.PASS)
+    house._s3.put_object(Bucket=house._bucket, Key=f"{pair_id}/first.jpg", Body=b"another")
+
+    house.search()
+
+    assert house.sent() == [pair_id]
+
+
+def test_a_pair_that_still_waits_for_the_picture_that_is_there_is_enqueued(house: House) -> None:
+    pair_id = name("anna")
+    house.upload(f"{pair_id}/first.jpg")
+    house.row(pair_id, Verdict.WAITING)
+    house.upload(f"{pair_id}/second.jpg")
+
+    house.search()
+
+    assert house.sent() == [pair_id]
+
+
+@pytest.mark.parametrize(("minutes", "missed"), [(60, False), (-10, False), (-20, True)])
+def test_a_pending_pair_is_missed_when_its_next_try_is_long_overdue(house: House, minutes: int, missed: bool) -> None:
+    pair_id = name("anna")
+    house.pairs(pair_id)
+    house.row(pair_id, Verdict.PENDING, retry_in=timedelta(minutes=minutes))
+    search = MissedPairs(house.uploads, NAMES, house.verdicts, house._queue, house.cursor, timedelta(minutes=15))
+
+    row = house.verdicts.rows([pair_id])[pair_id]
+
+    assert search._is_missed(house.uploads.find(pair_id), row) is missed
+
+
+def test_a_pair_that_has_only_just_come_is_given_time(house: House) -> None:
+    house.pairs(name("anna"))
+
+    assert house.search(after=timedelta(minutes=15)).pairs == 0
+
+
+def test_a_pair_whose_newest_picture_was_deleted_after_its_verdict_is_left_alone(house: House) -> None:
+    pair_id = name("anna")
+    house.pairs(pair_id)
+    _a_second_later(house, f"{pair_id}/first.png")
+    house.row(pair_id, Verdict.PASS)
+    house.delete(f"{pair_id}/first.png")
+
+    assert house.search().sent == 0
+
+
+def _a_second_later(house: House, key: str) -> None:
+    """S3 lists times in whole seconds."""
+    before = house.uploads.find(key.rpartition("/")[0]).uploaded_at
+    while house.uploads.find(key.rpartition("/")[0]).uploaded_at <= before:
+        house.upload(key)
+
+
+def test_more_pairs_than_fit_a_batch_are_all_sent_once(house: House) -> None:
+    pair_ids = [name(f"{number:02}") for number in range(23)]
+    house.pairs(*pair_ids)
+
+    found = house.search()
+
+    assert (found.pairs, found.sent) == (23, 23)
+    assert house.sent() == sorted(pair_ids)
+
+
+class Clock:
+    """Time that runs out after so many looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    def __call__(self) -> float:
+        self._looks -= 1
+        return 900 if self._looks >= 0 else STOPPING_SECONDS - 1
+
+
+@pytest.mark.parametrize("objects", [1, 2, 3, 5, 7])
+def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped_and_misses_nothing(house: House, objects: int) -> None:
+    pair_ids = [name("a"), name("a/b"), name("b +"), name("c")]
+    house.pairs(*pair_ids)
+    sent: list[str] = []
+
+    for _ in range(20):
+        found = house.search(time_left=Clock(objects))
+        sent += house.sent()
+        if found.finished:
+            break
+
+    assert found.finished
+    assert set(sent) == set(pair_ids)
+    assert house.cursor.load() == ""
+
+
+def test_a_search_without_any_time_stays_where_it_was(house: House) -> None:
+    house.pairs(name("a"))
+    house.cursor.save("a key + % é {{x}}")
+
+    found = house.search(time_left=lambda: 0)
+
+    assert (found.finished, found.objects) == (False, 0)
+    assert house.cursor.load() == "a key + % é {{x}}"
+
+
+def test_an_empty_bucket_is_searched_to_its_end(house: House) -> None:
+    assert house.search() == Found(objects=0, pairs=0, sent=0, finished=True)
+
+
+def test_a_message_is_one_that_the_function_understands(house: House) -> None:
+    house.pairs(name("anna"))
+
+    house.search()
+
+    [message] = house._receive()
+    assert json.loads(message["Body"])["Records"][0]["eventName"].startswith("ObjectCreated:")
+
+
+def test_a_pair_is_listed_once_however_many_pictures_of_a_role_it_has(house: House) -> None:
+    pair_id = name("anna")
+    house.pairs(pair_id)
+    house.upload(f"{pair_id}/first.png", f"{pair_id}/FIRST.HEIC")
+
+    assert house.search().pairs == 1
+    assert isinstance(house.uploads.find(pair_id), Pair)

@@ -1,0 +1,168 @@
+"""Powertools' idempotency around asking."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Literal, cast
+
+import pytest
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyPersistenceLayerError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from facepair.ask import Question
+from facepair.aws.once import Once
+from facepair.picture import Fitted
+from facepair.retry import Blocked, Later
+from facepair.verdict import Outcome
+from tests.integration.conftest import HASTY, Deployed, FaultyAws
+
+PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
+SUCCESS = Outcome(
+    code="SUCCESS",
+    message="OK",
+    similarity=Decimal("69.000000000000000000000000000000001"),
+    call="000001",
+    unsaved=True,
+)
+
+
+class Context:
+    """A Lambda context with so many seconds left."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._ends - time.monotonic()) * 1000)
+
+
+class Asking:
+    """Counts what it is asked; raises its errors first, then gives its outcome."""
+
+    def __init__(self, *errors: Exception, outcome: Outcome = SUCCESS, seconds: float = 0) -> None:
+        self._errors = list(errors)
+        self._outcome = outcome
+        self._seconds = seconds
+        self.asked = 0
+
+    def __call__(self, question: Question) -> Outcome:
+        self.asked += 1
+        time.sleep(self._seconds)
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._outcome
+
+
+def worker(
+    deployed: Deployed, asking: Asking, on_unknown: Literal["hold", "retry"] = "hold", seconds_left: float = 60
+) -> Once:
+    hasty = replace(deployed, config=HASTY)
+    once = Once(
+        asking, hasty.client("dynamodb"), deployed.outputs["IdempotencyTable"], on_unknown, expires_after_seconds=3600
+    )
+    once.register_lambda_context(cast(LambdaContext, Context(seconds_left)))
+    return once
+
+
+def question(fingerprint: str) -> Question:
+    return Question("anna", fingerprint, PICTURE, PICTURE, lambda: 60)
+
+
+def test_an_outcome_is_stored_and_comes_again_to_the_last_digit(deployed: Deployed, pair_id: str) -> None:
+    asking = Asking()
+
+    outcomes = [worker(deployed, asking).ask(question(pair_id)) for _ in range(3)]
+
+    assert outcomes == [SUCCESS] * 3
+    assert asking.asked == 1
+
+
+def test_other_contents_are_another_question(deployed: Deployed, pair_id: str) -> None:
+    asking = Asking()
+
+    for contents in "ABA":
+        worker(deployed, asking).ask(question(pair_id + contents))
+
+    assert asking.asked == 2
+
+
+@pytest.mark.parametrize("error", [Later("busy"), Blocked("INSUFFICIENT_BALANCE", "", pause=1), ValueError("a bug")])
+def test_what_is_raised_is_not_stored(deployed: Deployed, pair_id: str, error: Exception) -> None:
+    asking = Asking(error)
+
+    with pytest.raises(type(error)):
+        worker(deployed, asking).ask(question(pair_id))
+
+    assert worker(deployed, asking).ask(question(pair_id)) == SUCCESS
+
+
+def test_choosing_to_retry_reaches_pairs_that_were_held(deployed: Deployed, pair_id: str) -> None:
+    asking = Asking(outcome=Outcome(code="OUTCOME_UNKNOWN", message=""))
+    worker(deployed, asking, "hold").ask(question(pair_id))
+
+    worker(deployed, asking, "retry").ask(question(pair_id))
+
+    assert asking.asked == 2
+
+
+def test_of_eight_workers_at_once_one_asks_and_the_others_wait(deployed: Deployed, pair_id: str) -> None:
+    asking = Asking(seconds=0.5)
+    start = threading.Barrier(8)
+
+    def ask(_: int) -> Any:
+        once = worker(deployed, asking)
+        start.wait()
+        try:
+            return once.ask(question(pair_id))
+        except Later:
+            return "later"
+
+    with ThreadPoolExecutor(8) as workers:
+        answers = list(workers.map(ask, range(8)))
+
+    assert asking.asked == 1
+    assert answers.count("later") == 7
+
+
+def test_a_worker_that_died_is_waited_for_until_its_time_is_up_and_no_longer(deployed: Deployed, pair_id: str) -> None:
+    class Killed(BaseException):
+        """Nothing catches it: like SIGKILL it leaves the record in progress."""
+
+    def dying(_: Question) -> Outcome:
+        raise Killed
+
+    asking = Asking()
+    with pytest.raises(Killed):
+        worker(deployed, cast(Asking, dying), seconds_left=1).ask(question(pair_id))
+
+    with pytest.raises(Later):
+        worker(deployed, asking).ask(question(pair_id))
+    time.sleep(1.1)
+
+    assert worker(deployed, asking).ask(question(pair_id)) == SUCCESS
+
+
+def test_a_record_that_cannot_be_written_first_asks_nobody(deployed: Deployed, faults: FaultyAws, pair_id: str) -> None:
+    asking = Asking()
+    faults.refuse("PutItem")
+
+    with pytest.raises(IdempotencyPersistenceLayerError):
+        worker(replace(deployed, url=faults.url), asking).ask(question(pair_id))
+
+    assert asking.asked == 0
+
+
+def test_a_record_that_cannot_be_written_afterwards_is_an_error_to_try_again(
+    deployed: Deployed, faults: FaultyAws, pair_id: str
+) -> None:
+    asking = Asking()
+    faults.refuse("UpdateItem")
+
+    with pytest.raises(IdempotencyPersistenceLayerError):
+        worker(replace(deployed, url=faults.url), asking, seconds_left=1).ask(question(pair_id))
+    faults.mend()
+    time.sleep(1.1)
+
+    assert worker(deployed, asking).ask(question(pair_id)) == SUCCESS  # the ledger answers the second time

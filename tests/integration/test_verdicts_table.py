@@ -1,0 +1,219 @@
+"""Rows of the verdicts table only move forward, whatever the order in which workers finish."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from facepair import clock
+from facepair.aws.verdicts import Verdicts, covers
+from facepair.pair import Pair, Upload
+from facepair.row import PictureRow, Row
+from facepair.verdict import Face, Policy, Seen, Verdict
+from tests.integration.conftest import Deployed
+
+T = datetime(2026, 1, 31, 12, tzinfo=UTC)
+POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+YEAR = timedelta(days=365)
+
+
+@pytest.fixture
+def verdicts(deployed: Deployed) -> Verdicts:
+    return Verdicts(deployed.tables, deployed.outputs["VerdictsTable"])
+
+
+def state(
+    verdict: Verdict,
+    *,
+    contents: str | None = "A",
+    uploaded: float = 0,
+    listed: float = 1,
+    pair_id: str = "",
+    code: str | None = None,
+) -> Row:
+    """What a worker found: `contents` stands for both pictures, `uploaded` and `listed` are seconds after T."""
+    at = T + timedelta(seconds=uploaded)
+    first = Upload(f"{pair_id}/first.jpg", f"first {contents}", 1, at)
+    second = Upload(f"{pair_id}/second.jpg", f"second {contents}", 1, at) if contents else None
+    pair = Pair(pair_id, first, second, T + timedelta(seconds=listed))
+    pictures = {role: PictureRow(upload, None) for role, upload in pair.uploads.items()}
+    return Row(pair, verdict, POLICY, pictures, fingerprint=contents, code=code)
+
+
+def written(deployed: Deployed, pair_id: str) -> dict[str, Any]:
+    row: dict[str, Any] = deployed.table("VerdictsTable").get_item(Key={"pair_id": pair_id}, ConsistentRead=True)[
+        "Item"
+    ]
+    return row
+
+
+HISTORIES = {
+    "one picture, the other, busy, passed": [
+        state(Verdict.WAITING, contents=None, uploaded=0),
+        state(Verdict.PENDING, uploaded=5),
+        state(Verdict.PASS, uploaded=5),
+    ],
+    "both within a second": [
+        state(Verdict.WAITING, contents=None, listed=0.3),
+        state(Verdict.UNDETERMINED, listed=0.6),
+        state(Verdict.REJECT, listed=0.6),
+    ],
+    "uploaded anew while the first verdict is under way": [
+        state(Verdict.PASS, contents="A", uploaded=0),
+        state(Verdict.PENDING, contents="B", uploaded=10),
+        state(Verdict.RETAKE, contents="B", uploaded=10),
+    ],
+    "overwritten within the same second": [
+        state(Verdict.PASS, contents="A", listed=0.2),
+        state(Verdict.PENDING, contents="B", listed=0.7),
+        state(Verdict.MANUAL_CHECK, contents="B", listed=0.7),
+    ],
+    "a new upload whose verdict is still to come": [
+        state(Verdict.PASS, contents="A", uploaded=0),
+        state(Verdict.UNDETERMINED, contents="B", uploaded=10),
+        state(Verdict.PENDING, contents="C", uploaded=20),
+    ],
+    "the same contents uploaded again": [
+        state(Verdict.PASS, contents="A", uploaded=0),
+        state(Verdict.PENDING, contents="A", uploaded=10),
+        state(Verdict.PASS, contents="A", uploaded=10),
+    ],
+    "both pictures replaced by one": [
+        state(Verdict.PASS, contents="A", uploaded=0),
+        state(Verdict.WAITING, contents=None, uploaded=10),
+    ],
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_the_newest_state_stands_in_whatever_order_it_and_the_others_are_written(
+    history: str, verdicts: Verdicts, deployed: Deployed, pair_id: str
+) -> None:
+    newest = HISTORIES[history][-1]
+
+    for number, order in enumerate(permutations(HISTORIES[history])):
+        name = f"{pair_id}/{number}"
+        for row in order:
+            verdicts.write(replace(row, pair=replace(row.pair, pair_id=name)), YEAR)
+
+        stands = written(deployed, name)
+        assert (stands["verdict"], stands.get("fingerprint")) == (newest.verdict, newest.fingerprint), order
+        assert stands["uploaded_at"] == clock.iso(newest.pair.uploaded_at)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_row_ever_goes_back(seed: int, verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
+    chance = random.Random(seed)
+    certainty = list(Verdict)
+    earlier = None
+
+    for _ in range(40):
+        contents = chance.choice("AB")
+        uploaded = chance.choice((0, 10))
+        row = state(
+            chance.choice([verdict for verdict in certainty if verdict is not Verdict.WAITING]),
+            contents=contents,
+            uploaded=uploaded,
+            listed=uploaded + 1 + (contents == "B"),
+            pair_id=pair_id,
+        )
+        verdicts.write(row, YEAR)
+        now = written(deployed, pair_id)
+
+        if earlier:
+            assert (now["uploaded_at"], now["listed_at"]) >= (earlier["uploaded_at"], earlier["listed_at"])
+            final = {"PASS", "MANUAL_CHECK", "REJECT", "RETAKE"}
+            if now["listed_at"] == earlier["listed_at"] and earlier["verdict"] in final:
+                assert now["verdict"] in final
+        earlier = now
+
+
+def test_a_state_that_is_older_is_not_written_and_says_so(verdicts: Verdicts, pair_id: str) -> None:
+    assert verdicts.write(state(Verdict.PASS, uploaded=10, pair_id=pair_id), YEAR)
+
+    assert not verdicts.write(state(Verdict.PASS, uploaded=9, pair_id=pair_id), YEAR)
+    assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id), YEAR)
+
+
+def test_a_pending_row_is_renewed_with_each_try(verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
+    verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id), YEAR)
+    verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id), YEAR)
+
+    assert written(deployed, pair_id)["code"] == "INSUFFICIENT_BALANCE"
+
+
+def test_nothing_of_an_earlier_state_is_left_in_a_row(verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
+    pending = state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id)
+    verdicts.write(replace(pending, retry_at=T), YEAR)
+
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), YEAR)
+
+    assert not written(deployed, pair_id).keys() & {"retry_at", "code", "waiting_for"}
+
+
+def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: Verdicts, pair_id: str) -> None:
+    asked = state(Verdict.PASS, pair_id=pair_id).pair
+    assert not verdicts.judged(asked)
+
+    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id), YEAR)
+    assert not verdicts.judged(asked)
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), YEAR)
+    assert verdicts.judged(asked)
+
+    assert not verdicts.judged(state(Verdict.PASS, contents="B", pair_id=pair_id).pair)
+    assert not verdicts.judged(state(Verdict.PASS, uploaded=1, pair_id=pair_id).pair)
+
+
+def test_of_two_final_verdicts_on_the_same_contents_that_of_the_later_look_stands(
+    verdicts: Verdicts, deployed: Deployed, pair_id: str
+) -> None:
+    verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id), YEAR)
+
+    assert not verdicts.write(state(Verdict.PASS, listed=1, pair_id=pair_id), YEAR)
+
+    assert written(deployed, pair_id)["verdict"] == "REJECT"
+
+
+def test_rows_of_a_hundred_pairs_are_read_at_once_and_only_those_that_exist(verdicts: Verdicts, pair_id: str) -> None:
+    names = [f"{pair_id}/{number}" for number in range(Verdicts.BATCH)]
+    row = state(Verdict.PASS)
+    for name in names[::10]:
+        verdicts.write(replace(row, pair=replace(row.pair, pair_id=name)), YEAR)
+
+    found = verdicts.rows(names)
+
+    assert sorted(found) == sorted(names[::10])
+    assert all(covers(each, row.pair) for each in found.values())
+
+
+def test_the_index_finds_rows_by_verdict_and_the_row_expires(
+    verdicts: Verdicts, deployed: Deployed, pair_id: str
+) -> None:
+    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id), timedelta(days=1))
+
+    found = deployed.table("VerdictsTable").query(
+        IndexName="by_verdict",
+        KeyConditionExpression="verdict = :verdict",
+        ExpressionAttributeValues={":verdict": "UNDETERMINED"},
+    )["Items"]
+
+    [row] = [each for each in found if each["pair_id"] == pair_id]
+    assert 86_000 < float(row["expires_at"]) - clock.now().timestamp() <= 86_400
+    assert row["first"]["etag"] == "first A"
+
+
+def test_similarity_and_face_keep_their_digits(verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
+    digits = Decimal("69.123456789012345678901234567890123456")
+    face = Face(id="1", left=Decimal("0.01"), top=Decimal("1234567.89"), right=digits, bottom=Decimal(0))
+    row = state(Verdict.PASS, pair_id=pair_id)
+    pictures = row.pictures | {"first": replace(row.pictures["first"], seen=Seen(face=face))}
+
+    verdicts.write(replace(row, similarity=digits, pictures=pictures), YEAR)
+
+    stored = written(deployed, pair_id)
+    assert stored["similarity"] == digits
+    assert stored["first"]["face"] == face.model_dump()

@@ -1,0 +1,149 @@
+"""Messages of the uploads queue."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facepair.events import Malformed, created_keys, created_notification
+
+REAL = {  # Amazon S3 User Guide, "Event message structure"
+    "eventVersion": "2.1",
+    "eventSource": "aws:s3",
+    "awsRegion": "us-east-1",
+    "eventTime": "2026-01-31T12:00:00.000Z",
+    "eventName": "ObjectCreated:Put",
+    "userIdentity": {"principalId": "AIDAJDPLRKLG7UEXAMPLE"},
+    "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+    "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810"},
+    "s3": {
+        "s3SchemaVersion": "1.0",
+        "configurationId": "Uploads",
+        "bucket": {
+            "name": "images",
+            "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+            "arn": "arn:aws:s3:::images",
+        },
+        "object": {"key": "anna/first.jpg", "size": 1024, "eTag": "d41d8c", "versionId": "096f", "sequencer": "0055"},
+    },
+}
+
+
+def message(*records: dict[str, Any]) -> str:
+    return json.dumps({"Records": records})
+
+
+def record(key: str, event_name: str = "ObjectCreated:Put") -> dict[str, Any]:
+    return REAL | {"eventName": event_name, "s3": {"object": {"key": key}}}
+
+
+@pytest.mark.parametrize(
+    ("encoded", "key"),
+    [
+        ("anna/first.jpg", "anna/first.jpg"),
+        ("anna+bell/first.jpg", "anna bell/first.jpg"),
+        ("anna%2Bbell/first.jpg", "anna+bell/first.jpg"),
+        ("100%25/first.jpg", "100%/first.jpg"),
+        ("100%2525/first.jpg", "100%25/first.jpg"),
+        ("%E5%AE%89%E5%A8%9C/FIRST.JPG", "安娜/FIRST.JPG"),
+        ("anna%2Ffirst.jpg", "anna/first.jpg"),
+    ],
+)
+def test_keys_come_url_encoded_and_are_decoded_once(encoded: str, key: str) -> None:
+    assert created_keys(message(record(encoded))) == [key]
+
+
+@pytest.mark.parametrize("how", ["Put", "Post", "Copy", "CompleteMultipartUpload", "Missed", "SomethingNew"])
+def test_every_way_to_create_an_object_counts(how: str) -> None:
+    assert created_keys(message(record("anna/first.jpg", f"ObjectCreated:{how}"))) == ["anna/first.jpg"]
+
+
+@pytest.mark.parametrize(
+    "event", ["ObjectRemoved:Delete", "ObjectRestore:Completed", "s3:ObjectCreated", "LifecycleExpiration:Delete", ""]
+)
+def test_an_event_that_creates_nothing_names_no_key(event: str) -> None:
+    assert created_keys(message(record("anna/first.jpg", event))) == []
+
+
+def test_one_message_may_tell_of_several_objects() -> None:
+    body = message(record("a/first.jpg"), record("b/first.jpg", "ObjectRemoved:Delete"), record("a/second.jpg"))
+
+    assert created_keys(body) == ["a/first.jpg", "a/second.jpg"]
+
+
+def test_s3_s_test_event_names_no_key() -> None:
+    body = {
+        "Service": "Amazon S3",
+        "Event": "s3:TestEvent",
+        "Time": "2026-01-31T12:00:00.000Z",
+        "Bucket": "images",
+        "RequestId": "5582815E1AEA5ADF",
+        "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR",
+    }
+
+    assert created_keys(json.dumps(body)) == []
+
+
+@pytest.mark.parametrize("address", ["s3.amazonaws.com", "AWS Internal", "", None, 17, ["::1"], "999.1.1.1"])
+def test_an_odd_source_address_spoils_nothing(address: object) -> None:
+    odd = record("anna/first.jpg") | {"requestParameters": {"sourceIPAddress": address}}
+
+    assert created_keys(message(odd)) == ["anna/first.jpg"]
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", '{"Records": []}', '{"hello": "world"}', '{"Records": [{"eventSource": "aws:ses"}]}']
+)
+def test_a_message_about_something_else_names_no_key(body: str) -> None:
+    assert created_keys(body) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        " ",
+        "not JSON",
+        "null",
+        "[]",
+        '"text"',
+        "17",
+        '{"Records": {}}',
+        '{"Records": [17]}',
+        '{"Records": null}',
+        '{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {}}}]}',
+        '{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": 17}}}]}',
+        '{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "%FF/first.jpg"}}}]}',
+        '{"Records": [',
+        "[" * 100_000,
+        '{"Records":' * 10_000,
+    ],
+    ids=lambda body: body[:40],
+)
+def test_a_message_that_is_no_notification_is_malformed_and_says_what_it_was(body: str) -> None:
+    with pytest.raises(Malformed, match="not an S3 notification") as malformed:
+        created_keys(body)
+
+    assert len(str(malformed.value)) < 500
+
+
+@given(st.text())
+def test_whatever_a_message_says_it_is_read_or_malformed(body: str) -> None:
+    try:
+        keys = created_keys(body)
+    except Malformed:
+        return
+    assert all(isinstance(key, str) for key in keys)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_message_of_our_own_names_the_same_key_again(key: str) -> None:
+    assert created_keys(created_notification(key)) == [key]
+
+
+def test_a_message_of_our_own_can_be_told_from_s3_s() -> None:
+    body = json.loads(created_notification("anna/first.jpg"))
+
+    assert body["Records"][0]["eventName"] == "ObjectCreated:Missed"

@@ -1,0 +1,130 @@
+"""The back-off: what it waits, and how long a message lives on it."""
+
+import heapq
+import random
+from pathlib import Path
+from statistics import mean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facepair.retry import LONGEST_SECONDS, QUEUE_LIMIT_SECONDS, Backoff, Blocked, Later
+from sandbox.template import read_template
+
+TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")
+MAX_RECEIVES: int = TEMPLATE["Resources"]["UploadsQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+RETENTION_SECONDS: int = TEMPLATE["Resources"]["UploadsQueue"]["Properties"]["MessageRetentionPeriod"]
+BLOCKED_RETRY_SECONDS: int = TEMPLATE["Parameters"]["BlockedRetrySeconds"]["Default"]
+LONG_WEEKEND_SECONDS = 72 * 3600
+
+receive_counts = st.integers(1, 1000)
+
+
+class Still(Backoff):
+    """A back-off whose jitter always takes the same share of its ceiling."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def jitter(self, ceiling: float) -> float:
+        return self.share * ceiling
+
+
+class Seeded(Backoff):
+    """A back-off whose jitter can be had again."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def jitter(self, ceiling: float) -> float:
+        return self._random.uniform(0, ceiling)
+
+
+def test_the_ceiling_doubles_from_five_seconds_to_an_hour() -> None:
+    ceilings = [Still(1).seconds(receive_count) for receive_count in range(1, 13)]
+
+    assert ceilings == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
+
+
+def test_the_jitter_is_full() -> None:
+    waits = [Backoff().seconds(100) for _ in range(2000)]
+
+    assert min(waits) < 0.05 * LONGEST_SECONDS
+    assert max(waits) > 0.95 * LONGEST_SECONDS
+    assert 0.45 * LONGEST_SECONDS < mean(waits) < 0.55 * LONGEST_SECONDS
+
+
+@given(receive_counts, st.floats(0, QUEUE_LIMIT_SECONDS), st.floats(0, 1))
+def test_no_try_is_earlier_than_a_retry_after_asked_for(receive_count: int, retry_after: float, share: float) -> None:
+    assert Still(share).seconds(receive_count, retry_after) >= retry_after
+
+
+@given(receive_counts, st.floats(0, 1e9), st.floats(0, 1))
+def test_every_wait_is_one_that_sqs_accepts(receive_count: int, asked: float, share: float) -> None:
+    for wait in (Still(share).seconds(receive_count, asked), Still(share).seconds_blocked(receive_count, asked)):
+        assert isinstance(wait, int)
+        assert 1 <= wait <= QUEUE_LIMIT_SECONDS < 12 * 3600
+
+
+def test_a_retry_after_that_has_not_helped_gives_way_to_a_longer_wait() -> None:
+    assert Still(1).seconds(1, retry_after=10) == 10
+    assert Still(1).seconds(8, retry_after=10) == 640
+
+
+@given(receive_counts, st.integers(1, 21600), st.floats(0, 1))
+def test_a_blocked_message_comes_back_after_the_pause_and_not_with_all_the_others(
+    receive_count: int, pause: int, share: float
+) -> None:
+    assert Still(share).seconds_blocked(receive_count, pause) > pause
+    assert Still(0).seconds_blocked(8, pause) < Still(1).seconds_blocked(8, pause)
+
+
+def lifetime(backoff: Backoff) -> float:
+    """Seconds from the first receive of a message to its last one, after which it is a dead letter."""
+    return sum(backoff.seconds(receive_count) for receive_count in range(1, MAX_RECEIVES))
+
+
+def test_a_message_outlives_a_long_weekend_of_a_busy_api_and_is_not_dropped_by_the_queue_meanwhile() -> None:
+    for seed in range(300):
+        assert LONG_WEEKEND_SECONDS < lifetime(Seeded(seed)) < RETENTION_SECONDS, f"{seed=}"
+
+
+def weekend_without_balance(seed: int, messages: int) -> tuple[int, int]:
+    """Most receives of any message, and calls to the API, when the account is blocked for a long weekend."""
+    backoff, arrivals = Seeded(seed), random.Random(seed)
+    due = [(arrivals.uniform(0, LONG_WEEKEND_SECONDS), number) for number in range(messages)]
+    due[0] = (0, 0)
+    heapq.heapify(due)
+    receives = [0] * messages
+    next_probe, calls = 0.0, 0
+    while due[0][0] < LONG_WEEKEND_SECONDS:
+        now, message = heapq.heappop(due)
+        receives[message] += 1
+        if now >= next_probe:
+            calls += 1
+            next_probe = now + BLOCKED_RETRY_SECONDS
+        heapq.heappush(due, (now + backoff.seconds_blocked(receives[message], next_probe - now), message))
+    return max(receives), calls
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_long_weekend_without_balance_ends_with_nothing_dead_lettered_and_few_calls(seed: int) -> None:
+    most_receives, calls = weekend_without_balance(seed, messages=300)
+
+    assert most_receives < MAX_RECEIVES * 0.8
+    assert calls <= LONG_WEEKEND_SECONDS / BLOCKED_RETRY_SECONDS
+
+
+@given(st.integers())
+def test_even_if_every_receive_met_the_end_of_a_pause_a_blocked_message_outlives_the_weekend(seed: int) -> None:
+    backoff = Seeded(seed)
+
+    waited = sum(backoff.seconds_blocked(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
+
+    assert waited > LONG_WEEKEND_SECONDS
+
+
+def test_what_keeps_a_pair_says_so_in_words() -> None:
+    assert str(Later("the API is busy", code="SERVICE_BUSY", retry_after=10)) == "the API is busy"
+    assert str(Blocked("INSUFFICIENT_BALANCE", "top up", pause=600)) == "INSUFFICIENT_BALANCE: top up"

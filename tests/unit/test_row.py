@@ -1,0 +1,136 @@
+"""The row that a pair's readers see, as it is stored."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from facepair import clock
+from facepair.pair import Pair, Upload
+from facepair.row import PictureRow, Row
+from facepair.verdict import Face, Policy, Seen, Verdict
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LATER = NOON + timedelta(seconds=7, microseconds=123456)
+POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+FIRST = Upload("anna/first.jpg", "etag1", 1000, NOON)
+SECOND = Upload("anna/second.jpg", "etag2", 2000, NOON + timedelta(seconds=1))
+FACE = Face(id="1", left=Decimal("618"), top=Decimal("227.5"), right=Decimal("715.25"), bottom=Decimal("350"))
+PAIR = Pair("anna", FIRST, SECOND, listed_at=LATER)
+
+
+def passed() -> Row:
+    return Row(
+        pair=PAIR,
+        verdict=Verdict.PASS,
+        policy=POLICY,
+        pictures={
+            "first": PictureRow(FIRST, "v1", Seen(face=FACE, adjusted=("rotated 90",))),
+            "second": PictureRow(SECOND, "v2"),
+        },
+        fingerprint="f" * 64,
+        code="SUCCESS",
+        message="OK",
+        similarity=Decimal("70.0001"),
+        transaction_id="196eb0c777789e58",
+        pricing_strategy="PAY",
+    )
+
+
+def stored(row: Row) -> dict[str, Any]:
+    return row.attributes(updated_at=LATER, expires_at=LATER + timedelta(days=365))
+
+
+def test_a_verdict_is_stored_with_every_attribute_of_the_contract() -> None:
+    assert stored(passed()) == {
+        "pair_id": "anna",
+        "verdict": "PASS",
+        "code": "SUCCESS",
+        "message": "OK",
+        "similarity": Decimal("70.0001"),
+        "transaction_id": "196eb0c777789e58",
+        "pricing_strategy": "PAY",
+        "first": {
+            "key": "anna/first.jpg",
+            "version_id": "v1",
+            "etag": "etag1",
+            "size": 1000,
+            "face": {
+                "id": "1",
+                "left": Decimal("618"),
+                "top": Decimal("227.5"),
+                "right": Decimal("715.25"),
+                "bottom": Decimal("350"),
+            },
+            "adjusted": ["rotated 90"],
+        },
+        "second": {"key": "anna/second.jpg", "version_id": "v2", "etag": "etag2", "size": 2000, "adjusted": []},
+        "fingerprint": "f" * 64,
+        "uploaded_at": "2026-01-31T12:00:01.000Z",
+        "updated_at": "2026-01-31T12:00:07.123Z",
+        "listed_at": "2026-01-31T12:00:07.123Z",
+        "policy": {"pass_above": Decimal(70), "reject_below": Decimal(55)},
+        "expires_at": int((LATER + timedelta(days=365)).timestamp()),
+    }
+
+
+def test_a_waiting_row_says_for_what_and_has_nothing_that_is_not_known_yet() -> None:
+    alone = Pair("anna", FIRST, None, NOON)
+
+    attributes = stored(Row(alone, Verdict.WAITING, POLICY, {"first": PictureRow(FIRST, None)}, waiting_for="second"))
+
+    assert attributes["waiting_for"] == "second"
+    assert attributes["uploaded_at"] == "2026-01-31T12:00:00.000Z"
+    assert not attributes.keys() & {"second", "code", "similarity", "retake", "retry_at", "fingerprint"}
+    assert "version_id" not in attributes["first"]
+
+
+def test_a_pending_row_says_when_the_next_try_is_due() -> None:
+    row = Row(PAIR, Verdict.PENDING, POLICY, {}, code="SERVICE_BUSY", retry_at=NOON)
+
+    assert stored(row)["retry_at"] == "2026-01-31T12:00:00.000Z"
+
+
+def test_a_retake_lists_the_pictures() -> None:
+    row = Row(PAIR, Verdict.RETAKE, POLICY, {}, retake=("first", "second"))
+
+    assert stored(row)["retake"] == ["first", "second"]
+
+
+def test_a_row_is_of_types_that_dynamodb_takes_and_gives_back_unchanged() -> None:
+    attributes = stored(passed())
+
+    item = {name: TypeSerializer().serialize(value) for name, value in attributes.items()}
+
+    assert {name: TypeDeserializer().deserialize(value) for name, value in item.items()} == attributes
+    assert item["verdict"] == {"S": "PASS"}
+    assert item["similarity"] == {"N": "70.0001"}
+    assert not [value for value in leaves(attributes) if isinstance(value, float)]
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from leaves(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from leaves(each)
+    else:
+        yield value
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (NOON, "2026-01-31T12:00:00.000Z"),
+        (LATER, "2026-01-31T12:00:07.123Z"),
+        (datetime(2026, 1, 31, 23, tzinfo=timezone(timedelta(hours=8))), "2026-01-31T15:00:00.000Z"),
+    ],
+)
+def test_times_are_utc_in_milliseconds_and_sort_as_text(moment: datetime, text: str) -> None:
+    assert clock.iso(moment) == text
+    assert clock.iso(moment) < clock.iso(moment + timedelta(milliseconds=1))
+    assert abs(clock.parse(text) - moment) < timedelta(milliseconds=1)

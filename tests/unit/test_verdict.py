@@ -1,0 +1,152 @@
+"""From an outcome to a verdict."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from facepair.pair import Role
+from facepair.verdict import CERTAINTY, FINAL, Face, Outcome, Policy, Seen, Verdict, verdict
+
+POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+similarities = st.decimals(0, 100, allow_nan=False, places=4)
+
+
+def success(similarity: str) -> Outcome:
+    return Outcome(code="SUCCESS", message="OK", similarity=Decimal(similarity))
+
+
+@pytest.mark.parametrize(
+    ("similarity", "expected"),
+    [
+        ("100", Verdict.PASS),
+        ("70.0001", Verdict.PASS),
+        ("70.00000000000000000000000000000000001", Verdict.PASS),
+        ("70", Verdict.MANUAL_CHECK),
+        ("70.0", Verdict.MANUAL_CHECK),
+        ("69.0", Verdict.MANUAL_CHECK),
+        ("55", Verdict.MANUAL_CHECK),
+        ("54.999", Verdict.REJECT),
+        ("54.99999999999999999999999999999999999", Verdict.REJECT),
+        ("0", Verdict.REJECT),
+    ],
+)
+def test_the_similarity_decides_with_both_ends_of_manual_check_included(similarity: str, expected: Verdict) -> None:
+    assert verdict(success(similarity), POLICY) == (expected, ())
+
+
+@given(similarities, similarities, similarities)
+def test_for_any_thresholds_a_higher_similarity_is_never_judged_worse(
+    one: Decimal, other: Decimal, third: Decimal
+) -> None:
+    low, middle, high = sorted((one, other, third))
+    order = [Verdict.REJECT, Verdict.MANUAL_CHECK, Verdict.PASS]
+    policy = Policy(pass_above=high, reject_below=low)
+
+    judged = [order.index(policy.judge(similarity)) for similarity in (low, middle, high)]
+
+    assert judged == [1, 1, 1]
+    assert policy.judge(high + Decimal("0.0001")) is Verdict.PASS
+    assert policy.judge(low - Decimal("0.0001")) is Verdict.REJECT
+
+
+def test_thresholds_may_meet_and_leave_one_similarity_to_people() -> None:
+    policy = Policy(pass_above=Decimal(60), reject_below=Decimal(60))
+
+    assert [policy.judge(Decimal(each)) for each in ("59.9", "60", "60.1")] == [
+        Verdict.REJECT,
+        Verdict.MANUAL_CHECK,
+        Verdict.PASS,
+    ]
+
+
+def test_thresholds_that_cross_are_refused_by_name() -> None:
+    with pytest.raises(ValidationError, match=r"RejectBelow \(71\) must not be above PassAbove \(70\)"):
+        Policy(pass_above=Decimal(70), reject_below=Decimal(71))
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "100.1", "NaN", "Infinity"])
+def test_a_threshold_off_the_api_s_scale_is_refused(threshold: str) -> None:
+    with pytest.raises(ValidationError, match="pass_above"):
+        Policy(pass_above=Decimal(threshold), reject_below=Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("code", "retake"),
+    [
+        ("NO_FACE_DETECTED_FROM_FIRST_IMAGE", ("first",)),
+        ("NO_FACE_DETECTED_FROM_SECOND_IMAGE", ("second",)),
+        ("FIRST_IMAGE_LOW_QUALITY_FACE", ("first",)),
+        ("SECOND_IMAGE_LOW_QUALITY_FACE", ("second",)),
+        ("IMAGE_INVALID_FORMAT", ("first", "second")),
+        ("IMAGE_INVALID_SIZE", ("first", "second")),
+    ],
+)
+def test_a_picture_that_the_api_cannot_use_has_to_be_taken_again(code: str, retake: tuple[Role, ...]) -> None:
+    assert verdict(Outcome(code=code, message=""), POLICY) == (Verdict.RETAKE, retake)
+
+
+@pytest.mark.parametrize(
+    "code", ["OUTCOME_UNKNOWN", "BAD_ANSWER", "CLIENT_ERROR", "PARAMETER_ERROR", "EMPTY_PARAMETER_ERROR"]
+)
+def test_what_nobody_can_go_on_from_alone_is_undetermined(code: str) -> None:
+    assert verdict(Outcome(code=code, message=""), POLICY) == (Verdict.UNDETERMINED, ())
+
+
+def test_a_success_without_a_similarity_is_undetermined() -> None:
+    assert verdict(Outcome(code="SUCCESS", message="OK"), POLICY) == (Verdict.UNDETERMINED, ())
+
+
+@given(st.text().filter(lambda code: code != "SUCCESS"), similarities)
+def test_no_error_is_ever_judged_by_a_similarity(code: str, similarity: Decimal) -> None:
+    judged, _ = verdict(Outcome(code=code, message="", similarity=similarity), POLICY)
+
+    assert judged in (Verdict.UNDETERMINED, Verdict.RETAKE)
+
+
+@pytest.mark.parametrize(
+    ("code", "answered", "charged"),
+    [
+        ("SUCCESS", None, True),
+        ("SUCCESS", "FREE", False),
+        ("NO_FACE_DETECTED_FROM_FIRST_IMAGE", None, True),
+        ("SERVICE_BUSY", None, False),
+        ("SERVICE_BUSY", "PAY", True),
+        ("SERVICE_BUSY", "SOMETHING_NEW", True),
+        ("OUTCOME_UNKNOWN", None, True),
+        ("A_CODE_OF_TOMORROW", None, True),
+        ("A_CODE_OF_TOMORROW", "FREE", False),
+    ],
+)
+def test_a_call_was_charged_as_answered_or_else_as_documented_or_else_for_safety(
+    code: str, answered: str | None, charged: bool
+) -> None:
+    assert Outcome(code=code, message="", pricing_strategy=answered).charged is charged
+
+
+def test_an_outcome_survives_as_plain_json_to_the_last_digit() -> None:
+    edge = Decimal("618.25")
+    face = Face(id="1", left=edge, top=edge, right=edge, bottom=edge)
+    outcome = Outcome(
+        code="SUCCESS",
+        message="OK",
+        similarity=Decimal("69.00000000000000000000000000000000001"),
+        first=Seen(face=face, adjusted=("rotated 90",)),
+        call="000001",
+    )
+
+    assert Outcome.model_validate_json(outcome.model_dump_json()) == outcome
+    assert Outcome.model_validate(outcome.model_dump(mode="json")) == outcome
+
+
+def test_only_verdicts_on_the_pictures_themselves_are_final() -> None:
+    assert {Verdict.PASS, Verdict.MANUAL_CHECK, Verdict.REJECT, Verdict.RETAKE} == FINAL
+    assert set(CERTAINTY) == set(Verdict)
+    assert (
+        CERTAINTY[Verdict.WAITING]
+        < CERTAINTY[Verdict.PENDING]
+        < CERTAINTY[Verdict.UNDETERMINED]
+        < CERTAINTY[Verdict.PASS]
+    )

@@ -1,0 +1,111 @@
+"""A long weekend in virtual time: every message of a pair against the real Comparer, while nobody answers."""
+
+import heapq
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from PIL import Image
+
+from facepair import clock
+from facepair.ask import Question
+from facepair.compare import Attempt, Comparer, Postponed
+from facepair.pair import Pair, Upload
+from facepair.retry import Backoff, Blocked, Later
+from facepair.row import Row
+from facepair.verdict import Policy
+from sandbox.template import read_template
+
+TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")
+MAX_RECEIVES: int = TEMPLATE["Resources"]["UploadsQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+BLOCKED_RETRY_SECONDS: int = TEMPLATE["Parameters"]["BlockedRetrySeconds"]["Default"]
+FRIDAY = datetime(2026, 1, 30, 18, tzinfo=UTC)
+WEEKEND_SECONDS = 72 * 3600
+BUSY = Later("busy", code="SERVICE_BUSY")
+HANGING = Later("cannot reach it", code="NETWORK_ERROR")
+BLOCKED = Blocked("INSUFFICIENT_BALANCE", "top up", pause=BLOCKED_RETRY_SECONDS)
+
+
+def picture() -> bytes:
+    content = BytesIO()
+    Image.new("RGB", (256, 256)).save(content, "PNG")
+    return content.getvalue()
+
+
+class Weekend:
+    """The collaborators of a Comparer, and a clock that stands still but for the calls, which take `call_seconds`."""
+
+    def __init__(self, reason: Later | Blocked, call_seconds: float) -> None:
+        self._reason = reason
+        self._call_seconds = call_seconds
+        self._picture = picture()
+        self._busy_until = FRIDAY
+        self.now = FRIDAY
+        self.calls = 0
+
+    def find(self, pair_id: str) -> Pair:
+        first, second = (Upload(f"{pair_id}/{role}", role, len(self._picture), FRIDAY) for role in ("first", "second"))
+        return Pair(pair_id, first, second, self.now)
+
+    def read(self, upload: Upload) -> tuple[bytes, None]:
+        return self._picture, None
+
+    def judged(self, pair: Pair) -> bool:
+        return False
+
+    def write(self, row: Row, retention: timedelta) -> bool:
+        return True
+
+    def ask(self, question: Question) -> NoReturn:
+        if self.now < self._busy_until:
+            raise Later("another worker is asking")
+        self.calls += 1
+        self._busy_until = self.now = self.now + timedelta(seconds=self._call_seconds)
+        raise self._reason
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _reproducible_jitter() -> Iterator[None]:
+    state = random.getstate()
+    yield
+    random.setstate(state)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("messages", [2, 4])
+@pytest.mark.parametrize(
+    ("reason", "call_seconds"),
+    [
+        pytest.param(BUSY, 0.5, id="busy"),
+        pytest.param(BLOCKED, 0.5, id="blocked"),
+        pytest.param(HANGING, 15, id="hanging"),
+    ],
+)
+def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
+    reason: Later | Blocked, call_seconds: float, messages: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random.seed(seed)
+    weekend = Weekend(reason, call_seconds)
+    monkeypatch.setattr(clock, "now", lambda: weekend.now)
+    policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+    house: Any = weekend
+    comparer = Comparer(house, house, weekend.ask, lambda *_: None, policy, timedelta(days=1), 25, Backoff())
+    due = [(float(number), number) for number in range(messages)]
+    receives = [0] * messages
+
+    while due[0][0] < WEEKEND_SECONDS:
+        arrives, message = heapq.heappop(due)
+        receives[message] += 1
+        weekend.now = FRIDAY + timedelta(seconds=arrives)
+        with pytest.raises(Postponed) as postponed:
+            comparer.compare("anna", Attempt(receives[message], lambda: 60))
+        comes_back = (weekend.now - FRIDAY).total_seconds() + postponed.value.seconds
+        heapq.heappush(due, (comes_back, message))
+
+    assert max(receives) < 0.8 * MAX_RECEIVES
+    assert weekend.calls < MAX_RECEIVES * messages
