@@ -1,0 +1,39 @@
+"""One sandbox for all end-to-end tests: each has pair ids of its own, and a module that changes it changes it back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.cloud import Sandbox
+from tests.e2e.deployed import Deployed
+
+ROOT = Path(__file__).parents[2]
+PARAMETERS: dict[str, object] = {"BlockedRetrySeconds": 1, "FindMissedAfterMinutes": 0}
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(ROOT, PARAMETERS, logs=tmp_path_factory.mktemp("e2e")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def deployed(sandbox: Sandbox) -> Iterator[Deployed]:
+    """Whatever the tests do: at the end every message is dealt with, none by an error that nobody foresaw."""
+    deployed = Deployed(sandbox)
+    yield deployed
+    deployed.idle()
+    assert deployed.metrics()["UnexpectedErrors"] == 0, [line for line in deployed.log() if "exception" in line]
+
+
+@pytest.fixture
+def without_notifications(deployed: Deployed) -> Iterator[Deployed]:
+    """Messages stay in the queue, for the test to lose, until it resumes the host or ends."""
+    deployed.idle()
+    host = deployed.sandbox.host
+    assert host is not None
+    host.pause()
+    yield deployed
+    deployed.lose_messages()
+    host.resume()

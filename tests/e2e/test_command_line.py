@@ -1,0 +1,149 @@
+"""`python -m sandbox` as a person uses it: a process of its own, plain `aws` beside it, and Ctrl-C at the end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.cloud import CREDENTIALS
+from tests.e2e.deployed import ANNA, BEN, Deployed, picture
+
+ROOT = Path(__file__).parents[2]
+AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
+
+
+class Shell:
+    """A shell in which the lines that the sandbox prints have been pasted."""
+
+    def __init__(self, process: subprocess.Popen[str], exported: Mapping[str, str], home: Path) -> None:
+        self.process = process
+        self._environment = {"PATH": os.environ["PATH"], "HOME": str(home), **exported}
+        self.outputs: dict[str, str] = {}
+
+    def aws(self, *arguments: str) -> Any:
+        """What an `aws` command prints, read as JSON if it is."""
+        ran = subprocess.run(
+            [AWS, *arguments], env=self._environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        try:
+            return json.loads(ran.stdout)
+        except ValueError:
+            return ran.stdout
+
+    def row(self, pair_id: str) -> Any:
+        key = json.dumps({"pair_id": {"S": pair_id}})
+        answer = self.aws("dynamodb", "get-item", "--table-name", self.outputs["VerdictsTable"], "--key", key)
+        return answer["Item"] if answer else {}
+
+    def row_with(self, pair_id: str, verdict: str) -> Any:
+        deadline = time.monotonic() + 30
+        while (row := self.row(pair_id)).get("verdict") != {"S": verdict}:
+            assert time.monotonic() < deadline, row
+        return row
+
+
+@pytest.fixture(scope="module")
+def shell(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A sandbox that knows where ADVANCE is, but has no credentials yet: as a stack is after its deployment."""
+    parameters = (
+        f"AdvanceBaseUrl={deployed.sandbox.advance.url}",
+        "BlockedRetrySeconds=1",
+        "FindMissedAfterMinutes=0",
+    )
+    arguments = (argument for parameter in parameters for argument in ("--parameter", parameter))
+    command = [sys.executable, "-m", "sandbox", "--stack-name", "by-hand", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            exported = {}
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("export "):
+                    name, _, value = line.removeprefix("export ").rstrip().partition("=")
+                    exported[name] = value
+                if line.startswith("Ctrl-C"):
+                    break
+            assert exported, "the sandbox has not started"
+            yield Shell(process, exported, tmp_path_factory.mktemp("home"))
+        finally:
+            process.kill()
+
+
+def test_the_outputs_are_where_a_deployed_stack_has_them(shell: Shell) -> None:
+    [stack] = shell.aws("cloudformation", "describe-stacks", "--stack-name", "by-hand")["Stacks"]
+
+    shell.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert shell.outputs.keys() == {
+        "ImagesBucket",
+        "VerdictsTable",
+        "CallsTable",
+        "IdempotencyTable",
+        "UploadsQueue",
+        "DeadLetterQueue",
+        "CredentialsSecret",
+        "TokenParameter",
+        "CompareFunction",
+        "FindMissedFunction",
+    }
+
+
+def test_pictures_copied_before_there_are_credentials_wait_for_them(shell: Shell, tmp_path: Path) -> None:
+    pair_id = "by hand/ü +%"
+    for role, person in (("first", ANNA), ("second", BEN)):
+        (tmp_path / f"{role}.jpg").write_bytes(picture(person, f"by hand, {role}"))
+        target = f"s3://{shell.outputs['ImagesBucket']}/{pair_id}/{role}.jpg"
+        shell.aws("s3", "cp", str(tmp_path / f"{role}.jpg"), target)
+
+    pending = shell.row_with(pair_id, "PENDING")
+    secret = ("--secret-id", shell.outputs["CredentialsSecret"], "--secret-string", json.dumps(CREDENTIALS))
+    shell.aws("secretsmanager", "put-secret-value", *secret)
+    row = shell.row_with(pair_id, "REJECT")
+
+    assert pending["code"] == {"S": "CREDENTIALS_INVALID"}
+    assert pending["message"]["S"].startswith('The secret has no value: put {"accessKey": "...", "secretKey": "..."}')
+    assert row["first"]["M"]["key"] == {"S": f"{pair_id}/first.jpg"}
+
+
+def test_a_function_is_invoked(shell: Shell, tmp_path: Path) -> None:
+    answer_file = tmp_path / "answer.json"
+
+    answer = shell.aws("lambda", "invoke", "--function-name", shell.outputs["FindMissedFunction"], str(answer_file))
+
+    assert answer["StatusCode"] == 200
+    assert json.loads(answer_file.read_text()) == {"objects": 2, "pairs": 1, "sent": 0, "finished": True}
+
+
+def test_ctrl_c_leaves_no_process_behind(shell: Shell) -> None:
+    started = family(shell.process.pid)
+
+    shell.process.send_signal(signal.SIGINT)
+    status = shell.process.wait(20)
+
+    assert status == 0
+    assert len(started) >= 6  # AWS, two environments, each with its guard
+    deadline = time.monotonic() + 10
+    while left := started & set(processes()):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def processes() -> dict[int, int]:
+    """Every running process, and its parent."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split() for line in listing.splitlines())
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+
+
+def family(pid: int) -> set[int]:
+    """The process and all that descend from it."""
+    parents, members = processes(), {pid}
+    while new := {child for child, parent in parents.items() if parent in members} - members:
+        members |= new
+    return members

@@ -1,0 +1,107 @@
+"""What is sent of an upload, and where on the upload a face is."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from facepair.picture import fit
+from sandbox import portraits
+from sandbox.advance_api.models import Part
+from tests.e2e.deployed import SIZE, Deployed, Row, sha256
+
+UPRIGHT = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
+CAMERA, COMMENT = "Camera of a person", b"taken at home"
+# What turns an upright picture into the pixels that a camera stores with this EXIF orientation.
+STORED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+ENLARGED = 10
+
+
+def photograph(orientation: int) -> bytes:
+    """As a phone stores it: pixels as the sensor has them, with EXIF, a position on Earth and a comment."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110] = orientation, CAMERA
+    exif.get_ifd(0x8825)[1] = "N"
+    encoded = BytesIO()
+    UPRIGHT.transpose(STORED[orientation]).save(encoded, "JPEG", quality=90, exif=exif, comment=COMMENT)
+    return encoded.getvalue()
+
+
+UPLOADS = {
+    **{f"orientation {orientation}": photograph(orientation) for orientation in STORED},
+    "six thousand pixels high": portraits.jpeg(UPRIGHT.resize((SIZE[0] * ENLARGED, SIZE[1] * ENLARGED)), 80),
+    "a PNG": portraits.png(UPRIGHT),
+    "a JPEG": portraits.jpeg(UPRIGHT),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def uploaded(deployed: Deployed) -> None:
+    """Each as the first picture, beside one that is sent as it is."""
+    for name, content in UPLOADS.items():
+        deployed.upload_pair(name, content)
+
+
+def sent(deployed: Deployed, name: str) -> tuple[Part, Part]:
+    row = deployed.settled(name)
+    [call] = [call for call in deployed.control.calls("check") if call.transaction_id == row["transaction_id"]]
+    assert call.first is not None
+    assert call.second is not None
+    return call.first, call.second
+
+
+def edges(row: Row, role: str = "first") -> list[float]:
+    return [float(row[role]["face"][edge]) for edge in ("left", "top", "right", "bottom")]
+
+
+@pytest.mark.parametrize("name", [name for name in UPLOADS if name.startswith("orientation")])
+def test_a_face_on_a_turned_photograph_is_where_a_viewer_shows_it(deployed: Deployed, name: str) -> None:
+    row = deployed.settled(name)
+
+    assert row["verdict"] == "PASS"
+    assert edges(row) == pytest.approx(edges(deployed.settled("a JPEG")), abs=6)
+    assert row["first"]["adjusted"][0].startswith("rotated ")
+    assert row["second"]["adjusted"] == []
+
+
+def test_a_face_on_a_reduced_photograph_is_in_the_uploads_own_pixels(deployed: Deployed) -> None:
+    name = "six thousand pixels high"
+
+    row, (first, _) = deployed.settled(name), sent(deployed, name)
+
+    assert row["verdict"] == "PASS"
+    assert "reduced from 4500x6000 to 3072x4096" in row["first"]["adjusted"]
+    assert (first.width, first.height) == (3072, 4096)
+    expected = [edge * ENLARGED for edge in edges(deployed.settled("a JPEG"))]
+    assert edges(row) == pytest.approx(expected, abs=6 * ENLARGED)
+
+
+@pytest.mark.parametrize(("name", "content_type"), [("a JPEG", "image/jpeg"), ("a PNG", "image/png")])
+def test_a_picture_that_fits_is_sent_byte_for_byte(deployed: Deployed, name: str, content_type: str) -> None:
+    first, _ = sent(deployed, name)
+
+    assert (first.sha256, first.content_type) == (sha256(UPLOADS[name]), content_type)
+    assert deployed.settled(name)["first"]["adjusted"] == []
+
+
+@pytest.mark.parametrize("name", [name for name in UPLOADS if name.startswith("orientation")])
+def test_the_metadata_of_an_adjusted_photograph_never_leaves(deployed: Deployed, name: str) -> None:
+    first, _ = sent(deployed, name)
+
+    # The emulator keeps no pictures: by its digest, this is what it got.
+    content = fit(UPLOADS[name]).content
+    assert sha256(content) == first.sha256
+    assert CAMERA.encode() in UPLOADS[name]
+    assert COMMENT in UPLOADS[name]
+    with Image.open(BytesIO(content)) as image:
+        assert not image.getexif()
+        assert image.info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
+    assert CAMERA.encode() not in content
+    assert COMMENT not in content
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+def test_the_names_of_the_files_sent_say_nothing_of_the_upload(deployed: Deployed, name: str) -> None:
+    first, second = sent(deployed, name)
+
+    assert (first.file_name, second.file_name) == (f"first.{first.content_type.removeprefix('image/')}", "second.jpeg")
