@@ -33,6 +33,7 @@ class QueuePoller:
         self._invoke = invoke
         self._free = threading.Semaphore(source.maximum_concurrency)
         self._polling = threading.Lock()
+        self._deliveries: set[threading.Thread] = set()
         self._closed = threading.Event()
         self._paused = threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
@@ -42,6 +43,12 @@ class QueuePoller:
         self._paused.set()
         with self._polling:
             pass
+
+    def drain(self) -> None:
+        """`pause`, then wait until all that was taken has been dealt with; the function's timeout bounds that."""
+        self.pause()
+        for delivery in list(self._deliveries):
+            delivery.join()
 
     def resume(self) -> None:
         self._paused.clear()
@@ -54,31 +61,33 @@ class QueuePoller:
 
     def _run(self) -> None:
         while not self._closed.is_set():
+            if self._paused.is_set():
+                self._closed.wait(0.05)
+                continue
             self._free.acquire()
-            messages = self._receive()
-            if messages:
-                threading.Thread(target=self._deliver, args=(messages,), daemon=True).start()
-            else:
-                self._free.release()
+            with self._polling:
+                messages = self._receive()
+                if messages:
+                    delivery = threading.Thread(target=self._deliver, args=(messages,), daemon=True)
+                    self._deliveries.add(delivery)
+                    delivery.start()
+                else:
+                    self._free.release()
 
     def _receive(self) -> list[Message]:
-        if self._paused.is_set():
-            self._closed.wait(0.05)
+        if self._paused.is_set() or self._closed.is_set():
             return []
-        with self._polling:
-            if self._paused.is_set() or self._closed.is_set():
-                return []
-            try:
-                answer = self._sqs.receive_message(
-                    QueueUrl=self._source.queue_url,
-                    MaxNumberOfMessages=min(self._source.batch_size, 10),
-                    WaitTimeSeconds=POLL_SECONDS,
-                    MessageSystemAttributeNames=["All"],
-                    MessageAttributeNames=["All"],
-                )
-            except (BotoCoreError, ClientError):
-                self._closed.wait(POLL_SECONDS)
-                return []
+        try:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._source.queue_url,
+                MaxNumberOfMessages=min(self._source.batch_size, 10),
+                WaitTimeSeconds=POLL_SECONDS,
+                MessageSystemAttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            )
+        except (BotoCoreError, ClientError):
+            self._closed.wait(POLL_SECONDS)
+            return []
         messages: list[Message] = answer.get("Messages", [])
         return messages
 
@@ -94,6 +103,7 @@ class QueuePoller:
         except (HostClosed, BotoCoreError, ClientError):
             pass  # what is not deleted comes back
         finally:
+            self._deliveries.discard(threading.current_thread())
             self._free.release()
 
 

@@ -1,6 +1,5 @@
 """Everything that runs for one deployed stack: environments, pollers, schedules."""
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -63,10 +62,9 @@ class LambdaHost:
             poller.pause()
 
     def drain(self) -> None:
-        """`pause`, then wait until no invocation is under way; their timeouts bound that."""
-        self.pause()
-        while any(environment.busy for environment in self.environments()):
-            time.sleep(0.02)
+        """`pause`, then wait until every message that was taken has been dealt with; the timeouts bound that."""
+        for poller in self._pollers:
+            poller.drain()
 
     def resume(self) -> None:
         for poller in self._pollers:
