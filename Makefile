@@ -21,7 +21,7 @@ sandbox: .venv/installed .lambda/installed ## The same cloud, kept up, for the A
 	@$(PYTHON) -m sandbox
 
 test: lint .lambda/installed .tools/aws/installed ## Run every check
-	$(PYTHON) -m pytest --cov
+	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
 
 lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
 	.venv/bin/ruff check

@@ -1,0 +1,144 @@
+"""Events come twice, at once, late or never: a pair is compared once, and none is lost (FAULTS 1, 6, 15)."""
+
+from tests.e2e.deployed import BEN, next_second, notification, picture
+from tests.faults.cloud import FaultyCloud
+
+
+def test_eight_workers_at_once_on_the_same_pair_make_one_call(cloud: FaultyCloud) -> None:
+    pair = cloud.pair("disorder/eightfold")
+    with cloud.held():
+        cloud.put(pair, {"delay": 1})
+        cloud.repeat(pair, 14)
+
+    cloud.when_asked(pair)
+    cloud.wait(lambda: busy(cloud) >= 2, lambda: "never two workers were busy at once")
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+    cloud.idle()
+    assert len(cloud.charges(pair)) == 1
+    assert [state for state in cloud.states(pair) if state != "REFUSED"] == ["ANSWERED"]
+
+
+def test_eight_pairs_at_once_are_each_paid_once(cloud: FaultyCloud) -> None:
+    pairs = [cloud.pair(f"disorder/{number} of eight") for number in range(8)]
+    with cloud.held():
+        for pair in pairs:
+            cloud.put(pair, {"delay": 0.5})
+            cloud.repeat(pair, 2)
+
+    for pair in pairs:
+        assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+
+def test_an_event_that_comes_again_brings_the_stored_answer(cloud: FaultyCloud) -> None:
+    pair = cloud.put(cloud.pair("disorder/again"))
+    row = cloud.paid_once(pair)
+    cloud.idle()
+
+    forget(cloud, "VerdictsTable", {"pair_id": pair.pair_id})
+    cloud.repeat(pair)
+    again = cloud.paid_once(pair)
+
+    assert again["similarity"] == row["similarity"]
+    assert again["first"] == row["first"]
+    assert len(cloud.charges(pair)) == 1
+
+
+def test_the_ledger_answers_when_the_idempotency_record_has_expired(cloud: FaultyCloud) -> None:
+    pair = cloud.put(cloud.pair("disorder/days later"))
+    row = cloud.paid_once(pair)
+    cloud.idle()
+
+    forget(cloud, "VerdictsTable", {"pair_id": pair.pair_id})
+    forget_all(cloud, "IdempotencyTable")
+    cloud.repeat(pair)
+    again = cloud.paid_once(pair)
+
+    assert again["similarity"] == row["similarity"]
+    assert again["first"] == row["first"]
+    assert len(cloud.charges(pair)) == 1
+
+
+def test_a_message_redriven_from_the_dead_letter_queue_is_compared_once(cloud: FaultyCloud) -> None:
+    pair = cloud.pair("disorder/redriven")
+    with cloud.held():
+        cloud.put(pair)
+        cloud.lose_messages()
+    dead_letters = cloud.sandbox.outputs["DeadLetterQueue"]
+    cloud.sandbox.aws("sqs").send_message(QueueUrl=dead_letters, MessageBody=notification(f"{pair.pair_id}/first.jpg"))
+
+    for body in cloud.dead_letters() * 2:
+        cloud.send(body)
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+
+def test_a_picture_overwritten_while_it_is_compared_is_compared_anew(cloud: FaultyCloud) -> None:
+    pair = cloud.put(cloud.pair("disorder/overwritten"), {"delay": 1.2})
+    cloud.when_asked(pair)
+    next_second()
+    cloud.upload(f"{pair.pair_id}/second.jpg", picture(BEN, "overwriting"))
+
+    row = cloud.row_with(pair.pair_id, "REJECT")
+    cloud.idle()
+
+    assert cloud.row_with(pair.pair_id, "REJECT") == row
+    assert len(cloud.charges(pair)) == 2  # two distinct pairs of contents
+    assert cloud.states(pair).count("ANSWERED") == 2
+
+
+def test_a_picture_deleted_while_it_is_compared_takes_nothing_away(cloud: FaultyCloud) -> None:
+    pair = cloud.put(cloud.pair("disorder/deleted"), {"delay": 1})
+    cloud.when_asked(pair)
+    cloud.sandbox.aws("s3").delete_object(
+        Bucket=cloud.sandbox.outputs["ImagesBucket"], Key=f"{pair.pair_id}/second.jpg"
+    )
+
+    row = cloud.row_that(pair.pair_id, lambda row: row["verdict"] == "PASS")
+    cloud.idle()
+
+    assert cloud.row(pair.pair_id) == row
+    cloud.paid_once(pair)
+
+
+def test_a_multipart_upload_is_an_upload_like_any_other(cloud: FaultyCloud) -> None:
+    pair, s3 = cloud.pair("disorder/multipart"), cloud.sandbox.aws("s3")
+    where = {"Bucket": cloud.sandbox.outputs["ImagesBucket"], "Key": f"{pair.pair_id}/first.jpg"}
+
+    cloud.upload(f"{pair.pair_id}/second.jpg", pair.second)
+    upload = s3.create_multipart_upload(**where)["UploadId"]
+    part = s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=pair.first)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+
+def test_a_pair_whose_events_never_came_is_found(cloud: FaultyCloud) -> None:
+    pair = cloud.pair("disorder/never came")
+    with cloud.held():
+        cloud.put(pair)
+        cloud.lose_messages()
+    assert cloud.row(pair.pair_id) is None
+    next_second()  # the search takes what is older than FindMissedAfterMinutes: here, than this moment
+
+    found = cloud.invoke("FindMissedFunction", {})
+
+    assert found["sent"] >= 1
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+
+def busy(cloud: FaultyCloud) -> int:
+    return sum(environment.busy for environment in cloud.host.environments())
+
+
+def forget(cloud: FaultyCloud, table: str, key: dict[str, str]) -> None:
+    cloud.sandbox.aws("dynamodb").delete_item(
+        TableName=cloud.sandbox.outputs[table], Key={name: {"S": value} for name, value in key.items()}
+    )
+
+
+def forget_all(cloud: FaultyCloud, table: str) -> None:
+    items = cloud.sandbox.aws("dynamodb").scan(TableName=cloud.sandbox.outputs[table])["Items"]
+    for item in items:
+        forget(cloud, table, {"id": item["id"]["S"]})

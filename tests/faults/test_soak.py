@@ -1,0 +1,13 @@
+"""All faults together, at random."""
+
+from tests.faults.cloud import FaultyCloud
+from tests.soak.storm import soak
+
+SEED = 20260131
+
+
+def test_the_books_balance_after_a_storm(cloud: FaultyCloud) -> None:
+    books = soak(cloud, 25, SEED)
+
+    print(books)
+    assert books.problems == []

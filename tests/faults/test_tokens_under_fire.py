@@ -1,0 +1,127 @@
+"""Tokens expire, are revoked, are refused here and accepted there; the store and the secret are down (FAULTS 12)."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.cloud import FaultyCloud, Pair
+from tests.faults.proxy import Kind
+
+
+@pytest.fixture(autouse=True)
+def undisturbed(cloud: FaultyCloud) -> Iterator[None]:
+    """The next test starts in good weather, with a token in the store."""
+    yield
+    cloud.aws.clear()
+    cloud.control.clear()
+
+
+def minted(cloud: FaultyCloud, since: float) -> int:
+    return sum(call.asked_at >= since for call in cloud.control.calls("token"))
+
+
+def eight(cloud: FaultyCloud, name: str, *steps: dict[str, object]) -> list[Pair]:
+    """Eight pairs at once."""
+    with cloud.held():
+        return [cloud.put(cloud.pair(f"tokens/{name} {number}"), *steps) for number in range(8)]
+
+
+def restart(cloud: FaultyCloud) -> None:
+    """Environments that have no token in memory; nor has the store one."""
+    cloud.host.drain()
+    cloud.sandbox.stop_host()
+    ssm = cloud.sandbox.aws("ssm")
+    ssm.put_parameter(Name=cloud.sandbox.outputs["TokenParameter"], Value="{}", Type="SecureString", Overwrite=True)
+    cloud.sandbox.start_host()
+
+
+def test_a_revoked_token_is_replaced_by_few_new_ones(cloud: FaultyCloud) -> None:
+    cloud.paid_once(cloud.put(cloud.pair("tokens/before")))
+    cloud.control.revoke_tokens()
+    since = time.time()
+
+    pairs = eight(cloud, "revoked")
+
+    for pair in pairs:
+        assert cloud.paid_once(pair)["verdict"] == "PASS"
+        assert set(cloud.states(pair)) <= {"REFUSED", "ANSWERED"}
+    assert 1 <= minted(cloud, since) <= 8
+
+
+def test_a_token_that_expired_in_memory_is_taken_from_the_store(cloud: FaultyCloud) -> None:
+    cloud.paid_once(cloud.put(cloud.pair("tokens/renewing")))
+    since = time.time()
+    pair = cloud.put(cloud.pair("tokens/renewed"))
+
+    cloud.paid_once(pair)
+
+    assert minted(cloud, since) == 0
+    assert cloud.states(pair) == ["ANSWERED"]
+
+
+def test_eight_cold_workers_at_once_need_no_more_than_a_token_each(cloud: FaultyCloud) -> None:
+    restart(cloud)
+    since = time.time()
+
+    pairs = eight(cloud, "cold")
+
+    for pair in pairs:
+        assert cloud.paid_once(pair)["verdict"] == "PASS"
+        assert [call.code for call in cloud.checks(pair)] == ["SUCCESS"]
+    assert 1 <= minted(cloud, since) <= 8
+
+
+def test_a_token_refused_to_one_environment_alone_is_replaced_there(cloud: FaultyCloud) -> None:
+    pair = cloud.put(cloud.pair("tokens/refused here"), {"code": "IAM_FAILED"})
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+    assert cloud.states(pair) == ["REFUSED", "ANSWERED"]
+    refused, accepted = cloud.checks(pair)
+    assert refused.token != accepted.token
+
+
+def test_a_fresh_token_that_is_refused_too_blocks_the_account(cloud: FaultyCloud) -> None:
+    pair = cloud.put(cloud.pair("tokens/refused twice"), {"code": "IAM_FAILED"}, {"code": "IAM_FAILED"})
+
+    pending = cloud.row_with(pair.pair_id, "PENDING")
+
+    assert pending["code"] == "IAM_FAILED"
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+
+@pytest.mark.parametrize("kind", ["throttle", "refuse"])
+def test_a_store_that_cannot_be_read_or_written_costs_a_token_and_no_comparison(cloud: FaultyCloud, kind: Kind) -> None:
+    cloud.control.revoke_tokens()
+    times = 2 if kind == "throttle" else None
+    reading = cloud.aws.fault("GetParameter", kind, times=times)
+    writing = cloud.aws.fault("PutParameter", kind, times=times)
+
+    pair = cloud.put(cloud.pair(f"tokens/store {kind}"))
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+    assert reading.met
+    assert writing.met
+
+
+@pytest.mark.parametrize("kind", ["throttle", "refuse", "drop"])
+def test_a_secret_that_cannot_be_read_is_read_later(cloud: FaultyCloud, kind: Kind) -> None:
+    cloud.control.revoke_tokens()
+    reading = cloud.aws.fault("GetSecretValue", kind, times=1)
+
+    pair = cloud.put(cloud.pair(f"tokens/secret {kind}"))
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+    assert reading.met == 1
+
+
+@pytest.mark.parametrize(
+    "step", [{"drop": "after_reading"}, {"body": "<html>", "status": 502}, {"code": "RETRY_LATER"}]
+)
+def test_a_token_that_does_not_come_is_asked_for_again(cloud: FaultyCloud, step: dict[str, object]) -> None:
+    cloud.control.revoke_tokens()
+    cloud.control.script(endpoint="token", **step)
+
+    pair = cloud.put(cloud.pair(f"tokens/{'-'.join(map(str, step.values()))}"))
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"

@@ -1,0 +1,113 @@
+"""AWS fails around the call: throttled, refused, dropped, or carried out and not answered (FAULTS 3, 4, 18)."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from tests.faults.cloud import FaultyCloud, Pair, Worker
+from tests.faults.proxy import Fault, Kind
+
+
+@dataclass(frozen=True)
+class Weather:
+    """An operation on a table that fails for one pair."""
+
+    operation: str
+    table: str
+    kind: Kind
+    times: int = 1
+    delay: float = 0
+
+
+KINDS: tuple[tuple[Kind, int], ...] = (("throttle", 2), ("refuse", 2), ("drop", 2), ("lose_response", 1))
+WEATHER = {
+    f"{kind} {operation} of {table}": Weather(operation, table, kind, times)
+    for operation, table in (
+        ("PutItem", "CallsTable"),  # before the call
+        ("UpdateItem", "CallsTable"),  # its answer
+        ("PutItem", "IdempotencyTable"),  # before
+        ("UpdateItem", "IdempotencyTable"),  # its outcome
+        ("PutItem", "VerdictsTable"),
+    )
+    for kind, times in KINDS
+}
+
+
+def brew(cloud: FaultyCloud, pair: Pair, weather: Weather) -> Fault:
+    """Let the operation fail for the pair."""
+    names_it = idempotency_key(pair) if weather.table == "IdempotencyTable" else json.dumps(pair.pair_id)
+    table = json.dumps(cloud.sandbox.outputs[weather.table])
+    return cloud.aws.fault(weather.operation, weather.kind, table, names_it, times=weather.times, delay=weather.delay)
+
+
+def idempotency_key(pair: Pair) -> str:
+    """Powertools' for the pair's contents."""
+    return hashlib.sha256(json.dumps([pair.fingerprint, "hold"]).encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def storm(cloud: FaultyCloud) -> dict[str, tuple[Pair, Fault]]:
+    """One pair for each kind of weather, all at once; when all have their rows, every event once more."""
+    storm = {}
+    for name, weather in WEATHER.items():
+        pair = cloud.pair(f"storm/{name}")
+        storm[name] = (pair, brew(cloud, pair, weather))
+    for pair, _ in storm.values():
+        cloud.put(pair)
+    for pair, _ in storm.values():
+        cloud.settled(pair.pair_id, within=40)
+    for pair, _ in storm.values():
+        cloud.repeat(pair)
+    cloud.idle(within=40)
+    return storm
+
+
+@pytest.mark.parametrize("name", WEATHER)
+def test_a_write_that_fails_costs_no_second_call(
+    cloud: FaultyCloud, storm: dict[str, tuple[Pair, Fault]], name: str
+) -> None:
+    pair, fault = storm[name]
+
+    row = cloud.paid_once(pair)
+
+    assert row["verdict"] == "PASS"
+    assert [call.code for call in cloud.checks(pair) if call.code != "IAM_FAILED"] == ["SUCCESS"]
+    assert cloud.states(pair)[-1] == "ANSWERED"
+    assert set(cloud.states(pair)) <= {"REFUSED", "ANSWERED"}
+    assert fault.met == fault.times
+
+
+@pytest.mark.parametrize(
+    ("operation", "containing"),
+    [("GET", "list-type=2"), ("GET", "first.jpg"), ("Query", "CallsTable")],
+)
+@pytest.mark.parametrize("kind", ["throttle", "refuse", "lose_response"])
+def test_a_read_that_fails_is_done_again(cloud: FaultyCloud, operation: str, containing: str, kind: Kind) -> None:
+    pair = cloud.pair(f"reads/{operation}-{containing}-{kind}".replace("=", "-"))
+    containing = cloud.sandbox.outputs.get(containing, containing)
+    fault = cloud.aws.fault(operation, kind, containing, pair.pair_id)
+
+    cloud.put(pair)
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+    assert fault.met == 1
+
+
+@pytest.mark.parametrize(("operation", "containing"), [("GET", "first.jpg"), ("PutItem", "CallsTable")])
+def test_no_call_is_made_when_too_little_time_is_left_for_it(
+    cloud: FaultyCloud, operation: str, containing: str
+) -> None:
+    pair = cloud.pair(f"late/{operation}")
+    containing = cloud.sandbox.outputs.get(containing, containing)
+    with cloud.worker(Worker) as worker, cloud.held():
+        cloud.put(pair)
+        event, _ = cloud.received(2)
+        fault = cloud.aws.fault(operation, "delay", containing, pair.pair_id, delay=4.5)
+        worker.start(event).result(20)
+        asked = cloud.checks(pair)
+
+    assert fault.met == 1
+    assert asked == []
+    assert cloud.paid_once(pair)["verdict"] == "PASS"

@@ -1,0 +1,34 @@
+"""Soak the stack: `python -m tests.soak [--pairs 200] [--seed N]`. Ends with status 0 only if the books balance."""
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "layers" / "facepair"))
+
+from tests.faults.cloud import faulty_cloud  # noqa: E402
+from tests.soak.storm import soak  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Pairs through a storm of faults.")
+    parser.add_argument("--pairs", type=int, default=200, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a new one")
+    options = parser.parse_args()
+    policy = random.Random(options.seed).choice(("hold", "retry"))
+    print(f"{options.pairs} pairs, seed {options.seed}, OnUnknownOutcome {policy}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    with faulty_cloud(folder, OnUnknownOutcome=policy) as cloud:
+        books = soak(cloud, options.pairs, options.seed)
+    for problem in books.problems:
+        print(problem)
+    print(books)
+    if books.problems:
+        sys.exit(f"Logs: {folder / 'logs'}")
+
+
+if __name__ == "__main__":
+    main()

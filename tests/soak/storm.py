@@ -1,0 +1,231 @@
+"""Many pairs through the deployed stack while everything around it fails: then the books must balance."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from facepair.verdict import CERTAINTY, FINAL, Verdict
+from sandbox.advance_api.models import Call
+from tests.e2e.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, Row
+from tests.faults.cloud import FaultyCloud, Pair
+from tests.faults.proxy import Kind
+
+LIKENESSES = ((ANNA, ANNA), (ANNA, ANNA_ON_ANOTHER_DAY), (ANNA, BEN), (ANNA, BLANK))
+NOT_ANSWERED: tuple[dict[str, Any], ...] = (
+    {"drop": "before_reading"},
+    {"drop": "after_reading"},
+    {"drop": "mid_answer"},
+    {"body": '{"code": "SUC'},
+    {"body": "<html>", "status": 502},
+)
+NOT_NOW: tuple[dict[str, Any], ...] = (
+    {"code": "SERVICE_BUSY", "retry_after": "1s"},
+    {"code": "SERVICE_BUSY", "status": 429},
+    {"code": "RETRY_LATER"},
+    {"code": "IAM_FAILED"},
+    {"delay": 1},
+)
+WRITES = (("PutItem", "CallsTable"), ("UpdateItem", "CallsTable"), ("PutItem", "VerdictsTable"))
+ANY_WRITES = (("PutItem", "IdempotencyTable"), ("UpdateItem", "IdempotencyTable"), ("PutParameter", "TokenParameter"))
+MOST_MESSAGES = 50
+"""In the queue when the next pair is dropped: on a slow machine it takes longer, and nobody runs out of time."""
+SETTLING_SECONDS = 120
+
+
+class History:
+    """Looks at the verdicts all the time; `steps_back` tells of rows that became less sure or older."""
+
+    def __init__(self, cloud: FaultyCloud) -> None:
+        self._cloud = cloud
+        self._rows: dict[str, tuple[str, str]] = {}
+        self._workers: set[int] = set()
+        self.steps_back: list[str] = []
+        self.deaths = 0
+
+    def look(self) -> None:
+        for row in self._cloud.rows("pair_id", "uploaded_at", "verdict"):
+            new = (row["uploaded_at"], row["verdict"])
+            old = self._rows.get(row["pair_id"], new)
+            self._rows[row["pair_id"]] = new
+            if _certainty(new) < _certainty(old):
+                self.steps_back.append(f"{row['pair_id']} went back from {old} to {new}")
+        workers = {environment.pid for environment in self._cloud.host.environments()}
+        self.deaths += len(self._workers - workers)
+        self._workers = workers
+
+
+def _certainty(state: tuple[str, str]) -> tuple[str, int]:
+    uploaded_at, verdict = state
+    return uploaded_at, CERTAINTY[Verdict(verdict)]
+
+
+@dataclass
+class Books:
+    """What the emulator, the tables and the queues say in the end; `problems` is empty if they agree."""
+
+    seed: int
+    pairs: int
+    policy: str
+    seconds: float = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    charged: int = 0
+    charged_without_an_answer: int = 0
+    deaths: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items()))
+        return (
+            f"seed {self.seed}: {self.pairs} pairs ({verdicts}) in {self.seconds:.0f} s, "
+            f"OnUnknownOutcome {self.policy}: {self.calls} calls, {self.charged} charged, "
+            f"{self.charged_without_an_answer} of them without an answer, {self.deaths} workers died: "
+            f"{'ok' if not self.problems else f'{len(self.problems)} PROBLEMS'}"
+        )
+
+
+def soak(cloud: FaultyCloud, count: int, seed: int) -> Books:
+    """Drop `count` pairs into the bucket in a storm that the seed decides, wait for calm, and balance the books."""
+    chance, gusts = random.Random(seed), random.Random(f"gusts {seed}")
+    books = Books(seed, count, cloud.sandbox.stack.parameters["OnUnknownOutcome"])
+    started = time.monotonic()
+    history = History(cloud)
+    pairs = [cloud.pair(f"soak {seed}/{number:04d}", *chance.choice(LIKENESSES)) for number in range(count)]
+    with _all_the_time(history.look, every=0.5):
+        with _all_the_time(lambda: _gust(cloud, gusts), every=1.5):
+            for pair in pairs:
+                _drop(cloud, pair, chance)
+                while cloud.messages("UploadsQueue") > MOST_MESSAGES:
+                    time.sleep(0.1)
+        cloud.aws.clear()
+        _settle(cloud, books)
+        history.look()
+    books.problems += history.steps_back
+    books.deaths = history.deaths
+    _balance(cloud, pairs, books)
+    books.seconds = time.monotonic() - started
+    return books
+
+
+def _drop(cloud: FaultyCloud, pair: Pair, chance: random.Random) -> None:
+    """Upload a pair, with what is to befall its calls, its rows and its events."""
+    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+        step = chance.choice(NOT_NOW) if chance.random() < 0.7 else chance.choice(NOT_ANSWERED)
+        cloud.control.script(first_sha256=pair.first_sha256, **step)
+    if chance.random() < 0.3:
+        operation, table = chance.choice(WRITES)
+        kind: Kind = chance.choice(("throttle", "drop", "lose_response"))
+        cloud.aws.fault(operation, kind, cloud.sandbox.outputs[table], f'"{pair.pair_id}"', times=chance.choice((1, 2)))
+    pictures = [("first.jpg", pair.first), ("second.jpg", pair.second)]
+    for name, content in chance.sample(pictures, 2):
+        cloud.upload(f"{pair.pair_id}/{name}", content)
+    cloud.repeat(pair, chance.choice((0, 0, 0, 0, 1, 3)))
+
+
+def _gust(cloud: FaultyCloud, chance: random.Random) -> None:
+    """Something that befalls whoever is at work."""
+    match chance.choice(("kill", "revoke", "fail", "fail")):
+        case "kill":
+            busy = [environment for environment in cloud.host.environments() if environment.busy]
+            if busy:
+                chance.choice(busy).kill()
+        case "revoke":
+            cloud.control.revoke_tokens()
+        case "fail":
+            operation, resource = chance.choice(ANY_WRITES)
+            kind: Kind = chance.choice(("throttle", "lose_response"))
+            cloud.aws.fault(operation, kind, cloud.sandbox.outputs[resource], times=3)
+
+
+def _settle(cloud: FaultyCloud, books: Books) -> None:
+    """Wait until no message is left."""
+    deadline = time.monotonic() + SETTLING_SECONDS
+    while left := cloud.messages("UploadsQueue"):
+        if time.monotonic() > deadline:
+            books.problems.append(f"{left} messages are left after {SETTLING_SECONDS} s")
+            return
+        time.sleep(0.2)
+    if dead := cloud.dead_letters():
+        books.problems.append(f"dead letters: {dead}")
+
+
+def _balance(cloud: FaultyCloud, pairs: list[Pair], books: Books) -> None:
+    by_picture: dict[str, list[Call]] = {}
+    unread = 0
+    for call in cloud.control.calls("check"):
+        if call.first:
+            by_picture.setdefault(call.first.sha256, []).append(call)
+        else:
+            unread += call.code == "dropped"
+    rows = {row["pair_id"]: row for row in cloud.rows("pair_id", "verdict")}
+    unknown = broken = 0
+    for pair in pairs:
+        calls = by_picture.get(pair.first_sha256, [])
+        ledger = cloud.ledger(pair.pair_id)
+        books.verdicts[rows[pair.pair_id]["verdict"] if pair.pair_id in rows else "no row"] += 1
+        books.calls += len(calls)
+        books.problems += [
+            f"{pair.pair_id}: {problem}" for problem in _problems(rows.get(pair.pair_id), ledger, calls, books)
+        ]
+        unknown += sum(row["state"] == "UNKNOWN" for row in ledger)
+        broken += sum(call.code in ("dropped", "raw") for call in calls)
+    if unknown > broken + unread + books.deaths:
+        books.problems.append(
+            f"{unknown} calls of unknown outcome, but {broken + unread} answers lost and {books.deaths} workers dead"
+        )
+
+
+def _problems(row: Row | None, ledger: list[Row], calls: list[Call], books: Books) -> Iterator[str]:
+    """What does not agree about one pair."""
+    states = Counter(call["state"] for call in ledger)
+    charged = [call for call in calls if call.charged]
+    in_ledger = {call.get("transaction_id") for call in ledger}
+    without_an_answer = [call for call in charged if call.transaction_id not in in_ledger]
+    answer_lost = [call for call in charged if call.code in ("dropped", "raw")]
+    books.charged += len(charged)
+    books.charged_without_an_answer += len(without_an_answer)
+
+    if row is None:
+        yield "has no row"
+    elif row["verdict"] not in {*FINAL, Verdict.UNDETERMINED}:
+        yield f"is left {row['verdict']}"
+    allowed = 2 if books.policy == "retry" and states["UNKNOWN"] else 1
+    if len(charged) > allowed:
+        yield f"was charged {len(charged)} times; {allowed} allowed"
+    if states["SENT"]:
+        yield "has a call that nobody completed"
+    if len(without_an_answer) > states["UNKNOWN"]:
+        yield f"was charged for what is not in the ledger: {[call.transaction_id for call in without_an_answer]}"
+    if any(call.transaction_id in in_ledger for call in answer_lost):
+        yield "has an answer in the ledger that the emulator never gave"
+    if len(calls) > len(ledger):
+        yield f"has {len(ledger)} rows in the ledger for {len(calls)} calls"
+
+
+@contextmanager
+def _all_the_time(act: Callable[[], None], *, every: float) -> Iterator[None]:
+    """Do something every so many seconds meanwhile. Raises what it raised."""
+    over = threading.Event()
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            while not over.wait(every):
+                act()
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if errors:
+        raise errors[0]
