@@ -19,5 +19,5 @@ def nothing_is_lost(cloud: FaultyCloud) -> Iterator[None]:
     yield
     cloud.aws.clear()
     cloud.control.clear()
-    cloud.idle(within=40)
+    cloud.idle(within=90)
     assert cloud.dead_letters() == []

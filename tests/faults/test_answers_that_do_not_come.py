@@ -49,7 +49,7 @@ def pairs(cloud: FaultyCloud, another_host: socket.socket) -> dict[str, Pair]:
         steps[f"{status} to {host}"] = HTML | {"status": status, "location": location, "charged": True}
     pairs = {fault: cloud.put(cloud.pair(f"no answer/{fault}"), step) for fault, step in steps.items()}
     for pair in pairs.values():
-        cloud.settled(pair.pair_id, within=40)
+        cloud.settled(pair.pair_id, within=90)
     for pair in pairs.values():
         cloud.repeat(pair)
     cloud.idle()

@@ -57,10 +57,10 @@ def storm(cloud: FaultyCloud) -> dict[str, tuple[Pair, Fault]]:
     for pair, _ in storm.values():
         cloud.put(pair)
     for pair, _ in storm.values():
-        cloud.settled(pair.pair_id, within=40)
+        cloud.settled(pair.pair_id, within=90)
     for pair, _ in storm.values():
         cloud.repeat(pair)
-    cloud.idle(within=40)
+    cloud.idle(within=90)
     return storm
 
 
