@@ -26,10 +26,7 @@ test: lint .lambda/installed .tools/aws/installed ## Run every check
 lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy layers/facepair/facepair
-	cd functions/compare_pair && MYPYPATH=../../layers/facepair ../../.venv/bin/mypy --config-file ../../pyproject.toml .
-	cd functions/find_missed && MYPYPATH=../../layers/facepair ../../.venv/bin/mypy --config-file ../../pyproject.toml .
-	.venv/bin/mypy sandbox
+	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml

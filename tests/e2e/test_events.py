@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from facepair.events import created_keys
+from facepair.domain.notification import created_keys
 from tests.e2e.deployed import ANNA, BEN, Deployed, notification
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from facepair import clock
+from facepair.domain import clock
 from tests.e2e.deployed import BEN, Deployed, notification, record
 
 CURSOR = "/facepair/find-missed-cursor"

@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from facepair.picture import fit
+from facepair.domain.picture import fit
 from sandbox import portraits
 from sandbox.advance_api.models import Part
 from tests.e2e.deployed import SIZE, Deployed, Row, sha256

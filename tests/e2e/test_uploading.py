@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from facepair.pair import ROLES
+from facepair.domain.pair import ROLES
 from tests.e2e.deployed import ANNA, BEN, Deployed, next_second, notification, picture
 
 PAIR_IDS = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from facepair.pair import fingerprint
+from facepair.domain.pair import fingerprint
 from sandbox.advance_api.models import Call
 from sandbox.cloud import Sandbox
 from sandbox.lambda_host import Answer, Environment

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from facepair import clock
+from facepair.domain import clock
 from tests.e2e.deployed import Row
 from tests.faults.cloud import FaultyCloud, Pair, Worker
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import pytest
 
-from facepair import clock
 from facepair.advance import Advance, Credentials, NoAnswer, TokenRefused, Unreached
+from facepair.domain import clock
 from sandbox.advance_api.control import Control
 from sandbox.portraits import blank, jpeg, png, portrait
 from tests.fixtures_sandbox import ROOT

@@ -11,8 +11,8 @@ import pytest
 from aws_lambda_powertools.utilities.circuit_breaker import base as powertools
 
 from facepair.aws.breaker import CIRCUIT, REASON, AccountBreaker
-from facepair.retry import Blocked, Later
-from facepair.verdict import Outcome
+from facepair.domain.retry import Blocked, Later
+from facepair.domain.verdict import Outcome
 from tests.integration.conftest import HASTY, Deployed
 
 PAUSE = 2

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from facepair.verdict import CERTAINTY, FINAL, Verdict
+from facepair.domain.verdict import CERTAINTY, FINAL, Verdict
 from sandbox.advance_api.models import Call
 from tests.e2e.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, Row
 from tests.faults.cloud import FaultyCloud, Pair

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageChops, ImageCms
 
-from facepair.picture import Box, Size
+from facepair.domain.picture import Box, Size
 
 ORIENTATIONS = range(1, 9)
 FACE_COLOUR = (225, 40, 40)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facepair.verdict import (
+from facepair.domain.verdict import (
     BAD_ANSWER,
     COMPARISON_CODES,
     CREDENTIALS_INVALID,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facepair.events import Malformed, created_keys, created_notification
+from facepair.domain.notification import Malformed, created_keys, created_notification
 
 REAL = {  # Amazon S3 User Guide, "Event message structure"
     "eventVersion": "2.1",

@@ -9,7 +9,8 @@ from zlib import crc32
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
-from facepair.picture import LOWEST_QUALITY, MAX_BYTES, MAX_SCANS, Box, Fitted, Unusable, fit
+from facepair.domain.jpeg import LOWEST_QUALITY
+from facepair.domain.picture import MAX_BYTES, MAX_SCANS, Box, Fitted, Unusable, fit
 from tests.unit.heic import heic
 from tests.unit.pictures import (
     FACE_COLOUR,
@@ -434,9 +435,8 @@ def test_a_jpeg_of_countless_scans_is_refused() -> None:
 
 
 def test_pillow_s_own_limits_stay_as_they_are() -> None:
-    script = (
-        "from PIL import Image; print(Image.MAX_IMAGE_PIXELS); import facepair.picture; print(Image.MAX_IMAGE_PIXELS)"
-    )
+    show = "print(Image.MAX_IMAGE_PIXELS)"
+    script = f"from PIL import Image; {show}; import facepair.domain.picture; {show}"
     environment = {"PYTHONPATH": ":".join(sys.path)}
 
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from facepair.picture import Unusable, fit
+from facepair.domain.picture import Unusable, fit
 from tests.unit.heic import heic
 from tests.unit.pictures import encoded, exif, scene
 

@@ -7,7 +7,8 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from facepair.picture import LOWEST_QUALITY, MAX_BYTES, MAX_SIDE, MIN_SIDE, Box, Fitted, Unusable, fit
+from facepair.domain.jpeg import LOWEST_QUALITY
+from facepair.domain.picture import MAX_BYTES, MAX_SIDE, MIN_SIDE, Box, Fitted, Unusable, fit
 from tests.unit.heic import heic
 from tests.unit.pictures import ORIENTATIONS, encoded, exif, face_in, find_face, noise, scene, stored
 

@@ -65,7 +65,7 @@ def test_the_template_hands_over_every_setting_and_none_that_nobody_reads(
     given = variables(TEMPLATE["Globals"]["Function"]) | variables(TEMPLATE["Resources"][function]["Properties"])
 
     assert {name for name in given if not name.startswith("POWERTOOLS_")} == {
-        name.upper() for name in settings.model_fields
+        name.upper() for name, field in settings.model_fields.items() if field.is_required()
     }
 
 

@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 import pytest
 from PIL import Image
 
-from facepair import clock
-from facepair.ask import Question
-from facepair.compare import Attempt, Comparer, Postponed
-from facepair.pair import Pair, Upload
-from facepair.retry import Backoff, Blocked, Later
-from facepair.row import Row
-from facepair.verdict import Policy
+from facepair.domain import clock
+from facepair.domain.pair import Pair, Upload
+from facepair.domain.retry import Backoff, Blocked, Later
+from facepair.domain.row import Row
+from facepair.domain.verdict import Policy
+from facepair.stories.ask import Question
+from facepair.stories.compare import Attempt, Comparer, Postponed
 from sandbox.template import read_template
 
 TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")
@@ -55,10 +55,10 @@ class Weekend:
     def read(self, upload: Upload) -> tuple[bytes, None]:
         return self._picture, None
 
-    def judged(self, pair: Pair) -> bool:
-        return False
+    def row(self, pair_id: str) -> None:
+        return None
 
-    def write(self, row: Row, retention: timedelta) -> bool:
+    def write(self, row: Row) -> bool:
         return True
 
     def ask(self, question: Question) -> NoReturn:
@@ -94,7 +94,9 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
     monkeypatch.setattr(clock, "now", lambda: weekend.now)
     policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
     house: Any = weekend
-    comparer = Comparer(house, house, weekend.ask, lambda *_: None, policy, timedelta(days=1), 25, Backoff())
+    comparer = Comparer(
+        uploads=house, verdicts=house, asker=house, policy=policy, max_upload_megabytes=25, backoff=Backoff()
+    )
     due = [(float(number), number) for number in range(messages)]
     receives = [0] * messages
 

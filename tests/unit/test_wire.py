@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
 from facepair.advance import Answer, NoAnswer
-from facepair.advance.http import Reply
 from facepair.advance.wire import LONGEST_RETRY_AFTER, read_answer, retry_after_seconds
+from facepair.http import Reply
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

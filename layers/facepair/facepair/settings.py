@@ -6,9 +6,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from facepair.ask import OnUnknownOutcome
-from facepair.pair import Names
-from facepair.verdict import Policy
+from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.pair import Names
+from facepair.domain.retry import Backoff
+from facepair.domain.verdict import Policy
 
 
 class _Settings(BaseModel):
@@ -55,6 +56,14 @@ class CompareSettings(_Settings):
     reject_below: Decimal
     max_upload_megabytes: int = Field(ge=1)
     verdict_retention_days: int = Field(ge=1)
+    # Not of the template: nobody has to choose them, and tests would wait for hours.
+    backoff_first_seconds: float = Backoff.first
+    backoff_longest_seconds: float = Backoff.longest
+    backoff_soon_seconds: float = Backoff.soon
+
+    @property
+    def backoff(self) -> Backoff:
+        return Backoff(self.backoff_first_seconds, self.backoff_longest_seconds, self.backoff_soon_seconds)
 
     @property
     def policy(self) -> Policy:

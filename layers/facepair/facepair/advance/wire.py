@@ -20,8 +20,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from facepair.advance.errors import NoAnswer
-from facepair.advance.http import Reply
+from facepair.http import NoAnswer, Reply
 
 LONGEST_NUMBER = 38
 """Digits, before or behind the point."""

@@ -13,8 +13,8 @@ from aws_lambda_powertools.utilities.circuit_breaker import (
 from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerDynamoDBPersistence
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facepair.retry import Blocked
-from facepair.verdict import Outcome
+from facepair.domain.retry import Blocked
+from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

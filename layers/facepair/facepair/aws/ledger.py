@@ -1,83 +1,47 @@
-"""The ledger: one row per HTTP call to the comparison API, written before the call and completed after it."""
+"""The ledger's table: what makes paying twice impossible."""
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
-from facepair import clock
-from facepair.aws.clients import error_code
-from facepair.retry import Later
-from facepair.verdict import Outcome
+from facepair.aws.clients import aws_errors, condition_failed
+from facepair.domain import clock
+from facepair.domain.ledger import Call, State
+from facepair.domain.retry import Later
+from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-class State(StrEnum):
-    """What is known of a call."""
-
-    SENT = "SENT"  # about to be sent, or sent and not answered yet
-    ANSWERED = "ANSWERED"
-    REFUSED = "REFUSED"  # the API did not charge
-    UNKNOWN = "UNKNOWN"  # perhaps charged
-
-
-@dataclass(frozen=True)
-class Call:
-    """One row. Partition key `pair_id`, sort key `call`: the number of the call within its pair, so it sorts in time.
-
-    `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered.
-    """
-
-    pair_id: str
-    call: str
-    fingerprint: str
-    state: State
-    owner: str
-    sent_at: datetime
-    alive_until: datetime
-    outcome: Outcome | None = None
-
-    @classmethod
-    def from_item(cls, item: dict[str, Any]) -> "Call":
-        return cls(
-            pair_id=item["pair_id"],
-            call=item["call"],
-            fingerprint=item["fingerprint"],
-            state=State(item["state"]),
-            owner=item["owner"],
-            sent_at=clock.parse(item["sent_at"]),
-            alive_until=clock.parse(item["alive_until"]),
-            outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
-        )
-
-
-class Calls:
-    """What makes paying twice impossible: no POST without a row, and one worker alone can write the next of a pair."""
+class CallsTable:
+    """A facepair.stories.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and one worker
+    alone can write the next of a pair."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
 
+    @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
         """All calls of a pair, oldest first."""
         query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
         calls: list[Call] = []
         while True:
             page = self._table.query(**query)
-            calls += (Call.from_item(item) for item in page["Items"])
+            calls += (_call(item) for item in page["Items"])
             if "LastEvaluatedKey" not in page:
                 return calls
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    @aws_errors()
     def get(self, pair_id: str, call: str) -> Call:
         """One call."""
-        return Call.from_item(self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True)["Item"])
+        return _call(self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True)["Item"])
 
+    @aws_errors()
     def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
         """Write the row of a call that is about to be sent.
 
@@ -98,11 +62,14 @@ class Calls:
                 ConditionExpression=Attr("call").not_exists(),
             )
         except ClientError as error:
+            if not condition_failed(error):
+                raise
             # A write that arrived and whose response was lost is repeated by botocore, and then fails on its own row.
-            if not _condition_failed(error) or self.get(call.pair_id, call.call).owner != call.owner:
-                raise _taken_or(error) from error
+            if self.get(call.pair_id, call.call).owner != call.owner:
+                raise Later("another worker is calling for this pair") from error
         return call
 
+    @aws_errors()
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
         """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer.
 
@@ -131,15 +98,20 @@ class Calls:
                 | {":owner": call.owner},
             )
         except ClientError as error:
-            if not _condition_failed(error):
+            if not condition_failed(error):
                 raise
             if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
                 raise Later("the call was answered after all") from error
 
 
-def _condition_failed(error: ClientError) -> bool:
-    return error_code(error) == "ConditionalCheckFailedException"
-
-
-def _taken_or(error: ClientError) -> Exception:
-    return Later("another worker is calling for this pair") if _condition_failed(error) else error
+def _call(item: dict[str, Any]) -> Call:
+    return Call(
+        pair_id=item["pair_id"],
+        call=item["call"],
+        fingerprint=item["fingerprint"],
+        state=State(item["state"]),
+        owner=item["owner"],
+        sent_at=clock.parse(item["sent_at"]),
+        alive_until=clock.parse(item["alive_until"]),
+        outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
+    )

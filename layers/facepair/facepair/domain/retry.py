@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import dataclass
 
 
 class Later(Exception):
@@ -32,28 +33,34 @@ class Blocked(Exception):
         self.pause = pause
 
 
-SOON_SECONDS = 10
-FIRST_SECONDS = 5
-LONGEST_SECONDS = 3600
+class Unavailable(Exception):
+    """AWS did not do what it was asked: throttled, denied, down. Nothing is known to be lost; the message names it."""
+
+
 QUEUE_LIMIT_SECONDS = 12 * 3600 - 60
 """SQS counts 12 hours from the receive (quota: visibility timeout), of which an invocation takes up to a minute."""
 
 
+@dataclass(frozen=True)
 class Backoff:
-    """Exponential back-off with full jitter, remembered by the message's receive count.
+    """Exponential back-off with full jitter, remembered by the message's receive count. Seconds.
 
-    It doubles from 5 s to at most an hour, so the wait after an outage is about as long as the outage, never more than
-    an hour; UploadsQueue's maxReceiveCount (300) then lasts for days.
+    It doubles from `first` to at most `longest`, so the wait after an outage is about as long as the outage, never more
+    than an hour; UploadsQueue's maxReceiveCount (300) then lasts for days. `soon` bounds the wait for another worker.
     """
+
+    first: float = 5
+    longest: float = 3600
+    soon: float = 10
 
     def seconds(self, receive_count: int, retry_after: float = 0) -> int:
         """Seconds until the next try: what a Retry-After asked for, or longer when that has not helped so far."""
-        ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(receive_count - 1, 16))
+        ceiling = min(self.longest, self.first * 2 ** min(receive_count - 1, 16))
         return math.ceil(min(QUEUE_LIMIT_SECONDS, max(1, retry_after, self.jitter(ceiling))))
 
     def seconds_soon(self) -> int:
         """Seconds until the next try of what another worker is at: it lives for a minute at the most."""
-        return math.ceil(max(1, self.jitter(SOON_SECONDS)))
+        return math.ceil(max(1, self.jitter(self.soon)))
 
     def seconds_blocked(self, receive_count: int, pause: float) -> int:
         """Seconds until the next try of a blocked account: after the pause, and not all messages at once."""

@@ -4,19 +4,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
-from typing import Any
 
-from facepair import clock
-from facepair.aws.cursor import Cursor
-from facepair.aws.queue import UploadsQueue
-from facepair.aws.uploads import Uploads
-from facepair.aws.verdicts import Verdicts, covers, is_newer
-from facepair.events import created_notification
-from facepair.pair import Names, Pair, Upload, folders
-from facepair.verdict import Verdict
+from facepair.domain import clock
+from facepair.domain.notification import created_notification
+from facepair.domain.pair import Names, Pair, Upload, folders
+from facepair.domain.row import Row
+from facepair.domain.verdict import Verdict
+from facepair.stories.ports import Cursor, Uploads, UploadsQueue, Verdicts
 
 STOPPING_SECONDS = 30
 """Time that is kept for the last rows and the cursor."""
+PAIRS_AT_ONCE = 100
+"""As many are held in memory, and looked up together."""
 
 
 @dataclass(frozen=True)
@@ -49,53 +48,53 @@ class Listing:
             yield upload
 
 
+@dataclass(frozen=True, kw_only=True)
 class MissedPairs:
-    """Goes through the whole bucket, over as many runs as it takes, and holds no more than a page and a batch of it."""
+    """Goes through the whole bucket, over as many runs as it takes, and holds no more than a page and a batch of it.
 
-    def __init__(
-        self, uploads: Uploads, names: Names, verdicts: Verdicts, queue: UploadsQueue, cursor: Cursor, after: timedelta
-    ) -> None:
-        self._uploads = uploads
-        self._names = names
-        self._verdicts = verdicts
-        self._queue = queue
-        self._cursor = cursor
-        self._after = after
+    A pair counts as missed when it has been complete, or overdue, for longer than `after`.
+    """
+
+    uploads: Uploads
+    names: Names
+    verdicts: Verdicts
+    queue: UploadsQueue
+    cursor: Cursor
+    after: timedelta
 
     def send(self, time_left: Callable[[], float]) -> Found:
         """Enqueue what was missed, from where the last run stopped to the bucket's end or till `time_left` runs out."""
-        listing = Listing(self._uploads, self._cursor.load(), time_left)
+        listing = Listing(self.uploads, self.cursor.load(), time_left)
         pairs = sent = 0
-        for batch in batched(self._complete(listing), Verdicts.BATCH, strict=False):
-            pairs += len(batch)
+        for batch in batched(self._complete(listing), PAIRS_AT_ONCE, strict=False):
             missed = list(self._missed(batch))
-            for ten in batched(missed, UploadsQueue.BATCH, strict=False):
-                self._queue.send([created_notification(pair.uploads["first"].key) for pair in ten])
+            self.queue.send([created_notification(pair.uploads["first"].key) for pair in missed])
+            pairs += len(batch)
             sent += len(missed)
-        self._cursor.save(listing.last_key if listing.stopped else "")
+        self.cursor.save(listing.last_key if listing.stopped else "")
         return Found(objects=listing.seen, pairs=pairs, sent=sent, finished=not listing.stopped)
 
     def _complete(self, listing: Listing) -> Iterator[Pair]:
         """Pairs of which both pictures have been there for long enough."""
-        due = clock.now() - self._after
-        for pair_id, uploads in folders(listing, self._names):
+        due = clock.now() - self.after
+        for pair_id, uploads in folders(listing, self.names):
             # A folder that the end of the time cut in two is looked at as a whole: the next run begins behind it.
-            listed = Pair.among(pair_id, uploads, self._names, clock.now())
-            pair = self._uploads.find(pair_id) if listing.stopped else listed
+            listed = Pair.among(pair_id, uploads, self.names, clock.now())
+            pair = self.uploads.find(pair_id) if listing.stopped else listed
             if pair.uploads and not pair.missing and pair.uploaded_at <= due:
                 yield pair
 
     def _missed(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         by_id = {pair.pair_id: pair for pair in pairs}
-        rows = self._verdicts.rows(list(by_id))
+        rows = self.verdicts.rows(by_id)
         return (pair for pair_id, pair in by_id.items() if self._is_missed(pair, rows.get(pair_id)))
 
-    def _is_missed(self, pair: Pair, row: dict[str, Any] | None) -> bool:
+    def _is_missed(self, pair: Pair, row: Row | None) -> bool:
         """No row for these uploads, or one that should have been replaced by now. UNDETERMINED waits for a person."""
         if row is None:
             return True
-        if is_newer(row, pair):  # the picture that it speaks of has been deleted since
+        if row.is_newer_than(pair):  # the picture that it speaks of has been deleted since
             return False
-        if not covers(row, pair) or row["verdict"] == Verdict.WAITING:
+        if not row.covers(pair) or row.verdict is Verdict.WAITING:
             return True
-        return row["verdict"] == Verdict.PENDING and clock.parse(row["retry_at"]) + self._after < clock.now()
+        return row.verdict is Verdict.PENDING and row.retry_at is not None and row.retry_at + self.after < clock.now()

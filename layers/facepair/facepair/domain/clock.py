@@ -16,3 +16,8 @@ def iso(moment: datetime) -> str:
 def parse(text: str) -> datetime:
     """What `iso` wrote."""
     return datetime.fromisoformat(text)
+
+
+def milliseconds(moment: datetime | str) -> datetime:
+    """A moment, or the text of one, as exact as the tables hold it: what `parse` makes of `iso`."""
+    return parse(moment if isinstance(moment, str) else iso(moment))

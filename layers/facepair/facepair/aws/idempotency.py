@@ -1,4 +1,4 @@
-"""Powertools' idempotency around a function that asks ADVANCE, keyed on the pair's contents."""
+"""Powertools' idempotency around a comparison, keyed on the pair's contents."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,30 +8,28 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
-from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+)
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facepair.ask import OnUnknownOutcome, Question
-from facepair.retry import Later
-from facepair.verdict import Outcome
+from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.retry import Later, Unavailable
+from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class Once:
-    """Runs a function once per question; afterwards its stored outcome is the answer. What it raises is not stored.
+class PowertoolsIdempotency:
+    """A facepair.stories.ports.Idempotency over IdempotencyTable. What a comparison raises is not stored.
 
     The key has the policy for unknown outcomes in it, so that choosing `retry` reaches pairs that were held.
     """
 
     def __init__(
-        self,
-        ask: Callable[[Question], Outcome],
-        dynamodb: "DynamoDBClient",
-        table: str,
-        on_unknown: OnUnknownOutcome,
-        expires_after_seconds: int,
+        self, dynamodb: "DynamoDBClient", table: str, *, on_unknown: OnUnknownOutcome, expires_after_seconds: int
     ) -> None:
         self._on_unknown = on_unknown
         self._config = IdempotencyConfig(
@@ -41,11 +39,11 @@ class Once:
             expires_after_seconds=expires_after_seconds,
         )
 
-        def once(question: Question, key: dict[str, str]) -> dict[str, Any]:
-            return ask(question).model_dump(mode="json")
+        def compared(compare: Callable[[], Outcome], key: dict[str, str]) -> dict[str, Any]:
+            return compare().model_dump(mode="json")
 
-        self._once = idempotent_function(
-            once,
+        self._compared = idempotent_function(
+            compared,
             data_keyword_argument="key",
             persistence_store=DynamoDBPersistenceLayer(table_name=table, boto3_client=dynamodb),
             config=self._config,
@@ -56,10 +54,12 @@ class Once:
         """Tell how long this invocation can last: until then a record in progress is somebody's at work."""
         self._config.register_lambda_context(context)
 
-    def ask(self, question: Question) -> Outcome:
-        """The outcome, new or stored. Raises Later while another worker is asking, and what `ask` raises."""
-        key = {"fingerprint": question.fingerprint, "on_unknown": self._on_unknown}
+    def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
+        """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
+        key = {"fingerprint": fingerprint, "on_unknown": self._on_unknown}
         try:
-            return Outcome.model_validate(self._once(question=question, key=key))
+            return Outcome.model_validate(self._compared(compare=compare, key=key))
         except IdempotencyAlreadyInProgressError as error:
             raise Later("another worker is asking") from error
+        except IdempotencyPersistenceLayerError as error:
+            raise Unavailable(f"{error}") from error

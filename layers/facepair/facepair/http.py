@@ -11,10 +11,25 @@ from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from facepair.advance.errors import NoAnswer, Unreached
-
 LONGEST_ANSWER = 1_000_000
 """Bytes; the documented answers have about a thousand."""
+
+
+class PostFailed(Exception):
+    """Root of what can go wrong with a POST. `message` is for people; `http_status` is None where nothing came back."""
+
+    def __init__(self, message: str, *, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.http_status = http_status
+
+
+class Unreached(PostFailed):
+    """The request was never sent (DNS, connect, TLS): surely nothing happened, try again."""
+
+
+class NoAnswer(PostFailed):
+    """The request may have been read and acted upon, and no answer came back: never repeat blindly what costs."""
 
 
 @dataclass(frozen=True)

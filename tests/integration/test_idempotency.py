@@ -2,23 +2,20 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, cast
 
 import pytest
-from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyPersistenceLayerError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facepair.ask import Question
-from facepair.aws.once import Once
-from facepair.picture import Fitted
-from facepair.retry import Blocked, Later
-from facepair.verdict import Outcome
+from facepair.aws.idempotency import PowertoolsIdempotency
+from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.verdict import Outcome
 from tests.integration.conftest import HASTY, Deployed, FaultyAws
 
-PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
 SUCCESS = Outcome(
     code="SUCCESS",
     message="OK",
@@ -47,7 +44,7 @@ class Asking:
         self._seconds = seconds
         self.asked = 0
 
-    def __call__(self, question: Question) -> Outcome:
+    def __call__(self) -> Outcome:
         self.asked += 1
         time.sleep(self._seconds)
         if self._errors:
@@ -55,25 +52,35 @@ class Asking:
         return self._outcome
 
 
+@dataclass
+class Worker:
+    """One worker who asks behind the idempotency."""
+
+    idempotency: PowertoolsIdempotency
+    asking: Callable[[], Outcome]
+
+    def ask(self, fingerprint: str) -> Outcome:
+        return self.idempotency.once(fingerprint, self.asking)
+
+
 def worker(
-    deployed: Deployed, asking: Asking, on_unknown: Literal["hold", "retry"] = "hold", seconds_left: float = 60
-) -> Once:
-    hasty = replace(deployed, config=HASTY)
-    once = Once(
-        asking, hasty.client("dynamodb"), deployed.outputs["IdempotencyTable"], on_unknown, expires_after_seconds=3600
+    deployed: Deployed,
+    asking: Callable[[], Outcome],
+    on_unknown: Literal["hold", "retry"] = "hold",
+    seconds_left: float = 60,
+) -> Worker:
+    client = replace(deployed, config=HASTY).client("dynamodb")
+    idempotency = PowertoolsIdempotency(
+        client, deployed.outputs["IdempotencyTable"], on_unknown=on_unknown, expires_after_seconds=3600
     )
-    once.register_lambda_context(cast(LambdaContext, Context(seconds_left)))
-    return once
-
-
-def question(fingerprint: str) -> Question:
-    return Question("anna", fingerprint, PICTURE, PICTURE, lambda: 60)
+    idempotency.register_lambda_context(cast(LambdaContext, Context(seconds_left)))
+    return Worker(idempotency, asking)
 
 
 def test_an_outcome_is_stored_and_comes_again_to_the_last_digit(deployed: Deployed, pair_id: str) -> None:
     asking = Asking()
 
-    outcomes = [worker(deployed, asking).ask(question(pair_id)) for _ in range(3)]
+    outcomes = [worker(deployed, asking).ask(pair_id) for _ in range(3)]
 
     assert outcomes == [SUCCESS] * 3
     assert asking.asked == 1
@@ -83,7 +90,7 @@ def test_other_contents_are_another_question(deployed: Deployed, pair_id: str) -
     asking = Asking()
 
     for contents in "ABA":
-        worker(deployed, asking).ask(question(pair_id + contents))
+        worker(deployed, asking).ask(pair_id + contents)
 
     assert asking.asked == 2
 
@@ -93,16 +100,16 @@ def test_what_is_raised_is_not_stored(deployed: Deployed, pair_id: str, error: E
     asking = Asking(error)
 
     with pytest.raises(type(error)):
-        worker(deployed, asking).ask(question(pair_id))
+        worker(deployed, asking).ask(pair_id)
 
-    assert worker(deployed, asking).ask(question(pair_id)) == SUCCESS
+    assert worker(deployed, asking).ask(pair_id) == SUCCESS
 
 
 def test_choosing_to_retry_reaches_pairs_that_were_held(deployed: Deployed, pair_id: str) -> None:
     asking = Asking(outcome=Outcome(code="OUTCOME_UNKNOWN", message=""))
-    worker(deployed, asking, "hold").ask(question(pair_id))
+    worker(deployed, asking, "hold").ask(pair_id)
 
-    worker(deployed, asking, "retry").ask(question(pair_id))
+    worker(deployed, asking, "retry").ask(pair_id)
 
     assert asking.asked == 2
 
@@ -115,7 +122,7 @@ def test_of_eight_workers_at_once_one_asks_and_the_others_wait(deployed: Deploye
         once = worker(deployed, asking)
         start.wait()
         try:
-            return once.ask(question(pair_id))
+            return once.ask(pair_id)
         except Later:
             return "later"
 
@@ -130,26 +137,26 @@ def test_a_worker_that_died_is_waited_for_until_its_time_is_up_and_no_longer(dep
     class Killed(BaseException):
         """Nothing catches it: like SIGKILL it leaves the record in progress."""
 
-    def dying(_: Question) -> Outcome:
+    def dying() -> Outcome:
         raise Killed
 
     asking = Asking()
     with pytest.raises(Killed):
-        worker(deployed, cast(Asking, dying), seconds_left=1).ask(question(pair_id))
+        worker(deployed, dying, seconds_left=1).ask(pair_id)
 
     with pytest.raises(Later):
-        worker(deployed, asking).ask(question(pair_id))
+        worker(deployed, asking).ask(pair_id)
     time.sleep(1.1)
 
-    assert worker(deployed, asking).ask(question(pair_id)) == SUCCESS
+    assert worker(deployed, asking).ask(pair_id) == SUCCESS
 
 
 def test_a_record_that_cannot_be_written_first_asks_nobody(deployed: Deployed, faults: FaultyAws, pair_id: str) -> None:
     asking = Asking()
     faults.refuse("PutItem")
 
-    with pytest.raises(IdempotencyPersistenceLayerError):
-        worker(replace(deployed, url=faults.url), asking).ask(question(pair_id))
+    with pytest.raises(Unavailable):
+        worker(replace(deployed, url=faults.url), asking).ask(pair_id)
 
     assert asking.asked == 0
 
@@ -160,9 +167,9 @@ def test_a_record_that_cannot_be_written_afterwards_is_an_error_to_try_again(
     asking = Asking()
     faults.refuse("UpdateItem")
 
-    with pytest.raises(IdempotencyPersistenceLayerError):
-        worker(replace(deployed, url=faults.url), asking, seconds_left=1).ask(question(pair_id))
+    with pytest.raises(Unavailable):
+        worker(replace(deployed, url=faults.url), asking, seconds_left=1).ask(pair_id)
     faults.mend()
     time.sleep(1.1)
 
-    assert worker(deployed, asking).ask(question(pair_id)) == SUCCESS  # the ledger answers the second time
+    assert worker(deployed, asking).ask(pair_id) == SUCCESS  # the ledger answers the second time

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from facepair.pair import ROLES, Role
+from facepair.domain.pair import ROLES, Role
 
 
 class Verdict(StrEnum):

@@ -8,18 +8,17 @@ a pixel is decoded. At these limits a process peaks at 1 GB resident (a transpar
 with a phone's 48-megapixel JPEG or 25-megapixel PNG it stays near 0.4 GB, as `python -m benchmarks.fit` shows.
 """
 
-import math
 import warnings
-from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 from typing import Literal, NamedTuple
 
 import pi_heif
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from facepair.domain.jpeg import Size, encode_below
 
 # The API's limits, from its Image Quality Requirements. "Below 2 MB" is read as the decimal megabyte, the stricter of
 # its two meanings: 5 % fewer bytes cost less than a call that fails.
@@ -33,14 +32,6 @@ MAX_MEGAPIXELS = 50
 MAX_JPEG_MEGAPIXELS = 120
 # Every scan of a progressive JPEG walks the whole picture, and an empty one takes few bytes; encoders write about ten.
 MAX_SCANS = 50
-
-# Above 95 libjpeg spends bytes on nothing visible; below 70 its blocks begin to show, and fewer pixels do less harm.
-BEST_QUALITY = 95
-LOWEST_QUALITY = 70
-
-# Qualities are tried on a sample of about this many pixels, in strips as high as a JPEG's 4:2:0 coding unit.
-SAMPLE_PIXELS = 500_000
-STRIP_HEIGHT = 16
 
 # Nothing else of what Pillow can open is ever reached, least of all EPS, which runs Ghostscript.
 READABLE = ("JPEG", "PNG", "HEIF", "AVIF", "WEBP", "TIFF", "BMP", "GIF")
@@ -71,8 +62,6 @@ SWAPPING_SIDES = (5, 6, 7, 8)
 
 # An ICC profile's colour space -> the mode of the pictures that it describes.
 PROFILED_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-
-type Size = tuple[int, int]  # width, height in pixels
 
 pi_heif.register_heif_opener()
 
@@ -257,7 +246,7 @@ def _adjusted(image: Image.Image) -> Fitted:
         if orientation in SWAPPING_SIDES:
             shown_size = stored_size[1], stored_size[0]
 
-    content, quality, sent_size = _compressed(picture)
+    content, quality, sent_size = encode_below(picture, MAX_BYTES)
     if sent_size != shown_size:
         adjusted.append(f"reduced from {shown_size[0]}x{shown_size[1]} to {sent_size[0]}x{sent_size[1]}")
     adjusted.append(f"re-encoded at quality {quality}")
@@ -312,68 +301,3 @@ def _in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, 
     if picture.mode == "CMYK":
         return picture.convert("RGB"), ["converted from CMYK"]
     return picture, []
-
-
-def _compressed(picture: Image.Image) -> tuple[bytes, int, Size]:
-    """Encode at the highest quality that fits; at fewer pixels where even the lowest quality does not."""
-    size = picture.size
-    while True:
-        encoder = _Encoder(picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS))
-        if best := encoder.best():
-            return *best, size
-        # Fewer pixels carry a little more detail each, hence a little fewer than the bytes alone call for.
-        size = _scaled(size, 0.98 * math.sqrt(MAX_BYTES / encoder.predicted(LOWEST_QUALITY)))
-
-
-class _Encoder:
-    """Finds the highest JPEG quality that keeps a picture below MAX_BYTES, with few encodings of the whole.
-
-    A JPEG's size is the sum over its blocks, so a sample of the picture tells it to a few per cent; one encoding of
-    the whole at the quality found corrects the sample's error and usually is the result.
-    """
-
-    def __init__(self, picture: Image.Image) -> None:
-        picture.info = {}  # or Pillow would write the upload's comment and XMP into the result
-        sample = _sample(picture)
-        self._picture = picture
-        self._whole_per_sample = picture.height / sample.height
-        # Not of self: such a cycle would keep the picture in memory until the next garbage collection.
-        self._sample_bytes = cache(lambda quality: len(_jpeg(sample, quality)))
-
-    def best(self) -> tuple[bytes, int] | None:
-        """The encoded picture and its quality; none if LOWEST_QUALITY is too large."""
-        tried: dict[int, bytes] = {}
-        while (quality := self._highest_that_should_fit()) not in tried:
-            if quality < LOWEST_QUALITY:
-                return None
-            tried[quality] = _jpeg(self._picture, quality)
-            self._whole_per_sample = len(tried[quality]) / self._sample_bytes(quality)
-        best = max(quality for quality, content in tried.items() if len(content) < MAX_BYTES)
-        return tried[best], best
-
-    def predicted(self, quality: int) -> float:
-        """Bytes of the whole picture at this quality, as far as is known."""
-        return self._sample_bytes(quality) * self._whole_per_sample
-
-    def _highest_that_should_fit(self) -> int:
-        qualities = range(BEST_QUALITY, LOWEST_QUALITY - 1, -1)
-        return BEST_QUALITY - bisect_left(qualities, True, key=lambda quality: self.predicted(quality) < MAX_BYTES)
-
-
-def _sample(picture: Image.Image) -> Image.Image:
-    """Strips of the picture's whole width, evenly spread; the whole of a small picture."""
-    width, height = picture.size
-    every = width * height // SAMPLE_PIXELS
-    if every < 2:
-        return picture
-    tops = range(0, height - STRIP_HEIGHT + 1, STRIP_HEIGHT * every)
-    sample = Image.new(picture.mode, (width, STRIP_HEIGHT * len(tops)))
-    for row, top in enumerate(tops):
-        sample.paste(picture.crop((0, top, width, top + STRIP_HEIGHT)), (0, row * STRIP_HEIGHT))
-    return sample
-
-
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
-    encoded = BytesIO()
-    picture.save(encoded, "JPEG", quality=quality)
-    return encoded.getvalue()

@@ -1,0 +1,34 @@
+"""Every metric that is emitted, under its CloudWatch name."""
+
+from enum import StrEnum
+
+from facepair.domain.verdict import Verdict
+
+
+class Metric(StrEnum):
+    """Counts, but for SecondsToVerdict. Namespace `facepair`, dimension `service`: the stack's name."""
+
+    MESSAGES = "Messages"
+    MALFORMED_MESSAGES = "MalformedMessages"
+    IGNORED_UPLOADS = "IgnoredUploads"
+    POSTPONED = "Postponed"
+    BLOCKED = "Blocked"
+    UNEXPECTED_ERRORS = "UnexpectedErrors"
+    PASS = "Pass"
+    MANUAL_CHECK = "ManualCheck"
+    REJECT = "Reject"
+    RETAKE = "Retake"
+    WAITING = "Waiting"
+    PENDING = "Pending"
+    UNDETERMINED = "Undetermined"
+    SECONDS_TO_VERDICT = "SecondsToVerdict"
+    CALLS = "Calls"
+    CHARGED_CALLS = "ChargedCalls"
+    OBJECTS_SEEN = "ObjectsSeen"
+    PAIRS_SEEN = "PairsSeen"
+    MISSED_PAIRS_SENT = "MissedPairsSent"
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "Metric":
+        """The metric that counts rows of a verdict."""
+        return cls[verdict.name]

@@ -1,0 +1,124 @@
+"""What the stories need of the world. facepair/aws and facepair/advance stand behind it, and fakes in tests.
+
+Where AWS does not do what it is asked (throttled, denied, down), a port raises Unavailable, unless it says otherwise.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from facepair.domain.ledger import Call, State
+from facepair.domain.metric import Metric
+from facepair.domain.pair import Pair, Upload
+from facepair.domain.picture import Fitted
+from facepair.domain.row import Row
+from facepair.domain.verdict import Outcome
+
+
+class Uploads(Protocol):
+    """The images bucket."""
+
+    def find(self, pair_id: str) -> Pair:
+        """The pair as it is in the bucket now, whichever event came."""
+
+    def all(self, after: str) -> Iterator[Upload]:
+        """Every object whose key sorts behind `after`, in the order of their keys."""
+
+    def read(self, upload: Upload) -> tuple[bytes, str | None]:
+        """Content and version id of exactly the object that was listed. Raises Later if it has changed since."""
+
+    def version(self, upload: Upload) -> str | None:
+        """The version id alone, without a download. Raises Later if the object has changed since it was listed."""
+
+
+class Verdicts(Protocol):
+    """The verdicts table."""
+
+    def row(self, pair_id: str) -> Row | None:
+        """A pair's row, as it is at this moment."""
+
+    def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
+        """The rows of many pairs, by pair id; those that exist. They may be some moments old."""
+
+    def write(self, row: Row) -> bool:
+        """Move the pair's row forward; False, and nothing written, if a newer one stands."""
+
+
+class Ledger(Protocol):
+    """The calls to the comparison API: one row each, and one worker alone can write the next of a pair."""
+
+    def of_pair(self, pair_id: str) -> Sequence[Call]:
+        """All calls of a pair, oldest first."""
+
+    def get(self, pair_id: str, call: str) -> Call:
+        """One call."""
+
+    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
+        """Write the row of a call that is about to be sent. Raises Later if another worker has written this number."""
+
+    def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
+        """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer.
+
+        Raises Later if the call was answered while it was given up.
+        """
+
+
+class ComparisonApi(Protocol):
+    """The paid API."""
+
+    deadline: float
+    """Seconds after which a call has ended, whatever it brought."""
+
+    def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
+        """What one call brings; whatever goes wrong is an outcome too. `call` is not known to it."""
+
+
+class Tokens(Protocol):
+    """The access tokens."""
+
+    def tokens(self) -> Iterator[str]:
+        """Tokens to try, each after the one before it was refused; the last one is new. Raises Later or Blocked."""
+
+
+class Idempotency(Protocol):
+    """Runs a comparison once per fingerprint; afterwards its stored outcome is the answer."""
+
+    def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
+        """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
+
+
+class Breaker(Protocol):
+    """Stops the fleet while the account is blocked."""
+
+    def run(self, call: Callable[[], Outcome]) -> Outcome:
+        """Run a call unless the account is known to be blocked; a call that raises Blocked stops the fleet."""
+
+
+class UploadsQueue(Protocol):
+    """The queue of uploads, and the dead letters beside it."""
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        """Let a received message come back in `seconds`."""
+
+    def set_aside(self, body: str) -> None:
+        """Put a message that nobody can read among the dead letters at once: no receive will mend it."""
+
+    def send(self, bodies: Sequence[str]) -> None:
+        """Send messages, however many."""
+
+
+class Cursor(Protocol):
+    """Where the search for missed pairs stopped."""
+
+    def load(self) -> str:
+        """The last key that was looked at; empty to begin at the beginning."""
+
+    def save(self, key: str) -> None:
+        """Remember the last key that was looked at; empty for the bucket's end."""
+
+
+class Metrics(Protocol):
+    """What is counted for alarms and dashboards. It never raises."""
+
+    def add(self, metric: Metric, value: float = 1) -> None:
+        """Add to a metric."""
