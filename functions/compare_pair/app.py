@@ -1,7 +1,7 @@
 """CompareFunction: SQS records of uploads in, the records that failed out."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -13,16 +13,18 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.advance import Advance, Comparison, TokenIssuer, TokenKeeper
-from facepair.aws.breaker import AccountBreaker
 from facepair.aws.clients import BRISK, PATIENT
 from facepair.aws.credentials import CredentialsSecret
+from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.ledger import CallsTable
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import UploadsQueue
 from facepair.aws.token_store import SharedToken
+from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
+from facepair.domain import clock
 from facepair.settings import CompareSettings
 from facepair.stories.ask import Asker
 from facepair.stories.compare import Comparer
@@ -47,37 +49,37 @@ def _handler() -> Handler:
     # The package logs by the standard library; its lines come out as Powertools' JSON, with the pair's keys.
     copy_config_to_registered_loggers(source_logger=logger, include={"facepair"})
     session = boto3.Session()
-    dynamodb, tables = session.client("dynamodb", config=PATIENT), session.resource("dynamodb", config=PATIENT)
-    retention = timedelta(days=settings.verdict_retention_days)
+    tables = session.resource("dynamodb", config=PATIENT)
+    idempotency_table = tables.Table(settings.idempotency_table)
 
     advance = Advance(settings.advance_base_url, settings.api_deadline_seconds)
     issuer = TokenIssuer(
         advance=advance,
         credentials=CredentialsSecret(session.client("secretsmanager", config=PATIENT), settings.credentials_secret),
         validity=settings.token_validity_seconds,
-        blocked_retry=settings.blocked_retry_seconds,
     )
     token_store = SharedToken(session.client("ssm", config=BRISK), settings.token_parameter)
     idempotency = PowertoolsIdempotency(
-        dynamodb,
+        session.client("dynamodb", config=PATIENT),
         settings.idempotency_table,
-        on_unknown=settings.on_unknown_outcome,
-        expires_after_seconds=int(retention.total_seconds()),
+        expires_after_seconds=settings.verdicts_retention.longest_seconds,
     )
+    gate = GateItem(idempotency_table, settings.gate_rules)
     counters = PowertoolsMetrics(metrics)
     asker = Asker(
         api=Comparison(advance),
         tokens=TokenKeeper(token_store, issuer.issue),
-        ledger=CallsTable(tables.Table(settings.calls_table)),
+        ledger=CallsTable(tables.Table(settings.calls_table), retention=settings.ledger_retention),
         idempotency=idempotency,
-        breaker=AccountBreaker(dynamodb, settings.idempotency_table, settings.blocked_retry_seconds),
+        gate=gate,
         metrics=counters,
         on_unknown=settings.on_unknown_outcome,
-        blocked_retry=settings.blocked_retry_seconds,
     )
     comparer = Comparer(
         uploads=ImagesBucket(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
-        verdicts=VerdictsTable(tables, settings.verdicts_table, retention=retention),
+        verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention),
+        underway=UnderwayMarks(idempotency_table, comes_back=settings.visibility_timeout),
+        gate=gate,
         asker=asker,
         policy=settings.policy,
         max_upload_megabytes=settings.max_upload_megabytes,
@@ -103,12 +105,21 @@ def _handler() -> Handler:
 
         def receive(record: SQSRecord) -> None:
             logger.append_keys(message_id=record.message_id)
-            receive_count = int(record.raw_event.get("attributes", {}).get("ApproximateReceiveCount", 1))
-            message = Message(record.body, record.receipt_handle, receive_count)
-            receiver.receive(message, lambda: context.get_remaining_time_in_millis() / 1000)
+            receiver.receive(_message(record), lambda: context.get_remaining_time_in_millis() / 1000)
 
         # A batch of which everything failed is no crash: without this Lambda would count an error of the function.
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
         return dict(process_partial_response(event, receive, processor, context))
 
     return handle
+
+
+def _message(record: SQSRecord) -> Message:
+    attributes = record.raw_event.get("attributes", {})  # events made by hand have none
+    sent_ms = attributes.get("SentTimestamp")
+    return Message(
+        body=record.body,
+        receipt_handle=record.receipt_handle,
+        receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
+        sent_at=datetime.fromtimestamp(int(sent_ms) / 1000, UTC) if sent_ms else clock.now(),
+    )

@@ -14,9 +14,11 @@ from facepair.aws.clients import PATIENT
 from facepair.aws.cursor import CursorParameter
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import UploadsQueue
+from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric
+from facepair.domain.retry import Unavailable
 from facepair.settings import FindMissedSettings
 from facepair.stories.missed import MissedPairs
 
@@ -35,19 +37,27 @@ def _handler() -> Handler:
     logger, metrics = Logger(), Metrics()
     counters = PowertoolsMetrics(metrics)
     session = boto3.Session()
+    tables = session.resource("dynamodb", config=PATIENT)
     missed = MissedPairs(
         uploads=ImagesBucket(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
         names=settings.names,
-        verdicts=VerdictsTable(session.resource("dynamodb", config=PATIENT), settings.verdicts_table),
+        verdicts=VerdictsTable(tables, settings.verdicts_table),
+        underway=UnderwayMarks(tables.Table(settings.idempotency_table), comes_back=settings.visibility_timeout),
         queue=UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
         cursor=CursorParameter(session.client("ssm", config=PATIENT), settings.cursor_parameter),
         after=timedelta(minutes=settings.find_missed_after_minutes),
+        images_retention=settings.images_retention,
     )
 
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        found = missed.send(lambda: context.get_remaining_time_in_millis() / 1000)
+        try:
+            found = missed.send(lambda: context.get_remaining_time_in_millis() / 1000)
+        except Unavailable:
+            logger.exception("The search stopped; the next one begins where the last one that ended did")
+            counters.add(Metric.SEARCH_ERRORS)
+            raise
         logger.info("Searched for missed pairs", extra=asdict(found))
         counters.add(Metric.OBJECTS_SEEN, found.objects)
         counters.add(Metric.PAIRS_SEEN, found.pairs)

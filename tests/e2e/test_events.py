@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from facepair.domain.notification import created_keys
+from facepair.domain.notification import created_objects
 from tests.e2e.deployed import ANNA, BEN, Deployed, notification
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -18,7 +18,8 @@ def sample(name: str) -> Any:
 
 
 def key_in(event: Any) -> str:
-    [key] = created_keys(event["Records"][0]["body"])
+    [created] = created_objects(event["Records"][0]["body"])
+    key = created.key
     return key
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws.idempotency import PowertoolsIdempotency
-from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome
 from tests.integration.conftest import HASTY, Deployed, FaultyAws
 
@@ -66,13 +66,10 @@ class Worker:
 def worker(
     deployed: Deployed,
     asking: Callable[[], Outcome],
-    on_unknown: Literal["hold", "retry"] = "hold",
     seconds_left: float = 60,
 ) -> Worker:
     client = replace(deployed, config=HASTY).client("dynamodb")
-    idempotency = PowertoolsIdempotency(
-        client, deployed.outputs["IdempotencyTable"], on_unknown=on_unknown, expires_after_seconds=3600
-    )
+    idempotency = PowertoolsIdempotency(client, deployed.outputs["IdempotencyTable"], expires_after_seconds=3600)
     idempotency.register_lambda_context(cast(LambdaContext, Context(seconds_left)))
     return Worker(idempotency, asking)
 
@@ -95,7 +92,7 @@ def test_other_contents_are_another_question(deployed: Deployed, pair_id: str) -
     assert asking.asked == 2
 
 
-@pytest.mark.parametrize("error", [Later("busy"), Blocked("INSUFFICIENT_BALANCE", "", pause=1), ValueError("a bug")])
+@pytest.mark.parametrize("error", [Later("busy"), Closed("INSUFFICIENT_BALANCE", "", seconds=1), ValueError("a bug")])
 def test_what_is_raised_is_not_stored(deployed: Deployed, pair_id: str, error: Exception) -> None:
     asking = Asking(error)
 
@@ -105,12 +102,21 @@ def test_what_is_raised_is_not_stored(deployed: Deployed, pair_id: str, error: E
     assert worker(deployed, asking).ask(pair_id) == SUCCESS
 
 
-def test_choosing_to_retry_reaches_pairs_that_were_held(deployed: Deployed, pair_id: str) -> None:
-    asking = Asking(outcome=Outcome(code="OUTCOME_UNKNOWN", message=""))
-    worker(deployed, asking, "hold").ask(pair_id)
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(code="OUTCOME_UNKNOWN", message=""),
+        Outcome(code="CLIENT_ERROR", message="", pricing_strategy="FREE"),
+        Outcome(code="A_CODE_OF_TOMORROW", message="", pricing_strategy="FREE"),
+    ],
+    ids=lambda outcome: outcome.code,
+)
+def test_what_is_not_settled_is_given_and_not_remembered(deployed: Deployed, pair_id: str, outcome: Outcome) -> None:
+    asking = Asking(outcome=outcome)
 
-    worker(deployed, asking, "retry").ask(pair_id)
+    outcomes = [worker(deployed, asking).ask(pair_id) for _ in range(2)]
 
+    assert outcomes == [outcome] * 2
     assert asking.asked == 2
 
 

@@ -14,10 +14,11 @@ import pytest
 from facepair.advance import Answer, Comparison, NoAnswer, Token, TokenKeeper, Unreached
 from facepair.aws.ledger import CallsTable
 from facepair.domain import clock
+from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
-from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.retry import Blocked, Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome
 from facepair.stories.ask import SAVING_SECONDS, Asker, Question
 from tests.integration.conftest import HASTY, SLOW_SECONDS, Deployed, FaultyAws
@@ -198,11 +199,26 @@ class Memory:
         pass
 
 
-class Closed:
-    """A breaker that never opens."""
+class Open:
+    """A gate that is open, and notes what it is told."""
 
-    def run(self, call: Callable[[], Outcome]) -> Outcome:
-        return call()
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+
+    def look(self) -> None:
+        return None
+
+    def enter(self) -> Slot:
+        return Slot(at=0, taken_at=0)
+
+    def report(self, slot: Slot, outcome: Outcome) -> None:
+        self.reports.append(outcome.code)
+
+    def give_back(self, slot: Slot) -> None:
+        self.reports.append("given back")
+
+    def block(self, blocked: Blocked) -> Closed:
+        return Closed(blocked.code, blocked.message, seconds=600)
 
 
 class Uncounted:
@@ -234,10 +250,9 @@ class Desk:
             tokens=keeper,
             ledger=calls,
             idempotency=self,
-            breaker=Closed(),
+            gate=Open(),
             metrics=Uncounted(),
             on_unknown=on_unknown,
-            blocked_retry=600,
         )
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
@@ -245,7 +260,7 @@ class Desk:
         return self.remembered or compare()
 
     def question(self, fingerprint: str = "f1", seconds_left: float = 60) -> Question:
-        return Question(self.pair_id, fingerprint, PICTURE, PICTURE, lambda: seconds_left)
+        return Question(self.pair_id, fingerprint, fingerprint[::-1], PICTURE, PICTURE, lambda: seconds_left)
 
     @property
     def states(self) -> list[str]:
@@ -437,10 +452,10 @@ def test_too_many_requests_under_a_code_of_tomorrow_is_busy(desk: Desk) -> None:
 
 @pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "OVER_QUERY_LIMIT", "ACCOUNT_DISABLED"])
 def test_a_blocked_account_stops_the_fleet(desk: Desk, code: str) -> None:
-    with pytest.raises(Blocked) as blocked:
+    with pytest.raises(Closed) as closed:
         desk.worker(Api(answer(code, "FREE"))).ask(desk.question())
 
-    assert (blocked.value.code, blocked.value.pause) == (code, 600)
+    assert (closed.value.code, closed.value.seconds) == (code, 600)
     assert desk.states == ["REFUSED"]
 
 
@@ -459,10 +474,10 @@ def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(desk: Desk
 def test_a_new_token_that_is_refused_too_blocks_the_account(desk: Desk) -> None:
     api = Api(answer("IAM_FAILED", "FREE"))
 
-    with pytest.raises(Blocked) as blocked:
+    with pytest.raises(Closed) as closed:
         desk.worker(api).ask(desk.question())
 
-    assert (blocked.value.code, api.posts) == ("IAM_FAILED", 1)
+    assert (closed.value.code, api.posts) == ("IAM_FAILED", 1)
 
 
 @pytest.mark.parametrize("code", ["SERVICE_BUSY", "INSUFFICIENT_BALANCE", "IAM_FAILED"])
@@ -472,7 +487,7 @@ def test_a_refusal_that_was_charged_all_the_same_is_never_called_again(desk: Des
     for _ in range(2):
         try:
             outcome = desk.worker(api).ask(desk.question())
-        except (Later, Blocked):
+        except (Later, Closed):
             continue
 
     assert api.posts == 1
@@ -528,7 +543,7 @@ def test_with_too_little_time_nothing_is_written_and_nobody_called(desk: Desk) -
     with pytest.raises(Later) as later:
         desk.worker(api).ask(desk.question(seconds_left=DEADLINE + SAVING_SECONDS - 0.1))
 
-    assert later.value.code is None
+    assert later.value.code == "TOO_LITTLE_TIME"
     assert (api.posts, desk.states) == (0, [])
 
 

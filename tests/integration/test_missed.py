@@ -11,11 +11,13 @@ import pytest
 
 from facepair.aws.cursor import CursorParameter
 from facepair.aws.queue import UploadsQueue
+from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
-from facepair.domain.notification import created_keys
+from facepair.domain.notification import created_objects
 from facepair.domain.pair import Names, Pair
+from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
 from facepair.domain.verdict import Policy, Verdict
 from facepair.stories.missed import STOPPING_SECONDS, Found, MissedPairs
@@ -27,7 +29,7 @@ from tests.integration.conftest import Deployed
 NAMES = Names("first", "second")
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 AT_ONCE = timedelta(0)
-YEAR = timedelta(days=365)
+KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 
 class House:
@@ -38,8 +40,9 @@ class House:
         self._sqs: Any = deployed.client("sqs")
         self._bucket = deployed.outputs["ImagesBucket"]
         self._queue_url = deployed.outputs["UploadsQueue"]
+        self.idempotency_table = deployed.table("IdempotencyTable")
         self.uploads = ImagesBucket(self._s3, self._bucket, NAMES)
-        self.verdicts = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=YEAR)
+        self.verdicts = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
         self._queue = UploadsQueue(self._sqs, self._queue_url)
         self.cursor = CursorParameter(deployed.client("ssm"), f"/{uuid4().hex}/find-missed-cursor")
         self._s3.put_bucket_notification_configuration(Bucket=self._bucket, NotificationConfiguration={})
@@ -75,9 +78,11 @@ class House:
             uploads=self.uploads,
             names=NAMES,
             verdicts=self.verdicts,
+            underway=UnderwayMarks(self.idempotency_table, comes_back=timedelta(minutes=12)),
             queue=self._queue,
             cursor=self.cursor,
             after=after,
+            images_retention=KEPT.images,
         )
         return missed.send(time_left)
 
@@ -86,7 +91,7 @@ class House:
         keys: list[str] = []
         while messages := self.receive():
             for message in messages:
-                keys += created_keys(message["Body"])
+                keys += [created.key for created in created_objects(message["Body"])]
                 self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
         return sorted(key.rpartition("/")[0] for key in keys)
 

@@ -11,18 +11,19 @@ import pytest
 from facepair.aws.verdicts import BATCH, VerdictsTable
 from facepair.domain import clock
 from facepair.domain.pair import Pair, Upload
+from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
 from facepair.domain.verdict import Face, Policy, Verdict
 from tests.integration.conftest import Deployed
 
 T = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
-YEAR = timedelta(days=365)
+KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 
 @pytest.fixture
 def verdicts(deployed: Deployed) -> VerdictsTable:
-    return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=YEAR)
+    return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
 
 
 def state(
@@ -218,8 +219,9 @@ def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts:
 
 
 def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Deployed, pair_id: str) -> None:
-    brief = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=timedelta(days=1))
-    brief.write(state(Verdict.UNDETERMINED, pair_id=pair_id))
+    brief = Retention(own=timedelta(days=1), images=timedelta(days=1))
+    table = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=brief)
+    table.write(state(Verdict.UNDETERMINED, pair_id=pair_id))
 
     found = deployed.table("VerdictsTable").query(
         IndexName="by_verdict",

@@ -70,7 +70,7 @@ def test_no_try_is_earlier_than_a_retry_after_asked_for(receive_count: int, retr
 def test_every_wait_is_one_that_sqs_accepts(receive_count: int, asked: float, share: float) -> None:
     for wait in (
         Still(share=share).seconds(receive_count, asked),
-        Still(share=share).seconds_blocked(receive_count, asked),
+        Still(share=share).seconds_closed(receive_count, asked),
     ):
         assert isinstance(wait, int)
         assert 1 <= wait <= QUEUE_LIMIT_SECONDS < 12 * 3600
@@ -85,8 +85,8 @@ def test_a_retry_after_that_has_not_helped_gives_way_to_a_longer_wait() -> None:
 def test_a_blocked_message_comes_back_after_the_pause_and_not_with_all_the_others(
     receive_count: int, pause: int, share: float
 ) -> None:
-    assert Still(share=share).seconds_blocked(receive_count, pause) > pause
-    assert Still(share=0).seconds_blocked(8, pause) < Still(share=1).seconds_blocked(8, pause)
+    assert Still(share=share).seconds_closed(receive_count, pause) > pause
+    assert Still(share=0).seconds_closed(8, pause) < Still(share=1).seconds_closed(8, pause)
 
 
 def lifetime(backoff: Backoff) -> float:
@@ -113,7 +113,7 @@ def weekend_without_balance(seed: int, messages: int) -> tuple[int, int]:
         if now >= next_probe:
             calls += 1
             next_probe = now + BLOCKED_RETRY_SECONDS
-        heapq.heappush(due, (now + backoff.seconds_blocked(receives[message], next_probe - now), message))
+        heapq.heappush(due, (now + backoff.seconds_closed(receives[message], next_probe - now), message))
     return max(receives), calls
 
 
@@ -129,11 +129,11 @@ def test_a_long_weekend_without_balance_ends_with_nothing_dead_lettered_and_few_
 def test_even_if_every_receive_met_the_end_of_a_pause_a_blocked_message_outlives_the_weekend(seed: int) -> None:
     backoff = seeded(seed)
 
-    waited = sum(backoff.seconds_blocked(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
+    waited = sum(backoff.seconds_closed(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
 
     assert waited > LONG_WEEKEND_SECONDS
 
 
 def test_what_keeps_a_pair_says_so_in_words() -> None:
     assert str(Later("the API is busy", code="SERVICE_BUSY", retry_after=10)) == "the API is busy"
-    assert str(Blocked("INSUFFICIENT_BALANCE", "top up", pause=600)) == "INSUFFICIENT_BALANCE: top up"
+    assert str(Blocked("INSUFFICIENT_BALANCE", "top up")) == "INSUFFICIENT_BALANCE: top up"

@@ -31,6 +31,10 @@ COMPARE = {
     "REJECT_BELOW": "54.5",
     "MAX_UPLOAD_MEGABYTES": "25",
     "VERDICT_RETENTION_DAYS": "365",
+    "IMAGE_RETENTION_DAYS": "30",
+    "LEDGER_RETENTION_DAYS": "0",
+    "MAX_CALLS_PER_SECOND": "0.5",
+    "STOP_AFTER_UNKNOWN": "5",
 }
 
 
@@ -90,6 +94,10 @@ def test_a_variable_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, na
         ("PASS_ABOVE", "NaN"),
         ("MAX_UPLOAD_MEGABYTES", "0"),
         ("VERDICT_RETENTION_DAYS", "0"),
+        ("IMAGE_RETENTION_DAYS", "0"),
+        ("LEDGER_RETENTION_DAYS", "-1"),
+        ("MAX_CALLS_PER_SECOND", "-0.1"),
+        ("STOP_AFTER_UNKNOWN", "0"),
     ],
 )
 def test_a_variable_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -1,13 +1,16 @@
 """The functions' settings: what template.yaml hands them as environment variables, checked once."""
 
 import os
+from datetime import timedelta
 from decimal import Decimal
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from facepair.domain.gate import Rules
 from facepair.domain.ledger import OnUnknownOutcome
 from facepair.domain.pair import Names
+from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff
 from facepair.domain.verdict import Policy
 
@@ -22,6 +25,10 @@ class _Settings(BaseModel):
     uploads_queue_url: str
     first_name: str
     second_name: str
+    idempotency_table: str
+    image_retention_days: int = Field(ge=1)
+    # Not of the template: nobody has to choose them, and tests would wait for minutes.
+    visibility_timeout_seconds: int = 720
 
     @model_validator(mode="after")
     def _two_names(self) -> Self:
@@ -38,12 +45,20 @@ class _Settings(BaseModel):
     def names(self) -> Names:
         return Names(self.first_name, self.second_name)
 
+    @property
+    def images_retention(self) -> timedelta:
+        return timedelta(days=self.image_retention_days)
+
+    @property
+    def visibility_timeout(self) -> timedelta:
+        """UploadsQueue's: a test holds the template to it."""
+        return timedelta(seconds=self.visibility_timeout_seconds)
+
 
 class CompareSettings(_Settings):
     """CompareFunction's."""
 
     calls_table: str
-    idempotency_table: str
     dead_letter_queue_url: str
     credentials_secret: str
     token_parameter: str
@@ -56,6 +71,9 @@ class CompareSettings(_Settings):
     reject_below: Decimal
     max_upload_megabytes: int = Field(ge=1)
     verdict_retention_days: int = Field(ge=1)
+    ledger_retention_days: int = Field(ge=0)
+    max_calls_per_second: float = Field(ge=0)
+    stop_after_unknown: int = Field(ge=1)
     # Not of the template: nobody has to choose them, and tests would wait for hours.
     backoff_first_seconds: float = Backoff.first
     backoff_longest_seconds: float = Backoff.longest
@@ -64,6 +82,20 @@ class CompareSettings(_Settings):
     @property
     def backoff(self) -> Backoff:
         return Backoff(self.backoff_first_seconds, self.backoff_longest_seconds, self.backoff_soon_seconds)
+
+    @property
+    def verdicts_retention(self) -> Retention:
+        return Retention(own=timedelta(days=self.verdict_retention_days), images=self.images_retention)
+
+    @property
+    def ledger_retention(self) -> Retention | None:
+        """None for ever."""
+        days = self.ledger_retention_days
+        return Retention(own=timedelta(days=days), images=self.images_retention) if days else None
+
+    @property
+    def gate_rules(self) -> Rules:
+        return Rules(self.max_calls_per_second, self.stop_after_unknown, self.blocked_retry_seconds)
 
     @property
     def policy(self) -> Policy:

@@ -13,6 +13,7 @@ from facepair.domain.verdict import (
     COMPARISON_CODES,
     NETWORK_ERROR,
     OUTCOME_UNKNOWN,
+    OWN_CODES,
     Face,
     Outcome,
     Seen,
@@ -53,6 +54,8 @@ def _read(answer: Answer, first: Fitted, second: Fitted) -> Outcome:
     if too_many and answer.pricing_strategy != "PAY":
         # The Glossary: SERVICE_BUSY "may migrate to HTTP 429 Too Many Requests in the future".
         return outcome.model_copy(update={"code": "SERVICE_BUSY"})
+    if answer.code in OWN_CODES:
+        return outcome.model_copy(update={"code": BAD_ANSWER, "message": f"an undocumented code: {answer.code}"})
     if answer.code != "SUCCESS":
         return outcome
     try:

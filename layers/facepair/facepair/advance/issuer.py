@@ -20,19 +20,18 @@ class CredentialsStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenIssuer:
-    """Gets new tokens, valid for `validity` seconds. `blocked_retry` is the pause of a blocked account in seconds."""
+    """Gets new tokens, valid for `validity` seconds."""
 
     advance: Advance
     credentials: CredentialsStore
     validity: int
-    blocked_retry: float
 
     def issue(self) -> Token:
         """A new token. Free. Raises Blocked for a person to mend, Later for what passes."""
         try:
             return self.advance.mint(self.credentials.load(), self.validity)
         except CredentialsInvalid as error:
-            raise Blocked(CREDENTIALS_INVALID, str(error), pause=self.blocked_retry) from error
+            raise Blocked(CREDENTIALS_INVALID, str(error)) from error
         except Unreached as error:
             raise Later(f"{error.message}; is AdvanceBaseUrl right?", code=NETWORK_ERROR) from error
         except NoAnswer as error:
@@ -42,5 +41,5 @@ class TokenIssuer:
             meaning, code = TOKEN_CODES.get(refusal.code, (Meaning.RETRY, refusal.code))
             message = f"generate-token answered {refusal.code}: {refusal.message}"
             if meaning is Meaning.BLOCKED:
-                raise Blocked(code, message, pause=self.blocked_retry) from refusal
+                raise Blocked(code, message) from refusal
             raise Later(message, code=code, retry_after=refusal.retry_after) from refusal

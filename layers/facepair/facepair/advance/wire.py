@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import (
@@ -112,8 +113,9 @@ class Answer(_Wire):
 def read_answer(reply: Reply, now: datetime) -> Answer:
     """The API's answer in an HTTP reply, whatever its status: errors come with 200 as well as with 4xx and 5xx.
 
-    429 and 503 without a code are the SERVICE_BUSY that the documentation announces to become HTTP 429. Raises NoAnswer
-    for everything else that holds no code: a gateway's page, a truncated body, a redirect.
+    429 without a code is the SERVICE_BUSY that the documentation announces to become HTTP 429. Raises NoAnswer for
+    everything else that holds no code: a truncated body, a redirect, a proxy's page. Its 503 too: a proxy says so also
+    when the backend's connection broke after the request had been passed on, and charged.
     """
     retry_after = retry_after_seconds(reply.headers.get("Retry-After"), now)
     try:
@@ -121,7 +123,7 @@ def read_answer(reply: Reply, now: datetime) -> Answer:
         envelope = {name: value for name, value in body.items() if value is not None}
         return Answer.model_validate(envelope | {"httpStatus": reply.status, "retryAfter": retry_after})
     except (ValueError, AttributeError, RecursionError) as error:
-        if reply.status in (429, 503):
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             return Answer(
                 code="SERVICE_BUSY", message=f"HTTP {reply.status}", http_status=reply.status, retry_after=retry_after
             )

@@ -31,6 +31,8 @@ class CredentialsSecret:
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 raise CredentialsInvalid(f"The secret has no value: {remedy}") from error
+            if error_code(error) == "AccessDeniedException":  # of its key, too
+                raise CredentialsInvalid(f"The secret may not be read: {error}") from error
             raise Later(f"The secret cannot be read: {error}", code=NETWORK_ERROR) from error
         except BotoCoreError as error:
             raise Later(f"The secret cannot be read: {error}", code=NETWORK_ERROR) from error

@@ -14,7 +14,6 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facepair.domain.ledger import OnUnknownOutcome
 from facepair.domain.retry import Later, Unavailable
 from facepair.domain.verdict import Outcome
 
@@ -22,25 +21,33 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class PowertoolsIdempotency:
-    """A facepair.stories.ports.Idempotency over IdempotencyTable. What a comparison raises is not stored.
+class _Unsettled(Exception):
+    """Carries an outcome past Powertools, which deletes its record at an exception."""
 
-    The key has the policy for unknown outcomes in it, so that choosing `retry` reaches pairs that were held.
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.code)
+        self.outcome = outcome
+
+
+class PowertoolsIdempotency:
+    """A facepair.stories.ports.Idempotency over IdempotencyTable.
+
+    What a comparison raises is not stored, nor an outcome that is not settled: the ledger decides what is uncertain.
     """
 
-    def __init__(
-        self, dynamodb: "DynamoDBClient", table: str, *, on_unknown: OnUnknownOutcome, expires_after_seconds: int
-    ) -> None:
-        self._on_unknown = on_unknown
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, expires_after_seconds: int) -> None:
         self._config = IdempotencyConfig(
-            event_key_jmespath="[fingerprint, on_unknown]",
+            event_key_jmespath="fingerprint",
             raise_on_no_idempotency_key=True,
             hash_function="sha256",
             expires_after_seconds=expires_after_seconds,
         )
 
         def compared(compare: Callable[[], Outcome], key: dict[str, str]) -> dict[str, Any]:
-            return compare().model_dump(mode="json")
+            outcome = compare()
+            if not outcome.settled:
+                raise _Unsettled(outcome)
+            return outcome.model_dump(mode="json")
 
         self._compared = idempotent_function(
             compared,
@@ -56,9 +63,10 @@ class PowertoolsIdempotency:
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
-        key = {"fingerprint": fingerprint, "on_unknown": self._on_unknown}
         try:
-            return Outcome.model_validate(self._compared(compare=compare, key=key))
+            return Outcome.model_validate(self._compared(compare=compare, key={"fingerprint": fingerprint}))
+        except _Unsettled as unsettled:
+            return unsettled.outcome
         except IdempotencyAlreadyInProgressError as error:
             raise Later("another worker is asking") from error
         except IdempotencyPersistenceLayerError as error:

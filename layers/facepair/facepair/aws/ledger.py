@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.domain import clock
 from facepair.domain.ledger import Call, State
+from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
 from facepair.domain.verdict import Outcome
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 class CallsTable:
     """A facepair.stories.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and one worker
-    alone can write the next of a pair."""
+    alone can write the next of a pair. Without a `retention`, rows are kept for ever."""
 
-    def __init__(self, table: "Table") -> None:
+    def __init__(self, table: "Table", *, retention: Retention | None = None) -> None:
         self._table = table
+        self._retention = retention
 
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
@@ -47,7 +49,11 @@ class CallsTable:
 
         Raises Later if another worker has written this number: it is calling.
         """
-        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, uuid.uuid4().hex, clock.now(), alive_until)
+        now = clock.now()
+        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, uuid.uuid4().hex, now, alive_until)
+        expiry = {}
+        if self._retention:
+            expiry = {"expires_at": int(self._retention.expires_at(now, uploaded_at=now).timestamp())}
         try:
             self._table.put_item(
                 Item={
@@ -58,6 +64,7 @@ class CallsTable:
                     "owner": call.owner,
                     "sent_at": clock.iso(call.sent_at),
                     "alive_until": clock.iso(call.alive_until),
+                    **expiry,
                 },
                 ConditionExpression=Attr("call").not_exists(),
             )

@@ -33,6 +33,19 @@ class UploadsQueue:
         self._sqs.send_message(QueueUrl=self._dead_letter_url, MessageBody=body or "(empty)")
 
     @aws_errors()
+    def has_backlog(self) -> bool:
+        """Whether more messages wait to be received than are being worked on: the workers don't keep up, or stand.
+
+        SQS counts approximately, and is up to a minute behind.
+        """
+        counts = self._sqs.get_queue_attributes(
+            QueueUrl=self._url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        received = int(counts["ApproximateNumberOfMessagesNotVisible"])
+        return int(counts["ApproximateNumberOfMessages"]) > received
+
+    @aws_errors()
     def send(self, bodies: Sequence[str]) -> None:
         """Send messages, however many. Raises Unavailable if SQS did not take them all."""
         for batch in batched(bodies, BATCH, strict=False):

@@ -1,8 +1,8 @@
 """The verdicts table: one row per pair, its newest state."""
 
+import time
 from collections.abc import Iterable
-from datetime import timedelta
-from itertools import batched
+from itertools import batched, count
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.domain import clock
+from facepair.domain.retention import Retention
 from facepair.domain.row import Row
 from facepair.domain.verdict import CERTAINTY, Verdict
 
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
 
 BATCH = 100
 """DynamoDB's limit of a BatchGetItem."""
+LONGEST_PAUSE_SECONDS = 5.0
 
 
 class VerdictsTable:
-    """A facepair.stories.ports.Verdicts, whose rows expire after `retention`; without one it can only be read.
+    """A facepair.stories.ports.Verdicts; without a `retention` it can only be read.
 
     Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`.
     """
 
-    def __init__(self, tables: "DynamoDBServiceResource", table: str, *, retention: timedelta | None = None) -> None:
+    def __init__(self, tables: "DynamoDBServiceResource", table: str, *, retention: Retention | None = None) -> None:
         self._tables = tables
         self._table = tables.Table(table)
         self._retention = retention
@@ -43,12 +45,15 @@ class VerdictsTable:
         found: dict[str, Row] = {}
         for batch in batched(pair_ids, BATCH, strict=False):
             keys: list[Any] = [{"pair_id": pair_id} for pair_id in batch]
+            pauses = (min(LONGEST_PAUSE_SECONDS, 0.1 * 2**tries) for tries in count())
             while keys:
                 page = self._tables.batch_get_item(RequestItems={self._table.name: {"Keys": keys}})
                 rows = (Row.from_item(item) for item in page["Responses"][self._table.name])
                 found |= {row.pair_id: row for row in rows}
                 unprocessed = page["UnprocessedKeys"].get(self._table.name)
                 keys = [*unprocessed["Keys"]] if unprocessed else []
+                if keys:  # throttled, which botocore does not see
+                    time.sleep(next(pauses))
         return found
 
     @aws_errors()
@@ -57,8 +62,8 @@ class VerdictsTable:
         if self._retention is None:
             raise TypeError("a verdicts table without a retention can only be read")
         now = clock.now()
-        expires_at = int((now + self._retention).timestamp())
-        written = row.model_copy(update={"updated_at": now, "expires_at": expires_at})
+        expires_at = self._retention.expires_at(now, row.uploaded_at)
+        written = row.model_copy(update={"updated_at": now, "expires_at": int(expires_at.timestamp())})
         try:
             self._table.put_item(Item=written.item(), ConditionExpression=_forward(row))
         except ClientError as error:

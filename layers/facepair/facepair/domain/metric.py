@@ -6,13 +6,16 @@ from facepair.domain.verdict import Verdict
 
 
 class Metric(StrEnum):
-    """Counts, but for SecondsToVerdict. Namespace `facepair`, dimension `service`: the stack's name."""
+    """Counts, but for those in seconds. Namespace `facepair`, dimension `service`: the stack's name."""
 
     MESSAGES = "Messages"
     MALFORMED_MESSAGES = "MalformedMessages"
     IGNORED_UPLOADS = "IgnoredUploads"
     POSTPONED = "Postponed"
     BLOCKED = "Blocked"
+    API_NOT_ANSWERING = "ApiNotAnswering"
+    OLDEST_POSTPONED = "OldestPostponed"
+    WORKER_DIED = "WorkerDied"
     UNEXPECTED_ERRORS = "UnexpectedErrors"
     PASS = "Pass"
     MANUAL_CHECK = "ManualCheck"
@@ -27,6 +30,7 @@ class Metric(StrEnum):
     OBJECTS_SEEN = "ObjectsSeen"
     PAIRS_SEEN = "PairsSeen"
     MISSED_PAIRS_SENT = "MissedPairsSent"
+    SEARCH_ERRORS = "SearchErrors"
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":

@@ -4,6 +4,7 @@ Powertools' models reject `s3:TestEvent` and odd source addresses, and leave key
 """
 
 import json
+from dataclasses import dataclass
 from urllib.parse import quote_plus, unquote_plus
 
 from pydantic import BaseModel, Field
@@ -13,8 +14,21 @@ class Malformed(Exception):
     """A message that is no notification; the exception says why."""
 
 
+@dataclass(frozen=True)
+class CreatedObject:
+    """An object that a message says was created; `etag` where it says so."""
+
+    key: str
+    etag: str | None = None
+
+
 class _Object(BaseModel):
     key: str
+    etag: object = Field(None, alias="eTag")  # used if it is a text: an odd one must not cost the message
+
+    def created(self) -> CreatedObject:
+        etag = self.etag if isinstance(self.etag, str) else None
+        return CreatedObject(unquote_plus(self.key, errors="strict"), etag)
 
 
 class _S3(BaseModel):
@@ -30,15 +44,15 @@ class _Notification(BaseModel):
     records: list[_Record] = Field([], alias="Records")
 
 
-def created_keys(body: str) -> list[str]:
-    """Keys of the objects that a message says were created; none for a test event, a deletion and the like.
+def created_objects(body: str) -> list[CreatedObject]:
+    """The objects that a message says were created; none for a test event, a deletion and the like.
 
     Raises Malformed for anything that is not a JSON object of that form.
     """
     try:
         notification = _Notification.model_validate_json(body)
         return [
-            unquote_plus(record.s3.object.key, errors="strict")
+            record.s3.object.created()
             for record in notification.records
             if record.s3 and record.event_name.startswith("ObjectCreated:")
         ]
@@ -46,7 +60,8 @@ def created_keys(body: str) -> list[str]:
         raise Malformed(f"not an S3 notification: {body[:200]!r}") from error
 
 
-def created_notification(key: str) -> str:
-    """The message that S3 sends for a created object, as far as `created_keys` reads it."""
-    record = {"eventName": "ObjectCreated:Missed", "s3": {"object": {"key": quote_plus(key, safe="/")}}}
+def created_notification(key: str, etag: str) -> str:
+    """The message that S3 sends for a created object, as far as `created_objects` reads it."""
+    created = {"key": quote_plus(key, safe="/"), "eTag": etag}
+    record = {"eventName": "ObjectCreated:Missed", "s3": {"object": created}}
     return json.dumps({"Records": [record]})

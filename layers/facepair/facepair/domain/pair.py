@@ -76,6 +76,12 @@ class Pair:
         return [role for role in ROLES if getattr(self, role) is None]
 
     @property
+    def objects(self) -> str:
+        """Identifies exactly these objects, before anybody has read them: 64 hex digits."""
+        objects = [(upload.key, upload.etag) for upload in self.uploads.values()]
+        return hashlib.sha256(json.dumps([self.pair_id, *objects]).encode()).hexdigest()
+
+    @property
     def uploaded_at(self) -> datetime:
         """The later upload of those that are there; at least one must be."""
         return max(upload.last_modified for upload in self.uploads.values())

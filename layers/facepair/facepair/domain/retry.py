@@ -9,28 +9,45 @@ class Later(Exception):
     """Surely not charged: the message goes back to the queue.
 
     `code` and `message` are for the PENDING row. Without a code there is nothing to say to the pair's readers, and it
-    passes within the life of a worker: another one is at it, the bucket changed meanwhile, or time ran short.
-    `retry_after` in seconds, where it is known.
+    passes within the life of a worker: another one is at it, or the bucket changed meanwhile. `retry_after` in seconds,
+    where it is known; `refusals` is how often the API has refused this pair, where that is known.
     """
 
-    def __init__(self, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, retry_after: float | None = None, refusals: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.retry_after = retry_after
+        self.refusals = refusals
 
 
 class Blocked(Exception):
-    """The account is refused (balance, quota, access, credentials): the fleet stops calling. Never charged.
+    """The account is refused (balance, quota, access, credentials): the fleet stops calling. Never charged."""
 
-    `pause` is the seconds until somebody may call again; `code` is None where the reason got lost.
-    """
-
-    def __init__(self, code: str | None, message: str, *, pause: float) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
-        self.pause = pause
+
+
+class Closed(Exception):
+    """The gate is closed, nobody was called: `code` and `message` say why, in `seconds` somebody may try."""
+
+    def __init__(self, code: str, message: str, *, seconds: float) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.seconds = seconds
+
+
+class Crowded(Exception):
+    """More workers want to call than the API allows: the next slot is free in `seconds`, too late to wait for it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the next slot for a call is free in {seconds:.1f} s")
+        self.seconds = seconds
 
 
 class Unavailable(Exception):
@@ -53,18 +70,28 @@ class Backoff:
     longest: float = 3600
     soon: float = 10
 
-    def seconds(self, receive_count: int, retry_after: float = 0) -> int:
-        """Seconds until the next try: what a Retry-After asked for, or longer when that has not helped so far."""
-        ceiling = min(self.longest, self.first * 2 ** min(receive_count - 1, 16))
+    def seconds(self, tries: int, retry_after: float = 0) -> int:
+        """Seconds until the next try: what a Retry-After asked for, or longer when that has not helped so far.
+
+        `tries` from 1: how often the API refused, or else how often the message was received.
+        """
+        ceiling = min(self.longest, self.first * 2 ** min(max(tries, 1) - 1, 16))
         return math.ceil(min(QUEUE_LIMIT_SECONDS, max(1, retry_after, self.jitter(ceiling))))
 
-    def seconds_soon(self) -> int:
-        """Seconds until the next try of what another worker is at: it lives for a minute at the most."""
-        return math.ceil(max(1, self.jitter(self.soon)))
+    def seconds_soon(self, known: float = 0) -> int:
+        """Seconds until the next try of what passes by itself, at the earliest in the seconds that are `known`."""
+        return math.ceil(min(QUEUE_LIMIT_SECONDS, known + max(1, self.jitter(self.soon))))
 
-    def seconds_blocked(self, receive_count: int, pause: float) -> int:
-        """Seconds until the next try of a blocked account: after the pause, and not all messages at once."""
+    def seconds_closed(self, receive_count: int, pause: float) -> int:
+        """Seconds until the next look at a closed gate: after the pause, and not all messages at once."""
         return math.ceil(min(QUEUE_LIMIT_SECONDS, pause + self.seconds(receive_count)))
+
+    def seconds_crowded(self, receive_count: int, wait: float) -> int:
+        """Seconds until the next look at a crowded gate: in turn, and rarer the longer the queue turns out to be.
+
+        It grows with the receives, not with their power: who comes too late leaves slots unused.
+        """
+        return math.ceil(min(self.longest, max(1, wait + self.jitter(self.first * receive_count))))
 
     def jitter(self, ceiling: float) -> float:
         """Alone in a method so that a test can hold it still."""

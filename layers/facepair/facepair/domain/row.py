@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer
 
 from facepair.domain import clock
+from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import ROLES, Pair, Role, Upload
-from facepair.domain.verdict import FINAL, Face, Outcome, Policy, Seen, Verdict, verdict
+from facepair.domain.verdict import (
+    FINAL,
+    WORKER_DIED,
+    Face,
+    Outcome,
+    Policy,
+    Seen,
+    Verdict,
+    is_charged,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from facepair.domain.picture import Unusable  # decodes pictures, which not every reader of rows needs
@@ -52,13 +63,13 @@ type Versions = Mapping[Role, str | None]
 
 @dataclass(frozen=True)
 class Case:
-    """A complete pair as it was read: its objects with their versions, what identifies the two contents, and the policy
-    by which they are judged."""
+    """A complete pair as it was looked at: its objects with their versions, the policy by which they are judged, and
+    what identifies the two contents: None while nobody has read them."""
 
     pair: Pair
     versions: Versions
     policy: Policy
-    fingerprint: str
+    fingerprint: str | None = None
 
 
 class Row(BaseModel, frozen=True):
@@ -109,6 +120,12 @@ class Row(BaseModel, frozen=True):
         return cls._of_case(case, verdict=Verdict.PENDING, code=code, message=message, retry_at=retry_at)
 
     @classmethod
+    def worker_died(cls, case: Case) -> Self:
+        """UNDETERMINED: the pair has ended every worker that took it."""
+        message = "Every worker that took this pair ended before it was done; upload other pictures, or see the log"
+        return cls._of_case(case, verdict=Verdict.UNDETERMINED, code=WORKER_DIED, message=message)
+
+    @classmethod
     def judged(cls, case: Case, outcome: Outcome) -> Self:
         """What asking has brought, judged by the policy in force."""
         decided, retake = verdict(outcome, case.policy)
@@ -157,8 +174,19 @@ class Row(BaseModel, frozen=True):
         return {role: picture for role in ROLES if (picture := getattr(self, role))}
 
     def stands_for(self, pair: Pair) -> bool:
-        """Whether nothing is left to do for a pair: a final verdict on these objects, or a row for newer ones."""
-        return self.is_newer_than(pair) or (self.verdict in FINAL and self.covers(pair))
+        """Whether nothing is left to do for a pair: a row for newer objects, or one for these that only another upload
+        can change: a final verdict, or a free refusal, which is asked for again with the next upload."""
+        refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code or "", self.pricing_strategy)
+        return self.is_newer_than(pair) or ((self.verdict in FINAL or refused) and self.covers(pair))
+
+    def waits_until(self, created: CreatedObject, now: datetime) -> datetime | None:
+        """When the pair is due again, if the row says that it waits and speaks of that object."""
+        waits = self.verdict is Verdict.PENDING and self.retry_at is not None and self.retry_at > now
+        return self.retry_at if waits and self.speaks_of(created) else None
+
+    def speaks_of(self, created: CreatedObject) -> bool:
+        """Whether one of its pictures is that object."""
+        return any((each.key, each.etag) == (created.key, created.etag) for each in self.pictures.values())
 
     def is_newer_than(self, pair: Pair) -> bool:
         """Whether it speaks of a later upload, which has been deleted since."""

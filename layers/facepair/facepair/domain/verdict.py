@@ -38,12 +38,20 @@ FINAL = frozenset(verdict for verdict, certainty in CERTAINTY.items() if certain
 
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 """Called, perhaps charged, no answer."""
+API_NOT_ANSWERING = "API_NOT_ANSWERING"
+"""The fleet has stopped calling: too many calls in a row went unanswered."""
 BAD_ANSWER = "BAD_ANSWER"
 """An answer that breaks the API's contract."""
 NETWORK_ERROR = "NETWORK_ERROR"
 """The API was never reached."""
 CREDENTIALS_INVALID = "CREDENTIALS_INVALID"
 """The secret, or what generate-token says of it."""
+TOO_LITTLE_TIME = "TOO_LITTLE_TIME"
+"""The worker would not have lived to hear the answer, so it did not call."""
+WORKER_DIED = "WORKER_DIED"
+"""The pair has ended every worker that took it."""
+BUSY_CODES = frozenset({"SERVICE_BUSY", "RETRY_LATER"})
+"""Refusals of a call that came too fast."""
 
 
 class Meaning(StrEnum):
@@ -86,9 +94,25 @@ COMPARISON_CODES = {
     "PARAMETER_ERROR": Code(Meaning.HOLD, "FREE"),
     "CLIENT_ERROR": Code(Meaning.HOLD, "FREE"),
     NETWORK_ERROR: Code(Meaning.RETRY, "FREE"),
+    TOO_LITTLE_TIME: Code(Meaning.RETRY, "FREE"),
+    API_NOT_ANSWERING: Code(Meaning.BLOCKED, "FREE"),
+    CREDENTIALS_INVALID: Code(Meaning.BLOCKED, "FREE"),
+    WORKER_DIED: Code(Meaning.HOLD, "FREE"),
     OUTCOME_UNKNOWN: Code(Meaning.HOLD, "PAY"),
     BAD_ANSWER: Code(Meaning.HOLD, "PAY"),
 }
+OWN_CODES = frozenset(
+    {
+        API_NOT_ANSWERING,
+        BAD_ANSWER,
+        CREDENTIALS_INVALID,
+        NETWORK_ERROR,
+        OUTCOME_UNKNOWN,
+        TOO_LITTLE_TIME,
+        WORKER_DIED,
+    }
+)
+"""Codes that the API never answers."""
 UNDOCUMENTED = Code(Meaning.HOLD, "PAY")
 """A code that is not in the documentation: never a REJECT, and taken for charged unless it says FREE."""
 
@@ -150,7 +174,7 @@ class Outcome(BaseModel, frozen=True):
     """What asking has brought for two contents: plain JSON by `model_dump(mode="json")`, stored and used again.
 
     `call` is the ledger row of the call; `unsaved` says that this row could not be completed yet. `retry_at` is when
-    the API wants to be asked again, where it said so.
+    the API wants to be asked again, where it said so. `reversed`: the API was sent the second picture as its first.
     """
 
     code: str
@@ -163,11 +187,29 @@ class Outcome(BaseModel, frozen=True):
     call: str | None = None
     unsaved: bool = False
     retry_at: datetime | None = None
+    reversed: bool = False
 
     @property
     def charged(self) -> bool:
         """As answered; where the answer does not say, as documented."""
-        return (self.pricing_strategy or comparison_code(self.code).pricing) != "FREE"
+        return is_charged(self.code, self.pricing_strategy)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is worth remembering for good: a charged answer, or a verdict. What is uncertain the ledger knows,
+        and a free refusal may be over with the next upload."""
+        if self.code == OUTCOME_UNKNOWN:
+            return False
+        return self.charged or comparison_code(self.code).meaning in (Meaning.JUDGE, Meaning.RETAKE)
+
+    def turned_round(self) -> "Outcome":
+        """The same outcome for the same two pictures in each other's role: faces have no order."""
+        return self.model_copy(update={"first": self.second, "second": self.first, "reversed": not self.reversed})
+
+
+def is_charged(code: str, pricing_strategy: str | None) -> bool:
+    """Whether a call was charged: as answered; where the answer does not say, as documented."""
+    return (pricing_strategy or comparison_code(code).pricing) != "FREE"
 
 
 def comparison_code(code: str) -> Code:
@@ -181,5 +223,6 @@ def verdict(outcome: Outcome, policy: Policy) -> tuple[Verdict, tuple[Role, ...]
     if code.meaning is Meaning.JUDGE and outcome.similarity is not None:
         return policy.judge(outcome.similarity), ()
     if code.meaning is Meaning.RETAKE:
-        return Verdict.RETAKE, code.retake
+        other: dict[Role, Role] = {"first": "second", "second": "first"}
+        return Verdict.RETAKE, tuple(other[role] for role in code.retake) if outcome.reversed else code.retake
     return Verdict.UNDETERMINED, ()

@@ -2,17 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 
 from facepair.domain import clock
+from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, OnUnknownOutcome, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
-from facepair.domain.verdict import NETWORK_ERROR, OUTCOME_UNKNOWN, Meaning, Outcome, comparison_code
-from facepair.stories.ports import Breaker, ComparisonApi, Idempotency, Ledger, Metrics, Tokens
+from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Meaning, Outcome, comparison_code
+from facepair.stories.ports import ComparisonApi, FleetGate, Idempotency, Ledger, Metrics, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +24,12 @@ SAVING_SECONDS = 5
 
 @dataclass(frozen=True)
 class Question:
-    """Two contents, fit to be sent. `time_left` gives the seconds that this worker has still to live."""
+    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role. `time_left` gives
+    the seconds that this worker has still to live."""
 
     pair_id: str
     fingerprint: str
+    reversed_fingerprint: str
     first: Fitted
     second: Fitted
     time_left: Callable[[], float]
@@ -33,23 +37,23 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Asker:
-    """The ledger around the call. It alone decides whether a POST may be made; the idempotency before it is the cheap
-    answer to duplicates. `blocked_retry` is the pause of a blocked account in seconds."""
+    """The ledger around the call. It alone decides whether a POST may be made for these contents; the idempotency
+    before it is the cheap answer to duplicates, and the gate says whether and when the fleet may call at all."""
 
     api: ComparisonApi
     tokens: Tokens
     ledger: Ledger
     idempotency: Idempotency
-    breaker: Breaker
+    gate: FleetGate
     metrics: Metrics
     on_unknown: OnUnknownOutcome
-    blocked_retry: float
+    sleep: Callable[[float], None] = time.sleep
 
     def ask(self, question: Question) -> Outcome:
         """What ADVANCE says of the two pictures, once per two contents; its row in the ledger is complete.
 
-        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later or Blocked, surely not charged: or,
-        with OnUnknownOutcome `retry`, perhaps charged, and to be called once more.
+        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or Crowded, surely not
+        charged: or, with OnUnknownOutcome `retry`, perhaps charged, and to be called once more.
         """
         outcome = self.idempotency.once(question.fingerprint, lambda: self._by_ledger(question))
         if outcome.unsaved and outcome.call:
@@ -58,19 +62,22 @@ class Asker:
         return outcome
 
     def _by_ledger(self, question: Question) -> Outcome:
-        """From the ledger if it has been asked before, else by calling."""
+        """From the ledger if it has been asked before, in whichever order, else by calling."""
         calls = self.ledger.of_pair(question.pair_id)
-        earlier = [call for call in calls if call.fingerprint == question.fingerprint]
-        answered = next((call.outcome for call in earlier if call.state is State.ANSWERED and call.outcome), None)
-        if answered:
-            return answered
+        orders = (question.fingerprint, question.reversed_fingerprint)
+        earlier = [call for call in calls if call.fingerprint in orders]
+        for call in earlier:
+            if call.state is State.ANSWERED and call.outcome:
+                same_order = call.fingerprint == question.fingerprint
+                return call.outcome if same_order else call.outcome.turned_round()
+        refusals = sum(call.state is State.REFUSED for call in earlier)
         if earlier and earlier[-1].outcome:
-            _wait_for(earlier[-1].outcome)
+            _wait_for(earlier[-1].outcome, refusals)
         unanswered = self._unanswered(earlier)
         if unanswered and not self._may_repeat(len(unanswered)):
             return unanswered[-1].outcome or _unknown(unanswered[-1])
         next_number = int(calls[-1].call) + 1 if calls else 1
-        return self.breaker.run(lambda: self._call(question, next_number, len(unanswered)))
+        return self._call(question, next_number, len(unanswered), refusals)
 
     def _unanswered(self, earlier: Sequence[Call]) -> list[Call]:
         """Calls that may have been charged without an answer. A worker that can still be alive is waited for."""
@@ -84,28 +91,48 @@ class Asker:
     def _may_repeat(self, unanswered: int) -> bool:
         return self.on_unknown == "retry" and unanswered < 2
 
-    def _call(self, question: Question, number: int, unanswered: int) -> Outcome:
-        """Call with one token after the other until one is accepted."""
-        for attempt, token in enumerate(self.tokens.tokens()):
-            outcome = self._ledgered_call(question, number + attempt, token)
+    def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
+        """Call with one token after the other until one is accepted, each in a slot of its own."""
+        tokens = self.tokens.tokens()
+        refusal = ""
+        for attempt in count():
+            outcome = self._call_in_slot(question, number + attempt, tokens, refusal)
             if outcome.code == OUTCOME_UNKNOWN and self._may_repeat(unanswered + 1):
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)
             if outcome.charged:  # whatever its code: another call would be paid for again
                 return outcome
             match comparison_code(outcome.code).meaning:
                 case Meaning.RENEW_TOKEN:
-                    logger.warning("Token refused: %s", outcome.message)
+                    refusal = outcome.message
+                    logger.warning("Token refused: %s", refusal)
                 case Meaning.RETRY:
-                    raise _later(outcome)
-                case Meaning.BLOCKED:
-                    raise Blocked(outcome.code, outcome.message, pause=self.blocked_retry)
+                    raise _later(outcome, refusals + attempt + 1)
                 case _:
                     return outcome
-        raise Blocked("IAM_FAILED", f"A new token was refused too: {outcome.message}", pause=self.blocked_retry)
+        raise AssertionError("tokens end by being refused")
 
-    def _ledgered_call(self, question: Question, number: int, token: str) -> Outcome:
-        """One POST between two writes of its ledger row."""
-        call = self._open(question, number)
+    def _call_in_slot(self, question: Question, number: int, tokens: Iterator[str], refusal: str) -> Outcome:
+        """One call in the fleet's next slot. A slot that nobody calls in is given back."""
+        slot = self.gate.enter()
+        try:
+            token = next(tokens, None)
+            if token is None:
+                raise Blocked("IAM_FAILED", f"A new token was refused too: {refusal}")
+            outcome = self._ledgered_call(question, number, token, slot)
+            if not outcome.charged and comparison_code(outcome.code).meaning is Meaning.BLOCKED:
+                raise Blocked(outcome.code, outcome.message)
+        except Blocked as blocked:
+            raise self.gate.block(blocked) from blocked
+        except (Later, Unavailable):
+            self.gate.give_back(slot)
+            raise
+        self.gate.report(slot, outcome)
+        return outcome
+
+    def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Outcome:
+        """One POST, in its slot, between two writes of its ledger row."""
+        call = self._open(question, number, slot)
+        self.sleep(_seconds_until(slot))
         started = time.monotonic()
         outcome = self.api.compare(token, question.first, question.second).model_copy(update={"call": call.call})
         latency_ms = round((time.monotonic() - started) * 1000)
@@ -117,19 +144,19 @@ class Asker:
         self.metrics.add(Metric.CHARGED_CALLS, int(outcome.charged))
         return self._save(call, outcome, latency_ms)
 
-    def _open(self, question: Question, number: int) -> Call:
+    def _open(self, question: Question, number: int, slot: Slot) -> Call:
         """Write the ledger row of a call. Raises Later if there is too little time for the call, before or after it."""
         too_late = f"too little time is left for a call of up to {self.api.deadline:g} s"
         needed = self.api.deadline + SAVING_SECONDS
         left = question.time_left()
-        if left < needed:
-            raise Later(too_late)
+        if left < needed + _seconds_until(slot):
+            raise Later(too_late, code=TOO_LITTLE_TIME)
         alive_until = clock.now() + timedelta(seconds=left)
         call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until)
-        if question.time_left() < needed:  # the table was slow
-            outcome = Outcome(code=NETWORK_ERROR, message=too_late, call=call.call)
+        if question.time_left() < needed + _seconds_until(slot):  # the table was slow
+            outcome = Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call)
             self.ledger.complete(call, State.REFUSED, outcome)
-            raise Later(too_late)
+            raise Later(too_late, code=TOO_LITTLE_TIME)
         return call
 
     def _save(self, call: Call, outcome: Outcome, latency_ms: int) -> Outcome:
@@ -142,15 +169,19 @@ class Asker:
         return outcome
 
 
-def _later(outcome: Outcome) -> Later:
+def _seconds_until(slot: Slot) -> float:
+    return max(0.0, slot.at - clock.now().timestamp())
+
+
+def _later(outcome: Outcome, refusals: int) -> Later:
     seconds = (outcome.retry_at - clock.now()).total_seconds() if outcome.retry_at else None
-    return Later(outcome.message, code=outcome.code, retry_after=seconds)
+    return Later(outcome.message, code=outcome.code, retry_after=seconds, refusals=refusals)
 
 
-def _wait_for(earlier: Outcome) -> None:
+def _wait_for(earlier: Outcome, refusals: int) -> None:
     """A pair has two messages or more: the Retry-After that one of them met holds for all. Raises Later."""
     if earlier.retry_at and earlier.retry_at > clock.now():
-        raise _later(earlier)
+        raise _later(earlier, refusals)
 
 
 def _unknown(call: Call) -> Outcome:

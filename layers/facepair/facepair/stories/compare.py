@@ -8,23 +8,30 @@ from datetime import timedelta
 from typing import Protocol
 
 from facepair.domain import clock
-from facepair.domain.pair import Role, Upload, fingerprint
+from facepair.domain.notification import CreatedObject
+from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.picture import Fitted, Unusable, fit
-from facepair.domain.retry import Backoff, Blocked, Later
+from facepair.domain.retry import Backoff, Closed, Crowded, Later
 from facepair.domain.row import Case, Row
-from facepair.domain.verdict import Outcome, Policy
+from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.stories.ask import Question
-from facepair.stories.ports import Uploads, Verdicts
+from facepair.stories.ports import FleetGate, Underway, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
 
 MEGABYTE = 1_000_000
 
 
+MOST_DEATHS = 3
+"""Receives of a pair that end their worker, until nobody takes it any more."""
+
+type Hindrance = Later | Closed | Crowded
+
+
 class Postponed(Exception):
     """Not now: the message has to come back in `seconds`. The row says why, where there is something to say."""
 
-    def __init__(self, reason: Later | Blocked, seconds: int) -> None:
+    def __init__(self, reason: Hindrance, seconds: int) -> None:
         super().__init__(f"in {seconds} s: {reason}")
         self.reason = reason
         self.seconds = seconds
@@ -32,8 +39,10 @@ class Postponed(Exception):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One receive of a message: its receive count, from 1, and the seconds that its worker has still to live."""
+    """One receive of a message about an object: its receive count, from 1, and the seconds that its worker has still to
+    live."""
 
+    created: CreatedObject
     receive_count: int
     time_left: Callable[[], float]
 
@@ -60,6 +69,8 @@ class Comparer:
 
     uploads: Uploads
     verdicts: Verdicts
+    underway: Underway
+    gate: FleetGate
     asker: Asks
     policy: Policy
     max_upload_megabytes: int
@@ -72,10 +83,15 @@ class Comparer:
         """
         try:
             return self._compare(pair_id, attempt)
-        except Later as later:  # nothing to say in the row: another worker is at it, or the bucket changed meanwhile
-            raise Postponed(later, self._delay(later, attempt)) from later
+        except (Later, Closed, Crowded) as reason:
+            raise Postponed(reason, self._delay(reason, attempt)) from reason
 
     def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
+        """What costs little comes first: whether anybody may call, and what the row says, before the bucket is listed;
+        the bucket before anything is downloaded."""
+        hindrance = self.gate.look()
+        row = self.verdicts.row(pair_id)
+        self._wait_as_before(row, hindrance, attempt)
         pair = self.uploads.find(pair_id)
         if not pair.uploads:
             logger.info("Nothing to compare: both pictures have been deleted")
@@ -83,22 +99,74 @@ class Comparer:
         if pair.missing:
             versions = {role: self.uploads.version(upload) for role, upload in pair.uploads.items()}
             return self._write(Row.waiting(pair, versions, self.policy))
-        row = self.verdicts.row(pair_id)
         if row and row.stands_for(pair):
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
+        if hindrance:
+            raise self._pending(Case(pair, {}, self.policy), hindrance, attempt)
+        return self._take(pair, attempt)
+
+    def _wait_as_before(self, row: Row | None, hindrance: Hindrance | None, attempt: Attempt) -> None:
+        """A message whose pair is known to wait goes back at once. Raises Later, Closed or Crowded."""
+        if row and hindrance and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
+            raise hindrance
+        if isinstance(hindrance, Crowded) and attempt.receive_count > 1:
+            raise hindrance
+        now = clock.now()
+        if row and (due := row.waits_until(attempt.created, now)):
+            raise Later(f"the row says when: {row.code}", retry_after=(due - now).total_seconds())
+
+    def _take(self, pair: Pair, attempt: Attempt) -> Row | None:
+        """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
+        alive_until = clock.now() + timedelta(seconds=attempt.time_left())
+        if self.underway.begin(pair.objects, alive_until) > MOST_DEATHS:
+            row = self._write(Row.worker_died(Case(pair, {}, self.policy)))
+            self.underway.finish(pair.objects)
+            return row
+        try:
+            row = self._judge(pair, attempt)
+        except Postponed as postponed:
+            self.underway.postpone(pair.objects, clock.now() + timedelta(seconds=postponed.seconds))
+            raise
+        except Exception:
+            self.underway.postpone(pair.objects, clock.now())
+            raise
+        self.underway.finish(pair.objects)
+        return row
+
+    def _judge(self, pair: Pair, attempt: Attempt) -> Row | None:
+        """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
         read = {role: self._read(upload) for role, upload in pair.uploads.items()}
         first, second = read["first"], read["second"]
         case = Case(
             pair=pair,
             versions={role: each.version_id for role, each in read.items()},
             policy=self.policy,
-            fingerprint=fingerprint(pair_id, first.identity, second.identity),
+            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
         )
         if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
             return self._write(Row.unusable(case, _problems(read)))
-        question = Question(pair_id, case.fingerprint, first.fitted, second.fitted, attempt.time_left)
-        return self._ask(case, question, attempt)
+        question = Question(
+            pair_id=pair.pair_id,
+            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
+            reversed_fingerprint=fingerprint(pair.pair_id, second.identity, first.identity),
+            first=first.fitted,
+            second=second.fitted,
+            time_left=attempt.time_left,
+        )
+        try:
+            outcome = self.asker.ask(question)
+        except (Later, Closed, Crowded) as hindrance:
+            raise self._pending(case, hindrance, attempt) from hindrance
+        return self._write(Row.judged(case, outcome))
+
+    def _pending(self, case: Case, hindrance: Hindrance, attempt: Attempt) -> Postponed:
+        """Write what keeps the pair, where there is something to say to its readers."""
+        seconds = self._delay(hindrance, attempt)
+        if not isinstance(hindrance, Crowded) and hindrance.code:
+            retry_at = clock.now() + timedelta(seconds=seconds)
+            self._write(Row.pending(case, hindrance.code, hindrance.message, retry_at))
+        return Postponed(hindrance, seconds)
 
     def _read(self, upload: Upload) -> _Read:
         if upload.size > self.max_upload_megabytes * MEGABYTE:
@@ -115,24 +183,16 @@ class Comparer:
             fitted = unusable
         return _Read(version_id, hashlib.sha256(content).hexdigest(), fitted)
 
-    def _ask(self, case: Case, question: Question, attempt: Attempt) -> Row | None:
-        """Ask about two usable pictures, and write the verdict, or PENDING with what keeps it."""
-        try:
-            outcome = self.asker.ask(question)
-        except (Later, Blocked) as reason:
-            seconds = self._delay(reason, attempt)
-            if reason.code:
-                retry_at = clock.now() + timedelta(seconds=seconds)
-                self._write(Row.pending(case, reason.code, reason.message, retry_at))
-            raise Postponed(reason, seconds) from reason
-        return self._write(Row.judged(case, outcome))
-
-    def _delay(self, reason: Later | Blocked, attempt: Attempt) -> int:
-        if isinstance(reason, Blocked):
-            return self.backoff.seconds_blocked(attempt.receive_count, reason.pause)
-        if reason.code is None:
-            return self.backoff.seconds_soon()
-        return self.backoff.seconds(attempt.receive_count, reason.retry_after or 0)
+    def _delay(self, hindrance: Hindrance, attempt: Attempt) -> int:
+        match hindrance:
+            case Closed():
+                return self.backoff.seconds_closed(attempt.receive_count, hindrance.seconds)
+            case Crowded():
+                return self.backoff.seconds_crowded(attempt.receive_count, hindrance.seconds)
+            case Later(code=None):
+                return self.backoff.seconds_soon(hindrance.retry_after or 0)
+            case _:
+                return self.backoff.seconds(hindrance.refusals or attempt.receive_count, hindrance.retry_after or 0)
 
     def _write(self, row: Row) -> Row | None:
         if self.verdicts.write(row):

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import Fitted
+from facepair.domain.retry import Blocked, Closed, Crowded
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome
 
@@ -87,11 +89,45 @@ class Idempotency(Protocol):
         """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
 
 
-class Breaker(Protocol):
-    """Stops the fleet while the account is blocked."""
+class FleetGate(Protocol):
+    """When the fleet may call: pace, blocked account, an API that does not answer. See domain/gate.py."""
 
-    def run(self, call: Callable[[], Outcome]) -> Outcome:
-        """Run a call unless the account is known to be blocked; a call that raises Blocked stops the fleet."""
+    def look(self) -> Closed | Crowded | None:
+        """What keeps everybody from calling now, at the cost of one read."""
+
+    def enter(self) -> Slot:
+        """Take the next slot; or, while the gate is closed and a trial is due, be the one who tries.
+
+        Raises Closed or Crowded.
+        """
+
+    def report(self, slot: Slot, outcome: Outcome) -> None:
+        """Tell what became of a call. It never raises: an answer that was paid for comes first."""
+
+    def give_back(self, slot: Slot) -> None:
+        """Tell that nobody was called. It never raises."""
+
+    def block(self, blocked: Blocked) -> Closed:
+        """The account is refused: close for everybody. What is to be raised."""
+
+
+class Underway(Protocol):
+    """Which pairs have a message under way, and how often one has ended its worker. `objects` identifies a pair's."""
+
+    def begin(self, objects: str, alive_until: datetime) -> int:
+        """A worker begins; how many have begun without coming to an end, this one included.
+
+        Raises Later while another one can be alive.
+        """
+
+    def postpone(self, objects: str, until: datetime) -> None:
+        """The worker came to an end, and the message will come back."""
+
+    def finish(self, objects: str) -> None:
+        """The worker came to an end, and the message is done."""
+
+    def claim(self, objects: str) -> bool:
+        """Whether no message is known to be under way: then one may be sent, by the caller alone."""
 
 
 class UploadsQueue(Protocol):
@@ -105,6 +141,9 @@ class UploadsQueue(Protocol):
 
     def send(self, bodies: Sequence[str]) -> None:
         """Send messages, however many."""
+
+    def has_backlog(self) -> bool:
+        """Whether more messages wait to be received than are being worked on."""
 
 
 class Cursor(Protocol):
