@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=14)
 """As long as the queue keeps a message, DynamoDB keeps its mark at most."""
-OVERDUE = timedelta(hours=1)
-"""A message that was to come back is believed lost when it is late by so much."""
 
 
 class UnderwayMarks:
     """A facepair.stories.ports.Underway. `comes_back` is the queue's visibility timeout.
 
     Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),
-    `owner` and `alive_until` of the last of them, `due` when the message is back at the latest, and `expiration`; times
-    in epoch seconds.
+    `owner` and `alive_until` of the last of them, `due` when the message is back at the latest, `claimed` once the
+    search has sent one, and `expiration`; times in epoch seconds.
     """
 
     def __init__(self, table: "Table", *, comes_back: timedelta) -> None:
@@ -39,7 +37,7 @@ class UnderwayMarks:
             answer = self._table.update_item(
                 Key={"id": _id(objects)},
                 UpdateExpression="SET #owner = :owner, alive_until = :until, due = :due, expiration = :expiration "
-                "ADD begun :one",
+                "ADD begun :one REMOVE claimed",
                 ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
                 ExpressionAttributeNames={"#owner": "owner"},
                 ExpressionAttributeValues={
@@ -75,14 +73,16 @@ class UnderwayMarks:
         self._table.delete_item(Key={"id": _id(objects)})
 
     @aws_errors()
-    def claim(self, objects: str) -> bool:
-        """Whether no message is known to be under way: then one may be sent, by the caller alone."""
+    def claim(self, objects: str, late: timedelta) -> bool:
+        """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
+        send one. It can be claimed again when a worker has begun meanwhile."""
         now = clock.now()
         try:
             self._table.put_item(
-                Item={"id": _id(objects), "due": _seconds(now), "expiration": _seconds(now + KEPT)},
-                ConditionExpression="attribute_not_exists(id) OR due < :overdue",
-                ExpressionAttributeValues={":overdue": _seconds(now - OVERDUE)},
+                Item={"id": _id(objects), "due": _seconds(now), "claimed": True, "expiration": _seconds(now + KEPT)},
+                ConditionExpression="attribute_not_exists(id) OR expiration <= :now "
+                "OR (due <= :late AND attribute_not_exists(claimed))",
+                ExpressionAttributeValues={":late": _seconds(now - late), ":now": _seconds(now)},
             )
         except ClientError as error:
             if condition_failed(error):

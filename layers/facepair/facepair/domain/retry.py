@@ -43,10 +43,13 @@ class Closed(Exception):
 
 
 class Crowded(Exception):
-    """More workers want to call than the API allows: the next slot is free in `seconds`, too late to wait for it."""
+    """More pairs want to be compared than the API allows: the next slot is free in `seconds`, too late to wait for."""
+
+    code = "SERVICE_BUSY"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the next slot for a call is free in {seconds:.1f} s")
+        self.message = f"More pairs want to be compared than the API allows; the next call is free in {seconds:.1f} s"
+        super().__init__(self.message)
         self.seconds = seconds
 
 

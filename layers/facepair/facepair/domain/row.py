@@ -179,10 +179,9 @@ class Row(BaseModel, frozen=True):
         refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code or "", self.pricing_strategy)
         return self.is_newer_than(pair) or ((self.verdict in FINAL or refused) and self.covers(pair))
 
-    def waits_until(self, created: CreatedObject, now: datetime) -> datetime | None:
-        """When the pair is due again, if the row says that it waits and speaks of that object."""
-        waits = self.verdict is Verdict.PENDING and self.retry_at is not None and self.retry_at > now
-        return self.retry_at if waits and self.speaks_of(created) else None
+    def waiting_on(self, code: str, message: str, retry_at: datetime) -> Self:
+        """The same pair, still PENDING."""
+        return self.model_copy(update={"code": code, "message": message, "retry_at": retry_at})
 
     def speaks_of(self, created: CreatedObject) -> bool:
         """Whether one of its pictures is that object."""

@@ -4,7 +4,8 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from facepair.domain import clock
@@ -91,7 +92,8 @@ class Comparer:
         the bucket before anything is downloaded."""
         hindrance = self.gate.look()
         row = self.verdicts.row(pair_id)
-        self._wait_as_before(row, hindrance, attempt)
+        if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
+            self._go_on_waiting(row, hindrance, attempt)
         pair = self.uploads.find(pair_id)
         if not pair.uploads:
             logger.info("Nothing to compare: both pictures have been deleted")
@@ -103,18 +105,16 @@ class Comparer:
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
         if hindrance:
-            raise self._pending(Case(pair, {}, self.policy), hindrance, attempt)
+            raise self._postponed(hindrance, attempt, partial(Row.pending, Case(pair, {}, self.policy)))
         return self._take(pair, attempt)
 
-    def _wait_as_before(self, row: Row | None, hindrance: Hindrance | None, attempt: Attempt) -> None:
-        """A message whose pair is known to wait goes back at once. Raises Later, Closed or Crowded."""
-        if row and hindrance and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
-            raise hindrance
-        if isinstance(hindrance, Crowded) and attempt.receive_count > 1:
-            raise hindrance
-        now = clock.now()
-        if row and (due := row.waits_until(attempt.created, now)):
-            raise Later(f"the row says when: {row.code}", retry_after=(due - now).total_seconds())
+    def _go_on_waiting(self, row: Row, hindrance: Hindrance | None, attempt: Attempt) -> None:
+        """A pair that is known to wait goes back at once, if it still has to. Raises Postponed or Later."""
+        if hindrance:
+            raise self._postponed(hindrance, attempt, row.waiting_on)
+        wait = (row.retry_at - clock.now()).total_seconds() if row.retry_at else 0
+        if wait > 0:
+            raise Later(f"the pair waits: {row.code}", retry_after=wait)
 
     def _take(self, pair: Pair, attempt: Attempt) -> Row | None:
         """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
@@ -157,15 +157,17 @@ class Comparer:
         try:
             outcome = self.asker.ask(question)
         except (Later, Closed, Crowded) as hindrance:
-            raise self._pending(case, hindrance, attempt) from hindrance
+            raise self._postponed(hindrance, attempt, partial(Row.pending, case)) from hindrance
         return self._write(Row.judged(case, outcome))
 
-    def _pending(self, case: Case, hindrance: Hindrance, attempt: Attempt) -> Postponed:
-        """Write what keeps the pair, where there is something to say to its readers."""
+    def _postponed(
+        self, hindrance: Hindrance, attempt: Attempt, pending: Callable[[str, str, datetime], Row]
+    ) -> Postponed:
+        """Write what keeps the pair, and until when, where there is something to say to its readers."""
         seconds = self._delay(hindrance, attempt)
-        if not isinstance(hindrance, Crowded) and hindrance.code:
+        if hindrance.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
-            self._write(Row.pending(case, hindrance.code, hindrance.message, retry_at))
+            self._write(pending(hindrance.code, hindrance.message, retry_at))
         return Postponed(hindrance, seconds)
 
     def _read(self, upload: Upload) -> _Read:

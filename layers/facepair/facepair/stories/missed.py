@@ -102,7 +102,7 @@ class MissedPairs:
         return (
             pair
             for pair_id, pair in by_id.items()
-            if self._is_missed(pair, rows.get(pair_id)) and self.underway.claim(pair.objects)
+            if self._is_missed(pair, rows.get(pair_id)) and self.underway.claim(pair.objects, self.after)
         )
 
     def _is_missed(self, pair: Pair, row: Row | None) -> bool:

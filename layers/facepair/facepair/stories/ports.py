@@ -4,7 +4,7 @@ Where AWS does not do what it is asked (throttled, denied, down), a port raises 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from facepair.domain.gate import Slot
@@ -126,8 +126,9 @@ class Underway(Protocol):
     def finish(self, objects: str) -> None:
         """The worker came to an end, and the message is done."""
 
-    def claim(self, objects: str) -> bool:
-        """Whether no message is known to be under way: then one may be sent, by the caller alone."""
+    def claim(self, objects: str, late: timedelta) -> bool:
+        """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
+        send one. It can be claimed again when a worker has begun meanwhile."""
 
 
 class UploadsQueue(Protocol):
