@@ -19,7 +19,14 @@ MAIN = "import pathlib, sys, sandbox.__main__ as main; main.ROOT = pathlib.Path(
 
 @pytest.fixture(scope="module")
 def sandbox(stand_in_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with Sandbox(stand_in_root, {"PassAbove": 71}, warm=1, logs=tmp_path_factory.mktemp("logs")) as sandbox:
+    with Sandbox(
+        stand_in_root,
+        {"PassAbove": 71},
+        overrides={"FindMissedFunction": {"Timeout": 11}},
+        environment={"WEATHER": "fair"},
+        warm=1,
+        logs=tmp_path_factory.mktemp("logs"),
+    ) as sandbox:
         yield sandbox
 
 
@@ -98,6 +105,19 @@ def test_lambdas_own_api_invokes_the_functions_with_their_resolved_variables(san
     variables = json.loads(answer["Payload"].read())["environment"]
     assert variables["IMAGES_BUCKET"] == sandbox.outputs["ImagesBucket"]
     assert variables["UPLOADS_QUEUE_URL"] == sandbox.outputs["UploadsQueue"]
+
+
+def test_overrides_and_additional_variables_hold_for_redeployments_too(sandbox: Sandbox) -> None:
+    def weather_and_timeout() -> tuple[str, int]:
+        name = sandbox.outputs["FindMissedFunction"]
+        answer = sandbox.aws("lambda").invoke(FunctionName=name, Payload=b"{}")
+        timeout = sandbox.aws("lambda").get_function_configuration(FunctionName=name)["Timeout"]
+        return json.loads(answer["Payload"].read())["environment"]["WEATHER"], timeout
+
+    before = weather_and_timeout()
+    sandbox.redeploy(RejectBelow=54)
+
+    assert before == weather_and_timeout() == ("fair", 11)
 
 
 def test_a_function_that_fails_is_told_as_lambda_does(sandbox: Sandbox) -> None:
