@@ -70,9 +70,8 @@ def override(
     """
     resources: dict[str, dict[str, Any]] = dict(template["Resources"])
     if unknown := sorted(properties.keys() - resources.keys()):
-        raise TemplateError(
-            f"overrides: there is no resource {', '.join(unknown)} in the template; it has {', '.join(sorted(resources))}"
-        )
+        known = ", ".join(sorted(resources))
+        raise TemplateError(f"overrides: there is no resource {', '.join(unknown)} in the template; it has {known}")
     for logical_id, values in properties.items():
         resources[logical_id] = _with_properties(resources[logical_id], values)
     if environment:

@@ -1,4 +1,4 @@
-"""The API or the network says: not now, not charged. The pair waits as PENDING, and is asked again (FAULTS 8, 11)."""
+"""The API or the network says: not now, not charged. The pair waits as PENDING, and is asked again."""
 
 import socket
 import ssl
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from facepair.domain import clock
-from tests.e2e.deployed import Row
-from tests.faults.cloud import FaultyCloud, Pair, Worker
+from tests.support.deployed import Row
+from tests.support.faulty_cloud import FaultyCloud, Pair, Worker
 
 type Step = dict[str, Any]
 

@@ -13,14 +13,14 @@ from aws_lambda_powertools.utilities.circuit_breaker import base as powertools
 from facepair.aws.breaker import CIRCUIT, REASON, AccountBreaker
 from facepair.domain.retry import Blocked, Later
 from facepair.domain.verdict import Outcome
-from tests.integration.conftest import HASTY, Deployed
+from tests.support.resources import HASTY, Resources
 
 PAUSE = 2
 SUCCESS = Outcome(code="SUCCESS", message="OK")
 
 
 @pytest.fixture(autouse=True)
-def _a_new_circuit(deployed: Deployed) -> Iterator[None]:
+def _a_new_circuit(deployed: Resources) -> Iterator[None]:
     yield
     table = deployed.table("IdempotencyTable")
     for name in (CIRCUIT, REASON):
@@ -49,7 +49,7 @@ def account() -> Account:
 
 
 @pytest.fixture
-def breaker(deployed: Deployed) -> AccountBreaker:
+def breaker(deployed: Resources) -> AccountBreaker:
     return AccountBreaker(deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], PAUSE)
 
 
@@ -77,7 +77,7 @@ def test_a_call_that_brings_an_outcome_brings_it(breaker: AccountBreaker, accoun
 
 
 def test_one_blocked_call_stops_the_whole_fleet_which_knows_why(
-    breaker: AccountBreaker, deployed: Deployed, account: Account
+    breaker: AccountBreaker, deployed: Resources, account: Account
 ) -> None:
     blocked_by(breaker, account)
     other = AccountBreaker(deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], PAUSE)
@@ -148,7 +148,7 @@ def test_a_try_that_ends_neither_way_is_followed_by_another_environment_s(
 
 
 def test_without_a_reason_at_hand_the_message_waits_all_the_same(
-    breaker: AccountBreaker, deployed: Deployed, account: Account
+    breaker: AccountBreaker, deployed: Resources, account: Account
 ) -> None:
     blocked_by(breaker, account)
     deployed.table("IdempotencyTable").delete_item(Key={"id": REASON})
@@ -160,7 +160,7 @@ def test_without_a_reason_at_hand_the_message_waits_all_the_same(
     assert account.calls == 1
 
 
-def test_a_state_that_cannot_be_kept_stops_no_call_and_hides_no_answer(deployed: Deployed, account: Account) -> None:
+def test_a_state_that_cannot_be_kept_stops_no_call_and_hides_no_answer(deployed: Resources, account: Account) -> None:
     nowhere = replace(deployed, url="http://127.0.0.1:9", config=HASTY)
     breaker = AccountBreaker(nowhere.client("dynamodb"), "no-table", PAUSE)
 

@@ -12,7 +12,8 @@ import pytest
 
 from sandbox.lambda_host import Answer
 from sandbox.lambda_host.event_source import failed_ids
-from tests.fixtures_sandbox import Workshop, eventually
+from tests.support.waiting import eventually
+from tests.support.workshop import Workshop
 
 ECHO = """
 import os

@@ -11,9 +11,9 @@ from typing import Any
 
 from facepair.domain.verdict import CERTAINTY, FINAL, Verdict
 from sandbox.advance_api.models import Call
-from tests.e2e.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, Row
-from tests.faults.cloud import FaultyCloud, Pair
-from tests.faults.proxy import Kind
+from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, Row
+from tests.support.faulty_aws import Kind
+from tests.support.faulty_cloud import FaultyCloud, Pair
 
 LIKENESSES = ((ANNA, ANNA), (ANNA, ANNA_ON_ANOTHER_DAY), (ANNA, BEN), (ANNA, BLANK))
 NOT_ANSWERED: tuple[dict[str, Any], ...] = (
