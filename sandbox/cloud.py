@@ -45,7 +45,9 @@ class Sandbox:
     """A context manager: `root/template.yaml`, deployed and running on this machine, all on loopback.
 
     Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret.
-    `warm` environments of each function that a queue feeds are started in advance. Logs go to `logs`.
+    `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
+    variables that every function has besides. `warm` environments of each function that a queue feeds are started in
+    advance. Logs go to `logs`.
 
     Raises ParameterError or TemplateError. No process outlives it, however this one ends.
     """
@@ -58,12 +60,16 @@ class Sandbox:
         root: Path,
         parameters: Mapping[str, object] = MappingProxyType({}),
         *,
+        overrides: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        environment: Mapping[str, str] = MappingProxyType({}),
         stack_name: str = "facepair",
         warm: int = 2,
         logs: Path | None = None,
     ) -> None:
         self._root = root.resolve()
         self._parameters = dict(parameters)
+        self._overrides = overrides
+        self._environment = environment
         self._stack_name = stack_name
         self._warm = warm
         self.logs = logs or self._root / ".sandbox" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
@@ -147,7 +153,15 @@ class Sandbox:
 
     def _deploy(self, previous: Stack | None) -> None:
         template = self._root / "template.yaml"
-        self.stack = deploy(self._aws, template, self._stack_name, self._parameters, previous)
+        self.stack = deploy(
+            self._aws,
+            template,
+            self._stack_name,
+            self._parameters,
+            previous,
+            overrides=self._overrides,
+            environment=self._environment,
+        )
 
     def _running_host(self) -> LambdaHost:
         if self.host is None:

@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sandbox.aws import ACCOUNT, REGION, LocalAws
@@ -14,7 +15,7 @@ from sandbox.intrinsics import Scope, TemplateError, text
 from sandbox.parameters import check_rules, parameter_values
 from sandbox.resources import KINDS, LEFT_OUT, WITHOUT_EFFECT, Wanted, whole
 from sandbox.stack import EventSource, Function, Resource, Schedule, Stack
-from sandbox.template import expand, read_template
+from sandbox.template import expand, override, read_template
 
 RESOURCE_ATTRIBUTES = {
     "Condition",
@@ -35,8 +36,14 @@ def deploy(
     stack_name: str,
     parameters: Mapping[str, object],
     previous: Stack | None = None,
+    *,
+    overrides: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Stack:
     """Create the template's stack, or change the previous one as far as the sandbox can.
+
+    `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
+    variables that every function has besides.
 
     Raises ParameterError for parameters that the template does not accept, TemplateError for a template that
     CloudFormation would refuse or that has something in it that the sandbox does not know; in both cases before
@@ -44,7 +51,7 @@ def deploy(
     """
     written = read_template(template_file)
     values = parameter_values(written.get("Parameters", {}), parameters)
-    template = expand(written, values)
+    template = override(expand(written, values), overrides, environment)
     deployment = _Deployment(aws, template | {"Rules": written.get("Rules", {})}, stack_name, values, previous)
     resources = deployment.create_all()
     outputs = deployment.outputs()

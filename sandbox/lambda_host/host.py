@@ -56,6 +56,10 @@ class LambdaHost:
         """Those that are there now: `function`, `pid`, `busy`, `message_ids`, `kill()`."""
         return [environment for fleet in set(self._fleets.values()) for environment in fleet.environments()]
 
+    def lost(self) -> int:
+        """How many environments have crashed, were killed or ran out of time so far."""
+        return sum(fleet.lost for fleet in set(self._fleets.values()))
+
     def pause(self) -> None:
         """Take no more messages from queues, until `resume`; invocations under way go on."""
         for poller in self._pollers:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import CREDENTIALS
-from tests.e2e.deployed import Deployed, Row, next_second
+from tests.support.deployed import Deployed, Row
+from tests.support.waiting import next_second
 
 SECRETS = {
     "not JSON": "sampleaccesskey",

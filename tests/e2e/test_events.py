@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facepair.domain.notification import created_objects
-from tests.e2e.deployed import ANNA, BEN, Deployed, notification
+from tests.support.deployed import ANNA, BEN, Deployed, notification
 
 EVENTS = Path(__file__).parents[2] / "events"
 NOTHING_FAILED: dict[str, list[str]] = {"batchItemFailures": []}

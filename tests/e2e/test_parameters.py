@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from sandbox import portraits
-from tests.e2e.deployed import ANNA, ANNA_ON_ANOTHER_DAY, Deployed, picture, sha256
+from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, Deployed, picture, sha256
 
 OTHERS: dict[str, object] = {
     "FirstName": "ID card",

@@ -14,7 +14,7 @@ from facepair.advance import Advance, Credentials, NoAnswer, TokenRefused, Unrea
 from facepair.domain import clock
 from sandbox.advance_api.control import Control
 from sandbox.portraits import blank, jpeg, png, portrait
-from tests.fixtures_sandbox import ROOT
+from tests.support import ROOT
 
 CREDENTIALS = Credentials.model_validate({"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"})
 

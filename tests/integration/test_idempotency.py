@@ -14,7 +14,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome
-from tests.integration.conftest import HASTY, Deployed, FaultyAws
+from tests.support.faulty_aws import FaultyAws
+from tests.support.resources import HASTY, Resources
 
 SUCCESS = Outcome(
     code="SUCCESS",
@@ -64,7 +65,7 @@ class Worker:
 
 
 def worker(
-    deployed: Deployed,
+    deployed: Resources,
     asking: Callable[[], Outcome],
     seconds_left: float = 60,
 ) -> Worker:
@@ -74,7 +75,7 @@ def worker(
     return Worker(idempotency, asking)
 
 
-def test_an_outcome_is_stored_and_comes_again_to_the_last_digit(deployed: Deployed, pair_id: str) -> None:
+def test_an_outcome_is_stored_and_comes_again_to_the_last_digit(deployed: Resources, pair_id: str) -> None:
     asking = Asking()
 
     outcomes = [worker(deployed, asking).ask(pair_id) for _ in range(3)]
@@ -83,7 +84,7 @@ def test_an_outcome_is_stored_and_comes_again_to_the_last_digit(deployed: Deploy
     assert asking.asked == 1
 
 
-def test_other_contents_are_another_question(deployed: Deployed, pair_id: str) -> None:
+def test_other_contents_are_another_question(deployed: Resources, pair_id: str) -> None:
     asking = Asking()
 
     for contents in "ABA":
@@ -93,7 +94,7 @@ def test_other_contents_are_another_question(deployed: Deployed, pair_id: str) -
 
 
 @pytest.mark.parametrize("error", [Later("busy"), Closed("INSUFFICIENT_BALANCE", "", seconds=1), ValueError("a bug")])
-def test_what_is_raised_is_not_stored(deployed: Deployed, pair_id: str, error: Exception) -> None:
+def test_what_is_raised_is_not_stored(deployed: Resources, pair_id: str, error: Exception) -> None:
     asking = Asking(error)
 
     with pytest.raises(type(error)):
@@ -111,7 +112,7 @@ def test_what_is_raised_is_not_stored(deployed: Deployed, pair_id: str, error: E
     ],
     ids=lambda outcome: outcome.code,
 )
-def test_what_is_not_settled_is_given_and_not_remembered(deployed: Deployed, pair_id: str, outcome: Outcome) -> None:
+def test_what_is_not_settled_is_given_and_not_remembered(deployed: Resources, pair_id: str, outcome: Outcome) -> None:
     asking = Asking(outcome=outcome)
 
     outcomes = [worker(deployed, asking).ask(pair_id) for _ in range(2)]
@@ -120,7 +121,7 @@ def test_what_is_not_settled_is_given_and_not_remembered(deployed: Deployed, pai
     assert asking.asked == 2
 
 
-def test_of_eight_workers_at_once_one_asks_and_the_others_wait(deployed: Deployed, pair_id: str) -> None:
+def test_of_eight_workers_at_once_one_asks_and_the_others_wait(deployed: Resources, pair_id: str) -> None:
     asking = Asking(seconds=0.5)
     start = threading.Barrier(8)
 
@@ -139,7 +140,7 @@ def test_of_eight_workers_at_once_one_asks_and_the_others_wait(deployed: Deploye
     assert answers.count("later") == 7
 
 
-def test_a_worker_that_died_is_waited_for_until_its_time_is_up_and_no_longer(deployed: Deployed, pair_id: str) -> None:
+def test_a_worker_that_died_is_waited_for_until_its_time_is_up_and_no_longer(deployed: Resources, pair_id: str) -> None:
     class Killed(BaseException):
         """Nothing catches it: like SIGKILL it leaves the record in progress."""
 
@@ -157,9 +158,11 @@ def test_a_worker_that_died_is_waited_for_until_its_time_is_up_and_no_longer(dep
     assert worker(deployed, asking).ask(pair_id) == SUCCESS
 
 
-def test_a_record_that_cannot_be_written_first_asks_nobody(deployed: Deployed, faults: FaultyAws, pair_id: str) -> None:
+def test_a_record_that_cannot_be_written_first_asks_nobody(
+    deployed: Resources, faults: FaultyAws, pair_id: str
+) -> None:
     asking = Asking()
-    faults.refuse("PutItem")
+    faults.fault("PutItem", "throttle", times=None)
 
     with pytest.raises(Unavailable):
         worker(replace(deployed, url=faults.url), asking).ask(pair_id)
@@ -168,14 +171,14 @@ def test_a_record_that_cannot_be_written_first_asks_nobody(deployed: Deployed, f
 
 
 def test_a_record_that_cannot_be_written_afterwards_is_an_error_to_try_again(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     asking = Asking()
-    faults.refuse("UpdateItem")
+    faults.fault("UpdateItem", "throttle", times=None)
 
     with pytest.raises(Unavailable):
         worker(replace(deployed, url=faults.url), asking, seconds_left=1).ask(pair_id)
-    faults.mend()
+    faults.clear()
     time.sleep(1.1)
 
     assert worker(deployed, asking).ask(pair_id) == SUCCESS  # the ledger answers the second time

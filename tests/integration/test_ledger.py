@@ -21,7 +21,8 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome
 from facepair.stories.ask import SAVING_SECONDS, Asker, Question
-from tests.integration.conftest import HASTY, SLOW_SECONDS, Deployed, FaultyAws
+from tests.support.faulty_aws import FaultyAws
+from tests.support.resources import HASTY, Resources
 
 DEADLINE = 15.0
 PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
@@ -31,7 +32,7 @@ UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
 
 
 @pytest.fixture
-def calls(deployed: Deployed) -> CallsTable:
+def calls(deployed: Resources) -> CallsTable:
     return CallsTable(deployed.table("CallsTable"))
 
 
@@ -46,7 +47,7 @@ def a_minute_ago() -> Any:
 # --- its rows --------------------------------------------------------------------------------------------------------
 
 
-def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: Deployed, pair_id: str) -> None:
+def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
     until = in_a_minute()
 
     calls.open(pair_id, "f1", 1, until)
@@ -57,7 +58,7 @@ def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: De
     assert not row.keys() & {"code", "answered_at", "outcome"}
 
 
-def rows(deployed: Deployed, pair_id: str) -> list[dict[str, Any]]:
+def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = deployed.table("CallsTable").query(
         KeyConditionExpression="pair_id = :pair_id",
         ExpressionAttributeValues={":pair_id": pair_id},
@@ -66,7 +67,7 @@ def rows(deployed: Deployed, pair_id: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_an_answer_is_stored_as_the_contract_names_it(calls: CallsTable, deployed: Deployed, pair_id: str) -> None:
+def test_an_answer_is_stored_as_the_contract_names_it(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
     call = calls.open(pair_id, "f1", 1, in_a_minute())
 
     calls.complete(call, State.ANSWERED, SUCCESS, latency_ms=812)
@@ -101,10 +102,10 @@ def test_of_eight_workers_one_alone_may_make_the_next_call(calls: CallsTable, pa
 
 
 def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     calls = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
-    faults.lose("PutItem", times=2)
+    faults.fault("PutItem", "lose_response", times=2)
 
     call = calls.open(pair_id, "f1", 1, in_a_minute())
 
@@ -112,11 +113,11 @@ def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
 
 
 def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     calls = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
     call = calls.open(pair_id, "f1", 1, in_a_minute())
-    faults.lose("UpdateItem", times=2)
+    faults.fault("UpdateItem", "lose_response", times=2)
 
     calls.complete(call, State.ANSWERED, SUCCESS)
 
@@ -232,7 +233,7 @@ class Uncounted:
 class Desk:
     """Somebody who asks for one pair. `worker(api)` is one worker's Asker."""
 
-    deployed: Deployed
+    deployed: Resources
     pair_id: str
     remembered: Outcome | None = None
 
@@ -268,7 +269,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(deployed: Deployed, pair_id: str) -> Desk:
+def desk(deployed: Resources, pair_id: str) -> Desk:
     return Desk(deployed, pair_id)
 
 
@@ -548,12 +549,12 @@ def test_with_too_little_time_nothing_is_written_and_nobody_called(desk: Desk) -
 
 
 def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url), pair_id)
-    faults.slow("PutItem")
-    ends = time.monotonic() + DEADLINE + SAVING_SECONDS + SLOW_SECONDS / 2
+    faults.fault("PutItem", "delay", delay=1)
+    ends = time.monotonic() + DEADLINE + SAVING_SECONDS + 0.5
     question = replace(desk.question(), time_left=lambda: ends - time.monotonic())
 
     with pytest.raises(Later):
@@ -562,10 +563,10 @@ def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
     assert api.posts == 0
 
 
-def test_without_a_row_nobody_is_called(deployed: Deployed, faults: FaultyAws, pair_id: str) -> None:
+def test_without_a_row_nobody_is_called(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
-    faults.refuse("PutItem")
+    faults.fault("PutItem", "throttle", times=None)
 
     with pytest.raises(Unavailable, match="Throttling"):
         desk.worker(api).ask(desk.question())
@@ -574,17 +575,17 @@ def test_without_a_row_nobody_is_called(deployed: Deployed, faults: FaultyAws, p
 
 
 def test_an_answer_that_cannot_be_saved_now_is_settled_later_without_another_call(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
-    faults.refuse("UpdateItem")
+    faults.fault("UpdateItem", "throttle", times=None)
     worker = desk.worker(api)
 
     with pytest.raises(Unavailable):  # what was answered is stored by then, the ledger cannot take it
         worker.ask(desk.question())
     assert desk.states == ["SENT"]
-    faults.mend()
+    faults.clear()
     desk.remembered = SUCCESS.model_copy(update={"call": "000001", "unsaved": True})
     for _ in range(2):  # the stored outcome comes again with a message that comes again
         assert worker.ask(desk.question()).similarity == Decimal("69.0")

@@ -23,8 +23,8 @@ from facepair.domain.verdict import Policy, Verdict
 from facepair.stories.missed import STOPPING_SECONDS, Found, MissedPairs
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
-from tests.fixtures_sandbox import ROOT
-from tests.integration.conftest import Deployed
+from tests.support import ROOT
+from tests.support.resources import Resources
 
 NAMES = Names("first", "second")
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
@@ -35,7 +35,7 @@ KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 class House:
     """A bucket with its tables and its queue, and the search that goes through it."""
 
-    def __init__(self, deployed: Deployed) -> None:
+    def __init__(self, deployed: Resources) -> None:
         self._s3: Any = deployed.client("s3")
         self._sqs: Any = deployed.client("sqs")
         self._bucket = deployed.outputs["ImagesBucket"]
@@ -108,13 +108,13 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def own_stack(local_aws: LocalAws) -> Deployed:
+def own_stack(local_aws: LocalAws) -> Resources:
     stack = deploy(local_aws, ROOT / "template.yaml", f"missed-{uuid4().hex[:8]}", {})
-    return Deployed(local_aws.url, dict(stack.outputs))
+    return Resources(local_aws.url, dict(stack.outputs))
 
 
 @pytest.fixture
-def house(own_stack: Deployed) -> House:
+def house(own_stack: Resources) -> House:
     house = House(own_stack)
     house.clear()
     return house

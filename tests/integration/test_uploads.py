@@ -7,13 +7,13 @@ import pytest
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain.pair import Names
 from facepair.domain.retry import Later
-from tests.integration.conftest import Deployed
+from tests.support.resources import Resources
 
 
 class Bucket:
     """The images bucket as people upload to it."""
 
-    def __init__(self, deployed: Deployed) -> None:
+    def __init__(self, deployed: Resources) -> None:
         self._s3: Any = deployed.client("s3")
         self.name = deployed.outputs["ImagesBucket"]
         self.uploads = ImagesBucket(self._s3, self.name, Names("first", "second"))
@@ -36,7 +36,7 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(deployed: Deployed) -> Bucket:
+def bucket(deployed: Resources) -> Bucket:
     return Bucket(deployed)
 
 

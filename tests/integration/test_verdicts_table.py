@@ -14,7 +14,7 @@ from facepair.domain.pair import Pair, Upload
 from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
 from facepair.domain.verdict import Face, Policy, Verdict
-from tests.integration.conftest import Deployed
+from tests.support.resources import Resources
 
 T = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
@@ -22,7 +22,7 @@ KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 
 @pytest.fixture
-def verdicts(deployed: Deployed) -> VerdictsTable:
+def verdicts(deployed: Resources) -> VerdictsTable:
     return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
 
 
@@ -70,7 +70,7 @@ def judged(verdicts: VerdictsTable, pair: Pair) -> bool:
     return row is not None and row.stands_for(pair)
 
 
-def written(deployed: Deployed, pair_id: str) -> dict[str, Any]:
+def written(deployed: Resources, pair_id: str) -> dict[str, Any]:
     row: dict[str, Any] = deployed.table("VerdictsTable").get_item(Key={"pair_id": pair_id}, ConsistentRead=True)[
         "Item"
     ]
@@ -117,7 +117,7 @@ HISTORIES = {
 
 @pytest.mark.parametrize("history", HISTORIES)
 def test_the_newest_state_stands_in_whatever_order_it_and_the_others_are_written(
-    history: str, verdicts: VerdictsTable, deployed: Deployed, pair_id: str
+    history: str, verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
     newest = HISTORIES[history][-1]
 
@@ -132,7 +132,7 @@ def test_the_newest_state_stands_in_whatever_order_it_and_the_others_are_written
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_no_row_ever_goes_back(seed: int, verdicts: VerdictsTable, deployed: Deployed, pair_id: str) -> None:
+def test_no_row_ever_goes_back(seed: int, verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
     chance = random.Random(seed)
     certainty = list(Verdict)
     earlier = None
@@ -165,7 +165,7 @@ def test_a_state_that_is_older_is_not_written_and_says_so(verdicts: VerdictsTabl
     assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id))
 
 
-def test_a_pending_row_is_renewed_with_each_try(verdicts: VerdictsTable, deployed: Deployed, pair_id: str) -> None:
+def test_a_pending_row_is_renewed_with_each_try(verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
     verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id))
     verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id))
 
@@ -173,7 +173,7 @@ def test_a_pending_row_is_renewed_with_each_try(verdicts: VerdictsTable, deploye
 
 
 def test_nothing_of_an_earlier_state_is_left_in_a_row(
-    verdicts: VerdictsTable, deployed: Deployed, pair_id: str
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
     pending = state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id)
     verdicts.write(renamed(pending, pair_id, retry_at=T))
@@ -197,7 +197,7 @@ def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: Verdicts
 
 
 def test_of_two_final_verdicts_on_the_same_contents_that_of_the_later_look_stands(
-    verdicts: VerdictsTable, deployed: Deployed, pair_id: str
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
     verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id))
 
@@ -218,7 +218,7 @@ def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts:
     assert all(each.covers(pair_of(row)) for each in found.values())
 
 
-def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Deployed, pair_id: str) -> None:
+def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Resources, pair_id: str) -> None:
     brief = Retention(own=timedelta(days=1), images=timedelta(days=1))
     table = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=brief)
     table.write(state(Verdict.UNDETERMINED, pair_id=pair_id))
@@ -234,7 +234,7 @@ def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Deployed,
     assert row["first"]["etag"] == "first A"
 
 
-def test_similarity_and_face_keep_their_digits(verdicts: VerdictsTable, deployed: Deployed, pair_id: str) -> None:
+def test_similarity_and_face_keep_their_digits(verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
     digits = Decimal("69.123456789012345678901234567890123456")
     face = Face(id="1", left=Decimal("0.01"), top=Decimal("1234567.89"), right=digits, bottom=Decimal(0))
     row = state(Verdict.PASS, pair_id=pair_id)

@@ -227,12 +227,5 @@ class Deployed:
             time.sleep(0.05)
 
 
-def next_second() -> None:
-    """Wait for the next second: S3 lists times in whole seconds, and of two uploads the newer one counts."""
-    second = int(time.time())
-    while int(time.time()) == second:
-        time.sleep(0.01)
-
-
 def plain(item: dict[str, Any]) -> Row:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}

@@ -1,31 +1,14 @@
-"""Fixtures of the sandbox: AWS alone, a Lambda host for throw-away functions, the template with stand-in functions."""
+"""Throw-away functions with queues of their own, for tests of the Lambda host; and stand-ins for the template's."""
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.lambda_host import LambdaHost
-from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
 from sandbox.stack import EventSource, Function, Schedule, Stack
-
-ROOT = Path(__file__).parents[1]
-LAMBDA_PYTHON = ROOT / ".lambda" / "bin" / "python"
-
-
-def eventually[T](look: Callable[[], T], *, within: float = 15) -> T:
-    """What `look` gives as soon as it is true. Fails the test with its last value when the seconds are over."""
-    deadline = time.monotonic() + within
-    while not (seen := look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within} s; last seen: {seen!r}")
-        time.sleep(0.02)
-    return seen
+from tests.support import LAMBDA_PYTHON
 
 
 class Workshop:
@@ -118,27 +101,6 @@ class Queue:
         return [message["Body"] for message in answer.get("Messages", [])]
 
 
-@pytest.fixture(scope="session")
-def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """AWS without a Lambda host, for all tests together: use names of your own."""
-
-    def nothing_runs_here(name: str) -> Any:
-        raise FunctionNotFound(name)
-
-    invoke_api = InvokeApi(nothing_runs_here)
-    with LocalAws(invoke_api.url, tmp_path_factory.mktemp("aws") / "aws.log") as aws:
-        yield aws
-    invoke_api.close()
-
-
-@pytest.fixture
-def workshop(local_aws: LocalAws, tmp_path: Path) -> Iterator[Workshop]:
-    workshop = Workshop(local_aws, tmp_path)
-    yield workshop
-    for host in workshop.hosts:
-        host.close()
-
-
 # Stands in for both functions: writes each record's body, or the event, as a verdict.
 STAND_IN = """
 import json, os, urllib.parse
@@ -155,18 +117,3 @@ def handler(event, context):
             dynamodb.put_item(TableName=os.environ["VERDICTS_TABLE"], Item=item)
     return {"batchItemFailures": [], "environment": dict(os.environ)}
 """
-
-
-@pytest.fixture(scope="session")
-def stand_in_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's template with stand-in functions beside it."""
-    root = tmp_path_factory.mktemp("root")
-    shutil.copy(ROOT / "template.yaml", root)
-    for function in ("compare_pair", "find_missed"):
-        folder = root / "functions" / function
-        folder.mkdir(parents=True)
-        (folder / "app.py").write_text(STAND_IN)
-    for layer in ("dependencies", "facepair"):
-        (root / "layers" / layer).mkdir(parents=True)
-    (root / ".lambda").symlink_to(ROOT / ".lambda")
-    return root

@@ -1,8 +1,6 @@
 """The deployed stack in bad weather: a proxy before AWS, workers to be killed, and leases short enough to wait for."""
 
 import json
-import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,10 +14,9 @@ from facepair.domain.pair import fingerprint
 from sandbox.advance_api.models import Call
 from sandbox.cloud import Sandbox
 from sandbox.lambda_host import Answer, Environment
-from tests.e2e.deployed import ANNA, Deployed, Row, notification, picture, plain, sha256
-from tests.faults.proxy import FaultyAws
-
-ROOT = Path(__file__).parents[2]
+from tests.support import LAMBDA_PYTHON, ROOT
+from tests.support.deployed import ANNA, Deployed, Row, notification, picture, plain, sha256
+from tests.support.faulty_aws import FaultyAws
 
 TIMEOUT = 11
 """Seconds after which a worker is dead for sure, and its ledger row and idempotency record are given up."""
@@ -35,34 +32,9 @@ PARAMETERS: dict[str, object] = {
 }
 
 
-def hurried_root(folder: Path, aws_url: str) -> Path:
-    """The repository as it is, but for its times: what would take minutes takes seconds, by the same code.
-
-    CompareFunction's timeout is 11 s instead of 60, the queue's visibility timeout 12 s instead of 360; the back-off
-    goes from 1 s to 5 instead of from 5 s to an hour, and is 2 s instead of 10 where another worker is at it. The
-    functions reach AWS at `aws_url`.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    template = (ROOT / "template.yaml").read_text()
-    template = _replaced(template, r"Timeout: 60\b", f"Timeout: {TIMEOUT}")
-    template = _replaced(template, r"VisibilityTimeout: 360\b", f"VisibilityTimeout: {VISIBILITY_TIMEOUT}")
-    name = "        POWERTOOLS_SERVICE_NAME: "
-    template = _replaced(template, name, f"        AWS_ENDPOINT_URL: {aws_url}\n{name}")
-    (folder / "template.yaml").write_text(template)
-    shutil.copytree(ROOT / "functions", folder / "functions", ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    shutil.copytree(ROOT / "layers", folder / "layers", ignore=shutil.ignore_patterns("__pycache__"))
-    retry = folder / "layers" / "facepair" / "facepair" / "retry.py"
-    hurried = _replaced(retry.read_text(), r"FIRST_SECONDS = 5\b", "FIRST_SECONDS = 1")
-    hurried = _replaced(hurried, r"LONGEST_SECONDS = 3600\b", "LONGEST_SECONDS = 5")
-    retry.write_text(_replaced(hurried, r"SOON_SECONDS = 10\b", "SOON_SECONDS = 2"))
-    (folder / ".lambda").symlink_to(ROOT / ".lambda")
-    return folder
-
-
-def _replaced(text: str, old: str, new: str) -> str:
-    replaced, times = re.subn(old, new, text)
-    assert times == 1, f"{old} is there {times} times"
-    return replaced
+# What takes minutes takes seconds, by the same code.
+HURRIED = {"CompareFunction": {"Timeout": TIMEOUT}, "UploadsQueue": {"VisibilityTimeout": VISIBILITY_TIMEOUT}}
+BACKOFF = {"BACKOFF_FIRST_SECONDS": "1", "BACKOFF_LONGEST_SECONDS": "5", "BACKOFF_SOON_SECONDS": "2"}
 
 
 @dataclass(frozen=True)
@@ -220,7 +192,7 @@ class FaultyCloud(Deployed):
         function = self.sandbox.stack.functions["CompareFunction"]
         worker = kind(
             replace(function, environment=dict(function.environment) | variables),
-            ROOT / ".lambda" / "bin" / "python",
+            LAMBDA_PYTHON,
             dict(self.sandbox.variables),
             (self._folder / f"worker-{time.monotonic_ns()}.log").open("ab"),
         )
@@ -233,9 +205,17 @@ class FaultyCloud(Deployed):
 
 @contextmanager
 def faulty_cloud(folder: Path, *, warm: int = 4, **parameters: object) -> Iterator[FaultyCloud]:
-    """The sandbox with its hurried template, and a proxy between its functions and AWS."""
-    with FaultyAws() as aws:
-        root = hurried_root(folder / "root", aws.url)
-        with Sandbox(root, PARAMETERS | parameters, warm=warm, logs=folder / "logs") as sandbox:
-            aws.upstream = sandbox.variables["AWS_ENDPOINT_URL"]
-            yield FaultyCloud(sandbox, aws, folder)
+    """The sandbox in a hurry, and a proxy between its functions and AWS."""
+    with (
+        FaultyAws() as aws,
+        Sandbox(
+            ROOT,
+            PARAMETERS | parameters,
+            overrides=HURRIED,
+            environment=BACKOFF | {"AWS_ENDPOINT_URL": aws.url},
+            warm=warm,
+            logs=folder / "logs",
+        ) as sandbox,
+    ):
+        aws.upstream = sandbox.variables["AWS_ENDPOINT_URL"]
+        yield FaultyCloud(sandbox, aws, folder)
