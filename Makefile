@@ -15,7 +15,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed .lambda/installed ## Watch real uploads become verdicts, on this machine, in a minute
-	@$(PYTHON) -m sandbox.demo
+	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo
 
 sandbox: .venv/installed .lambda/installed ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox
