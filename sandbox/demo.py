@@ -146,9 +146,11 @@ def _row(sandbox: Sandbox, pair_id: str) -> Row | None:
 
 
 def _under_way(pairs: list[Sample]) -> Group:
-    """Pairs that have not got their verdict yet."""
+    """Pairs that have not got their verdict yet; last, those that have no row."""
     waiting = [sample for sample in pairs if sample.uploaded_at and not sample.done]
-    return Group(*(_entry(sample, sample.row) if sample.row else Text(sample.pair_id, "dim") for sample in waiting))
+    unread = ", ".join(sample.pair_id for sample in waiting if not sample.row)
+    entries = [_entry(sample, sample.row) for sample in waiting if sample.row]
+    return Group(*entries, *([Text(f"uploaded: {unread}", style="dim")] if unread else []))
 
 
 def _entry(sample: Sample, row: Row) -> RenderableType:
