@@ -8,7 +8,7 @@ STACK_NAME ?= facepair
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint check bench soak deploy pins format clean
+.PHONY: help demo sandbox test lint bench soak deploy pins format clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
