@@ -19,7 +19,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.row import Row
 from facepair.domain.verdict import COMPARISON_CODES, TOKEN_CODES, Meaning, Outcome, Verdict
 from sandbox.template import read_template
-from tests.unit.markdown import Document, backticked
+from tests.docs.markdown import Document, backticked
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = {
@@ -120,7 +120,7 @@ def parts_of(model: type[BaseModel]) -> dict[str, list[str]]:
 def test_every_attribute_of_the_ledger_is_listed_and_no_other() -> None:
     table = README.table("attribute", below="The ledger")
 
-    assert_same(table.where, table.names, "what aws/ledger.py writes", attributes_of_a_call())
+    assert_same(table.where, table.names, "the rows that aws/ledger.py writes", attributes_of_a_call())
 
 
 class WrittenTable:
@@ -253,20 +253,21 @@ def test_links_lead_somewhere(document: Document) -> None:
 
 @documents
 def test_paths_that_are_named_exist(document: Document) -> None:
-    assert_exist(document.name, document.backticked)
+    assert_exist(document.name, document.backticked, document.folder)
 
 
 def test_paths_that_the_template_names_exist() -> None:
     text = (ROOT / "template.yaml").read_text(encoding="utf-8")
 
     words = [word.strip("(),.;:") for word in text.split()]
-    assert "facepair/domain/retry.py" in words
+    assert any(PATH.fullmatch(word) for word in words)
     assert_exist("template.yaml", words)
 
 
-def assert_exist(where: str, names: Iterable[str]) -> None:
+def assert_exist(where: str, names: Iterable[str], *folders: Path) -> None:
     paths = {name for name in names if PATH.fullmatch(name)}
-    found = {path for path in paths if any(any(folder.glob(re.sub("<[^>]+>", "*", path))) for folder in FOLDERS)}
+    roots = (*folders, *FOLDERS)
+    found = {path for path in paths if any(any(root.glob(re.sub("<[^>]+>", "*", path))) for root in roots)}
     assert_known(where, paths, "the repository", found)
 
 
@@ -275,6 +276,13 @@ def test_outputs_that_commands_read_are_the_stack_s(document: Document) -> None:
     read = re.findall(r"\$\(output (\w+)\)", document.text)
 
     assert_known(f"{document.name}: output", read, "template.yaml's Outputs", TEMPLATE["Outputs"])
+
+
+def test_every_tier_of_the_tests_is_on_their_map_and_no_other() -> None:
+    table = DOCUMENTS["tests/README.md"].table("folder")
+
+    folders = {f"{path.parent.name}/" for path in (ROOT / "tests").glob("*/*.py")}
+    assert_same(table.where, table.names, "tests/", folders)
 
 
 # --- Commands ---------------------------------------------------------------------------------------------------------
