@@ -8,14 +8,14 @@ STACK_NAME ?= facepair
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint check bench soak deploy pins format clean
+.PHONY: help demo sandbox test lint bench soak deploy pins format clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed .lambda/installed ## Watch real uploads become verdicts, on this machine, in a minute
-	@$(PYTHON) -m sandbox.demo
+	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo
 
 sandbox: .venv/installed .lambda/installed ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox
