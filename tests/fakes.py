@@ -91,7 +91,7 @@ class Fake:
 
 
 class FakeBucket(Fake):
-    """Versioned objects, listed as S3 does: in the order of their keys' bytes, times in whole seconds."""
+    """Versioned objects, listed as S3 does: in the order of their keys, times in whole seconds."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -116,7 +116,7 @@ class FakeBucket(Fake):
 
     def all(self, after: str) -> Iterator[Upload]:
         self._begin("all")
-        yield from (each for each in self._listed() if each.key.encode() > after.encode())
+        yield from (each for each in self._listed() if each.key > after)
 
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
         self._begin("read")
@@ -128,7 +128,7 @@ class FakeBucket(Fake):
         return self._same(upload)[2]
 
     def _listed(self) -> list[Upload]:
-        return sorted((upload for upload, _, _ in self._objects.values()), key=lambda upload: upload.key.encode())
+        return sorted((upload for upload, _, _ in self._objects.values()), key=lambda upload: upload.key)
 
     def _same(self, upload: Upload) -> tuple[Upload, bytes, str]:
         found = self._objects.get(upload.key)
