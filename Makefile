@@ -8,7 +8,7 @@ STACK_NAME ?= facepair
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint bench soak deploy pins format clean
+.PHONY: help demo sandbox test unit lint bench soak deploy pins format clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -22,6 +22,9 @@ sandbox: .venv/installed .lambda/installed ## The same cloud, kept up, for the A
 
 test: lint .lambda/installed .tools/aws/installed ## Run every check
 	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
+
+unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
+	$(PYTHON) -m pytest tests/unit -q
 
 lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
 	.venv/bin/ruff check

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from sandbox import demo
 from sandbox.demo import Sample, watch
-from tests.e2e.deployed import ANNA, BEN, Deployed, picture
+from tests.support.deployed import ANNA, BEN, Deployed, picture
 
 
 def watched(deployed: Deployed, *pairs: Sample) -> str:

@@ -47,7 +47,7 @@ def control(url: str) -> Iterator[Control]:
     control.reset()
     yield control
     control.reset()
-    control._http.clear()
+    control.close()
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from facepair.domain import clock
 from facepair.domain.pair import ROLES, Pair, Role, Upload
 from facepair.domain.picture import Unusable
-from facepair.domain.row import Case, Row
-from facepair.domain.verdict import Face, Outcome, Policy, Seen
+from facepair.domain.row import Case, PictureRow, Row
+from facepair.domain.verdict import Face, Outcome, Policy, Seen, Verdict
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=7, microseconds=123456)
@@ -140,3 +142,60 @@ def test_times_are_utc_in_milliseconds_and_sort_as_text(moment: datetime, text: 
     assert clock.iso(moment) == text
     assert clock.iso(moment) < clock.iso(moment + timedelta(milliseconds=1))
     assert abs(clock.parse(text) - moment) < timedelta(milliseconds=1)
+
+
+# --- one way out, one way in -----------------------------------------------------------------------------------------
+
+# What DynamoDB holds of a number: 38 digits, and no more of an exponent than this.
+numbers = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=15)
+moments = st.datetimes(
+    datetime(1970, 1, 2),
+    datetime(2999, 12, 30),
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(-timedelta(hours=9, minutes=30))]),
+)
+faces = st.builds(Face, id=st.text(), left=numbers, top=numbers, right=numbers, bottom=numbers)
+pictures = st.builds(
+    PictureRow,
+    key=st.text(),
+    version_id=st.none() | st.text(),
+    etag=st.text(),
+    size=st.integers(0, 5 * 10**12),
+    face=st.none() | faces,
+    adjusted=st.lists(st.text()).map(tuple),
+)
+thresholds = st.decimals(0, 100, allow_nan=False, places=6)
+policies = st.tuples(thresholds, thresholds).map(
+    lambda bounds: Policy(reject_below=min(bounds), pass_above=max(bounds))
+)
+texts = st.none() | st.text()
+ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
+    "pair_id": st.text(),
+    "verdict": st.sampled_from(Verdict),
+    "code": texts,
+    "message": texts,
+    "similarity": st.none() | thresholds,
+    "transaction_id": texts,
+    "pricing_strategy": texts,
+    "first": st.none() | pictures,
+    "second": st.none() | pictures,
+    "retake": st.none() | st.lists(st.sampled_from(ROLES), min_size=1, unique=True).map(tuple),
+    "waiting_for": st.none() | st.sampled_from(ROLES),
+    "retry_at": st.none() | moments,
+    "fingerprint": texts,
+    "uploaded_at": moments,
+    "updated_at": st.none() | moments,
+    "listed_at": moments,
+    "policy": policies,
+    "expires_at": st.none() | st.integers(0, 10**11),
+}
+
+
+@given(st.builds(Row, **ATTRIBUTES))
+def test_any_row_comes_back_from_the_table_as_it_went_in(row: Row) -> None:
+    stored = TypeSerializer().serialize(row.item())
+
+    assert Row.from_item(TypeDeserializer().deserialize(stored)) == row
+
+
+def test_the_rows_of_that_test_have_every_attribute_of_a_row() -> None:
+    assert ATTRIBUTES.keys() == Row.model_fields.keys()

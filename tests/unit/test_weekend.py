@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,9 +16,11 @@ from PIL import Image
 from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Upload
+from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Closed, Later
 from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
+from facepair.stories import compare
 from facepair.stories.ask import Question
 from facepair.stories.compare import Attempt, Comparer, Postponed
 from sandbox.template import read_template
@@ -102,6 +105,7 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
     random.seed(seed)
     weekend = Weekend(reason, call_seconds)
     monkeypatch.setattr(clock, "now", lambda: weekend.now)
+    monkeypatch.setattr(compare, "fit", cache(fit))  # of one picture a thousand times, which costs more than all else
     policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
     house: Any = weekend
     comparer = Comparer(

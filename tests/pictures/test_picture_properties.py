@@ -9,8 +9,8 @@ from PIL import ExifTags, Image
 
 from facepair.domain.jpeg import LOWEST_QUALITY
 from facepair.domain.picture import MAX_BYTES, MAX_SIDE, MIN_SIDE, Box, Fitted, Unusable, fit
-from tests.unit.heic import heic
-from tests.unit.pictures import ORIENTATIONS, encoded, exif, face_in, find_face, noise, scene, stored
+from tests.pictures.heic import heic
+from tests.pictures.pictures import ORIENTATIONS, encoded, exif, face_in, find_face, noise, scene, stored
 
 # Modes that keep the face red enough to be found again.
 MODES = {

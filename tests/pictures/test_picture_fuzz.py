@@ -1,7 +1,7 @@
 """Mutated headers and truncations: no crash, no hang, no memory blow-up.
 
 The pictures are fitted in a child process that has no more memory than the function has in Lambda. Run by hand with
-another seed: `PYTHONPATH=.:layers/facepair python -m tests.unit.test_picture_fuzz SEED`.
+another seed: `PYTHONPATH=.:layers/facepair python -m tests.pictures.test_picture_fuzz SEED`.
 """
 
 import random
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from PIL import Image
 
 from facepair.domain.picture import Unusable, fit
-from tests.unit.heic import heic
-from tests.unit.pictures import encoded, exif, scene
+from tests.pictures.heic import heic
+from tests.pictures.pictures import encoded, exif, scene
 
 SEED = 20
 MUTATIONS_OF_EACH = 60
@@ -96,7 +96,7 @@ def run(seed: int) -> Counter[str]:
 
 
 def test_no_mutated_picture_crashes_hangs_or_takes_more_memory_than_the_function_has() -> None:
-    command = [sys.executable, "-m", "tests.unit.test_picture_fuzz", str(SEED)]
+    command = [sys.executable, "-m", "tests.pictures.test_picture_fuzz", str(SEED)]
 
     child = subprocess.run(
         command, env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True, timeout=SECONDS, check=False

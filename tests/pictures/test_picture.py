@@ -11,8 +11,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from facepair.domain.jpeg import LOWEST_QUALITY
 from facepair.domain.picture import MAX_BYTES, MAX_SCANS, Box, Fitted, Unusable, fit
-from tests.unit.heic import heic
-from tests.unit.pictures import (
+from tests.pictures.heic import heic
+from tests.pictures.pictures import (
     FACE_COLOUR,
     ORIENTATIONS,
     encoded,
