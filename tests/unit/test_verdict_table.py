@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, Group
 
-from facepair.domain.pair import Pair, Upload
+from facepair.domain.pair import ROLES, Pair, Upload
 from facepair.domain.picture import Unusable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Seen
@@ -21,8 +21,8 @@ REFUSED = "5 bytes, beginning with b'hello', are not a picture that can be read;
 
 
 def case(pair_id: str) -> Case:
-    uploads = (Upload(f"{pair_id}/{role}.jpg", "etag", 1000, NOON) for role in ("first", "second"))
-    return Case(Pair(pair_id, *uploads, listed_at=NOON), {}, POLICY, fingerprint="f" * 64)
+    first, second = (Upload(f"{pair_id}/{role}.jpg", "etag", 1000, NOON) for role in ROLES)
+    return Case(Pair(pair_id, first, second, NOON), {}, POLICY, fingerprint="f" * 64)
 
 
 def judged(pair_id: str, similarity: str) -> Row:
