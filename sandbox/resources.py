@@ -55,7 +55,14 @@ def create_bucket(aws: Clients, wanted: Wanted) -> Resource:
     s3.create_bucket(Bucket=name)
     if encryption := properties.get("BucketEncryption"):
         rules = wanted.only(encryption, "ServerSideEncryptionConfiguration")["ServerSideEncryptionConfiguration"]
-        rules = [{"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]} for rule in rules]
+        rules = [wanted.only(rule, "BucketKeyEnabled", "ServerSideEncryptionByDefault") for rule in rules]
+        rules = [
+            {
+                "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
+                "BucketKeyEnabled": flag(rule.get("BucketKeyEnabled", "false")),
+            }
+            for rule in rules
+        ]
         s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
     if block := properties.get("PublicAccessBlockConfiguration"):
         s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
@@ -115,7 +122,8 @@ def create_table(aws: Clients, wanted: Wanted) -> Resource:
     same_in_the_api = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     settings: dict[str, Any] = {key: properties[key] for key in same_in_the_api if key in properties}
     if encryption := properties.get("SSESpecification"):
-        settings["SSESpecification"] = {"Enabled": flag(wanted.only(encryption, "SSEEnabled")["SSEEnabled"])}
+        known = dict(wanted.only(encryption, "KMSMasterKeyId", "SSEEnabled", "SSEType"))
+        settings["SSESpecification"] = known | {"Enabled": flag(known.pop("SSEEnabled"))}
     dynamodb.create_table(TableName=name, **settings)
     if time_to_live := properties.get("TimeToLiveSpecification"):
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=time_to_live)
@@ -274,6 +282,7 @@ KINDS = {
                 "Runtime",
                 "Tags",
                 "Timeout",
+                "TracingConfig",
             }
         ),
         create_function,
@@ -283,7 +292,7 @@ KINDS = {
         frozenset({"CompatibleArchitectures", "CompatibleRuntimes", "Content", "Description", "LayerName"}),
         create_layer,
     ),
-    "AWS::Logs::LogGroup": Kind(frozenset({"RetentionInDays"}), create_log_group),
+    "AWS::Logs::LogGroup": Kind(frozenset({"KmsKeyId", "RetentionInDays"}), create_log_group),
     "AWS::S3::Bucket": Kind(
         frozenset(
             {
@@ -298,11 +307,13 @@ KINDS = {
         create_bucket,
     ),
     "AWS::SQS::Queue": Kind(
-        frozenset({"MessageRetentionPeriod", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout"}),
+        frozenset(
+            {"MessageRetentionPeriod", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout", "KmsMasterKeyId"}
+        ),
         create_queue,
     ),
     "AWS::SQS::QueuePolicy": Kind(frozenset({"PolicyDocument", "Queues"}), create_queue_policy),
-    "AWS::SecretsManager::Secret": Kind(frozenset({"Description"}), create_secret),
+    "AWS::SecretsManager::Secret": Kind(frozenset({"Description", "KmsKeyId"}), create_secret),
 }
 
 # What the sandbox knows and leaves out: whole types, and single properties of types that it creates.
@@ -319,6 +330,7 @@ LEFT_OUT = {
 WITHOUT_EFFECT = {
     "AWS::Lambda::Function.Architectures": "functions run on this machine's processor",
     "AWS::Lambda::Function.LoggingConfig": "functions' logs go to files",
+    "AWS::Lambda::Function.TracingConfig": "nothing collects traces here",
     "AWS::Lambda::Function.MemorySize": "functions are told their memory, but not held to it",
     "AWS::S3::Bucket.LifecycleConfiguration": "nothing expires here",
     "AWS::DynamoDB::Table.TimeToLiveSpecification": "nothing expires here",

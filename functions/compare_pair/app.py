@@ -58,7 +58,7 @@ def _handler() -> Handler:
         credentials=CredentialsSecret(session.client("secretsmanager", config=PATIENT), settings.credentials_secret),
         validity=settings.token_validity_seconds,
     )
-    token_store = SharedToken(session.client("ssm", config=BRISK), settings.token_parameter)
+    token_store = SharedToken(session.client("ssm", config=BRISK), settings.token_parameter, key=settings.token_key)
     idempotency = PowertoolsIdempotency(
         session.client("dynamodb", config=PATIENT),
         settings.idempotency_table,

@@ -22,7 +22,7 @@ def parameter() -> str:
 
 @pytest.fixture
 def store(deployed: Resources, parameter: str) -> SharedToken:
-    return SharedToken(deployed.client("ssm"), parameter)
+    return SharedToken(deployed.client("ssm"), parameter, key="alias/aws/ssm")
 
 
 def test_before_anybody_has_minted_there_is_no_token_and_no_complaint(
@@ -36,7 +36,7 @@ def test_a_saved_token_is_everybody_s(store: SharedToken, deployed: Resources, p
     store.save(Token(token="older", expires_ms=1))
     store.save(TOKEN)
 
-    assert SharedToken(deployed.client("ssm"), parameter).load() == TOKEN
+    assert SharedToken(deployed.client("ssm"), parameter, key="alias/aws/ssm").load() == TOKEN
 
 
 def test_a_token_is_stored_encrypted(store: SharedToken, deployed: Resources, parameter: str) -> None:
@@ -80,12 +80,12 @@ def test_a_throttled_store_costs_nobody_a_comparison(
     faults.fault(operation, "throttle", times=None)
     throttled = replace(deployed, url=faults.url, config=HASTY)
 
-    assert use(SharedToken(throttled.client("ssm"), parameter)) is None
+    assert use(SharedToken(throttled.client("ssm"), parameter, key="alias/aws/ssm")) is None
 
 
 def test_a_store_that_is_not_there_at_all_costs_nobody_a_comparison(deployed: Resources, parameter: str) -> None:
     nowhere = replace(deployed, url="http://127.0.0.1:9", config=HASTY)
-    store = SharedToken(nowhere.client("ssm"), parameter)
+    store = SharedToken(nowhere.client("ssm"), parameter, key="alias/aws/ssm")
 
     store.save(TOKEN)
 

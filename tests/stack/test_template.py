@@ -265,7 +265,11 @@ def test_beside_them_a_role_has_only_what_lambda_itself_needs(stack: ExpandedSta
         arn.rpartition("/")[2] for role in stack.of_type("AWS::IAM::Role").values() for arn in role["ManagedPolicyArns"]
     }
 
-    assert managed == {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}
+    assert managed == {
+        "AWSLambdaBasicExecutionRole",
+        "AWSLambdaSQSQueueExecutionRole",
+        "AWSXrayWriteOnlyAccess",
+    }
 
 
 def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts(stack: ExpandedStack) -> None:
@@ -318,3 +322,70 @@ def test_without_an_address_there_are_no_alarms() -> None:
 
     assert not stack.of_type("AWS::CloudWatch::Alarm")
     assert not stack.of_type("AWS::SNS::Topic")
+
+
+# --- Security ---------------------------------------------------------------------------------------------------------
+
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+
+
+@pytest.fixture(scope="module")
+def stack_with_key() -> ExpandedStack:
+    return ExpandedStack({"AlarmEmail": "someone@example.com", "KmsKeyArn": KEY})
+
+
+def test_the_bucket_is_closed_to_whoever_comes_without_tls(stack: ExpandedStack) -> None:
+    [statement] = stack.properties("ImagesBucketPolicy")["PolicyDocument"]["Statement"]
+
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == ["<ImagesBucket.Arn>", "<ImagesBucket.Arn>/*"]
+
+
+# Type -> where the key is named, as a path of property names.
+ENCRYPTED_BY = {
+    "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
+    "AWS::Logs::LogGroup": ("KmsKeyId",),
+    "AWS::SQS::Queue": ("KmsMasterKeyId",),
+    "AWS::SecretsManager::Secret": ("KmsKeyId",),
+}
+
+
+@pytest.mark.parametrize("kind", ENCRYPTED_BY)
+def test_a_key_of_one_s_own_encrypts_everything_that_is_stored(stack_with_key: ExpandedStack, kind: str) -> None:
+    for logical_id, value in stack_with_key.of_type(kind).items():
+        for name in ENCRYPTED_BY[kind]:
+            value = value.get(name, {})
+        assert value == KEY, logical_id
+
+
+def test_a_key_of_one_s_own_encrypts_pictures_and_token(stack_with_key: ExpandedStack) -> None:
+    [rule] = stack_with_key.properties("ImagesBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
+    variables = stack_with_key.properties("CompareFunction")["Environment"]["Variables"]
+    assert variables["TOKEN_KEY"] == KEY
+
+
+def test_with_a_key_every_function_may_use_that_key_and_without_one_none(
+    stack: ExpandedStack, stack_with_key: ExpandedStack
+) -> None:
+    def users(of: ExpandedStack) -> dict[str, object]:
+        return {
+            name.partition(".")[0]: statement["Resource"]
+            for name, statement in statements(of)
+            if any(action.startswith("kms:") for action in listed(statement["Action"]))
+        }
+
+    assert users(stack) == {}
+    assert users(stack_with_key) == {f"{name}Role": KEY for name in stack_with_key.of_type("AWS::Lambda::Function")}
+
+
+def test_no_statement_allows_more_than_named_actions(stack_with_key: ExpandedStack) -> None:
+    for name, statement in statements(stack_with_key):
+        assert not [action for action in listed(statement["Action"]) if "*" in action], name
+
+
+def test_every_function_is_traced(stack: ExpandedStack) -> None:
+    for name, properties in stack.of_type("AWS::Lambda::Function").items():
+        assert properties["TracingConfig"] == {"Mode": "Active"}, name

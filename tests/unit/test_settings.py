@@ -20,6 +20,7 @@ COMPARE = {
     "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
     "CREDENTIALS_SECRET": "secret",
     "TOKEN_PARAMETER": "/facepair/advance-token",
+    "TOKEN_KEY": "alias/aws/ssm",
     "ADVANCE_BASE_URL": "https://api.advance.ai",
     "TOKEN_VALIDITY_SECONDS": "3600",
     "API_DEADLINE_SECONDS": "15",

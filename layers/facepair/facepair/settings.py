@@ -62,6 +62,7 @@ class CompareSettings(_Settings):
     dead_letter_queue_url: str
     credentials_secret: str
     token_parameter: str
+    token_key: str
     advance_base_url: str
     token_validity_seconds: int = Field(ge=60, le=86400)
     api_deadline_seconds: int = Field(ge=1)
