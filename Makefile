@@ -5,10 +5,11 @@ UV := .uv/bin/uv
 PYTHON := .venv/bin/python
 SAM := PATH="$(CURDIR)/.tools/sam/bin:$$PATH" sam
 STACK_NAME ?= facepair
+ENV ?= default
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test unit lint bench soak deploy pins format clean
+.PHONY: help demo sandbox test unit lint bench soak deploy delete pins format clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -40,9 +41,12 @@ bench: .venv/installed .lambda/installed ## Measure, as ratios
 soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
 	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
 
-deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell, with samconfig.toml
-	$(SAM) build
-	$(SAM) deploy --stack-name $(STACK_NAME)
+deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell: make deploy ENV=staging (samconfig.toml)
+	$(SAM) build --config-env $(ENV)
+	$(SAM) deploy --config-env $(ENV) $(if $(CI),--no-confirm-changeset)
+
+delete: .venv/installed ## Remove a stack, but for its ledger, after a question: make delete STACK_NAME=facepair
+	@$(PYTHON) -m console.delete --stack $(STACK_NAME)
 
 format: .venv/installed ## Format the code
 	.venv/bin/ruff check --fix
