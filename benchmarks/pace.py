@@ -1,8 +1,8 @@
 """How close a burst comes to an API's rate: seconds to the last verdict over N / R, and refusals a pair.
 
 `python -m benchmarks.pace [--measure]`. Simulated: the real gate (`facepair.domain.gate`) and back-off, ten workers, an
-API of ten calls a second that counts by a sliding window or a token bucket, 0.3 s a call, calls arriving up to some tens
-of milliseconds late. With `--measure` also for real: 120 pairs in the sandbox, at an emulator that allows ten a second.
+API of ten calls a second that counts by a sliding window or a token bucket, 0.3 s a call, calls arriving some
+milliseconds late. With `--measure` also for real: 120 pairs in the sandbox, at an emulator that allows ten a second.
 """
 
 import argparse
