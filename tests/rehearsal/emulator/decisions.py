@@ -1,0 +1,50 @@
+"""Writes down what ministack's IAM decides, each decision once."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id
+
+
+def record(file: Path) -> None:
+    """From now on append to `file`, as JSON lines, every new decision: principal, action, resource, allowed.
+
+    The principal is an ARN or, where an AWS service delivers something, the service. Root isn't subject to policies, so
+    nothing is decided about it.
+    """
+    seen: set[str] = set()
+    writing = threading.Lock()
+    file.touch()
+
+    def write(principal: str, action: str, resource: str, *, allowed: bool) -> None:
+        line = json.dumps({"principal": principal, "action": action, "resource": resource, "allowed": allowed})
+        with writing:
+            if line not in seen:
+                seen.add(line)
+                with file.open("a") as lines:
+                    lines.write(line + "\n")
+
+    enforce, evaluate_resource_policy = iam_evaluator.enforce, iam_evaluator.evaluate_resource_policy
+
+    def recording_enforce(
+        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **more: Any
+    ) -> Any:
+        denied = enforce(access_key_id, iam_action, service, region, resource_arn, **more)
+        principal = iam_evaluator.resolve_principal(access_key_id or "", get_account_id())
+        if isinstance(principal, iam_evaluator.AuthError):
+            write(f"nobody: {principal.code}", iam_action, resource_arn, allowed=denied is None)
+        elif principal.policies is not None:
+            write(principal.arn, iam_action, resource_arn, allowed=denied is None)
+        return denied
+
+    def recording_evaluate_resource_policy(doc: Any, ctx: Any, service: str | None = None, **more: Any) -> Any:
+        result = evaluate_resource_policy(doc, ctx, service=service, **more)
+        if service is not None:
+            write(service, ctx.action, ctx.resource_arn, allowed=result.decision == "Allow")
+        return result
+
+    iam_evaluator.enforce = recording_enforce
+    iam_evaluator.evaluate_resource_policy = recording_evaluate_resource_policy

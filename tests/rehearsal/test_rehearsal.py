@@ -1,0 +1,185 @@
+"""One stack's life in a second AWS, in the order of this file: deployed, used, changed, deleted.
+
+docs/rehearsal.md says what this can show and what it cannot.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache, partial
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sandbox import portraits
+from tests.e2e.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, picture, sha256
+from tests.rehearsal.conftest import PARAMETERS
+from tests.rehearsal.deployment import ROOT, STACK_NAME
+from tests.rehearsal.permissions import exceptions
+from tests.rehearsal.rehearsed import Rehearsed
+from tests.unit.heic import heic
+
+type Content = Callable[[str], bytes]
+"""Makes a picture; a text makes its bytes its own, where that is needed."""
+
+anna, anna_later, ben, blank = (partial(picture, who) for who in (ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK))
+
+
+@cache
+def phone(_: str) -> bytes:
+    """12 megapixels as a phone stores them: the sensor's pixels, and an EXIF tag that says how to turn them."""
+    upright = portraits.portrait(1, width=3024, height=4032)
+    return portraits.jpeg(upright.transpose(Image.Transpose.ROTATE_90), 90, exif_orientation=6)
+
+
+@cache
+def iphone(_: str) -> bytes:
+    """A HEIC that a viewer turns."""
+    upright = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
+    return heic(upright.transpose(Image.Transpose.ROTATE_270), quarter_turns_left=1)
+
+
+def text(_: str) -> bytes:
+    return b"a letter to my landlord"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pair's uploads in their order, what ADVANCE is made to do with it, and what its row must then say at least."""
+
+    row: Mapping[str, Any]
+    uploads: Mapping[str, Content] = field(default_factory=lambda: {"first.jpg": anna, "second.jpg": anna})
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    calls: tuple[str, ...] = ("ANSWERED",)
+
+
+PASSES = {"verdict": "PASS", "code": "SUCCESS"}
+BUSY = {"code": "SERVICE_BUSY", "status": 429, "retry_after": "3600"}
+CASES = {
+    "one person": Case(PASSES),
+    "perhaps one person": Case({"verdict": "MANUAL_CHECK"}, {"first.jpg": anna, "second.jpg": anna_later}),
+    "two persons": Case({"verdict": "REJECT"}, {"first.jpg": anna, "second.jpg": ben}),
+    "a wall": Case({"verdict": "RETAKE", "retake": ["second"]}, {"first.jpg": anna, "second.jpg": blank}),
+    "a letter": Case(
+        {"verdict": "RETAKE", "code": "IMAGE_INVALID_FORMAT"}, {"first.jpg": text, "second.jpg": anna}, calls=()
+    ),
+    "half a pair": Case({"verdict": "WAITING", "waiting_for": "second"}, {"first.jpg": anna}, calls=()),
+    "a busy API": Case({"verdict": "PENDING", "code": "SERVICE_BUSY"}, answer=BUSY, calls=("REFUSED",)),
+    "a lost answer": Case(
+        {"verdict": "UNDETERMINED", "code": "OUTCOME_UNKNOWN"}, answer={"drop": "after_reading"}, calls=("UNKNOWN",)
+    ),
+    "équipe 東京/№ 7 + 50%": Case(PASSES, {"SECOND.JPEG": anna, "First": anna}),
+    "a phone": Case(PASSES, {"first.jpg": phone, "second.jpg": anna}),
+    "an iPhone": Case(PASSES, {"first.heic": iphone, "second.jpg": anna}),
+}
+CHANGED: dict[str, object] = {
+    **PARAMETERS,
+    "FirstName": "id card",
+    "SecondName": "selfie",
+    "PassAbove": 90.5,
+    "RejectBelow": 70,
+    "AlarmEmail": "oncall@example.com",
+}
+
+
+@pytest.fixture(scope="module")
+def used(rehearsed: Rehearsed) -> Rehearsed:
+    """All cases uploaded; one message that is no notification; and uploads that are none of a pair."""
+    for pair_id, case in CASES.items():
+        contents = {name: content(f"{pair_id}, {name}") for name, content in case.uploads.items()}
+        if case.answer:
+            rehearsed.control.script(first_sha256=sha256(contents["first.jpg"]), times=None, **case.answer)
+        for name, content in contents.items():
+            rehearsed.upload(f"{pair_id}/{name}", content)
+    for ignored in ("a folder marker/", "loose.jpg", "one person/third.jpg"):
+        rehearsed.upload(ignored, b"")
+    rehearsed.send("not a notification")
+    return rehearsed
+
+
+@pytest.mark.parametrize("pair_id", CASES)
+def test_every_verdict_comes_out_of_what_was_deployed(used: Rehearsed, pair_id: str) -> None:
+    case = CASES[pair_id]
+
+    row = used.row_that(pair_id, lambda row: case.row.items() <= row.items())
+
+    assert [call["state"] for call in used.ledger(pair_id)] == list(case.calls)
+    assert row["first"]["version_id"]
+
+
+def test_what_is_no_upload_of_a_pair_is_ignored(used: Rehearsed) -> None:
+    used.row_with("one person", "PASS")
+
+    for pair_id in ("a folder marker", "", "loose.jpg"):
+        assert pair_id == "" or used.row(pair_id) is None
+    used.wait(lambda: used.metrics()["IgnoredUploads"] >= 3, lambda: f"seen: {used.metrics()}")
+
+
+def test_a_message_that_is_no_notification_is_set_aside(used: Rehearsed) -> None:
+    used.wait(lambda: used.messages("DeadLetterQueue"), lambda: "nothing lies in the dead-letter queue")
+
+    assert used.dead_letters() == ["not a notification"]
+
+
+def test_a_pair_whose_events_were_lost_is_found(used: Rehearsed) -> None:
+    with used.without_events():
+        used.upload_pair("lost events")
+
+    found = used.invoke("FindMissedFunction", {})
+
+    assert found["sent"] >= 1
+    assert used.settled("lost events")["verdict"] == "PASS"
+
+
+def test_the_ledger_and_adv_agree(used: Rehearsed) -> None:
+    charged = used.control.charges()
+
+    ledger = [call for pair_id in [*CASES, "lost events"] for call in used.ledger(pair_id)]
+    assert {call["transaction_id"] for call in ledger if call["state"] == "ANSWERED"} <= set(charged)
+    assert len([call for call in ledger if call["state"] in ("ANSWERED", "UNKNOWN")]) == len(charged)
+
+
+def test_changed_parameters_reach_the_running_stack(used: Rehearsed) -> None:
+    used.deployment.deploy(**CHANGED)
+
+    used.upload("changed/ID card.jpg", anna("changed, first"))
+    used.upload("changed/selfie.jpg", anna_later("changed, second"))
+
+    row = used.settled("changed")
+    assert row["verdict"] == "REJECT"
+    assert row["policy"] == {"pass_above": Decimal("90.5"), "reject_below": 70}
+    assert used.row("one person")["verdict"] == "PASS"
+
+
+def test_a_change_of_a_layer_alone_reaches_the_running_function(used: Rehearsed) -> None:
+    used.deployment.change_layer("facepair/__init__.py", "\nimport os\n\nos.environ['PASS_ABOVE'] = '12.5'\n")
+    used.deployment.deploy(**CHANGED | {"RejectBelow": 10})
+
+    used.upload("new layer/ID card.jpg", anna("new layer, first"))
+    used.upload("new layer/selfie.jpg", anna_later("new layer, second"))
+
+    assert used.settled("new layer")["policy"]["pass_above"] == Decimal("12.5")
+
+
+def test_no_permission_was_missing(used: Rehearsed) -> None:
+    used.nothing_was_denied()
+
+
+def test_every_permission_was_used_or_the_template_says_why_not(used: Rehearsed) -> None:
+    excused = exceptions(ROOT / "template.yaml")
+
+    unused = used.deployment.unused()
+
+    assert sorted(str(grant) for grant in unused if (grant.sid, grant.action) not in excused) == []
+    assert set(excused) == {(grant.sid, grant.action) for grant in unused}, "an exception that is none"
+
+
+def test_deletion_leaves_the_ledger_and_what_the_functions_made(used: Rehearsed) -> None:
+    ledger, token = used.deployment.outputs["CallsTable"], used.deployment.outputs["TokenParameter"]
+
+    used.deployment.delete()
+
+    cursor = f"/{STACK_NAME}/find-missed-cursor"
+    assert used.deployment.there() == {("table", ledger), ("parameter", token), ("parameter", cursor)}
+    assert [call["state"] for call in used.ledger("one person")] == ["ANSWERED"]
