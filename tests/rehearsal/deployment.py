@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def build() -> Path:
     return ARTEFACT / "build"
 
 
-def _sam(*arguments: str, environment: Mapping[str, str]) -> str:
+def _sam(*arguments: str, environment: dict[str, str]) -> None:
     tool = {"PATH": f"{SAM.parent}{os.pathsep}{environment['PATH']}", "SAM_CLI_TELEMETRY": "0"}
     done = subprocess.run(
         [SAM, *arguments],
@@ -45,7 +45,6 @@ def _sam(*arguments: str, environment: Mapping[str, str]) -> str:
     )
     if done.returncode:
         raise RuntimeError(f"sam {arguments[0]} failed:\n{done.stdout[-5000:]}")
-    return done.stdout
 
 
 class Deployment:
@@ -113,13 +112,8 @@ class Deployment:
         return {each["PolicyName"] for each in attached if each["PolicyArn"].startswith("arn:aws:iam::aws:policy/")}
 
     def denied(self) -> list[Decision]:
-        """What was denied to a role of the stack or to a service of AWS. (A person of a test hears of it himself.)"""
-        roles = self.resources("AWS::IAM::Role").values()
-        return [
-            decision
-            for decision in self._cloud.decisions()
-            if not decision.allowed and (decision.principal in roles or decision.principal.endswith(".amazonaws.com"))
-        ]
+        """What was denied to anybody but a person: he hears of it himself."""
+        return [each for each in self._cloud.decisions() if not each.allowed and not each.is_a_persons]
 
     def unused(self) -> set[Grant]:
         """What policies of the stack have granted and nobody has needed."""
@@ -182,4 +176,4 @@ KINDS = {
     "rule": ("events", "list_rules", "Rules", "Name"),
     "stack": ("cloudformation", "describe_stacks", "Stacks", "StackName"),
 }
-"""Kind -> service, paginated operation, its answer's list, the name's key in a member: none where a member is a name."""
+"""Kind -> service, paginated operation, the list in its answer, the name's key in a member or "" if it is the name."""

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 NOT_REHEARSED = re.compile(r"#\s*not rehearsed: (?P<action>[a-z0-9-]+:\w+): (?P<why>\S.+)")
 """In a statement of the template: a permission that the rehearsal cannot need, and why it is granted all the same."""
@@ -16,15 +16,24 @@ NOT_REHEARSED = re.compile(r"#\s*not rehearsed: (?P<action>[a-z0-9-]+:\w+): (?P<
 
 @dataclass(frozen=True)
 class Decision:
-    """One answer of the emulator's IAM. The principal is a role, a user or a service by its name alone."""
+    """One answer of the emulator's IAM; tests/rehearsal/emulator/decisions.py says what the principal can be."""
 
     principal: str
     action: str
     resource: str
     allowed: bool
 
+    @property
+    def name(self) -> str:
+        """The principal's: of `arn:aws:sts::1:assumed-role/<name>/<session>`, of `arn:aws:iam::1:user/<name>`."""
+        return self.principal.split("/")[1] if self.principal.startswith("arn:") else self.principal
+
+    @property
+    def is_a_persons(self) -> bool:
+        return ":user/" in self.principal
+
     def __str__(self) -> str:
-        return f"{self.principal}: {self.action} on {self.resource}"
+        return f"{self.name}: {self.action} on {self.resource}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Grant:
 
     def covers(self, decision: Decision) -> bool:
         return (
-            decision.principal in self.principals
+            decision.name in self.principals
             and fnmatchcase(decision.action.lower(), self.action.lower())
             and fnmatchcase(decision.resource, self.resource)
         )
@@ -50,13 +59,7 @@ class Grant:
 
 def decisions(file: Path) -> list[Decision]:
     """What the emulator has written so far."""
-    made = [json.loads(line) for line in file.read_text().splitlines()]
-    return [Decision(**decision | {"principal": name_of(decision["principal"])}) for decision in made]
-
-
-def name_of(principal: str) -> str:
-    """`arn:aws:sts::1:assumed-role/<name>/<session>`, `arn:aws:iam::1:user/<name>`, `s3.amazonaws.com`."""
-    return principal.split("/")[1] if principal.startswith("arn:") else principal
+    return [Decision(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
 def granted(policy: str, document: Mapping[str, Any], principals: Iterable[str] = ()) -> Iterator[Grant]:
@@ -74,7 +77,7 @@ def unused(grants: Iterable[Grant], made: Iterable[Decision]) -> set[Grant]:
     return {grant for grant in grants if not any(grant.covers(use) for use in uses)}
 
 
-def exceptions(template: Path) -> dict[tuple[str, str], str]:
+def excuses(template: Path) -> dict[tuple[str, str], str]:
     """(Sid, action) -> why, from the comments `# not rehearsed: <action>: <why>` in the template's statements."""
     text = template.read_text()
     lines = text.splitlines()

@@ -10,10 +10,10 @@ from ministack.core.responses import get_account_id
 
 
 def record(file: Path) -> None:
-    """From now on append to `file`, as JSON lines, every new decision: principal, action, resource, allowed.
+    """From now on append every new decision to `file`, as JSON lines: principal, action, resource, allowed.
 
-    The principal is an ARN or, where an AWS service delivers something, the service. Root isn't subject to policies, so
-    nothing is decided about it.
+    The principal is an ARN, or the service of AWS that delivers something. Root isn't subject to policies: nothing is
+    decided about it. A request that no permission is known for is served undecided: it is written as not allowed.
     """
     seen: set[str] = set()
     writing = threading.Lock()
@@ -27,18 +27,27 @@ def record(file: Path) -> None:
                 with file.open("a") as lines:
                     lines.write(line + "\n")
 
-    enforce, evaluate_resource_policy = iam_evaluator.enforce, iam_evaluator.evaluate_resource_policy
+    def write_caller(access_key_id: str, action: str, resource: str, *, allowed: bool) -> None:
+        caller = iam_evaluator.resolve_principal(access_key_id or "", get_account_id())
+        if isinstance(caller, iam_evaluator.AuthError):
+            write(f"nobody ({caller.code})", action, resource, allowed=allowed)
+        elif caller.policies is not None:
+            write(caller.arn, action, resource, allowed=allowed)
+
+    enforce = iam_evaluator.enforce
+    check_credentials = iam_evaluator.check_credentials
+    evaluate_resource_policy = iam_evaluator.evaluate_resource_policy
 
     def recording_enforce(
         access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **more: Any
     ) -> Any:
         denied = enforce(access_key_id, iam_action, service, region, resource_arn, **more)
-        principal = iam_evaluator.resolve_principal(access_key_id or "", get_account_id())
-        if isinstance(principal, iam_evaluator.AuthError):
-            write(f"nobody: {principal.code}", iam_action, resource_arn, allowed=denied is None)
-        elif principal.policies is not None:
-            write(principal.arn, iam_action, resource_arn, allowed=denied is None)
+        write_caller(access_key_id, iam_action, resource_arn, allowed=denied is None)
         return denied
+
+    def recording_check_credentials(access_key_id: str, service: str | None = None) -> Any:
+        write_caller(access_key_id, f"{service}:?", "*", allowed=False)
+        return check_credentials(access_key_id, service)
 
     def recording_evaluate_resource_policy(doc: Any, ctx: Any, service: str | None = None, **more: Any) -> Any:
         result = evaluate_resource_policy(doc, ctx, service=service, **more)
@@ -47,4 +56,5 @@ def record(file: Path) -> None:
         return result
 
     iam_evaluator.enforce = recording_enforce
+    iam_evaluator.check_credentials = recording_check_credentials
     iam_evaluator.evaluate_resource_policy = recording_evaluate_resource_policy

@@ -4,10 +4,14 @@ A mend first makes its slip happen. What is right by now needs no mend: then it 
 does not start until the mend is taken out.
 """
 
+import inspect
+import os
 import string
 from typing import Any
 
-from ministack.core import iam_actions
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.router import extract_access_key_id
 from ministack.services import lambda_svc, secretsmanager
 from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as HANDLERS
@@ -139,6 +143,72 @@ def archives_and_saved_queries_are_resources() -> None:
         HANDLERS[name] = {"create": create, "delete": lambda physical_id, props: None}
 
 
+def function_urls_are_addresses() -> None:
+    """A function's URL can be called as it stands in the stack's outputs.
+
+    ministack gives the name that it would have on AWS, and serves the function under a path of its own.
+    """
+    attributes = provisioners._lambda_url_attributes
+    on_aws = "https://probe.lambda-url.us-east-1.on.aws/"
+    probe = attributes({"FunctionArn": "arn", "FunctionUrl": on_aws})
+    expect_slip(probe["FunctionUrl"] == on_aws, "function_urls_are_addresses")
+
+    def here(config: dict[str, Any]) -> dict[str, Any]:
+        url_id = config["FunctionUrl"].removeprefix("https://").split(".")[0]
+        url = f"https://127.0.0.1:{os.environ['GATEWAY_PORT']}/_aws/lambda-url/{url_id}/"
+        return {**attributes(config), "FunctionUrl": url}
+
+    provisioners._lambda_url_attributes = here
+
+
+def function_urls_name_their_caller() -> None:
+    """With AuthType AWS_IAM the event's requestContext.authorizer.iam says who calls (Lambda's guide, payload of URLs).
+
+    ministack's event has nothing of it.
+    """
+    build = lambda_svc._build_function_url_event
+    by_root = {"authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request"}
+    probe = build("probe", "0" * 12, "us-east-1", "GET", "/", by_root, b"", {})
+    expect_slip("authorizer" not in probe["requestContext"], "function_urls_name_their_caller")
+
+    def build_with_caller(
+        url_id: str, account: str, region: str, method: str, path: str, headers: Any, body: Any, query: Any, **more: Any
+    ) -> Any:
+        event = build(url_id, account, region, method, path, headers, body, query, **more)
+        caller = iam_evaluator.resolve_caller_identity(extract_access_key_id(headers, query))
+        if caller and not more.get("anonymous"):
+            named = {name: caller[name] for name in ("accessKey", "accountId", "userArn", "userId")}
+            event["requestContext"]["authorizer"] = {"iam": named | {"callerId": caller["userId"]}}
+        return event
+
+    lambda_svc._build_function_url_event = build_with_caller
+
+
+def function_urls_need_two_permissions() -> None:
+    """Since October 2025 a caller needs lambda:InvokeFunctionUrl and lambda:InvokeFunction (Lambda's guide on access to
+    URLs); for the second lambda:InvokedViaFunctionUrl is true.
+
+    ministack asks for the first alone.
+    """
+    handle = app._handle_lambda_url_request
+    expect_slip('"lambda:InvokeFunction"' not in inspect.getsource(handle), "function_urls_need_two_permissions")
+
+    async def handle_if_both(
+        host: str, path: str, method: str, headers: Any, body: Any, query: Any, source_ip: str | None = None
+    ) -> Any:
+        if parsed := app._parse_lambda_url(host, path):
+            arn, keys, _ = app._function_url_auth_target(parsed[0])
+            keys = keys | {"lambda:InvokedViaFunctionUrl": "true"}
+            request = ("lambda", "lambda:InvokeFunction", headers, query, "")
+            if keys.get("lambda:FunctionUrlAuthType") == "AWS_IAM" and (
+                denied := app._enforce_data_plane(*request, resource_arn=arn, service_context=keys)
+            ):
+                return denied
+        return await handle(host, path, method, headers, body, query, source_ip)
+
+    app._handle_lambda_url_request = handle_if_both
+
+
 MENDS = (
     batches_are_authorized_as_their_single_action,
     maximum_concurrency_is_a_number,
@@ -146,6 +216,9 @@ MENDS = (
     generated_secrets_leave_out_what_they_should,
     alarms_may_compute,
     archives_and_saved_queries_are_resources,
+    function_urls_are_addresses,
+    function_urls_name_their_caller,
+    function_urls_need_two_permissions,
 )
 
 
