@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.rehearsal.deployment import Deployment, build
 from tests.rehearsal.rehearsed import Rehearsed
 from tests.rehearsal.second_aws import SecondAws
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "rehearsal.md"
 PARAMETERS: dict[str, object] = {
     "BlockedRetrySeconds": 1,
     "FindMissedAfterMinutes": 0,
@@ -33,3 +35,10 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
                 yield Rehearsed(deployment)
         finally:
             advance.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what success does not mean."""
+    _, _, rest = DOCUMENT.read_text().partition("## What it does not show\n")
+    terminalreporter.section("What the rehearsal does not show (docs/rehearsal.md)")
+    terminalreporter.write_line(rest.partition("\n## ")[0].strip())

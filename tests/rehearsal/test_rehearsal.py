@@ -174,6 +174,10 @@ def test_no_permission_was_missing(used: Rehearsed) -> None:
     used.nothing_was_denied()
 
 
+def test_nothing_unforeseen_happened(used: Rehearsed) -> None:
+    assert used.metrics()["UnexpectedErrors"] == 0, [line for line in used.log() if "exception" in line]
+
+
 def test_every_permission_was_needed_or_the_template_says_why_not(used: Rehearsed) -> None:
     excused = excuses(ROOT / "template.yaml")
 
