@@ -60,13 +60,16 @@ class Deployment:
         self.outputs: dict[str, str] = {}
         self.grants: set[Grant] = set()
         """What policies of this stack have ever granted."""
-        self._clients: dict[str, Any] = {}
+        self._people: dict[str, dict[str, str]] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
         self._before = self._there()
 
-    def aws(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self._cloud.client(service)
-        return self._clients[service]
+    def aws(self, service: str, person: str = "") -> Any:
+        """A client of the account's administrator; or of a `person` who has the managed policy of that logical id, and
+        no other."""
+        if (service, person) not in self._clients:
+            self._clients[service, person] = self._cloud.client(service, self._people[person] if person else None)
+        return self._clients[service, person]
 
     def deploy(self, **parameters: object) -> None:
         """`sam deploy`; parameters that are not given have their defaults. Raises RuntimeError."""
@@ -84,6 +87,9 @@ class Deployment:
         self.aws("secretsmanager").put_secret_value(
             SecretId=self.outputs["CredentialsSecret"], SecretString=json.dumps(CREDENTIALS)
         )
+        for logical_id, arn in self.resources("AWS::IAM::ManagedPolicy").items():
+            if logical_id not in self._people:
+                self._people[logical_id] = self._cloud.person(logical_id, arn)
         self.grants |= set(self._granted())
 
     def change_layer(self, file: str, addition: str) -> None:
@@ -120,7 +126,7 @@ class Deployment:
         return unused(self.grants, self._cloud.decisions())
 
     def _granted(self) -> Iterator[Grant]:
-        """By inline policies of roles, by managed policies of the stack to whoever has them, by policies of queues."""
+        """By inline policies of roles, by managed policies to the persons who have them, by policies of queues."""
         iam, sqs = self.aws("iam"), self.aws("sqs")
         for logical_id, role in self.resources("AWS::IAM::Role").items():
             for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -130,9 +136,8 @@ class Deployment:
             version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
             document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
             having = iam.list_entities_for_policy(PolicyArn=arn)
-            names = [user["UserName"] for user in having["PolicyUsers"]]
-            names += [role["RoleName"] for role in having["PolicyRoles"]]
-            yield from granted(logical_id, document, names or [f"nobody who has {logical_id}"])
+            roles = [role["RoleName"] for role in having["PolicyRoles"]]
+            yield from granted(logical_id, document, [logical_id, *roles])
         for logical_id, url in self.resources("AWS::SQS::Queue").items():
             attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
             if "Policy" in attributes:
@@ -144,6 +149,8 @@ class Deployment:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             for each in page.get("Versions", []) + page.get("DeleteMarkers", []):
                 s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+        for logical_id, arn in self.resources("AWS::IAM::ManagedPolicy").items():
+            self.aws("iam").detach_user_policy(UserName=logical_id, PolicyArn=arn)
         cloudformation = self.aws("cloudformation")
         cloudformation.delete_stack(StackName=STACK_NAME)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK_NAME, WaiterConfig={"Delay": 1})

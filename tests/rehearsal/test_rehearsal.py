@@ -111,7 +111,8 @@ def test_a_picture_of_a_phone_is_turned_and_converted_by_what_was_built(used: Re
 
     assert phone["adjusted"][0] == "rotated 90"
     assert iphone["adjusted"][0] == "converted from HEIC"
-    assert phone["face"]["bottom"] > 3024  # of the picture as a viewer shows it
+    enlarged = {edge: float(iphone["face"][edge]) * 3024 / SIZE[0] for edge in ("left", "top", "right", "bottom")}
+    assert {edge: float(phone["face"][edge]) for edge in enlarged} == pytest.approx(enlarged, abs=40)
 
 
 def test_what_is_no_upload_of_a_pair_is_counted_and_ignored(used: Rehearsed) -> None:
