@@ -9,7 +9,7 @@ ENV ?= default
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test unit lint bench soak deploy delete pins format clean
+.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete pins format clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -21,7 +21,7 @@ demo: .venv/installed .lambda/installed ## Watch real uploads become verdicts, o
 sandbox: .venv/installed .lambda/installed ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox
 
-test: lint .lambda/installed .tools/aws/installed ## Run every check
+test: lint .lambda/installed .tools/aws/installed .tools/ministack/installed ## Run every check
 	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
 
 unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
@@ -34,6 +34,9 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
+
+rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
+	$(PYTHON) -m pytest tests/rehearsal
 
 bench: .venv/installed .lambda/installed ## Measure, as ratios
 	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
@@ -64,7 +67,7 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 	$(COMPILE) --group lambda -o $(DEPENDENCIES)
 	$(COMPILE) --group runtime -c $(DEPENDENCIES) -o requirements/runtime.txt
 	$(COMPILE) --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
-	for tool in uv sam checkov aws; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
+	for tool in uv sam checkov aws ministack; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
 
 .uv/installed: requirements/uv.txt
 	python3 -m venv --clear .uv

@@ -201,9 +201,12 @@ class Deployed:
 
     def log(self, function: str = "CompareFunction") -> list[Row]:
         """The function's log: Powertools' JSON lines, log records and metrics alike."""
+        return [json.loads(line) for line in self.lines(function) if line.startswith("{") and line.endswith("}")]
+
+    def lines(self, function: str = "CompareFunction") -> list[str]:
+        """Everything that the function wrote."""
         file = self.sandbox.logs / f"{function}.log"
-        lines = file.read_text().splitlines() if file.exists() else []
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return file.read_text().splitlines() if file.exists() else []
 
     def log_of(self, key: str) -> list[str]:
         """What the log says while an upload of that key is dealt with."""
@@ -222,8 +225,7 @@ class Deployed:
         deadline = time.monotonic() + within
         while not until():
             if time.monotonic() > deadline:
-                log = (self.sandbox.logs / "CompareFunction.log").read_text().splitlines()
-                pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *log[-15:]]))
+                pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *self.lines()[-15:]]))
             time.sleep(0.05)
 
 
