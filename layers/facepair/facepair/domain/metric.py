@@ -6,7 +6,7 @@ from facepair.domain.verdict import Verdict
 
 
 class Metric(StrEnum):
-    """Counts, but for SecondsToVerdict. Namespace `facepair`, dimension `service`: the stack's name."""
+    """Counts, but for those in seconds. Namespace `facepair`, dimension `service`: the stack's name."""
 
     MESSAGES = "Messages"
     MALFORMED_MESSAGES = "MalformedMessages"
@@ -27,6 +27,13 @@ class Metric(StrEnum):
     OBJECTS_SEEN = "ObjectsSeen"
     PAIRS_SEEN = "PairsSeen"
     MISSED_PAIRS_SENT = "MissedPairsSent"
+
+    CHANGES_PUBLISHED = "ChangesPublished"
+    UNREADABLE_ROWS = "UnreadableRows"
+    WEBHOOKS_DELIVERED = "WebhooksDelivered"
+    WEBHOOKS_POSTPONED = "WebhooksPostponed"
+    SECONDS_TO_RECEIVER = "SecondsToReceiver"
+    SECONDS_UNDELIVERED = "SecondsUndelivered"
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":
