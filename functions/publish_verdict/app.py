@@ -59,7 +59,7 @@ def _handler() -> Handler:
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if "republish" in event:
-            wanted = Republish.model_validate(event["republish"])
+            wanted = Republish.wanted(event["republish"])
             return asdict(publisher.republish(wanted, lambda: context.get_remaining_time_in_millis() / 1000))
         # A batch of which everything failed is no crash: without this Lambda would count an error of the function.
         processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)

@@ -28,6 +28,8 @@ class Metric(StrEnum):
     PAIRS_SEEN = "PairsSeen"
     MISSED_PAIRS_SENT = "MissedPairsSent"
 
+    WRITES = "Writes"
+    REPUBLISHED = "Republished"
     CHANGES_PUBLISHED = "ChangesPublished"
     UNREADABLE_ROWS = "UnreadableRows"
     WEBHOOKS_DELIVERED = "WebhooksDelivered"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
 from facepair.domain.change import Change, Image, VerdictChanged, Write
 from facepair.domain.metric import Metric
@@ -29,10 +29,19 @@ class Republish(BaseModel):
     since: AwareDatetime | None = None
     pair_ids: tuple[str, ...] | None = None
 
+    @classmethod
+    def wanted(cls, said: object) -> Self:
+        """What somebody asks for. Raises ValueError in one sentence, with the remedy."""
+        try:
+            return cls.model_validate(said)
+        except ValidationError as error:
+            remedy = 'say {"since": "2026-01-31T12:00:00Z"} or {"pair_ids": ["..."]}'
+            raise ValueError(f"republish cannot be understood: {error.errors()[0]['msg']}; {remedy}") from None
+
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if (self.since is None) == (self.pair_ids is None):
-            raise ValueError('say {"since": "2026-01-31T12:00:00Z"} or {"pair_ids": ["..."]}')
+            raise ValueError("one of since and pair_ids is needed")
         return self
 
 
@@ -63,6 +72,7 @@ class Publisher:
 
         A row that nobody can read is set aside, because no repetition would mend it and others wait behind it.
         """
+        self.metrics.add(Metric.WRITES)
         try:
             changed = write.change()
         except ValueError as error:
@@ -76,6 +86,7 @@ class Publisher:
 
     def republish(self, wanted: Republish, time_left: Callable[[], float]) -> Republished:
         """Tell of rows as they are now, again: the changes that made them so. Deletions cannot be told again."""
+        self.metrics.add(Metric.REPUBLISHED)
         asked = dict.fromkeys(wanted.pair_ids or ())
         images = self.rows.since(wanted.since) if wanted.since else self.rows.of(asked)
         done = Republished(published=0, missing=[], unreadable=[])

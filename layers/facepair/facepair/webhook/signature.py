@@ -1,7 +1,6 @@
 """Signatures of the Standard Webhooks specification, version 1."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ def key(value: str) -> bytes:
     """The key of a secret's value: what a receiver is given behind `whsec_`. Raises ValueError if it is not base64."""
     try:
         decoded = base64.b64decode(value.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one
         decoded = b""
     if not decoded:
         raise ValueError("it is not base64; 32 letters and digits are")
