@@ -19,6 +19,7 @@ class Delivery:
     """One POST: `at` is its arrival in epoch seconds, `status` what it was answered."""
 
     at: float
+    path: str
     headers: Mapping[str, str]
     body: bytes
     verified: bool
@@ -117,7 +118,7 @@ def _handler_for(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             verified = receiver.verified(headers, body)
             status = answer.status if verified else HTTPStatus.UNAUTHORIZED
-            receiver.note(Delivery(at, headers, body, verified, 0 if answer.drop else status))
+            receiver.note(Delivery(at, self.path, headers, body, verified, 0 if answer.drop else status))
             time.sleep(answer.delay)
             if answer.drop:
                 self.close_connection = True

@@ -192,7 +192,7 @@ def test_when_the_time_runs_out_the_answer_says_from_where_to_go_on(world: World
     ],
 )
 def test_a_request_that_cannot_be_understood_is_answered_with_how_to_ask(said: object) -> None:
-    with pytest.raises(ValueError, match="republish cannot be understood: .*say") as refused:
+    with pytest.raises(ValueError, match=r"republish cannot be understood: .*say") as refused:
         Republish.wanted(said)
 
     assert "\n" not in str(refused.value)
