@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.lambda_host import LambdaHost
 from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
-from sandbox.stack import EventSource, Function, Schedule, Stack
+from sandbox.stack import EventSource, Function, Schedule, Stack, StreamSource
 
 ROOT = Path(__file__).parents[1]
 LAMBDA_PYTHON = ROOT / ".lambda" / "bin" / "python"
@@ -52,6 +52,8 @@ class Workshop:
         batch_size: int = 1,
         maximum_concurrency: int = 5,
         every: timedelta | None = None,
+        stream: Mapping[str, Any] | None = None,
+        checkpoints: dict[str, str] | None = None,
     ) -> LambdaHost:
         code = self.folder / "code"
         code.mkdir(exist_ok=True)
@@ -75,8 +77,10 @@ class Workshop:
             else ()
         )
         schedules = (Schedule("arn:aws:events:rule", arn, every),) if every else ()
-        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {})
-        host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=self.folder / "logs")
+        streams = (StreamSource(function_arn=arn, **stream),) if stream else ()
+        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {}, streams)
+        logs = self.folder / "logs"
+        host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=logs, checkpoints=checkpoints)
         self.hosts.append(host)
         return host
 
@@ -139,7 +143,7 @@ def workshop(local_aws: LocalAws, tmp_path: Path) -> Iterator[Workshop]:
         host.close()
 
 
-# Stands in for both functions: writes each record's body, or the event, as a verdict.
+# Stands in for the two functions that look at pairs: writes each record's body, or the event, as a verdict.
 STAND_IN = """
 import json, os, urllib.parse
 import boto3
@@ -157,15 +161,20 @@ def handler(event, context):
 """
 
 
+# Stands in for the functions by which verdicts go out.
+IDLE = "def handler(event, context): return {'batchItemFailures': []}"
+
+
 @pytest.fixture(scope="session")
 def stand_in_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository's template with stand-in functions beside it."""
     root = tmp_path_factory.mktemp("root")
     shutil.copy(ROOT / "template.yaml", root)
-    for function in ("compare_pair", "find_missed"):
+    stand_ins = {"compare_pair": STAND_IN, "find_missed": STAND_IN, "publish_verdict": IDLE, "deliver_webhook": IDLE}
+    for function, source in stand_ins.items():
         folder = root / "functions" / function
         folder.mkdir(parents=True)
-        (folder / "app.py").write_text(STAND_IN)
+        (folder / "app.py").write_text(source)
     for layer in ("dependencies", "facepair"):
         (root / "layers" / layer).mkdir(parents=True)
     (root / ".lambda").symlink_to(ROOT / ".lambda")
