@@ -1,6 +1,9 @@
 """Verdicts reach their readers: on the bus, and by webhook at a receiver that checks signatures."""
 
 import json
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,9 @@ from sandbox.aws import ACCOUNT, REGION
 from sandbox.receiver import Delivery
 from tests.e2e.deployed import ANNA, BEN, Deployed, next_second
 
-EVENTS = Path(__file__).parents[2] / "events"
+ROOT = Path(__file__).parents[2]
+EVENTS, RUNBOOK = ROOT / "events", (ROOT / "docs" / "runbook.md").read_text()
+AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 NOTHING_FAILED: dict[str, list[str]] = {"batchItemFailures": []}
 TOLD = (
     *("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "pricing_strategy", "retake"),
@@ -215,6 +220,27 @@ def test_a_request_that_cannot_be_understood_says_how_to_ask(deployed: Deployed)
 
     assert answer["FunctionError"] == "Unhandled"
     assert "say {" in json.loads(answer["Payload"].read())["errorMessage"]
+
+
+def test_the_runbook_s_commands_publish_again(deployed: Deployed) -> None:
+    deployed.upload_pair("my-first-pair", ANNA, BEN)
+    deployed.settled("my-first-pair")
+    output, commands = (
+        next(each for each in re.findall(r"```bash\n(.*?)```", RUNBOOK, re.DOTALL) if name in each)
+        for name in ("output()", "publish()")
+    )
+
+    printed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f'aws() {{ "{AWS}" "$@"; }}\n{output}\n{commands}'],
+        env={"PATH": os.environ["PATH"], **deployed.sandbox.variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+
+    first, second = re.findall(r'"published": (\d+), "missing": \[\]', printed)
+    assert (int(first) >= 1, int(second)) == (True, 1), printed
 
 
 # --- The webhook's secret ---------------------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class Webhook(BaseModel, frozen=True):
             happened = event.detail.get("updated_at") or event.detail.get("erased_at") or event.time
             return cls(id=event.detail["id"], type=TYPES[event.detail_type], timestamp=happened, data=event.detail)
         except (ValueError, KeyError) as error:
-            raise Malformed(f"not an event of {', '.join(TYPES)}: {body[:200]!r}") from error
+            kinds = " or ".join(repr(kind) for kind in TYPES)
+            raise Malformed(f"not an event {kinds}, but {len(body)} characters of something else") from error
 
     def content(self) -> bytes:
         """The body, the same at every attempt."""
