@@ -9,7 +9,7 @@ ENV ?= default
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete pins format clean
+.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete pins format schema clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -54,6 +54,9 @@ delete: .venv/installed ## Remove a stack, but for its ledger, after a question:
 format: .venv/installed ## Format the code
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+schema: .venv/installed ## Renew docs/events.schema.json from the code
+	@PYTHONPATH=layers/facepair $(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
 
 clean: ## Remove everything that was installed or built here
 	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -15,9 +15,11 @@ from sandbox.deploy import deploy
 from sandbox.lambda_host import LambdaHost
 from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
 from sandbox.processes import Server
+from sandbox.receiver import Receiver
 from sandbox.stack import Stack
 
 BASE_URL = "AdvanceBaseUrl"
+WEBHOOK_URL = "WebhookUrl"
 CREDENTIALS = {"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"}  # the emulator's account
 
 
@@ -44,7 +46,8 @@ class Advance:
 class Sandbox:
     """A context manager: `root/template.yaml`, deployed and running on this machine, all on loopback.
 
-    Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret.
+    Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret; without
+    WebhookUrl it starts a receiver of webhooks that checks their signatures.
     `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
     variables that every function has besides. `warm` environments of each function that a queue feeds are started in
     advance. Logs go to `logs`.
@@ -74,6 +77,8 @@ class Sandbox:
         self._warm = warm
         self.logs = logs or self._root / ".sandbox" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         self._advance: Advance | None = None
+        self._receiver: Receiver | None = None
+        self._checkpoints: dict[str, str] = {}
         self._open = ExitStack()
 
     @property
@@ -86,6 +91,13 @@ class Sandbox:
         if self._advance is None:
             raise RuntimeError(f"this sandbox has no emulator: its {BASE_URL} is {self._parameters[BASE_URL]}")
         return self._advance
+
+    @property
+    def receiver(self) -> Receiver:
+        """The receiver of webhooks. Raises RuntimeError if WebhookUrl points somewhere else."""
+        if self._receiver is None:
+            raise RuntimeError(f"this sandbox has no receiver: its {WEBHOOK_URL} is {self._parameters[WEBHOOK_URL]!r}")
+        return self._receiver
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -110,7 +122,8 @@ class Sandbox:
         self.start_host()
 
     def start_host(self) -> None:
-        self.host = LambdaHost(self.stack, self._aws, python=self._root / ".lambda" / "bin" / "python", logs=self.logs)
+        python = self._root / ".lambda" / "bin" / "python"
+        self.host = LambdaHost(self.stack, self._aws, python=python, logs=self.logs, checkpoints=self._checkpoints)
         self.host.warm(self._warm)
 
     def stop_host(self) -> None:
@@ -144,7 +157,14 @@ class Sandbox:
             self._advance = Advance(self.logs / "advance.log")
             self._open.callback(self._advance.close)
             self._parameters[BASE_URL] = self._advance.url
+        if WEBHOOK_URL not in self._parameters:
+            self._receiver = Receiver()
+            self._open.callback(self._receiver.close)
+            self._parameters[WEBHOOK_URL] = self._receiver.url
         self._deploy(previous=None)
+        if self._receiver is not None:
+            secret = self.aws("secretsmanager").get_secret_value(SecretId=self.outputs["WebhookSecret"])
+            self._receiver.secrets.append(f"whsec_{secret['SecretString']}")
         if self._advance is not None:
             secret = self.outputs["CredentialsSecret"]
             self.aws("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(CREDENTIALS))

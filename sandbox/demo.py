@@ -5,7 +5,9 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -23,6 +25,7 @@ from sandbox.verdict_table import entry, heading
 ROOT = Path(__file__).parents[1]
 PATIENCE = 45
 """Seconds after the last upload in which every pair must have its verdict."""
+FINAL = ("PASS", "MANUAL_CHECK", "REJECT", "RETAKE", "UNDETERMINED")
 BY_HAND = """
 To do it by hand, `make sandbox` keeps this cloud up, and prints the commands to
 paste into another terminal."""
@@ -163,17 +166,44 @@ def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
     ledger = sandbox.aws("dynamodb").scan(TableName=sandbox.outputs["CallsTable"], ConsistentRead=True)["Items"]
     booked = [row for row in ledger if row["state"]["S"] in ("ANSWERED", "UNKNOWN")]
     wrong = [sample for sample in pairs if not sample.done]
+    console.print(BY_HAND)
     console.print(
         f"\n{len(pairs)} pairs, {len(calls)} calls to the comparison API. ADVANCE charged {len(charged)} of them; "
         f"CallsTable has {len(booked)} that were or may have been charged."
     )
+    delivered = _delivered(console, sandbox, pairs)
     for sample in wrong:
         got = sample.row.verdict if sample.row else "no row"
         console.print(Text(f"{sample.pair_id}: {got} instead of {sample.expected}", style="red"))
     if wrong:
         console.print(f"The logs are in {sandbox.logs}", soft_wrap=True)
     console.print(BY_HAND)
-    return 1 if wrong or len(booked) != len(charged) else 0
+    return 1 if wrong or len(booked) != len(charged) or not delivered else 0
+
+
+def _delivered(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> bool:
+    """Say what has reached the webhook's receiver; whether every final verdict has, each verified."""
+    expected = {sample.pair_id for sample in pairs if sample.expected in FINAL}
+    waited = time.monotonic()
+    while (missing := expected - _receivers_view(sandbox).keys()) and time.monotonic() < waited + PATIENCE:
+        time.sleep(0.1)
+    seconds = sorted(_receivers_view(sandbox).values())
+    refused = [delivery for delivery in sandbox.receiver.deliveries if not delivery.verified]
+    if seconds:
+        verified = "verified every signature" if not refused else f"[red]refused {len(refused)} signatures[/]"
+        console.print(
+            f"{len(seconds)} verdicts were delivered by webhook, {median(seconds):.1f} s after their row was written "
+            f"(the slowest {seconds[-1]:.1f} s). The receiver {verified}."
+        )
+    if missing:
+        console.print(f"[red]Not delivered: {', '.join(sorted(missing))}[/]; see {sandbox.logs}")
+    return not missing and not refused
+
+
+def _receivers_view(sandbox: Sandbox) -> dict[str, float]:
+    """Seconds from the writing of a pair's row to the receiver, by pair id, of what it has verified and taken."""
+    told = [(delivery.at, delivery.message["data"]) for delivery in sandbox.receiver.taken.values()]
+    return {data["pair_id"]: at - datetime.fromisoformat(data["updated_at"]).timestamp() for at, data in told}
 
 
 def _phone_picture() -> bytes:

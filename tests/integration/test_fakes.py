@@ -28,9 +28,9 @@ from facepair.stories.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
 from facepair.stories.ports import UploadsQueue as QueuePort
 from facepair.stories.receive import Message
 from tests.fakes import NAMES, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
-from tests.integration.conftest import Deployed
 from tests.integration.test_idempotency import Context
 from tests.integration.test_verdicts_table import state
+from tests.support.resources import Resources
 from tests.world import World
 
 REFUSED = Outcome(code="SERVICE_BUSY", message="later", pricing_strategy="FREE")
@@ -105,7 +105,7 @@ def bucket_story(uploads: Uploads, people: PutDelete, folder: str) -> Iterator[A
     yield found().missing, listed()
 
 
-def test_the_bucket(fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_bucket(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeBucket = fakes.bucket
     real = RealBucket(deployed.client("s3"), deployed.outputs["ImagesBucket"])
 
@@ -119,7 +119,7 @@ def test_the_bucket(fakes: World, deployed: Deployed, pair_id: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Resources, pair_id: str) -> None:
     chance = random.Random(seed)
     real = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=timedelta(days=365))
     moved = []
@@ -174,7 +174,7 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
         yield stands.state, stands.outcome
 
 
-def test_the_ledger(fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_ledger(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeLedger = fakes.ledger
     real = CallsTable(deployed.table("CallsTable"))
 
@@ -216,7 +216,7 @@ def idempotency_story(idempotency: Idempotency, fingerprint: str) -> Iterator[An
     yield len(asked)
 
 
-def test_the_idempotency(fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_idempotency(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeIdempotency = fakes.idempotency
     real = PowertoolsIdempotency(
         deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], on_unknown="hold", expires_after_seconds=3600
@@ -296,7 +296,7 @@ def queue_story(queue: QueuePort, poller: Receives) -> Iterator[Any]:
     yield sorted(poller.dead_letters)
 
 
-def test_the_queue(fakes: World, deployed: Deployed) -> None:
+def test_the_queue(fakes: World, deployed: Resources) -> None:
     fake: FakeQueue = fakes.queue
     real = RealQueue(deployed.client("sqs"))
 
@@ -316,7 +316,7 @@ def cursor_story(cursor: Cursor) -> Iterator[str]:
         yield cursor.load()
 
 
-def test_the_cursor(fakes: World, deployed: Deployed) -> None:
+def test_the_cursor(fakes: World, deployed: Resources) -> None:
     fake: FakeCursor = fakes.cursor
     real = CursorParameter(deployed.client("ssm"), f"/{uuid4().hex}/cursor")
 
