@@ -158,7 +158,7 @@ class Sandbox:
             self._open.callback(self._advance.close)
             self._parameters[BASE_URL] = self._advance.url
         if WEBHOOK_URL not in self._parameters:
-            self._receiver = Receiver()
+            self._receiver = Receiver(log_file=self.logs / "webhooks.log")
             self._open.callback(self._receiver.close)
             self._parameters[WEBHOOK_URL] = self._receiver.url
         self._deploy(previous=None)

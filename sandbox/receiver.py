@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any, Literal
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -49,11 +50,13 @@ class Answer:
 class Receiver:
     """Listens on loopback until closed. `secrets` are what it was given (`whsec_…`); any of them may fit.
 
-    It takes what is signed, once per id as its owner sees it, and answers 401 to everything else.
+    It takes what is signed, once per id as its owner sees it, and answers 401 to everything else. `log_file` gets a line
+    of what came.
     """
 
-    def __init__(self, *secrets: str) -> None:
+    def __init__(self, *secrets: str, log_file: Path | None = None) -> None:
         self.secrets = list(secrets)
+        self._log_file = log_file
         self._answers: list[Answer] = []
         self._always: Answer | None = None
         self._deliveries: list[Delivery] = []
@@ -94,6 +97,10 @@ class Receiver:
     def note(self, delivery: Delivery) -> None:
         with self._lock:
             self._deliveries.append(delivery)
+            if self._log_file is not None:
+                with self._log_file.open("a") as log:
+                    verified = "verified" if delivery.verified else "NOT verified"
+                    print(delivery.status, verified, delivery.body.decode(errors="replace"), file=log)
 
     def verified(self, headers: Mapping[str, str], body: bytes) -> bool:
         return any(_verifies(secret, headers, body) for secret in self.secrets)

@@ -48,19 +48,26 @@ def _handler() -> Handler:
         metrics=PowertoolsMetrics(metrics),
     )
 
-    def publish(record: DynamoDBRecord) -> None:
-        try:
-            publisher.publish(write_of(record))
-        except Exception:
-            logger.exception("Not published; the stream will bring it again")
-            raise
-
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if "republish" in event:
             wanted = Republish.wanted(event["republish"])
             return asdict(publisher.republish(wanted, lambda: context.get_remaining_time_in_millis() / 1000))
+        failed: list[Exception] = []
+
+        def publish(record: DynamoDBRecord) -> None:
+            if (
+                failed
+            ):  # what is behind a failed record comes again with it: published now, it would be told at every try
+                raise failed[0]
+            try:
+                publisher.publish(write_of(record))
+            except Exception as error:
+                logger.exception("Not published; the stream will bring it again, and what is behind it")
+                failed.append(error)
+                raise
+
         # A batch of which everything failed is no crash: without this Lambda would count an error of the function.
         processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
         return dict(process_partial_response(event, publish, processor, context))

@@ -425,6 +425,16 @@ def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts
     )
 
 
+def test_a_function_may_only_read_the_secret_that_it_needs(stack: ExpandedStack) -> None:
+    secrets = {
+        name.partition(".")[0]: statement["Resource"]
+        for name, statement in statements(stack)
+        if "secretsmanager:GetSecretValue" in listed(statement["Action"])
+    }
+
+    assert secrets == {"CompareFunctionRole": "<CredentialsSecret>", "DeliverFunctionRole": "<WebhookSecret>"}
+
+
 def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 

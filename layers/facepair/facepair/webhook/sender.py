@@ -30,13 +30,14 @@ class Sender:
 
     def take(self, webhook: Webhook) -> None:
         """Deliver it. Any 2xx will do; everything else, a redirect too, raises Undelivered."""
+        keys = self.keys.load()
         content, timestamp = webhook.content(), int(clock.now().timestamp())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "facepair",
             "webhook-id": webhook.id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(self.keys.load(), webhook.id, timestamp, content),
+            "webhook-signature": signature(keys, webhook.id, timestamp, content),
         }
         try:
             reply = http.post(self.url, content, headers, self.deadline)
