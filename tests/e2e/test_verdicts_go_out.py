@@ -15,7 +15,8 @@ import pytest
 from facepair.domain.change import schema
 from sandbox.aws import ACCOUNT, REGION
 from sandbox.receiver import Delivery
-from tests.support.deployed import ANNA, BEN, Deployed, next_second
+from tests.support.deployed import ANNA, BEN, Deployed
+from tests.support.waiting import next_second
 
 ROOT = Path(__file__).parents[2]
 EVENTS, RUNBOOK = ROOT / "events", (ROOT / "docs" / "runbook.md").read_text()
