@@ -9,7 +9,7 @@ ENV ?= default
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete pins format schema clean
+.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete dashboard pins format schema clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -50,6 +50,9 @@ deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shel
 
 delete: .venv/installed ## Remove a stack, but for its ledger, after a question: make delete STACK_NAME=facepair
 	@$(PYTHON) -m console.delete --stack $(STACK_NAME)
+
+dashboard: .venv/installed ## Put console/dashboard/dashboard.json into template.yaml
+	@$(PYTHON) -m console.dashboard
 
 format: .venv/installed ## Format the code
 	.venv/bin/ruff check --fix
