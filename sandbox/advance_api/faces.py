@@ -63,7 +63,7 @@ class Faces:
 
     def look(self, content: bytes, content_type: str) -> Sight:
         """Decode a picture and describe its largest face. Raises NotThePictureItClaims."""
-        return self.look_at(decode(content, content_type))
+        return self._one_at_a_time.submit(lambda: self._look_at(decode(content, content_type))).result()
 
     def look_at(self, picture: Image.Image) -> Sight:
         """Describe the largest face of an RGB picture."""
