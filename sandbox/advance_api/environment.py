@@ -22,7 +22,7 @@ def install() -> None:
     with HOME.with_name("faces.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two emulators may be started at once
         if not (ROOT / TARGET).exists():
-            print("Installing what recognises faces, once: 100 MB to load …", file=sys.stderr, flush=True)
+            print("Installing what recognises faces, once: 130 MB to load …", file=sys.stderr, flush=True)
         try:
             subprocess.run(["make", "--silent", "-C", ROOT, TARGET], stdout=sys.stderr, check=True)
         except (OSError, subprocess.CalledProcessError) as error:

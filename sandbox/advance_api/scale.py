@@ -11,8 +11,8 @@ BY_LIKENESS: Points = ((-1.0, 0.0), (0.0, 0.0), (0.64, 55.0), (0.95, 70.0), (1.0
 BY_DISTANCE: Points = ((0.0, 100.0), (0.5, 70.0), (0.6, 55.0), (1.2, 0.0))
 """From the distance of two faces' descriptions (faces.py).
 
-Below 0.6, says dlib of its descriptor, two faces are the same person's: from there on up it is a rejection. The last
-tenth before it is for a person to look at: docs/faces.md shows who was found in it.
+0.6 is the threshold that dlib gives for its descriptions: from there on, two faces are two persons'. The last tenth
+before it is for a person to look at: docs/faces.md shows who was found in it.
 """
 
 

@@ -53,6 +53,20 @@ def test_two_pictures_of_one_person_pass_and_the_face_is_found_on_the_upload_as_
     assert face["top"] < 6 * 189 < 6 * 195 < face["bottom"]
 
 
+def test_a_small_face_in_a_picture_that_lies_on_its_side_is_found_since_it_is_turned_upright_first(
+    sandbox: Sandbox,
+) -> None:
+    """The emulator alone would not find it: tests/integration/test_faces.py."""
+    from_afar = Image.new("RGB", (1500, 2000), "white")
+    from_afar.paste(hopper(), (400, 600))
+    sensor = from_afar.transpose(Image.Transpose.ROTATE_90)
+
+    row = row_of(sandbox, "from afar", jpeg(sensor, exif_orientation=6), jpeg(hopper()))
+
+    assert row["verdict"] == {"S": "PASS"}
+    assert row["first"]["M"]["adjusted"]["L"][0] == {"S": "rotated 90"}
+
+
 def test_two_persons_are_rejected(sandbox: Sandbox) -> None:
     assert row_of(sandbox, "two persons", jpeg(hopper()), jpeg(collins()))["verdict"] == {"S": "REJECT"}
 

@@ -145,6 +145,15 @@ def test_a_turned_picture_is_recognised_and_the_face_is_in_pixels_of_what_was_se
     assert holds(answer["data"]["firstFace"], *eyes[degrees])
 
 
+def test_a_small_face_is_found_upright_only(api: Api) -> None:
+    """So it pays that pictures are turned upright before they are sent."""
+    from_afar = Image.new("RGB", (1500, 2000), "white")
+    from_afar.paste(hopper(), (400, 600))
+
+    assert api.code(from_afar, hopper()) == "SUCCESS"
+    assert api.code(from_afar.rotate(90, expand=True), hopper()) == "NO_FACE_DETECTED_FROM_FIRST_IMAGE"
+
+
 def test_of_several_faces_the_largest_counts(api: Api) -> None:
     both = Image.new("RGB", (1024, 600), "white")
     both.paste(collins(), (0, 44))
