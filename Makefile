@@ -5,6 +5,7 @@ UV := .uv/bin/uv
 PYTHON := .venv/bin/python
 SAM := PATH="$(CURDIR)/.tools/sam/bin:$$PATH" sam
 STACK_NAME ?= facepair
+ENV ?= default
 export SAM_CLI_TELEMETRY := 0
 # `make sandbox FACES=1`, `make demo FACES=1`: with an emulator that recognises faces.
 FACES ?= 0
@@ -12,31 +13,34 @@ FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint check bench soak deploy pins format clean
+.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete pins format schema clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
-	@$(PYTHON) -m sandbox.demo $(WITH_FACES)
+	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo $(WITH_FACES)
 
 sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox $(WITH_FACES)
 
-test: lint .lambda/installed .tools/aws/installed .tools/faces/installed ## Run every check
+test: lint .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
 	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
+
+unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
+	$(PYTHON) -m pytest tests/unit -q
 
 lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy layers/facepair/facepair
-	cd functions/compare_pair && MYPYPATH=../../layers/facepair ../../.venv/bin/mypy --config-file ../../pyproject.toml .
-	cd functions/find_missed && MYPYPATH=../../layers/facepair ../../.venv/bin/mypy --config-file ../../pyproject.toml .
-	.venv/bin/mypy sandbox
+	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
+
+rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
+	$(PYTHON) -m pytest tests/rehearsal
 
 bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as ratios
 	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
@@ -45,13 +49,19 @@ bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as r
 soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
 	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
 
-deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell, with samconfig.toml
-	$(SAM) build
-	$(SAM) deploy --stack-name $(STACK_NAME)
+deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell: make deploy ENV=staging (samconfig.toml)
+	$(SAM) build --config-env $(ENV)
+	$(SAM) deploy --config-env $(ENV) $(if $(CI),--no-confirm-changeset)
+
+delete: .venv/installed ## Remove a stack, but for its ledger, after a question: make delete STACK_NAME=facepair
+	@$(PYTHON) -m console.delete --stack $(STACK_NAME)
 
 format: .venv/installed ## Format the code
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+schema: .venv/installed ## Renew docs/events.schema.json from the code
+	@PYTHONPATH=layers/facepair $(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
 
 clean: ## Remove everything that was installed or built here
 	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -65,7 +75,7 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 	$(COMPILE) --group lambda -o $(DEPENDENCIES)
 	$(COMPILE) --group runtime -c $(DEPENDENCIES) -o requirements/runtime.txt
 	$(COMPILE) --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
-	for tool in uv sam checkov aws; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
+	for tool in uv sam checkov aws ministack; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
 	$(COMPILE) --group faces -c requirements/dev.txt -o requirements/faces.txt
 
 .uv/installed: requirements/uv.txt

@@ -1,6 +1,8 @@
 """`make bench`: every benchmark, one after the other. Figures and ratios; none of them is a test."""
 
-from benchmarks import fit, missed
+from benchmarks import fit, missed, pace, publish
 
+pace.main()
 fit.main()
 missed.main()
+publish.main()

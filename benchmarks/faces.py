@@ -14,7 +14,8 @@ from statistics import mean
 
 from PIL import Image, ImageFilter
 
-from benchmarks.fitted_faces import PHONE, fit, from_a_phone
+from benchmarks.fitted_faces import PHONE, from_a_phone
+from facepair.domain.picture import fit
 from sandbox.advance_api.faces import Faces, distance
 from sandbox.advance_api.sight import Sight
 
@@ -52,7 +53,8 @@ def width(sight: Sight) -> float:
 
 def closeness(sights: Mapping[Path, Sight]) -> None:
     """Print how far apart the faces are, as they are."""
-    same, different = [], []
+    same: list[float] = []
+    different: list[float] = []
     for a, b in combinations(sights, 2):
         (same if a.parent == b.parent else different).append(distance(sights[a], sights[b]))
     print(f"same person: {len(same)} pairs, distance {mean(same):.3f}, at most {max(same):.3f}")

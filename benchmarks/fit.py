@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
-from facepair.picture import MAX_BYTES, MAX_SIDE, fit
+from facepair.domain.picture import MAX_BYTES, MAX_SIDE, fit
 
 ROUNDS = 5
 CALLS_OF_A_PROCESS = 3

@@ -10,12 +10,13 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageOps
 
-from facepair.picture import Fitted, fit
+from facepair.domain.picture import Fitted, fit
 from sandbox.advance_api.faces import Faces
 from sandbox.advance_api.sight import Sight
 from sandbox.photographs import BETWEEN, another_day, collins, hopper, overlaid
@@ -125,6 +126,10 @@ def from_a_phone(picture: Image.Image, orientation: int = 6) -> Upload:
     return Upload.of(picture.transpose(STORED_BY[orientation]), format="JPEG", quality=95, exif=exif)
 
 
+def selfie(orientation: int) -> Upload:
+    return from_a_phone(enlarged(), orientation)
+
+
 def on_white_paper() -> Upload:
     """The person cut out, on nothing: a viewer shows white."""
     picture = enlarged()
@@ -174,7 +179,7 @@ WAYS: dict[str, Callable[[], Upload]] = {
     "12 megapixels, sharp": lambda: Upload.of(enlarged(PHONE), format="JPEG", quality=100),
     "48 megapixels": lambda: Upload.of(enlarged(FINEST_PHONE), format="JPEG", quality=90),
     "full of noise": lambda: Upload.of(grainy(), format="JPEG", quality=95),
-    **{f"EXIF orientation {tag}": lambda tag=tag: from_a_phone(enlarged(), tag) for tag in STORED_BY},
+    **{f"EXIF orientation {tag}": partial(selfie, tag) for tag in STORED_BY},
     "12 megapixels, turned": lambda: from_a_phone(enlarged(PHONE)),
     "AVIF": lambda: Upload.of(enlarged(), format="AVIF", speed=10),
     "WebP": lambda: Upload.of(enlarged(), format="WEBP", quality=90, method=0),

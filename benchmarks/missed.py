@@ -13,11 +13,11 @@ from pathlib import Path
 
 from boto3.dynamodb.types import TypeSerializer
 
-from facepair import clock
-from facepair.aws.uploads import Uploads
-from facepair.pair import Names, Pair, folders
-from facepair.row import PictureRow, Row
-from facepair.verdict import Policy, Verdict
+from facepair.aws.uploads import ImagesBucket
+from facepair.domain import clock
+from facepair.domain.pair import Names, Pair, folders
+from facepair.domain.row import Case, Row
+from facepair.domain.verdict import Outcome, Policy
 from sandbox.cloud import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -48,13 +48,13 @@ def main() -> None:
 
 def _judge_all(sandbox: Sandbox, bucket: str) -> None:
     """Write a verdict for every pair, as CompareFunction would have."""
-    uploads = Uploads(sandbox.aws("s3"), bucket, NAMES)
+    uploads = ImagesBucket(sandbox.aws("s3"), bucket, NAMES)
     serialize = TypeSerializer().serialize
     for pair_id, pictures in folders(uploads.all(after=""), NAMES):
         pair = Pair.among(pair_id, pictures, NAMES, clock.now())
-        rows = {role: PictureRow(upload, None) for role, upload in pair.uploads.items()}
-        row = Row(pair, Verdict.PASS, POLICY, rows, fingerprint="benchmark").attributes(clock.now(), clock.now())
-        item = {name: serialize(value) for name, value in row.items()}
+        outcome = Outcome(code="SUCCESS", message="OK", similarity=Decimal(99))
+        row = Row.judged(Case(pair, {}, POLICY, fingerprint="benchmark"), outcome)
+        item = {name: serialize(value) for name, value in row.item().items()}
         sandbox.aws("dynamodb").put_item(TableName=sandbox.outputs["VerdictsTable"], Item=item)
 
 

@@ -7,32 +7,32 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from PIL import Image
-from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
+from facepair.domain.row import Row
 from sandbox import photographs
 from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import Sandbox
 from sandbox.portraits import NEEDS_A_LOOK, PASSES, blank, blurred, jpeg, portrait
+from sandbox.verdict_table import entry, heading
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 45
 """Seconds after the last upload in which every pair must have its verdict."""
-ROLES = ("first", "second")
+FINAL = ("PASS", "MANUAL_CHECK", "REJECT", "RETAKE", "UNDETERMINED")
 BY_HAND = """
-To do it by hand, keep the sandbox up in one terminal and paste its `export` lines and commands into another:
-  make sandbox
-  aws s3 cp <a picture> s3://<ImagesBucket>/my-pair/first.jpg     (and another one as second.jpg)
-  aws dynamodb get-item --table-name <VerdictsTable> --key '{"pair_id": {"S": "my-pair"}}'"""
-COLOURS = {"PASS": "green", "REJECT": "red", "MANUAL_CHECK": "yellow", "RETAKE": "magenta", "PENDING": "cyan"}
+To do it by hand, `make sandbox` keeps this cloud up, and prints the commands to
+paste into another terminal."""
 
 
 @dataclass
@@ -46,16 +46,12 @@ class Sample:
     trouble: Mapping[str, Any] = field(default_factory=dict)
     at_once: bool = False
     uploaded_at: float = 0
-    row: Mapping[str, Any] = field(default_factory=dict)
+    row: Row | None = None
     seconds: float | None = None
 
     @property
-    def verdict(self) -> str:
-        return str(self.row.get("verdict", ""))
-
-    @property
     def done(self) -> bool:
-        return self.verdict == self.expected
+        return self.row is not None and self.row.verdict == self.expected
 
 
 @dataclass
@@ -116,20 +112,32 @@ def main() -> int:
     console.print("Starting AWS, ADVANCE and the functions on this machine …")
     pairs = samples(photographed() if faces else drawn())
     with Sandbox(ROOT, faces=faces) as sandbox:
-        console.print(
-            f"template.yaml is deployed as the stack [bold]{sandbox.stack.name}[/]. Left out, or without effect here:"
-        )
+        console.print(f"template.yaml is deployed as the stack {sandbox.stack.name}.", highlight=False)
+        console.print("Left out, or without effect here:")
         for thing, reason in sandbox.stack.left_out.items():
-            console.print(f"  [dim]{thing}: {reason}[/]")
-        with Live(console=console, get_renderable=lambda: _table(pairs), refresh_per_second=8):
-            for sample in pairs:
-                _upload(sandbox, sample)
-                _look(sandbox, pairs)
-            last = time.monotonic()
-            while not all(sample.done for sample in pairs) and time.monotonic() < last + PATIENCE:
-                _look(sandbox, pairs)
-                time.sleep(0.1)
+            console.print(Padding(Text(f"{thing}: {reason}", style="dim"), (0, 0, 0, 2)))
+        console.print()
+        watch(console, sandbox, pairs)
         return _sum_up(console, sandbox, pairs)
+
+
+def watch(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> None:
+    """Upload the pairs, and print each when it has its verdict; in a terminal, what is under way stands below.
+
+    After PATIENCE the others are printed as they are.
+    """
+    console.print(heading())
+    with Live(console=console, get_renderable=lambda: _under_way(pairs), refresh_per_second=8, transient=True):
+        for sample in pairs:
+            _upload(sandbox, sample)
+            _look(console, sandbox, pairs)
+        last = time.monotonic()
+        while not all(sample.done for sample in pairs) and time.monotonic() < last + PATIENCE:
+            _look(console, sandbox, pairs)
+            time.sleep(0.1)
+    for sample in pairs:
+        if sample.row and not sample.done:
+            console.print(_entry(sample, sample.row))
 
 
 def _upload(sandbox: Sandbox, sample: Sample) -> None:
@@ -153,41 +161,34 @@ def _upload(sandbox: Sandbox, sample: Sample) -> None:
         time.sleep(0.05)
 
 
-def _look(sandbox: Sandbox, pairs: list[Sample]) -> None:
-    """Read the rows of the verdicts table, as a user would."""
-    table = sandbox.aws("dynamodb")
+def _look(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> None:
+    """Read the rows of the verdicts table, as a user would; print those that are what they should become."""
     for sample in pairs:
         if sample.uploaded_at and not sample.done:
-            key = {"pair_id": {"S": sample.pair_id}}
-            item = table.get_item(TableName=sandbox.outputs["VerdictsTable"], Key=key, ConsistentRead=True).get(
-                "Item", {}
-            )
-            sample.row = {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
-            if sample.done:
+            sample.row = _row(sandbox, sample.pair_id)
+            if sample.row and sample.done:
                 sample.seconds = time.monotonic() - sample.uploaded_at
+                console.print(_entry(sample, sample.row))
 
 
-def _table(pairs: list[Sample]) -> Table:
-    table = Table("Pair", "What happens", "Verdict", "Similarity", "Why", "Seconds", box=box.SIMPLE_HEAD)
-    for sample in pairs:
-        if sample.uploaded_at:
-            table.add_row(
-                sample.pair_id,
-                sample.note,
-                f"[{COLOURS.get(sample.verdict, 'white')}]{sample.verdict}[/]",
-                str(sample.row.get("similarity", "")),
-                escape(_why(sample.row)),
-                "" if sample.seconds is None else f"{sample.seconds:.1f}",
-            )
-    return table
+def _row(sandbox: Sandbox, pair_id: str) -> Row | None:
+    key = {"pair_id": {"S": pair_id}}
+    answer = sandbox.aws("dynamodb").get_item(TableName=sandbox.outputs["VerdictsTable"], Key=key, ConsistentRead=True)
+    deserialize = TypeDeserializer().deserialize
+    item = {name: deserialize(value) for name, value in answer.get("Item", {}).items()}
+    return Row.from_item(item) if item else None
 
 
-def _why(row: Mapping[str, Any]) -> str:
-    adjusted = [f"{role}: {', '.join(row[role]['adjusted'])}" for role in ROLES if row.get(role, {}).get("adjusted")]
-    code = row.get("code", "SUCCESS")
-    problems = [] if code == "SUCCESS" else [f"{code}: {row['message']}"]
-    waiting = [f"waiting for {row['waiting_for']}"] if "waiting_for" in row else []
-    return "; ".join([*problems, *waiting, *adjusted])
+def _under_way(pairs: list[Sample]) -> Group:
+    """Pairs that have not got their verdict yet; last, those that have no row."""
+    waiting = [sample for sample in pairs if sample.uploaded_at and not sample.done]
+    unread = ", ".join(sample.pair_id for sample in waiting if not sample.row)
+    entries = [_entry(sample, sample.row) for sample in waiting if sample.row]
+    return Group(*entries, *([Text(f"uploaded: {unread}", style="dim")] if unread else []))
+
+
+def _entry(sample: Sample, row: Row) -> RenderableType:
+    return entry(row, note=sample.note, seconds=sample.seconds)
 
 
 def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
@@ -196,16 +197,44 @@ def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
     ledger = sandbox.aws("dynamodb").scan(TableName=sandbox.outputs["CallsTable"], ConsistentRead=True)["Items"]
     booked = [row for row in ledger if row["state"]["S"] in ("ANSWERED", "UNKNOWN")]
     wrong = [sample for sample in pairs if not sample.done]
+    console.print(BY_HAND)
     console.print(
         f"\n{len(pairs)} pairs, {len(calls)} calls to the comparison API. ADVANCE charged {len(charged)} of them; "
         f"CallsTable has {len(booked)} that were or may have been charged."
     )
+    delivered = _delivered(console, sandbox, pairs)
     for sample in wrong:
-        console.print(
-            f"[red]{sample.pair_id}: {sample.verdict or 'no row'} instead of {sample.expected}[/]; see {sandbox.logs}"
-        )
+        got = sample.row.verdict if sample.row else "no row"
+        console.print(Text(f"{sample.pair_id}: {got} instead of {sample.expected}", style="red"))
+    if wrong:
+        console.print(f"The logs are in {sandbox.logs}", soft_wrap=True)
     console.print(BY_HAND)
-    return 1 if wrong or len(booked) != len(charged) else 0
+    return 1 if wrong or len(booked) != len(charged) or not delivered else 0
+
+
+def _delivered(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> bool:
+    """Say what has reached the webhook's receiver; whether every final verdict has, each verified."""
+    expected = {sample.pair_id for sample in pairs if sample.expected in FINAL}
+    waited = time.monotonic()
+    while (missing := expected - _receivers_view(sandbox).keys()) and time.monotonic() < waited + PATIENCE:
+        time.sleep(0.1)
+    seconds = sorted(_receivers_view(sandbox).values())
+    refused = [delivery for delivery in sandbox.receiver.deliveries if not delivery.verified]
+    if seconds:
+        verified = "verified every signature" if not refused else f"[red]refused {len(refused)} signatures[/]"
+        console.print(
+            f"{len(seconds)} verdicts were delivered by webhook, {median(seconds):.1f} s after their row was written "
+            f"(the slowest {seconds[-1]:.1f} s). The receiver {verified}."
+        )
+    if missing:
+        console.print(f"[red]Not delivered: {', '.join(sorted(missing))}[/]; see {sandbox.logs}")
+    return not missing and not refused
+
+
+def _receivers_view(sandbox: Sandbox) -> dict[str, float]:
+    """Seconds from the writing of a pair's row to the receiver, by pair id, of what it has verified and taken."""
+    told = [(delivery.at, delivery.message["data"]) for delivery in sandbox.receiver.taken.values()]
+    return {data["pair_id"]: at - datetime.fromisoformat(data["updated_at"]).timestamp() for at, data in told}
 
 
 def _phone_picture(upright: Image.Image) -> bytes:

@@ -7,14 +7,15 @@ import string
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.intrinsics import Scope, TemplateError, text
 from sandbox.parameters import check_rules, parameter_values
-from sandbox.resources import KINDS, LEFT_OUT, WITHOUT_EFFECT, Wanted, whole
-from sandbox.stack import EventSource, Function, Resource, Schedule, Stack
-from sandbox.template import expand, read_template
+from sandbox.resources import KINDS, LEFT_OUT, WITHOUT_EFFECT, Wanted, flag, whole
+from sandbox.stack import EventSource, Function, Resource, Schedule, Stack, StreamSource
+from sandbox.template import expand, override, read_template
 
 RESOURCE_ATTRIBUTES = {
     "Condition",
@@ -35,8 +36,14 @@ def deploy(
     stack_name: str,
     parameters: Mapping[str, object],
     previous: Stack | None = None,
+    *,
+    overrides: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Stack:
     """Create the template's stack, or change the previous one as far as the sandbox can.
+
+    `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
+    variables that every function has besides.
 
     Raises ParameterError for parameters that the template does not accept, TemplateError for a template that
     CloudFormation would refuse or that has something in it that the sandbox does not know; in both cases before
@@ -44,7 +51,7 @@ def deploy(
     """
     written = read_template(template_file)
     values = parameter_values(written.get("Parameters", {}), parameters)
-    template = expand(written, values)
+    template = override(expand(written, values), overrides, environment)
     deployment = _Deployment(aws, template | {"Rules": written.get("Rules", {})}, stack_name, values, previous)
     resources = deployment.create_all()
     outputs = deployment.outputs()
@@ -59,6 +66,7 @@ def deploy(
         event_sources=tuple(_event_sources(resources, functions)),
         schedules=tuple(_schedules(resources)),
         left_out=deployment.left_out(),
+        stream_sources=tuple(_stream_sources(resources, functions)),
     )
 
 
@@ -234,7 +242,7 @@ def _event_sources(resources: Mapping[str, Resource], functions: Mapping[str, Fu
     queues = {r.attributes["Arn"]: r.physical_id for r in resources.values() if r.type == "AWS::SQS::Queue"}
     arns = {name: function.arn for function in functions.values() for name in (function.name, function.arn)}
     for resource in resources.values():
-        if resource.type == "AWS::Lambda::EventSourceMapping":
+        if resource.type == "AWS::Lambda::EventSourceMapping" and resource.properties["EventSourceArn"] in queues:
             mapping = resource.properties
             yield EventSource(
                 queue_url=queues[mapping["EventSourceArn"]],
@@ -247,9 +255,30 @@ def _event_sources(resources: Mapping[str, Resource], functions: Mapping[str, Fu
             )
 
 
+def _stream_sources(resources: Mapping[str, Resource], functions: Mapping[str, Function]) -> Iterator[StreamSource]:
+    queues = {r.attributes["Arn"]: r.physical_id for r in resources.values() if r.type == "AWS::SQS::Queue"}
+    streams = {r.attributes["StreamArn"] for r in resources.values() if "StreamArn" in r.attributes}
+    arns = {name: function.arn for function in functions.values() for name in (function.name, function.arn)}
+    for resource in resources.values():
+        if resource.type == "AWS::Lambda::EventSourceMapping" and resource.properties["EventSourceArn"] in streams:
+            mapping = resource.properties
+            destination = mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+            yield StreamSource(
+                stream_arn=mapping["EventSourceArn"],
+                function_arn=arns[mapping["FunctionName"]],
+                starting_position=mapping["StartingPosition"],
+                batch_size=whole(mapping.get("BatchSize", 100)),
+                reports_batch_item_failures="ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", []),
+                bisects=flag(mapping.get("BisectBatchOnFunctionError", False)),
+                maximum_retries=whole(mapping.get("MaximumRetryAttempts", -1)),
+                maximum_age_seconds=whole(mapping.get("MaximumRecordAgeInSeconds", -1)),
+                on_failure_queue_url=queues[destination] if destination else None,
+            )
+
+
 def _schedules(resources: Mapping[str, Resource]) -> Iterator[Schedule]:
     for resource in resources.values():
-        if resource.type == "AWS::Events::Rule":
+        if resource.type == "AWS::Events::Rule" and "ScheduleExpression" in resource.properties:
             every = _rate(resource.properties["ScheduleExpression"])
             for target in resource.properties["Targets"]:
                 yield Schedule(resource.attributes["Arn"], target["Arn"], every)

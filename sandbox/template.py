@@ -61,6 +61,32 @@ def expand(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[s
     return expanded
 
 
+def override(
+    template: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """An expanded template with other values: `properties` by logical id, and `environment` for every function.
+
+    Raises TemplateError for a logical id that the template does not have.
+    """
+    resources: dict[str, dict[str, Any]] = dict(template["Resources"])
+    if unknown := sorted(properties.keys() - resources.keys()):
+        known = ", ".join(sorted(resources))
+        raise TemplateError(f"overrides: there is no resource {', '.join(unknown)} in the template; it has {known}")
+    for logical_id, values in properties.items():
+        resources[logical_id] = _with_properties(resources[logical_id], values)
+    if environment:
+        for logical_id, resource in resources.items():
+            if resource["Type"] == "AWS::Lambda::Function":
+                declared = resource["Properties"].get("Environment", {})
+                variables = {"Variables": declared.get("Variables", {}) | dict(environment)}
+                resources[logical_id] = _with_properties(resource, {"Environment": declared | variables})
+    return dict(template) | {"Resources": resources}
+
+
+def _with_properties(resource: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(resource) | {"Properties": resource.get("Properties", {}) | dict(values)}
+
+
 def _with_code_in_s3(name: str, resource: dict[str, Any]) -> dict[str, Any]:
     code = CODE_PROPERTIES.get(resource["Type"])
     if code is None:

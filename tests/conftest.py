@@ -6,8 +6,6 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.fixtures_sandbox"]
-
 # The same examples in every run, and no deadlines: the machine may be busy.
 settings.register_profile("facepair", derandomize=True, deadline=None)
 settings.load_profile("facepair")

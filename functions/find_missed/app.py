@@ -8,48 +8,60 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws.clients import PATIENT
-from facepair.aws.cursor import Cursor
+from facepair.aws.cursor import CursorParameter
+from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import UploadsQueue
-from facepair.aws.uploads import Uploads
-from facepair.aws.verdicts import Verdicts
-from facepair.missed import MissedPairs
+from facepair.aws.underway import UnderwayMarks
+from facepair.aws.uploads import ImagesBucket
+from facepair.aws.verdicts import VerdictsTable
+from facepair.domain.metric import Metric
+from facepair.domain.retry import Unavailable
 from facepair.settings import FindMissedSettings
+from facepair.stories.missed import MissedPairs
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """The entry point that template.yaml names. Returns what was seen and sent."""
+    return _handler()(event, context)
+
+
 @cache
-def _handle() -> Handler:
+def _handler() -> Handler:
     """Made at the first event, once for an execution environment: importing makes no client and reads no setting."""
     settings = FindMissedSettings.from_environment()
     logger, metrics = Logger(), Metrics()
+    counters = PowertoolsMetrics(metrics)
     session = boto3.Session()
+    tables = session.resource("dynamodb", config=PATIENT)
     missed = MissedPairs(
-        Uploads(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
-        settings.names,
-        Verdicts(session.resource("dynamodb", config=PATIENT), settings.verdicts_table),
-        UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
-        Cursor(session.client("ssm", config=PATIENT), settings.cursor_parameter),
-        timedelta(minutes=settings.find_missed_after_minutes),
+        uploads=ImagesBucket(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
+        names=settings.names,
+        verdicts=VerdictsTable(tables, settings.verdicts_table),
+        underway=UnderwayMarks(tables.Table(settings.idempotency_table), comes_back=settings.visibility_timeout),
+        queue=UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
+        cursor=CursorParameter(session.client("ssm", config=PATIENT), settings.cursor_parameter),
+        after=timedelta(minutes=settings.find_missed_after_minutes),
+        images_retention=settings.images_retention,
     )
 
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        found = missed.send(lambda: context.get_remaining_time_in_millis() / 1000)
+        try:
+            found = missed.send(lambda: context.get_remaining_time_in_millis() / 1000)
+        except Unavailable:
+            logger.exception("The search stopped; the next one begins where the last one that ended did")
+            counters.add(Metric.SEARCH_ERRORS)
+            raise
         logger.info("Searched for missed pairs", extra=asdict(found))
-        metrics.add_metric("ObjectsSeen", MetricUnit.Count, found.objects)
-        metrics.add_metric("PairsSeen", MetricUnit.Count, found.pairs)
-        metrics.add_metric("MissedPairsSent", MetricUnit.Count, found.sent)
+        counters.add(Metric.OBJECTS_SEEN, found.objects)
+        counters.add(Metric.PAIRS_SEEN, found.pairs)
+        counters.add(Metric.MISSED_PAIRS_SENT, found.sent)
         return asdict(found)
 
     return handle
-
-
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns what was seen and sent."""
-    return _handle()(event, context)

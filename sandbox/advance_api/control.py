@@ -50,6 +50,10 @@ class Control:
         """The transaction ids of the comparisons charged so far."""
         return [call.transaction_id for call in self.calls() if call.charged]
 
+    def close(self) -> None:
+        """End the connections that it keeps."""
+        self._http.clear()
+
     def _post(self, path: str, body: str = "") -> None:
         self._request("POST", path, body)
 

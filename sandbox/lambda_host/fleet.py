@@ -26,6 +26,7 @@ class Fleet:
         self._changed = threading.Condition()
         self._starting = False
         self._closed = False
+        self.lost = 0  # environments that crashed, were killed or ran out of time
 
     def environments(self) -> list[Environment]:
         with self._changed:
@@ -81,6 +82,7 @@ class Fleet:
         for environment in [one for one in self._idle if one.died_idle]:
             self._idle.remove(environment)
             self._environments.remove(environment)
+            self.lost += 1
             environment.close()
 
     def _add(self) -> Environment:
@@ -99,6 +101,7 @@ class Fleet:
                 self._idle.append(environment)
             else:
                 self._environments.remove(environment)
+                self.lost += 1
             self._changed.notify_all()
         if not usable:
             environment.close()

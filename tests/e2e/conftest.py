@@ -1,14 +1,13 @@
 """One sandbox for all end-to-end tests: each has pair ids of its own, and a module that changes it changes it back."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from sandbox.cloud import Sandbox
-from tests.e2e.deployed import Deployed
+from tests.support import ROOT
+from tests.support.deployed import Deployed
 
-ROOT = Path(__file__).parents[2]
 PARAMETERS: dict[str, object] = {"BlockedRetrySeconds": 1, "FindMissedAfterMinutes": 0}
 
 

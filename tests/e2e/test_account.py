@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import CREDENTIALS
-from tests.e2e.deployed import Deployed, Row, next_second
+from tests.support.deployed import Deployed, Row
+from tests.support.waiting import next_second
 
 SECRETS = {
     "not JSON": "sampleaccesskey",
@@ -29,17 +30,22 @@ def pending(deployed: Deployed) -> dict[str, Row]:
     for name, secret in SECRETS.items():
         deployed.control.revoke_tokens()
         put_secret(deployed, secret)
-        rows[name] = next_in_trouble(deployed, name, "CREDENTIALS_INVALID")
+        says = "Signature error" if name == "of another account" else "into the secret"
+        rows[name] = next_in_trouble(deployed, name, "CREDENTIALS_INVALID", says=says)
         put_secret(deployed, json.dumps(CREDENTIALS))
     for code, times in REFUSALS.items():
         rows[code] = next_in_trouble(deployed, code, code, {"code": code, "times": times})
     return rows
 
 
-def next_in_trouble(deployed: Deployed, pair_id: str, code: str, answer: dict[str, Any] | None = None) -> Row:
+def next_in_trouble(
+    deployed: Deployed, pair_id: str, code: str, answer: dict[str, Any] | None = None, *, says: str = ""
+) -> Row:
     next_second()  # BlockedRetrySeconds: the trouble before this one must not keep the pair from asking
     deployed.upload_in_turn(pair_id, answer=answer)
-    return deployed.row_that(pair_id, lambda row: (row["verdict"], row.get("code")) == ("PENDING", code))
+    return deployed.row_that(
+        pair_id, lambda row: (row["verdict"], row.get("code")) == ("PENDING", code) and says in row["message"]
+    )
 
 
 def put_secret(deployed: Deployed, value: str) -> None:

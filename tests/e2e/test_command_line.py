@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import CREDENTIALS
-from tests.e2e.deployed import ANNA, BEN, Deployed, picture
+from tests.support import ROOT
+from tests.support.deployed import ANNA, BEN, Deployed, picture
+from tests.support.processes import family, running
 
-ROOT = Path(__file__).parents[2]
 AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 
 
@@ -91,6 +92,13 @@ def test_the_outputs_are_where_a_deployed_stack_has_them(shell: Shell) -> None:
         "TokenParameter",
         "CompareFunction",
         "FindMissedFunction",
+        "PublishFunction",
+        "VerdictsBus",
+        "UnpublishedQueue",
+        "WebhookSecret",
+        "WebhookQueue",
+        "WebhookDeadLetterQueue",
+        "DeliverFunction",
     }
 
 
@@ -129,21 +137,6 @@ def test_ctrl_c_leaves_no_process_behind(shell: Shell) -> None:
     assert status == 0
     assert len(started) >= 6  # AWS, two environments, each with its guard
     deadline = time.monotonic() + 10
-    while left := started & set(processes()):
+    while left := started & running().keys():
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
-
-
-def processes() -> dict[int, int]:
-    """Every running process, and its parent."""
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
-    rows = (line.split() for line in listing.splitlines())
-    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
-
-
-def family(pid: int) -> set[int]:
-    """The process and all that descend from it."""
-    parents, members = processes(), {pid}
-    while new := {child for child, parent in parents.items() if parent in members} - members:
-        members |= new
-    return members

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from facepair.events import created_keys
-from tests.e2e.deployed import ANNA, BEN, Deployed, notification
+from facepair.domain.notification import created_objects
+from tests.support.deployed import ANNA, BEN, Deployed, notification
 
 EVENTS = Path(__file__).parents[2] / "events"
 NOTHING_FAILED: dict[str, list[str]] = {"batchItemFailures": []}
@@ -18,7 +18,8 @@ def sample(name: str) -> Any:
 
 
 def key_in(event: Any) -> str:
-    [key] = created_keys(event["Records"][0]["body"])
+    [created] = created_objects(event["Records"][0]["body"])
+    key = created.key
     return key
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sandbox.cloud import Sandbox
 from sandbox.photographs import another_day, collins, hopper
 from sandbox.portraits import jpeg
-from tests.fixtures_sandbox import eventually
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 

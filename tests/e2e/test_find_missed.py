@@ -7,8 +7,8 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from facepair import clock
-from tests.e2e.deployed import BEN, Deployed, notification, record
+from facepair.domain import clock
+from tests.support.deployed import BEN, Deployed, notification, record
 
 CURSOR = "/facepair/find-missed-cursor"
 

@@ -5,10 +5,10 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from facepair.picture import fit
+from facepair.domain.picture import fit
 from sandbox import portraits
 from sandbox.advance_api.models import Part
-from tests.e2e.deployed import SIZE, Deployed, Row, sha256
+from tests.support.deployed import SIZE, Deployed, Row, sha256
 
 UPRIGHT = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
 CAMERA, COMMENT = "Camera of a person", b"taken at home"

@@ -5,8 +5,9 @@ from typing import Literal
 
 import pytest
 
-from facepair.pair import ROLES
-from tests.e2e.deployed import ANNA, BEN, Deployed, next_second, notification, picture
+from facepair.domain.pair import ROLES
+from tests.support.deployed import ANNA, BEN, Deployed, notification, picture
+from tests.support.waiting import next_second
 
 PAIR_IDS = [
     "plain",

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox import portraits
 from sandbox.advance_api.models import Call
-from tests.e2e.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, BLURRED, Deployed, Row, picture
+from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, BLURRED, Deployed, Row, picture
 
 ISO_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 HEX_64 = re.compile(r"[0-9a-f]{64}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.cloud import FaultyCloud, faulty_cloud
+from tests.support.faulty_cloud import FaultyCloud, faulty_cloud
 
 
 @pytest.fixture(scope="session")

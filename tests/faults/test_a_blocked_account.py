@@ -1,10 +1,10 @@
-"""The account is refused for a while: few calls, nothing lost, and everything goes on by itself (FAULTS 13)."""
+"""The account is refused for a while: few calls, nothing lost, and everything goes on by itself."""
 
 import time
 
 import pytest
 
-from tests.faults.cloud import PARAMETERS, FaultyCloud
+from tests.support.faulty_cloud import PARAMETERS, FaultyCloud
 
 PAUSE = int(str(PARAMETERS["BlockedRetrySeconds"]))
 

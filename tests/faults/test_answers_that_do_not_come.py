@@ -1,4 +1,4 @@
-"""The request was read and may have been charged, and no answer came: never ask again, and say so (FAULTS 7, 9, 10)."""
+"""The request was read and may have been charged, and no answer came: never ask again, and say so."""
 
 import socket
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.cloud import DEADLINE, FaultyCloud, Pair
+from tests.support.faulty_cloud import DEADLINE, FaultyCloud, Pair
 
 type Step = dict[str, Any]
 

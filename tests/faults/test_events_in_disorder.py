@@ -1,7 +1,8 @@
-"""Events come twice, at once, late or never: a pair is compared once, and none is lost (FAULTS 1, 6, 15)."""
+"""Events come twice, at once, late or never: a pair is compared once, and none is lost."""
 
-from tests.e2e.deployed import BEN, next_second, notification, picture
-from tests.faults.cloud import FaultyCloud
+from tests.support.deployed import BEN, notification, picture
+from tests.support.faulty_cloud import FaultyCloud
+from tests.support.waiting import next_second
 
 
 def test_eight_workers_at_once_on_the_same_pair_make_one_call(cloud: FaultyCloud) -> None:

@@ -1,7 +1,7 @@
 """All faults together, at random."""
 
-from tests.faults.cloud import FaultyCloud
 from tests.soak.storm import soak
+from tests.support.faulty_cloud import FaultyCloud
 
 SEED = 20260131
 

@@ -1,12 +1,12 @@
-"""Tokens expire, are revoked, are refused here and accepted there; the store and the secret are down (FAULTS 12)."""
+"""Tokens expire, are revoked, are refused here and accepted there; the store and the secret are down."""
 
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.cloud import FaultyCloud, Pair
-from tests.faults.proxy import Kind
+from tests.support.faulty_aws import Kind
+from tests.support.faulty_cloud import FaultyCloud, Pair
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def test_a_fresh_token_that_is_refused_too_blocks_the_account(cloud: FaultyCloud
     assert cloud.paid_once(pair)["verdict"] == "PASS"
 
 
-@pytest.mark.parametrize("kind", ["throttle", "refuse"])
+@pytest.mark.parametrize("kind", ["throttle", "deny"])
 def test_a_store_that_cannot_be_read_or_written_costs_a_token_and_no_comparison(cloud: FaultyCloud, kind: Kind) -> None:
     cloud.control.revoke_tokens()
     times = 2 if kind == "throttle" else None
@@ -105,7 +105,7 @@ def test_a_store_that_cannot_be_read_or_written_costs_a_token_and_no_comparison(
     assert writing.met
 
 
-@pytest.mark.parametrize("kind", ["throttle", "refuse", "drop"])
+@pytest.mark.parametrize("kind", ["throttle", "deny", "drop"])
 def test_a_secret_that_cannot_be_read_is_read_later(cloud: FaultyCloud, kind: Kind) -> None:
     cloud.control.revoke_tokens()
     reading = cloud.aws.fault("GetSecretValue", kind, times=1)

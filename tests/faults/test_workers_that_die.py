@@ -1,4 +1,4 @@
-"""A worker is killed between the request and its answer, or is taken for dead and finishes late (FAULTS 2, 5)."""
+"""A worker is killed between the request and its answer, or is taken for dead and finishes late."""
 
 import json
 import time
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.deployed import BEN, next_second, picture
-from tests.faults.cloud import DEADLINE, TIMEOUT, FaultyCloud, Pair, Undead, Worker
+from tests.support.deployed import BEN, picture
+from tests.support.faulty_cloud import DEADLINE, TIMEOUT, FaultyCloud, Pair, Undead, Worker
+from tests.support.waiting import next_second
 
 SLOW = {"delay": DEADLINE - 0.5}
 LATE = {"patch": {"data": {"similarity": 91.5}}}

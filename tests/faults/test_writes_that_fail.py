@@ -1,4 +1,4 @@
-"""AWS fails around the call: throttled, refused, dropped, or carried out and not answered (FAULTS 3, 4, 18)."""
+"""AWS fails around the call: throttled, denied, dropped, or carried out and not answered."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.faults.cloud import FaultyCloud, Pair, Worker
-from tests.faults.proxy import Fault, Kind
+from tests.support.faulty_aws import Fault, Kind
+from tests.support.faulty_cloud import FaultyCloud, Pair, Worker
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Weather:
     delay: float = 0
 
 
-KINDS: tuple[tuple[Kind, int], ...] = (("throttle", 2), ("refuse", 2), ("drop", 2), ("lose_response", 1))
+KINDS: tuple[tuple[Kind, int], ...] = (("throttle", 2), ("deny", 2), ("drop", 2), ("lose_response", 1))
 WEATHER = {
     f"{kind} {operation} of {table}": Weather(operation, table, kind, times)
     for operation, table in (
@@ -81,9 +81,9 @@ def test_a_write_that_fails_costs_no_second_call(
 
 @pytest.mark.parametrize(
     ("operation", "containing"),
-    [("GET", "list-type=2"), ("GET", "first.jpg"), ("Query", "CallsTable")],
+    [("ListObjectsV2", "prefix"), ("GetObject", "first.jpg"), ("Query", "CallsTable")],
 )
-@pytest.mark.parametrize("kind", ["throttle", "refuse", "lose_response"])
+@pytest.mark.parametrize("kind", ["throttle", "deny", "lose_response"])
 def test_a_read_that_fails_is_done_again(cloud: FaultyCloud, operation: str, containing: str, kind: Kind) -> None:
     pair = cloud.pair(f"reads/{operation}-{containing}-{kind}".replace("=", "-"))
     containing = cloud.sandbox.outputs.get(containing, containing)
@@ -95,7 +95,7 @@ def test_a_read_that_fails_is_done_again(cloud: FaultyCloud, operation: str, con
     assert fault.met == 1
 
 
-@pytest.mark.parametrize(("operation", "containing"), [("GET", "first.jpg"), ("PutItem", "CallsTable")])
+@pytest.mark.parametrize(("operation", "containing"), [("GetObject", "first.jpg"), ("PutItem", "CallsTable")])
 def test_no_call_is_made_when_too_little_time_is_left_for_it(
     cloud: FaultyCloud, operation: str, containing: str
 ) -> None:

@@ -1,133 +1,73 @@
-"""The deployed template.yaml's resources, for tests of the classes that use them; and a way to them that has faults."""
+"""The sandbox's AWS alone, the template's resources in it, and a way to them that has faults."""
 
-import threading
-import time
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache, cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-import urllib3
-from botocore.config import Config
 
-from facepair.aws.clients import PATIENT
-from sandbox.aws import LocalAws, offline_session
+from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
-from tests.fixtures_sandbox import ROOT
-
-SLOW_SECONDS = 1
-HASTY = Config(retries={"total_max_attempts": 1})
-"""Takes the first error for an answer."""
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """`outputs` of the stack, and clients of it through `url`, as patient as the functions' own.
-
-    `dataclasses.replace` it for another way there.
-    """
-
-    url: str
-    outputs: dict[str, str]
-    config: Config = PATIENT
-
-    def client(self, service: str) -> Any:
-        return _session().client(service, endpoint_url=self.url, config=self.config)
-
-    @cached_property
-    def tables(self) -> Any:
-        return _session().resource("dynamodb", endpoint_url=self.url, config=self.config)
-
-    def table(self, output: str) -> Any:
-        return self.tables.Table(self.outputs[output])
-
-
-@cache
-def _session() -> Any:
-    return offline_session()
+from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
+from tests.support import ROOT
+from tests.support.faulty_aws import FaultyAws
+from tests.support.resources import Resources
+from tests.support.workshop import STAND_INS, Workshop
 
 
 @pytest.fixture(scope="session")
-def deployed(local_aws: LocalAws) -> Deployed:
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """AWS without a Lambda host, for all tests together: use names of your own."""
+
+    def nothing_runs_here(name: str) -> Any:
+        raise FunctionNotFound(name)
+
+    invoke_api = InvokeApi(nothing_runs_here)
+    with LocalAws(invoke_api.url, tmp_path_factory.mktemp("aws") / "aws.log") as aws:
+        yield aws
+    invoke_api.close()
+
+
+@pytest.fixture(scope="session")
+def deployed(local_aws: LocalAws) -> Resources:
+    """The template's resources: the tables are shared, use pairs of your own."""
     stack = deploy(local_aws, ROOT / "template.yaml", f"core-{uuid4().hex[:8]}", {})
-    return Deployed(local_aws.url, dict(stack.outputs))
+    return Resources(local_aws.url, dict(stack.outputs))
 
 
 @pytest.fixture
 def pair_id() -> str:
-    """A pair of its own for every test: the tables are shared."""
+    """A pair of its own for every test."""
     return f"pair-{uuid4().hex[:12]}/é +%"
 
 
-class FaultyAws:
-    """A proxy before AWS: says what becomes of the next requests of an operation, for example `PutItem`."""
-
-    def __init__(self, url: str) -> None:
-        self._faults: dict[str, list[str]] = {}
-        faulty = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            upstream: ClassVar = urllib3.PoolManager(retries=False)
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                fault = faulty.take(self.headers.get("X-Amz-Target", "").rpartition(".")[2])
-                if fault == "refuse":
-                    self.answer(400, b'{"__type": "com.amazonaws#ThrottlingException", "message": "slow down"}')
-                    return
-                if fault == "slow":
-                    time.sleep(SLOW_SECONDS)
-                reply = self.upstream.request("POST", url + self.path, body=body, headers=dict(self.headers))
-                if fault == "lose":
-                    self.close_connection = True
-                else:
-                    self.answer(reply.status, reply.data)
-
-            def answer(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/x-amz-json-1.0")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
-
-    def lose(self, operation: str, times: int = 1) -> None:
-        """The request arrives; its response does not."""
-        self._faults[operation] = ["lose"] * times
-
-    def refuse(self, operation: str, times: int = 1000) -> None:
-        """Throttled."""
-        self._faults[operation] = ["refuse"] * times
-
-    def slow(self, operation: str, times: int = 1) -> None:
-        """SLOW_SECONDS late."""
-        self._faults[operation] = ["slow"] * times
-
-    def mend(self) -> None:
-        self._faults.clear()
-
-    def take(self, operation: str) -> str | None:
-        faults = self._faults.get(operation)
-        return faults.pop() if faults else None
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+@pytest.fixture
+def faults(deployed: Resources) -> Iterator[FaultyAws]:
+    """A way to the resources that fails when told to: `replace(deployed, url=faults.url)` takes it."""
+    with FaultyAws(deployed.url) as faulty:
+        yield faulty
 
 
 @pytest.fixture
-def faults(deployed: Deployed) -> Iterator[FaultyAws]:
-    faulty = FaultyAws(deployed.url)
-    yield faulty
-    faulty.close()
+def workshop(local_aws: LocalAws, tmp_path: Path) -> Iterator[Workshop]:
+    workshop = Workshop(local_aws, tmp_path)
+    yield workshop
+    for host in workshop.hosts:
+        host.close()
+
+
+@pytest.fixture(scope="session")
+def stand_in_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's template with stand-in functions beside it."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copy(ROOT / "template.yaml", root)
+    for function, source in STAND_INS.items():
+        folder = root / "functions" / function
+        folder.mkdir(parents=True)
+        (folder / "app.py").write_text(source)
+    for layer in ("dependencies", "facepair"):
+        (root / "layers" / layer).mkdir(parents=True)
+    (root / ".lambda").symlink_to(ROOT / ".lambda")
+    return root

@@ -23,10 +23,10 @@ from PIL import Image
 from sandbox.advance_api.control import Control, ControlError
 from sandbox.advance_api.state import Tokens
 from sandbox.portraits import NEEDS_A_LOOK, blank, blurred, jpeg, png, portrait
+from tests.support import ROOT
 
 CHECK = "/openapi/face-recognition/v4/check"
 TOKEN = "/openapi/auth/ticket/v1/generate-token"
-ROOT = Path(__file__).parents[2]
 DROPPED = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
 
 FIRST, SECOND = jpeg(portrait(1, width=450, height=600)), jpeg(portrait(2, width=450, height=600))

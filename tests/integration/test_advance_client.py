@@ -10,11 +10,11 @@ from typing import Literal
 
 import pytest
 
-from facepair import clock
 from facepair.advance import Advance, Credentials, NoAnswer, TokenRefused, Unreached
+from facepair.domain import clock
 from sandbox.advance_api.control import Control
 from sandbox.portraits import blank, jpeg, png, portrait
-from tests.fixtures_sandbox import ROOT
+from tests.support import ROOT
 
 CREDENTIALS = Credentials.model_validate({"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"})
 
@@ -47,7 +47,7 @@ def control(url: str) -> Iterator[Control]:
     control.reset()
     yield control
     control.reset()
-    control._http.clear()
+    control.close()
 
 
 @pytest.fixture

@@ -23,9 +23,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facepair.advance import AdvanceError, NoAnswer, Unreached
-from facepair.advance.http import LONGEST_ANSWER, Reply, post
 from facepair.advance.wire import read_answer
+from facepair.http import LONGEST_ANSWER, NoAnswer, PostFailed, Reply, Unreached, post
 
 DEADLINE = 2.5
 """Seconds; long enough for 10 % of it to be more than a busy machine's hiccup."""
@@ -441,7 +440,7 @@ HANGING: dict[str, Callable[[Server], Behaviour]] = {
 
 @dataclass(frozen=True)
 class Ended:
-    error: AdvanceError
+    error: PostFailed
     seconds: float
 
 
@@ -454,7 +453,7 @@ def ended(certificates: Callable[[str], Path]) -> dict[str, Ended]:
         with serving(HANGING[how], tls(pem) if "TLS" in how else None) as server:
             url = server.url.replace("http:", "https:") if "handshake" in how else server.url
             started = time.monotonic()
-            with pytest.raises(AdvanceError) as raised:
+            with pytest.raises(PostFailed) as raised:
                 call(url, DEADLINE, body=bytes(30_000_000 if how == "nothing is read" else 1000))
             return Ended(raised.value, time.monotonic() - started)
 
@@ -545,7 +544,7 @@ def test_the_longest_answer_is_read() -> None:
 
 @pytest.mark.parametrize("token", ["x\r\nX-Injected: 1", "x\n", "安娜", "\0"])
 def test_a_token_that_cannot_be_a_header_injects_nothing(token: str) -> None:
-    with serving(answering(OK)) as server, suppress(AdvanceError):
+    with serving(answering(OK)) as server, suppress(PostFailed):
         call(server.url, token=token)
 
     assert not [request for request in server.requests if b"X-Injected" in request]

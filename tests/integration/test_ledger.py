@@ -10,16 +10,19 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from facepair import clock
-from facepair.advance import Answer, NoAnswer, Token, TokenKeeper, Unreached
-from facepair.ask import SAVING_SECONDS, Asker, Question
-from facepair.aws.calls import Call, Calls, State
-from facepair.picture import Fitted
-from facepair.retry import Blocked, Later
-from facepair.verdict import Outcome
-from tests.integration.conftest import HASTY, SLOW_SECONDS, Deployed, FaultyAws
+from facepair.advance import Answer, Comparison, NoAnswer, Token, TokenKeeper, Unreached
+from facepair.aws.ledger import CallsTable
+from facepair.domain import clock
+from facepair.domain.gate import Slot
+from facepair.domain.ledger import Call, State
+from facepair.domain.metric import Metric
+from facepair.domain.picture import Fitted
+from facepair.domain.retry import Blocked, Closed, Later, Unavailable
+from facepair.domain.verdict import Outcome
+from facepair.stories.ask import SAVING_SECONDS, Asker, Question
+from tests.support.faulty_aws import FaultyAws
+from tests.support.resources import HASTY, Resources
 
 DEADLINE = 15.0
 PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
@@ -29,8 +32,8 @@ UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
 
 
 @pytest.fixture
-def calls(deployed: Deployed) -> Calls:
-    return Calls(deployed.table("CallsTable"))
+def calls(deployed: Resources) -> CallsTable:
+    return CallsTable(deployed.table("CallsTable"))
 
 
 def in_a_minute() -> Any:
@@ -44,7 +47,7 @@ def a_minute_ago() -> Any:
 # --- its rows --------------------------------------------------------------------------------------------------------
 
 
-def test_a_call_s_row_is_there_before_it_is_sent(calls: Calls, deployed: Deployed, pair_id: str) -> None:
+def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
     until = in_a_minute()
 
     calls.open(pair_id, "f1", 1, until)
@@ -55,7 +58,7 @@ def test_a_call_s_row_is_there_before_it_is_sent(calls: Calls, deployed: Deploye
     assert not row.keys() & {"code", "answered_at", "outcome"}
 
 
-def rows(deployed: Deployed, pair_id: str) -> list[dict[str, Any]]:
+def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = deployed.table("CallsTable").query(
         KeyConditionExpression="pair_id = :pair_id",
         ExpressionAttributeValues={":pair_id": pair_id},
@@ -64,7 +67,7 @@ def rows(deployed: Deployed, pair_id: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_an_answer_is_stored_as_the_contract_names_it(calls: Calls, deployed: Deployed, pair_id: str) -> None:
+def test_an_answer_is_stored_as_the_contract_names_it(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
     call = calls.open(pair_id, "f1", 1, in_a_minute())
 
     calls.complete(call, State.ANSWERED, SUCCESS, latency_ms=812)
@@ -76,14 +79,14 @@ def test_an_answer_is_stored_as_the_contract_names_it(calls: Calls, deployed: De
     assert [each.outcome for each in calls.of_pair(pair_id)] == [SUCCESS]
 
 
-def test_calls_come_in_the_order_in_which_they_were_made(calls: Calls, pair_id: str) -> None:
+def test_calls_come_in_the_order_in_which_they_were_made(calls: CallsTable, pair_id: str) -> None:
     for number in (1, 2, 9, 10, 11):
         calls.open(pair_id, "f1", number, in_a_minute())
 
     assert [int(call.call) for call in calls.of_pair(pair_id)] == [1, 2, 9, 10, 11]
 
 
-def test_of_eight_workers_one_alone_may_make_the_next_call(calls: Calls, pair_id: str) -> None:
+def test_of_eight_workers_one_alone_may_make_the_next_call(calls: CallsTable, pair_id: str) -> None:
     start = threading.Barrier(8)
 
     def attempt(_: int) -> bool:
@@ -99,10 +102,10 @@ def test_of_eight_workers_one_alone_may_make_the_next_call(calls: Calls, pair_id
 
 
 def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
-    calls = Calls(replace(deployed, url=faults.url).table("CallsTable"))
-    faults.lose("PutItem", times=2)
+    calls = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
+    faults.fault("PutItem", "lose_response", times=2)
 
     call = calls.open(pair_id, "f1", 1, in_a_minute())
 
@@ -110,11 +113,11 @@ def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
 
 
 def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
-    calls = Calls(replace(deployed, url=faults.url).table("CallsTable"))
+    calls = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
     call = calls.open(pair_id, "f1", 1, in_a_minute())
-    faults.lose("UpdateItem", times=2)
+    faults.fault("UpdateItem", "lose_response", times=2)
 
     calls.complete(call, State.ANSWERED, SUCCESS)
 
@@ -131,7 +134,7 @@ def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
     ],
 )
 def test_a_late_answer_replaces_what_was_given_up(
-    calls: Calls, pair_id: str, earlier: State, later: State, stands: State
+    calls: CallsTable, pair_id: str, earlier: State, later: State, stands: State
 ) -> None:
     call = calls.open(pair_id, "f1", 1, a_minute_ago())
 
@@ -142,7 +145,7 @@ def test_a_late_answer_replaces_what_was_given_up(
 
 
 @pytest.mark.parametrize("later", [State.UNKNOWN, State.REFUSED])
-def test_nothing_replaces_an_answer(calls: Calls, pair_id: str, later: State) -> None:
+def test_nothing_replaces_an_answer(calls: CallsTable, pair_id: str, later: State) -> None:
     call = calls.open(pair_id, "f1", 1, a_minute_ago())
     calls.complete(call, State.ANSWERED, SUCCESS)
 
@@ -152,7 +155,7 @@ def test_nothing_replaces_an_answer(calls: Calls, pair_id: str, later: State) ->
     assert [each.outcome for each in calls.of_pair(pair_id)] == [SUCCESS]
 
 
-def test_nobody_but_its_worker_can_answer_a_call(calls: Calls, pair_id: str) -> None:
+def test_nobody_but_its_worker_can_answer_a_call(calls: CallsTable, pair_id: str) -> None:
     call = calls.open(pair_id, "f1", 1, in_a_minute())
 
     with pytest.raises(Later):
@@ -197,19 +200,42 @@ class Memory:
         pass
 
 
-class Closed:
-    """A breaker that never opens."""
+class Open:
+    """A gate that is open, and notes what it is told."""
 
-    def run(self, call: Callable[[], Outcome]) -> Outcome:
-        return call()
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+
+    def look(self) -> None:
+        return None
+
+    def enter(self) -> Slot:
+        return Slot(at=0, taken_at=0)
+
+    def report(self, slot: Slot, outcome: Outcome) -> None:
+        self.reports.append(outcome.code)
+
+    def give_back(self, slot: Slot) -> None:
+        self.reports.append("given back")
+
+    def block(self, blocked: Blocked) -> Closed:
+        return Closed(blocked.code, blocked.message, seconds=600)
+
+
+class Uncounted:
+    """Metrics that nobody reads."""
+
+    def add(self, metric: Metric, value: float = 1) -> None:
+        pass
 
 
 @dataclass
 class Desk:
     """Somebody who asks for one pair. `worker(api)` is one worker's Asker."""
 
-    deployed: Deployed
+    deployed: Resources
     pair_id: str
+    remembered: Outcome | None = None
 
     def worker(self, api: Api, on_unknown: Any = "hold") -> Asker:
         numbers = iter(range(1, 100))
@@ -219,11 +245,23 @@ class Desk:
             return Token(token=f"token {next(numbers)}", expires_ms=expires_ms)
 
         keeper = TokenKeeper(Memory(), mint)
-        calls = Calls(self.deployed.table("CallsTable"))
-        return Asker(api, keeper, calls, Closed(), on_unknown, 600, lambda outcome: None)  # type: ignore[arg-type]
+        calls = CallsTable(self.deployed.table("CallsTable"))
+        return Asker(
+            api=Comparison(api),  # type: ignore[arg-type]
+            tokens=keeper,
+            ledger=calls,
+            idempotency=self,
+            gate=Open(),
+            metrics=Uncounted(),
+            on_unknown=on_unknown,
+        )
+
+    def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
+        """Remembers nothing but an outcome that is to be `remembered`: the ledger stands alone."""
+        return self.remembered or compare()
 
     def question(self, fingerprint: str = "f1", seconds_left: float = 60) -> Question:
-        return Question(self.pair_id, fingerprint, PICTURE, PICTURE, lambda: seconds_left)
+        return Question(self.pair_id, fingerprint, fingerprint[::-1], PICTURE, PICTURE, lambda: seconds_left)
 
     @property
     def states(self) -> list[str]:
@@ -231,7 +269,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(deployed: Deployed, pair_id: str) -> Desk:
+def desk(deployed: Resources, pair_id: str) -> Desk:
     return Desk(deployed, pair_id)
 
 
@@ -280,7 +318,7 @@ def test_of_eight_workers_at_once_one_calls(desk: Desk) -> None:
     assert len(answered) == 1
 
 
-def test_a_worker_that_can_still_be_alive_is_waited_for(desk: Desk, calls: Calls) -> None:
+def test_a_worker_that_can_still_be_alive_is_waited_for(desk: Desk, calls: CallsTable) -> None:
     api = Api(success())
     calls.open(desk.pair_id, "f1", 1, in_a_minute())
 
@@ -291,7 +329,7 @@ def test_a_worker_that_can_still_be_alive_is_waited_for(desk: Desk, calls: Calls
 
 
 def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_calls_again(
-    desk: Desk, calls: Calls
+    desk: Desk, calls: CallsTable
 ) -> None:
     api = Api(success())
     calls.open(desk.pair_id, "f1", 1, a_minute_ago())
@@ -302,7 +340,9 @@ def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_
     assert (api.posts, desk.states) == (0, ["UNKNOWN"])
 
 
-def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_call(desk: Desk, calls: Calls) -> None:
+def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_call(
+    desk: Desk, calls: CallsTable
+) -> None:
     api = Api(success())
     calls.open(desk.pair_id, "f1", 1, a_minute_ago())
 
@@ -311,7 +351,7 @@ def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_ca
     assert (outcome.code, api.posts, desk.states) == ("SUCCESS", 1, ["UNKNOWN", "ANSWERED"])
 
 
-def test_with_retry_two_workers_that_died_are_the_most(desk: Desk, calls: Calls) -> None:
+def test_with_retry_two_workers_that_died_are_the_most(desk: Desk, calls: CallsTable) -> None:
     api = Api(success())
     calls.open(desk.pair_id, "f1", 1, a_minute_ago())
     calls.open(desk.pair_id, "f1", 2, a_minute_ago())
@@ -342,7 +382,7 @@ def test_with_retry_a_call_without_an_answer_is_repeated_exactly_once(desk: Desk
     assert (api.posts, desk.states) == (2, ["UNKNOWN"] * 2)
 
 
-def test_a_worker_thought_dead_that_answers_late_completes_its_own_row_only(desk: Desk, calls: Calls) -> None:
+def test_a_worker_thought_dead_that_answers_late_completes_its_own_row_only(desk: Desk, calls: CallsTable) -> None:
     late = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
     desk.worker(Api(success()), "retry").ask(desk.question())
 
@@ -351,7 +391,7 @@ def test_a_worker_thought_dead_that_answers_late_completes_its_own_row_only(desk
     assert desk.states == ["ANSWERED", "ANSWERED"]
 
 
-def test_a_late_answer_is_used_as_soon_as_it_is_there(desk: Desk, calls: Calls) -> None:
+def test_a_late_answer_is_used_as_soon_as_it_is_there(desk: Desk, calls: CallsTable) -> None:
     late = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
     api = Api(success())
     desk.worker(api).ask(desk.question())
@@ -413,10 +453,10 @@ def test_too_many_requests_under_a_code_of_tomorrow_is_busy(desk: Desk) -> None:
 
 @pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "OVER_QUERY_LIMIT", "ACCOUNT_DISABLED"])
 def test_a_blocked_account_stops_the_fleet(desk: Desk, code: str) -> None:
-    with pytest.raises(Blocked) as blocked:
+    with pytest.raises(Closed) as closed:
         desk.worker(Api(answer(code, "FREE"))).ask(desk.question())
 
-    assert (blocked.value.code, blocked.value.pause) == (code, 600)
+    assert (closed.value.code, closed.value.seconds) == (code, 600)
     assert desk.states == ["REFUSED"]
 
 
@@ -435,10 +475,10 @@ def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(desk: Desk
 def test_a_new_token_that_is_refused_too_blocks_the_account(desk: Desk) -> None:
     api = Api(answer("IAM_FAILED", "FREE"))
 
-    with pytest.raises(Blocked) as blocked:
+    with pytest.raises(Closed) as closed:
         desk.worker(api).ask(desk.question())
 
-    assert (blocked.value.code, api.posts) == ("IAM_FAILED", 1)
+    assert (closed.value.code, api.posts) == ("IAM_FAILED", 1)
 
 
 @pytest.mark.parametrize("code", ["SERVICE_BUSY", "INSUFFICIENT_BALANCE", "IAM_FAILED"])
@@ -448,7 +488,7 @@ def test_a_refusal_that_was_charged_all_the_same_is_never_called_again(desk: Des
     for _ in range(2):
         try:
             outcome = desk.worker(api).ask(desk.question())
-        except (Later, Blocked):
+        except (Later, Closed):
             continue
 
     assert api.posts == 1
@@ -504,17 +544,17 @@ def test_with_too_little_time_nothing_is_written_and_nobody_called(desk: Desk) -
     with pytest.raises(Later) as later:
         desk.worker(api).ask(desk.question(seconds_left=DEADLINE + SAVING_SECONDS - 0.1))
 
-    assert later.value.code is None
+    assert later.value.code == "TOO_LITTLE_TIME"
     assert (api.posts, desk.states) == (0, [])
 
 
 def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url), pair_id)
-    faults.slow("PutItem")
-    ends = time.monotonic() + DEADLINE + SAVING_SECONDS + SLOW_SECONDS / 2
+    faults.fault("PutItem", "delay", delay=1)
+    ends = time.monotonic() + DEADLINE + SAVING_SECONDS + 0.5
     question = replace(desk.question(), time_left=lambda: ends - time.monotonic())
 
     with pytest.raises(Later):
@@ -523,55 +563,61 @@ def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
     assert api.posts == 0
 
 
-def test_without_a_row_nobody_is_called(deployed: Deployed, faults: FaultyAws, pair_id: str) -> None:
+def test_without_a_row_nobody_is_called(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
-    faults.refuse("PutItem")
+    faults.fault("PutItem", "throttle", times=None)
 
-    with pytest.raises(ClientError, match="Throttling"):
+    with pytest.raises(Unavailable, match="Throttling"):
         desk.worker(api).ask(desk.question())
 
     assert api.posts == 0
 
 
 def test_an_answer_that_cannot_be_saved_now_is_settled_later_without_another_call(
-    deployed: Deployed, faults: FaultyAws, pair_id: str
+    deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
-    faults.refuse("UpdateItem")
+    faults.fault("UpdateItem", "throttle", times=None)
     worker = desk.worker(api)
 
-    outcome = worker.ask(desk.question())
-    assert (outcome.unsaved, desk.states) == (True, ["SENT"])
-    with pytest.raises(ClientError):
-        worker.settle(pair_id, outcome)
-    faults.mend()
+    with pytest.raises(Unavailable):  # what was answered is stored by then, the ledger cannot take it
+        worker.ask(desk.question())
+    assert desk.states == ["SENT"]
+    faults.clear()
+    desk.remembered = SUCCESS.model_copy(update={"call": "000001", "unsaved": True})
     for _ in range(2):  # the stored outcome comes again with a message that comes again
-        worker.settle(pair_id, outcome)
+        assert worker.ask(desk.question()).similarity == Decimal("69.0")
 
     assert desk.states == ["ANSWERED"]
+    desk.remembered = None
     assert desk.worker(api).ask(desk.question()).similarity == Decimal("69.0")
     assert api.posts == 1
 
 
-def test_an_answer_that_could_not_be_saved_settles_a_row_that_was_given_up_meanwhile(desk: Desk, calls: Calls) -> None:
+def test_an_answer_that_could_not_be_saved_settles_a_row_that_was_given_up_meanwhile(
+    desk: Desk, calls: CallsTable
+) -> None:
     call = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
     worker = desk.worker(Api(success()))
     worker.ask(desk.question())
+    desk.remembered = SUCCESS.model_copy(update={"call": call.call, "unsaved": True})
 
-    worker.settle(desk.pair_id, SUCCESS.model_copy(update={"call": call.call, "unsaved": True}))
+    worker.ask(desk.question())
 
     assert desk.states == ["ANSWERED"]
 
 
 def test_a_saved_outcome_needs_no_settling(desk: Desk) -> None:
-    desk.worker(Api(success())).settle(desk.pair_id, SUCCESS)
+    desk.remembered = SUCCESS.model_copy(update={"call": "000001"})
+
+    desk.worker(Api(success())).ask(desk.question())
 
     assert desk.states == []
 
 
-def test_the_row_says_until_when_its_worker_can_be_alive(desk: Desk, calls: Calls) -> None:
+def test_the_row_says_until_when_its_worker_can_be_alive(desk: Desk, calls: CallsTable) -> None:
     seen: list[Call] = []
 
     class Looking(Api):

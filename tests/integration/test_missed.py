@@ -9,44 +9,47 @@ from uuid import uuid4
 
 import pytest
 
-from facepair import clock
-from facepair.aws.cursor import Cursor
+from facepair.aws.cursor import CursorParameter
 from facepair.aws.queue import UploadsQueue
-from facepair.aws.uploads import Uploads
-from facepair.aws.verdicts import Verdicts
-from facepair.events import created_keys
-from facepair.missed import STOPPING_SECONDS, Found, MissedPairs
-from facepair.pair import Names, Pair
-from facepair.row import PictureRow, Row
-from facepair.verdict import Policy, Verdict
+from facepair.aws.underway import UnderwayMarks
+from facepair.aws.uploads import ImagesBucket
+from facepair.aws.verdicts import VerdictsTable
+from facepair.domain import clock
+from facepair.domain.notification import created_objects
+from facepair.domain.pair import Names, Pair
+from facepair.domain.retention import Retention
+from facepair.domain.row import PictureRow, Row
+from facepair.domain.verdict import Policy, Verdict
+from facepair.stories.missed import STOPPING_SECONDS, Found, MissedPairs
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
-from tests.fixtures_sandbox import ROOT
-from tests.integration.conftest import Deployed
+from tests.support import ROOT
+from tests.support.resources import Resources
 
 NAMES = Names("first", "second")
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 AT_ONCE = timedelta(0)
-YEAR = timedelta(days=365)
+KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 
 class House:
     """A bucket with its tables and its queue, and the search that goes through it."""
 
-    def __init__(self, deployed: Deployed) -> None:
+    def __init__(self, deployed: Resources) -> None:
         self._s3: Any = deployed.client("s3")
         self._sqs: Any = deployed.client("sqs")
         self._bucket = deployed.outputs["ImagesBucket"]
         self._queue_url = deployed.outputs["UploadsQueue"]
-        self.uploads = Uploads(self._s3, self._bucket, NAMES)
-        self.verdicts = Verdicts(deployed.tables, deployed.outputs["VerdictsTable"])
+        self.idempotency_table = deployed.table("IdempotencyTable")
+        self.uploads = ImagesBucket(self._s3, self._bucket, NAMES)
+        self.verdicts = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
         self._queue = UploadsQueue(self._sqs, self._queue_url)
-        self.cursor = Cursor(deployed.client("ssm"), f"/{uuid4().hex}/find-missed-cursor")
+        self.cursor = CursorParameter(deployed.client("ssm"), f"/{uuid4().hex}/find-missed-cursor")
         self._s3.put_bucket_notification_configuration(Bucket=self._bucket, NotificationConfiguration={})
 
-    def upload(self, *keys: str) -> None:
+    def upload(self, *keys: str, content: bytes | None = None) -> None:
         for key in keys:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=key.encode())
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=content or key.encode())
 
     def pairs(self, *pair_ids: str) -> None:
         for pair_id in pair_ids:
@@ -57,24 +60,42 @@ class House:
 
     def row(self, pair_id: str, verdict: Verdict, retry_in: timedelta | None = None) -> None:
         pair = self.uploads.find(pair_id)
-        pictures = {role: PictureRow(upload, None) for role, upload in pair.uploads.items()}
-        retry_at = clock.now() + retry_in if retry_in is not None else None
-        fingerprint = None if verdict is Verdict.WAITING else "f"
-        self.verdicts.write(Row(pair, verdict, POLICY, pictures, fingerprint=fingerprint, retry_at=retry_at), YEAR)
+        pictures: dict[str, Any] = {role: PictureRow.of(upload, None) for role, upload in pair.uploads.items()}
+        row = Row(
+            pair_id=pair_id,
+            verdict=verdict,
+            policy=POLICY,
+            uploaded_at=pair.uploaded_at,
+            listed_at=pair.listed_at,
+            fingerprint=None if verdict is Verdict.WAITING else "f",
+            retry_at=clock.now() + retry_in if retry_in is not None else None,
+            **pictures,
+        )
+        self.verdicts.write(row)
 
     def search(self, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> Found:
-        return MissedPairs(self.uploads, NAMES, self.verdicts, self._queue, self.cursor, after).send(time_left)
+        missed = MissedPairs(
+            uploads=self.uploads,
+            names=NAMES,
+            verdicts=self.verdicts,
+            underway=UnderwayMarks(self.idempotency_table, comes_back=timedelta(minutes=12)),
+            queue=self._queue,
+            cursor=self.cursor,
+            after=after,
+            images_retention=KEPT.images,
+        )
+        return missed.send(time_left)
 
     def sent(self) -> list[str]:
         """Pair ids of the messages in the queue, which is empty then."""
         keys: list[str] = []
-        while messages := self._receive():
+        while messages := self.receive():
             for message in messages:
-                keys += created_keys(message["Body"])
+                keys += [created.key for created in created_objects(message["Body"])]
                 self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
         return sorted(key.rpartition("/")[0] for key in keys)
 
-    def _receive(self) -> list[dict[str, Any]]:
+    def receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10)
         messages: list[dict[str, Any]] = answer.get("Messages", [])
         return messages
@@ -87,13 +108,13 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def own_stack(local_aws: LocalAws) -> Deployed:
+def own_stack(local_aws: LocalAws) -> Resources:
     stack = deploy(local_aws, ROOT / "template.yaml", f"missed-{uuid4().hex[:8]}", {})
-    return Deployed(local_aws.url, dict(stack.outputs))
+    return Resources(local_aws.url, dict(stack.outputs))
 
 
 @pytest.fixture
-def house(own_stack: Deployed) -> House:
+def house(own_stack: Resources) -> House:
     house = House(own_stack)
     house.clear()
     return house
@@ -143,7 +164,7 @@ def test_a_verdict_on_an_earlier_upload_does_not_count(house: House) -> None:
     pair_id = name("anna")
     house.pairs(pair_id)
     house.row(pair_id, Verdict.PASS)
-    house._s3.put_object(Bucket=house._bucket, Key=f"{pair_id}/first.jpg", Body=b"another")
+    house.upload(f"{pair_id}/first.jpg", content=b"another")
 
     house.search()
 
@@ -161,16 +182,20 @@ def test_a_pair_that_still_waits_for_the_picture_that_is_there_is_enqueued(house
     assert house.sent() == [pair_id]
 
 
-@pytest.mark.parametrize(("minutes", "missed"), [(60, False), (-10, False), (-20, True)])
-def test_a_pending_pair_is_missed_when_its_next_try_is_long_overdue(house: House, minutes: int, missed: bool) -> None:
+@pytest.mark.parametrize(("minutes", "missed"), [(60, False), (10, False), (0, True)])
+def test_a_pending_pair_is_missed_when_its_next_try_is_long_overdue(
+    house: House, minutes: int, missed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pair_id = name("anna")
     house.pairs(pair_id)
     house.row(pair_id, Verdict.PENDING, retry_in=timedelta(minutes=minutes))
-    search = MissedPairs(house.uploads, NAMES, house.verdicts, house._queue, house.cursor, timedelta(minutes=15))
 
-    row = house.verdicts.rows([pair_id])[pair_id]
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(minutes=20))
 
-    assert search._is_missed(house.uploads.find(pair_id), row) is missed
+    found = house.search(after=timedelta(minutes=15))
+
+    assert found.sent == missed
 
 
 def test_a_pair_that_has_only_just_come_is_given_time(house: House) -> None:
@@ -253,7 +278,7 @@ def test_a_message_is_one_that_the_function_understands(house: House) -> None:
 
     house.search()
 
-    [message] = house._receive()
+    [message] = house.receive()
     assert json.loads(message["Body"])["Records"][0]["eventName"].startswith("ObjectCreated:")
 
 

@@ -11,7 +11,9 @@ import pytest
 import urllib3
 
 from sandbox.cloud import Sandbox
-from tests.fixtures_sandbox import ROOT, eventually
+from tests.support import ROOT
+from tests.support.processes import family, running
+from tests.support.waiting import eventually
 
 # The command line of `python -m sandbox`, on a root of the test's.
 MAIN = "import pathlib, sys, sandbox.__main__ as main; main.ROOT = pathlib.Path(sys.argv.pop(1)); main.main()"
@@ -19,7 +21,14 @@ MAIN = "import pathlib, sys, sandbox.__main__ as main; main.ROOT = pathlib.Path(
 
 @pytest.fixture(scope="module")
 def sandbox(stand_in_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with Sandbox(stand_in_root, {"PassAbove": 71}, warm=1, logs=tmp_path_factory.mktemp("logs")) as sandbox:
+    with Sandbox(
+        stand_in_root,
+        {"PassAbove": 71},
+        overrides={"FindMissedFunction": {"Timeout": 11}},
+        environment={"WEATHER": "fair"},
+        warm=1,
+        logs=tmp_path_factory.mktemp("logs"),
+    ) as sandbox:
         yield sandbox
 
 
@@ -31,22 +40,6 @@ def pass_above(sandbox: Sandbox, pair: str) -> str:
         lambda: sandbox.aws("dynamodb").get_item(TableName=sandbox.outputs["VerdictsTable"], Key=key).get("Item")
     )
     return str(row["pass_above"]["S"])
-
-
-def family(pid: int) -> set[int]:
-    """The process and all that descend from it."""
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(child): int(parent) for child, parent in (line.split() for line in listing.splitlines())}
-    members = {pid}
-    while new := {child for child, parent in parents.items() if parent in members} - members:
-        members |= new
-    return members
-
-
-def running(pids: set[int]) -> set[int]:
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True).stdout
-    states = dict(line.split()[:2] for line in listing.splitlines())
-    return {pid for pid in pids if not states.get(str(pid), "Z").startswith("Z")}
 
 
 def test_an_upload_becomes_a_row_by_way_of_notification_queue_and_function(sandbox: Sandbox) -> None:
@@ -98,6 +91,19 @@ def test_lambdas_own_api_invokes_the_functions_with_their_resolved_variables(san
     variables = json.loads(answer["Payload"].read())["environment"]
     assert variables["IMAGES_BUCKET"] == sandbox.outputs["ImagesBucket"]
     assert variables["UPLOADS_QUEUE_URL"] == sandbox.outputs["UploadsQueue"]
+
+
+def test_overrides_and_additional_variables_hold_for_redeployments_too(sandbox: Sandbox) -> None:
+    def weather_and_timeout() -> tuple[str, int]:
+        name = sandbox.outputs["FindMissedFunction"]
+        answer = sandbox.aws("lambda").invoke(FunctionName=name, Payload=b"{}")
+        timeout = sandbox.aws("lambda").get_function_configuration(FunctionName=name)["Timeout"]
+        return json.loads(answer["Payload"].read())["environment"]["WEATHER"], timeout
+
+    before = weather_and_timeout()
+    sandbox.redeploy(RejectBelow=54)
+
+    assert before == weather_and_timeout() == ("fair", 11)
 
 
 def test_a_function_that_fails_is_told_as_lambda_does(sandbox: Sandbox) -> None:
@@ -169,7 +175,7 @@ def test_the_command_tells_how_to_use_it_and_killed_leaves_no_process_behind(sta
     assert any("AWS::IAM::Role.Policies: moto checks no permissions" in line for line in lines)
     assert "ADVANCE: http://127.0.0.1:9" in lines
     assert len(started) >= 5  # the command, AWS and an environment, the latter each with its guard
-    eventually(lambda: not running(started), within=10)
+    eventually(lambda: not started & running().keys(), within=10)
 
 
 def test_the_command_refuses_a_wrong_parameter_before_anything_else(stand_in_root: Path) -> None:

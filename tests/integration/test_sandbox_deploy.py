@@ -1,6 +1,8 @@
 """Deploying small templates: what is resolved, in which order, and what is refused."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,6 +24,10 @@ class Deployer:
     def __call__(self, template: str, previous: Stack | None = None, **parameters: object) -> Stack:
         self.template.write_text(HEAD + template)
         return deploy(self.aws, self.template, self.stack_name, parameters, previous)
+
+    def with_values(self, template: str, overrides: Mapping[str, Mapping[str, Any]], **environment: str) -> Stack:
+        self.template.write_text(HEAD + template)
+        return deploy(self.aws, self.template, self.stack_name, {}, overrides=overrides, environment=environment)
 
 
 @pytest.fixture
@@ -169,3 +175,57 @@ Resources:
     assert described["Environment"]["Variables"]["COLOUR"] == "blue"
     with pytest.raises(TemplateError, match=r"change Queue .*start a new sandbox"):
         deployer(template, stack, Seconds=60)
+
+
+QUEUE_AND_FUNCTIONS = """
+Resources:
+  Queue: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 360, MessageRetentionPeriod: 600}}
+  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: app.handler
+      CodeUri: code
+      Timeout: 60
+      Environment: {Variables: {COLOUR: red, QUEUE: !Ref Queue}}
+  Rest: {Type: AWS::Serverless::Function, Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: code}}
+"""
+
+
+def test_overrides_replace_single_properties_of_resources(deployer: Deployer) -> None:
+    (deployer.template.parent / "code").mkdir()
+
+    stack = deployer.with_values(
+        QUEUE_AND_FUNCTIONS, {"Queue": {"VisibilityTimeout": 12}, "Work": {"Timeout": 11}, "Rest": {"MemorySize": 256}}
+    )
+
+    url = stack.resources["Queue"].physical_id
+    queue = deployer.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (queue["VisibilityTimeout"], queue["MessageRetentionPeriod"]) == ("12", "600")
+    assert (stack.functions["Work"].timeout, stack.functions["Rest"].memory) == (11, 256)
+
+
+def test_additional_variables_reach_every_function_beside_its_own(deployer: Deployer) -> None:
+    (deployer.template.parent / "code").mkdir()
+
+    stack = deployer.with_values(QUEUE_AND_FUNCTIONS, {}, COLOUR="blue", SHAPE="round")
+
+    url = stack.resources["Queue"].physical_id
+    assert stack.functions["Work"].environment == {"COLOUR": "blue", "SHAPE": "round", "QUEUE": url}
+    assert stack.functions["Rest"].environment == {"COLOUR": "blue", "SHAPE": "round"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        ({"Queu": {"VisibilityTimeout": 12}}, r"overrides: there is no resource Queu in the template; it has .*Queue"),
+        ({"Queue": {"VisibilityTimeOut": 12}}, r"Queue .*does not know VisibilityTimeOut"),
+    ],
+)
+def test_an_override_of_what_is_not_there_is_an_error_that_names_it(
+    deployer: Deployer, overrides: dict[str, dict[str, Any]], complaint: str
+) -> None:
+    (deployer.template.parent / "code").mkdir()
+
+    with pytest.raises(TemplateError, match=complaint):
+        deployer.with_values(QUEUE_AND_FUNCTIONS, overrides)

@@ -12,7 +12,8 @@ import pytest
 
 from sandbox.lambda_host import Answer
 from sandbox.lambda_host.event_source import failed_ids
-from tests.fixtures_sandbox import Workshop, eventually
+from tests.support.waiting import eventually
+from tests.support.workshop import Workshop
 
 ECHO = """
 import os
@@ -131,6 +132,7 @@ def test_a_crash_is_a_failed_answer_and_the_next_invocation_gets_a_new_environme
     assert crashed.failed
     assert body(crashed)["errorType"] == "Runtime.ExitError"
     assert body(host.invoke("work", b"{}")) != first
+    assert host.lost() == 1
 
 
 def test_at_its_timeout_a_function_is_killed_with_everything_it_started(workshop: Workshop) -> None:
@@ -152,6 +154,7 @@ def handler(event, context):
     assert len(pids) == 2
     eventually(lambda: not any(alive(pid) for pid in pids), within=5)
     assert host.environments() == []
+    assert host.lost() == 1
 
 
 def test_a_function_that_cannot_be_imported_says_so_in_every_answer(workshop: Workshop) -> None:
@@ -285,6 +288,7 @@ def test_an_environment_that_dies_idle_costs_no_receive(workshop: Workshop) -> N
 
     eventually(lambda: queue.count() == 0)
     assert workshop.noted()[0] == "pair 1 started"
+    assert host.lost() == 1
 
 
 def test_no_more_messages_are_under_way_than_the_maximum_concurrency(workshop: Workshop) -> None:

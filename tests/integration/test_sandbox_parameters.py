@@ -9,7 +9,7 @@ from sandbox.deploy import deploy
 from sandbox.intrinsics import TemplateError
 from sandbox.parameters import ParameterError, parameter_values
 from sandbox.template import read_template
-from tests.fixtures_sandbox import ROOT
+from tests.support import ROOT
 
 DECLARED: dict[str, dict[str, Any]] = read_template(ROOT / "template.yaml")["Parameters"]
 

@@ -9,7 +9,8 @@ import pytest
 
 from facepair.advance import Token
 from facepair.aws.token_store import SharedToken
-from tests.integration.conftest import HASTY, Deployed, FaultyAws
+from tests.support.faulty_aws import FaultyAws
+from tests.support.resources import HASTY, Resources
 
 TOKEN = Token(token="eyJ", expires_ms=1642580192430)
 
@@ -20,8 +21,8 @@ def parameter() -> str:
 
 
 @pytest.fixture
-def store(deployed: Deployed, parameter: str) -> SharedToken:
-    return SharedToken(deployed.client("ssm"), parameter)
+def store(deployed: Resources, parameter: str) -> SharedToken:
+    return SharedToken(deployed.client("ssm"), parameter, key="alias/aws/ssm")
 
 
 def test_before_anybody_has_minted_there_is_no_token_and_no_complaint(
@@ -31,14 +32,14 @@ def test_before_anybody_has_minted_there_is_no_token_and_no_complaint(
     assert caplog.records == []
 
 
-def test_a_saved_token_is_everybody_s(store: SharedToken, deployed: Deployed, parameter: str) -> None:
+def test_a_saved_token_is_everybody_s(store: SharedToken, deployed: Resources, parameter: str) -> None:
     store.save(Token(token="older", expires_ms=1))
     store.save(TOKEN)
 
-    assert SharedToken(deployed.client("ssm"), parameter).load() == TOKEN
+    assert SharedToken(deployed.client("ssm"), parameter, key="alias/aws/ssm").load() == TOKEN
 
 
-def test_a_token_is_stored_encrypted(store: SharedToken, deployed: Deployed, parameter: str) -> None:
+def test_a_token_is_stored_encrypted(store: SharedToken, deployed: Resources, parameter: str) -> None:
     store.save(TOKEN)
 
     stored = deployed.client("ssm").get_parameter(Name=parameter)["Parameter"]
@@ -48,7 +49,7 @@ def test_a_token_is_stored_encrypted(store: SharedToken, deployed: Deployed, par
 
 @pytest.mark.parametrize("value", ["x", "{}", "null", '{"token": "eyJ"}', '{"token": 1, "expires_ms": "soon"}'])
 def test_a_parameter_that_holds_something_else_is_no_token_and_is_replaced(
-    store: SharedToken, deployed: Deployed, parameter: str, value: str, caplog: pytest.LogCaptureFixture
+    store: SharedToken, deployed: Resources, parameter: str, value: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     deployed.client("ssm").put_parameter(Name=parameter, Value=value, Type="SecureString")
 
@@ -60,7 +61,7 @@ def test_a_parameter_that_holds_something_else_is_no_token_and_is_replaced(
 
 
 def test_a_parameter_that_cannot_be_read_is_not_quoted_in_the_log(
-    store: SharedToken, deployed: Deployed, parameter: str, caplog: pytest.LogCaptureFixture
+    store: SharedToken, deployed: Resources, parameter: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     deployed.client("ssm").put_parameter(Name=parameter, Value='{"token": "eyJsecret"}', Type="SecureString")
 
@@ -74,17 +75,17 @@ def test_a_parameter_that_cannot_be_read_is_not_quoted_in_the_log(
     [("GetParameter", lambda store: store.load()), ("PutParameter", lambda store: store.save(TOKEN))],
 )
 def test_a_throttled_store_costs_nobody_a_comparison(
-    deployed: Deployed, faults: FaultyAws, parameter: str, operation: str, use: Callable[[SharedToken], Any]
+    deployed: Resources, faults: FaultyAws, parameter: str, operation: str, use: Callable[[SharedToken], Any]
 ) -> None:
-    faults.refuse(operation)
+    faults.fault(operation, "throttle", times=None)
     throttled = replace(deployed, url=faults.url, config=HASTY)
 
-    assert use(SharedToken(throttled.client("ssm"), parameter)) is None
+    assert use(SharedToken(throttled.client("ssm"), parameter, key="alias/aws/ssm")) is None
 
 
-def test_a_store_that_is_not_there_at_all_costs_nobody_a_comparison(deployed: Deployed, parameter: str) -> None:
+def test_a_store_that_is_not_there_at_all_costs_nobody_a_comparison(deployed: Resources, parameter: str) -> None:
     nowhere = replace(deployed, url="http://127.0.0.1:9", config=HASTY)
-    store = SharedToken(nowhere.client("ssm"), parameter)
+    store = SharedToken(nowhere.client("ssm"), parameter, key="alias/aws/ssm")
 
     store.save(TOKEN)
 

@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from facepair.aws.uploads import Uploads
-from facepair.pair import Names
-from facepair.retry import Later
-from tests.integration.conftest import Deployed
+from facepair.aws.uploads import ImagesBucket
+from facepair.domain.pair import Names
+from facepair.domain.retry import Later
+from tests.support.resources import Resources
 
 
 class Bucket:
     """The images bucket as people upload to it."""
 
-    def __init__(self, deployed: Deployed) -> None:
+    def __init__(self, deployed: Resources) -> None:
         self._s3: Any = deployed.client("s3")
         self.name = deployed.outputs["ImagesBucket"]
-        self.uploads = Uploads(self._s3, self.name, Names("first", "second"))
+        self.uploads = ImagesBucket(self._s3, self.name, Names("first", "second"))
 
     def put(self, key: str, content: bytes = b"picture") -> str:
         version: str = self._s3.put_object(Bucket=self.name, Key=key, Body=content)["VersionId"]
@@ -36,7 +36,7 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(deployed: Deployed) -> Bucket:
+def bucket(deployed: Resources) -> Bucket:
     return Bucket(deployed)
 
 
@@ -99,7 +99,7 @@ def test_a_multipart_upload_is_read_like_any_other(bucket: Bucket, pair_id: str)
     assert bucket.uploads.read(first)[0].endswith(b"end")
 
 
-@pytest.mark.parametrize("look", [Uploads.read, Uploads.version])
+@pytest.mark.parametrize("look", [ImagesBucket.read, ImagesBucket.version])
 def test_a_picture_that_was_overwritten_since_it_was_found_is_left_to_the_newer_event(
     bucket: Bucket, pair_id: str, look: Any
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_picture_that_was_overwritten_since_it_was_found_is_left_to_the_newer_
         look(bucket.uploads, first)
 
 
-@pytest.mark.parametrize("look", [Uploads.read, Uploads.version])
+@pytest.mark.parametrize("look", [ImagesBucket.read, ImagesBucket.version])
 def test_a_picture_that_was_deleted_since_it_was_found_is_tried_again(bucket: Bucket, pair_id: str, look: Any) -> None:
     bucket.put(f"{pair_id}/first.jpg", b"one")
     first = bucket.uploads.find(pair_id).uploads["first"]

@@ -1,7 +1,6 @@
 """Rows of the verdicts table only move forward, whatever the order in which workers finish."""
 
 import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -9,21 +8,22 @@ from typing import Any
 
 import pytest
 
-from facepair import clock
-from facepair.aws.verdicts import Verdicts, covers
-from facepair.pair import Pair, Upload
-from facepair.row import PictureRow, Row
-from facepair.verdict import Face, Policy, Seen, Verdict
-from tests.integration.conftest import Deployed
+from facepair.aws.verdicts import BATCH, VerdictsTable
+from facepair.domain import clock
+from facepair.domain.pair import Pair, Upload
+from facepair.domain.retention import Retention
+from facepair.domain.row import PictureRow, Row
+from facepair.domain.verdict import Face, Policy, Verdict
+from tests.support.resources import Resources
 
 T = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
-YEAR = timedelta(days=365)
+KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 
 @pytest.fixture
-def verdicts(deployed: Deployed) -> Verdicts:
-    return Verdicts(deployed.tables, deployed.outputs["VerdictsTable"])
+def verdicts(deployed: Resources) -> VerdictsTable:
+    return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
 
 
 def state(
@@ -40,11 +40,37 @@ def state(
     first = Upload(f"{pair_id}/first.jpg", f"first {contents}", 1, at)
     second = Upload(f"{pair_id}/second.jpg", f"second {contents}", 1, at) if contents else None
     pair = Pair(pair_id, first, second, T + timedelta(seconds=listed))
-    pictures = {role: PictureRow(upload, None) for role, upload in pair.uploads.items()}
-    return Row(pair, verdict, POLICY, pictures, fingerprint=contents, code=code)
+    pictures: dict[str, Any] = {role: PictureRow.of(upload, None) for role, upload in pair.uploads.items()}
+    return Row(
+        pair_id=pair_id,
+        verdict=verdict,
+        policy=POLICY,
+        uploaded_at=pair.uploaded_at,
+        listed_at=pair.listed_at,
+        fingerprint=contents,
+        code=code,
+        **pictures,
+    )
 
 
-def written(deployed: Deployed, pair_id: str) -> dict[str, Any]:
+def pair_of(row: Row) -> Pair:
+    """The pair as the worker listed it."""
+    uploads = (Upload(each.key, each.etag, each.size, row.uploaded_at) for each in row.pictures.values())
+    first, *second = uploads
+    return Pair(row.pair_id, first, second[0] if second else None, row.listed_at)
+
+
+def renamed(row: Row, pair_id: str, **changed: Any) -> Row:
+    return row.model_copy(update={"pair_id": pair_id} | changed)
+
+
+def judged(verdicts: VerdictsTable, pair: Pair) -> bool:
+    """Whether there is nothing more to be done for the pair."""
+    row = verdicts.row(pair.pair_id)
+    return row is not None and row.stands_for(pair)
+
+
+def written(deployed: Resources, pair_id: str) -> dict[str, Any]:
     row: dict[str, Any] = deployed.table("VerdictsTable").get_item(Key={"pair_id": pair_id}, ConsistentRead=True)[
         "Item"
     ]
@@ -91,22 +117,22 @@ HISTORIES = {
 
 @pytest.mark.parametrize("history", HISTORIES)
 def test_the_newest_state_stands_in_whatever_order_it_and_the_others_are_written(
-    history: str, verdicts: Verdicts, deployed: Deployed, pair_id: str
+    history: str, verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
     newest = HISTORIES[history][-1]
 
     for number, order in enumerate(permutations(HISTORIES[history])):
         name = f"{pair_id}/{number}"
         for row in order:
-            verdicts.write(replace(row, pair=replace(row.pair, pair_id=name)), YEAR)
+            verdicts.write(renamed(row, name))
 
         stands = written(deployed, name)
         assert (stands["verdict"], stands.get("fingerprint")) == (newest.verdict, newest.fingerprint), order
-        assert stands["uploaded_at"] == clock.iso(newest.pair.uploaded_at)
+        assert stands["uploaded_at"] == clock.iso(newest.uploaded_at)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_no_row_ever_goes_back(seed: int, verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
+def test_no_row_ever_goes_back(seed: int, verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
     chance = random.Random(seed)
     certainty = list(Verdict)
     earlier = None
@@ -121,7 +147,7 @@ def test_no_row_ever_goes_back(seed: int, verdicts: Verdicts, deployed: Deployed
             listed=uploaded + 1 + (contents == "B"),
             pair_id=pair_id,
         )
-        verdicts.write(row, YEAR)
+        verdicts.write(row)
         now = written(deployed, pair_id)
 
         if earlier:
@@ -132,68 +158,70 @@ def test_no_row_ever_goes_back(seed: int, verdicts: Verdicts, deployed: Deployed
         earlier = now
 
 
-def test_a_state_that_is_older_is_not_written_and_says_so(verdicts: Verdicts, pair_id: str) -> None:
-    assert verdicts.write(state(Verdict.PASS, uploaded=10, pair_id=pair_id), YEAR)
+def test_a_state_that_is_older_is_not_written_and_says_so(verdicts: VerdictsTable, pair_id: str) -> None:
+    assert verdicts.write(state(Verdict.PASS, uploaded=10, pair_id=pair_id))
 
-    assert not verdicts.write(state(Verdict.PASS, uploaded=9, pair_id=pair_id), YEAR)
-    assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id), YEAR)
+    assert not verdicts.write(state(Verdict.PASS, uploaded=9, pair_id=pair_id))
+    assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id))
 
 
-def test_a_pending_row_is_renewed_with_each_try(verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
-    verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id), YEAR)
-    verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id), YEAR)
+def test_a_pending_row_is_renewed_with_each_try(verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
+    verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id))
+    verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id))
 
     assert written(deployed, pair_id)["code"] == "INSUFFICIENT_BALANCE"
 
 
-def test_nothing_of_an_earlier_state_is_left_in_a_row(verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
+def test_nothing_of_an_earlier_state_is_left_in_a_row(
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str
+) -> None:
     pending = state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id)
-    verdicts.write(replace(pending, retry_at=T), YEAR)
+    verdicts.write(renamed(pending, pair_id, retry_at=T))
 
-    verdicts.write(state(Verdict.PASS, pair_id=pair_id), YEAR)
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id))
 
     assert not written(deployed, pair_id).keys() & {"retry_at", "code", "waiting_for"}
 
 
-def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: Verdicts, pair_id: str) -> None:
-    asked = state(Verdict.PASS, pair_id=pair_id).pair
-    assert not verdicts.judged(asked)
+def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: VerdictsTable, pair_id: str) -> None:
+    asked = pair_of(state(Verdict.PASS, pair_id=pair_id))
+    assert not judged(verdicts, asked)
 
-    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id), YEAR)
-    assert not verdicts.judged(asked)
-    verdicts.write(state(Verdict.PASS, pair_id=pair_id), YEAR)
-    assert verdicts.judged(asked)
+    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id))
+    assert not judged(verdicts, asked)
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id))
+    assert judged(verdicts, asked)
 
-    assert not verdicts.judged(state(Verdict.PASS, contents="B", pair_id=pair_id).pair)
-    assert not verdicts.judged(state(Verdict.PASS, uploaded=1, pair_id=pair_id).pair)
+    assert not judged(verdicts, pair_of(state(Verdict.PASS, contents="B", pair_id=pair_id)))
+    assert not judged(verdicts, pair_of(state(Verdict.PASS, uploaded=1, pair_id=pair_id)))
 
 
 def test_of_two_final_verdicts_on_the_same_contents_that_of_the_later_look_stands(
-    verdicts: Verdicts, deployed: Deployed, pair_id: str
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
-    verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id), YEAR)
+    verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id))
 
-    assert not verdicts.write(state(Verdict.PASS, listed=1, pair_id=pair_id), YEAR)
+    assert not verdicts.write(state(Verdict.PASS, listed=1, pair_id=pair_id))
 
     assert written(deployed, pair_id)["verdict"] == "REJECT"
 
 
-def test_rows_of_a_hundred_pairs_are_read_at_once_and_only_those_that_exist(verdicts: Verdicts, pair_id: str) -> None:
-    names = [f"{pair_id}/{number}" for number in range(Verdicts.BATCH)]
+def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts: VerdictsTable, pair_id: str) -> None:
+    names = [f"{pair_id}/{number}" for number in range(BATCH + 1)]
     row = state(Verdict.PASS)
     for name in names[::10]:
-        verdicts.write(replace(row, pair=replace(row.pair, pair_id=name)), YEAR)
+        verdicts.write(renamed(row, name))
 
     found = verdicts.rows(names)
 
     assert sorted(found) == sorted(names[::10])
-    assert all(covers(each, row.pair) for each in found.values())
+    assert all(each.covers(pair_of(row)) for each in found.values())
 
 
-def test_the_index_finds_rows_by_verdict_and_the_row_expires(
-    verdicts: Verdicts, deployed: Deployed, pair_id: str
-) -> None:
-    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id), timedelta(days=1))
+def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Resources, pair_id: str) -> None:
+    brief = Retention(own=timedelta(days=1), images=timedelta(days=1))
+    table = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=brief)
+    table.write(state(Verdict.UNDETERMINED, pair_id=pair_id))
 
     found = deployed.table("VerdictsTable").query(
         IndexName="by_verdict",
@@ -206,13 +234,13 @@ def test_the_index_finds_rows_by_verdict_and_the_row_expires(
     assert row["first"]["etag"] == "first A"
 
 
-def test_similarity_and_face_keep_their_digits(verdicts: Verdicts, deployed: Deployed, pair_id: str) -> None:
+def test_similarity_and_face_keep_their_digits(verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
     digits = Decimal("69.123456789012345678901234567890123456")
     face = Face(id="1", left=Decimal("0.01"), top=Decimal("1234567.89"), right=digits, bottom=Decimal(0))
     row = state(Verdict.PASS, pair_id=pair_id)
-    pictures = row.pictures | {"first": replace(row.pictures["first"], seen=Seen(face=face))}
+    first = row.pictures["first"].model_copy(update={"face": face})
 
-    verdicts.write(replace(row, similarity=digits, pictures=pictures), YEAR)
+    verdicts.write(renamed(row, pair_id, similarity=digits, first=first))
 
     stored = written(deployed, pair_id)
     assert stored["similarity"] == digits

@@ -1,4 +1,4 @@
-"""Soak the stack: `python -m tests.soak [--pairs 200] [--seed N]`. Ends with status 0 only if the books balance."""
+"""Soak the stack: `make soak PAIRS=200 SEED=1`. Ends with status 0 only if the books balance."""
 
 import argparse
 import random
@@ -6,11 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "layers" / "facepair"))
-
-from tests.faults.cloud import faulty_cloud  # noqa: E402
-from tests.soak.storm import soak  # noqa: E402
+from tests.soak.storm import soak
+from tests.support.faulty_cloud import faulty_cloud
 
 
 def main() -> None:

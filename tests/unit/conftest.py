@@ -1,18 +1,15 @@
-"""Unit tests open no connection: one that tries fails, and says so."""
-
-import socket
-from collections.abc import Iterator
-from typing import Any, NoReturn
+"""Unit tests: in memory, in milliseconds each, without a connection or a process."""
 
 import pytest
 
+from facepair.domain import clock
+from tests.offline import no_sockets as no_sockets
+from tests.world import World
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_sockets() -> Iterator[None]:
-    def refuse(*arguments: Any, **keywords: Any) -> NoReturn:
-        raise AssertionError("a unit test opened a connection")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", refuse)
-        patch.setattr(socket, "getaddrinfo", refuse)
-        yield
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world of fakes, whose clock everybody goes by."""
+    world = World()
+    monkeypatch.setattr(clock, "now", world.time.now)
+    return world

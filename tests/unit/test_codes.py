@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from facepair.verdict import (
-    BAD_ANSWER,
+from facepair.domain.verdict import (
     COMPARISON_CODES,
     CREDENTIALS_INVALID,
-    NETWORK_ERROR,
-    OUTCOME_UNKNOWN,
+    OWN_CODES,
     TOKEN_CODES,
     Meaning,
     Outcome,
@@ -24,7 +22,6 @@ from facepair.verdict import (
 with Path(__file__).with_name("advance_status_codes.csv").open(encoding="utf-8", newline="") as file:
     DOCUMENTED = list(csv.DictReader(file))
 
-OWN_CODES = {NETWORK_ERROR, OUTCOME_UNKNOWN, BAD_ANSWER, CREDENTIALS_INVALID}
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 
 

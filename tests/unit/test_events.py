@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facepair.events import Malformed, created_keys, created_notification
+from facepair.domain.notification import CreatedObject, Malformed, created_notification, created_objects
 
 REAL = {  # Amazon S3 User Guide, "Event message structure"
     "eventVersion": "2.1",
@@ -39,6 +39,10 @@ def record(key: str, event_name: str = "ObjectCreated:Put") -> dict[str, Any]:
     return REAL | {"eventName": event_name, "s3": {"object": {"key": key}}}
 
 
+def keys_of(body: str) -> list[str]:
+    return [created.key for created in created_objects(body)]
+
+
 @pytest.mark.parametrize(
     ("encoded", "key"),
     [
@@ -52,25 +56,25 @@ def record(key: str, event_name: str = "ObjectCreated:Put") -> dict[str, Any]:
     ],
 )
 def test_keys_come_url_encoded_and_are_decoded_once(encoded: str, key: str) -> None:
-    assert created_keys(message(record(encoded))) == [key]
+    assert keys_of(message(record(encoded))) == [key]
 
 
 @pytest.mark.parametrize("how", ["Put", "Post", "Copy", "CompleteMultipartUpload", "Missed", "SomethingNew"])
 def test_every_way_to_create_an_object_counts(how: str) -> None:
-    assert created_keys(message(record("anna/first.jpg", f"ObjectCreated:{how}"))) == ["anna/first.jpg"]
+    assert keys_of(message(record("anna/first.jpg", f"ObjectCreated:{how}"))) == ["anna/first.jpg"]
 
 
 @pytest.mark.parametrize(
     "event", ["ObjectRemoved:Delete", "ObjectRestore:Completed", "s3:ObjectCreated", "LifecycleExpiration:Delete", ""]
 )
 def test_an_event_that_creates_nothing_names_no_key(event: str) -> None:
-    assert created_keys(message(record("anna/first.jpg", event))) == []
+    assert keys_of(message(record("anna/first.jpg", event))) == []
 
 
 def test_one_message_may_tell_of_several_objects() -> None:
     body = message(record("a/first.jpg"), record("b/first.jpg", "ObjectRemoved:Delete"), record("a/second.jpg"))
 
-    assert created_keys(body) == ["a/first.jpg", "a/second.jpg"]
+    assert keys_of(body) == ["a/first.jpg", "a/second.jpg"]
 
 
 def test_s3_s_test_event_names_no_key() -> None:
@@ -83,21 +87,21 @@ def test_s3_s_test_event_names_no_key() -> None:
         "HostId": "8cLeGAmw098X5cv4Zkwcmo8vvZa3eH3eKxsPzbB9wrR",
     }
 
-    assert created_keys(json.dumps(body)) == []
+    assert keys_of(json.dumps(body)) == []
 
 
 @pytest.mark.parametrize("address", ["s3.amazonaws.com", "AWS Internal", "", None, 17, ["::1"], "999.1.1.1"])
 def test_an_odd_source_address_spoils_nothing(address: object) -> None:
     odd = record("anna/first.jpg") | {"requestParameters": {"sourceIPAddress": address}}
 
-    assert created_keys(message(odd)) == ["anna/first.jpg"]
+    assert keys_of(message(odd)) == ["anna/first.jpg"]
 
 
 @pytest.mark.parametrize(
     "body", ["{}", '{"Records": []}', '{"hello": "world"}', '{"Records": [{"eventSource": "aws:ses"}]}']
 )
 def test_a_message_about_something_else_names_no_key(body: str) -> None:
-    assert created_keys(body) == []
+    assert keys_of(body) == []
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_a_message_about_something_else_names_no_key(body: str) -> None:
 )
 def test_a_message_that_is_no_notification_is_malformed_and_says_what_it_was(body: str) -> None:
     with pytest.raises(Malformed, match="not an S3 notification") as malformed:
-        created_keys(body)
+        keys_of(body)
 
     assert len(str(malformed.value)) < 500
 
@@ -132,7 +136,7 @@ def test_a_message_that_is_no_notification_is_malformed_and_says_what_it_was(bod
 @given(st.text())
 def test_whatever_a_message_says_it_is_read_or_malformed(body: str) -> None:
     try:
-        keys = created_keys(body)
+        keys = keys_of(body)
     except Malformed:
         return
     assert all(isinstance(key, str) for key in keys)
@@ -140,10 +144,23 @@ def test_whatever_a_message_says_it_is_read_or_malformed(body: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_message_of_our_own_names_the_same_key_again(key: str) -> None:
-    assert created_keys(created_notification(key)) == [key]
+    assert created_objects(created_notification(key, "etag-2")) == [CreatedObject(key, "etag-2")]
 
 
 def test_a_message_of_our_own_can_be_told_from_s3_s() -> None:
-    body = json.loads(created_notification("anna/first.jpg"))
+    body = json.loads(created_notification("anna/first.jpg", "etag"))
 
     assert body["Records"][0]["eventName"] == "ObjectCreated:Missed"
+
+
+def test_a_message_says_which_content_was_uploaded_where_it_knows() -> None:
+    body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "a/first.jpg", "eTag": "e-1"}}}]}
+
+    assert created_objects(json.dumps(body)) == [CreatedObject("a/first.jpg", "e-1")]
+
+
+@pytest.mark.parametrize("etag", [17, None, ["e"], {}])
+def test_an_odd_etag_does_not_cost_the_message(etag: object) -> None:
+    body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "a/first.jpg", "eTag": etag}}}]}
+
+    assert created_objects(json.dumps(body)) == [CreatedObject("a/first.jpg", None)]

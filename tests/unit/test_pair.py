@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facepair.pair import Names, Pair, Upload, fingerprint, folders, split
+from facepair.domain.pair import Names, Pair, Upload, fingerprint, folders, split
 
 NAMES = Names("first", "second")
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 import heapq
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facepair.retry import LONGEST_SECONDS, QUEUE_LIMIT_SECONDS, Backoff, Blocked, Later
+from facepair.domain.retry import QUEUE_LIMIT_SECONDS, Backoff, Blocked, Later
 from sandbox.template import read_template
 
+LONGEST_SECONDS = Backoff().longest
 TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")
 MAX_RECEIVES: int = TEMPLATE["Resources"]["UploadsQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 RETENTION_SECONDS: int = TEMPLATE["Resources"]["UploadsQueue"]["Properties"]["MessageRetentionPeriod"]
@@ -21,28 +23,32 @@ LONG_WEEKEND_SECONDS = 72 * 3600
 receive_counts = st.integers(1, 1000)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Still(Backoff):
     """A back-off whose jitter always takes the same share of its ceiling."""
 
-    def __init__(self, share: float) -> None:
-        self.share = share
+    share: float
 
     def jitter(self, ceiling: float) -> float:
         return self.share * ceiling
 
 
+@dataclass(frozen=True, kw_only=True)
 class Seeded(Backoff):
     """A back-off whose jitter can be had again."""
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+    chance: random.Random
 
     def jitter(self, ceiling: float) -> float:
-        return self._random.uniform(0, ceiling)
+        return self.chance.uniform(0, ceiling)
+
+
+def seeded(seed: int) -> Seeded:
+    return Seeded(chance=random.Random(seed))
 
 
 def test_the_ceiling_doubles_from_five_seconds_to_an_hour() -> None:
-    ceilings = [Still(1).seconds(receive_count) for receive_count in range(1, 13)]
+    ceilings = [Still(share=1).seconds(receive_count) for receive_count in range(1, 13)]
 
     assert ceilings == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
 
@@ -57,27 +63,30 @@ def test_the_jitter_is_full() -> None:
 
 @given(receive_counts, st.floats(0, QUEUE_LIMIT_SECONDS), st.floats(0, 1))
 def test_no_try_is_earlier_than_a_retry_after_asked_for(receive_count: int, retry_after: float, share: float) -> None:
-    assert Still(share).seconds(receive_count, retry_after) >= retry_after
+    assert Still(share=share).seconds(receive_count, retry_after) >= retry_after
 
 
 @given(receive_counts, st.floats(0, 1e9), st.floats(0, 1))
 def test_every_wait_is_one_that_sqs_accepts(receive_count: int, asked: float, share: float) -> None:
-    for wait in (Still(share).seconds(receive_count, asked), Still(share).seconds_blocked(receive_count, asked)):
+    for wait in (
+        Still(share=share).seconds(receive_count, asked),
+        Still(share=share).seconds_closed(receive_count, asked),
+    ):
         assert isinstance(wait, int)
         assert 1 <= wait <= QUEUE_LIMIT_SECONDS < 12 * 3600
 
 
 def test_a_retry_after_that_has_not_helped_gives_way_to_a_longer_wait() -> None:
-    assert Still(1).seconds(1, retry_after=10) == 10
-    assert Still(1).seconds(8, retry_after=10) == 640
+    assert Still(share=1).seconds(1, retry_after=10) == 10
+    assert Still(share=1).seconds(8, retry_after=10) == 640
 
 
 @given(receive_counts, st.integers(1, 21600), st.floats(0, 1))
 def test_a_blocked_message_comes_back_after_the_pause_and_not_with_all_the_others(
     receive_count: int, pause: int, share: float
 ) -> None:
-    assert Still(share).seconds_blocked(receive_count, pause) > pause
-    assert Still(0).seconds_blocked(8, pause) < Still(1).seconds_blocked(8, pause)
+    assert Still(share=share).seconds_closed(receive_count, pause) > pause
+    assert Still(share=0).seconds_closed(8, pause) < Still(share=1).seconds_closed(8, pause)
 
 
 def lifetime(backoff: Backoff) -> float:
@@ -87,12 +96,12 @@ def lifetime(backoff: Backoff) -> float:
 
 def test_a_message_outlives_a_long_weekend_of_a_busy_api_and_is_not_dropped_by_the_queue_meanwhile() -> None:
     for seed in range(300):
-        assert LONG_WEEKEND_SECONDS < lifetime(Seeded(seed)) < RETENTION_SECONDS, f"{seed=}"
+        assert LONG_WEEKEND_SECONDS < lifetime(seeded(seed)) < RETENTION_SECONDS, f"{seed=}"
 
 
 def weekend_without_balance(seed: int, messages: int) -> tuple[int, int]:
     """Most receives of any message, and calls to the API, when the account is blocked for a long weekend."""
-    backoff, arrivals = Seeded(seed), random.Random(seed)
+    backoff, arrivals = seeded(seed), random.Random(seed)
     due = [(arrivals.uniform(0, LONG_WEEKEND_SECONDS), number) for number in range(messages)]
     due[0] = (0, 0)
     heapq.heapify(due)
@@ -104,7 +113,7 @@ def weekend_without_balance(seed: int, messages: int) -> tuple[int, int]:
         if now >= next_probe:
             calls += 1
             next_probe = now + BLOCKED_RETRY_SECONDS
-        heapq.heappush(due, (now + backoff.seconds_blocked(receives[message], next_probe - now), message))
+        heapq.heappush(due, (now + backoff.seconds_closed(receives[message], next_probe - now), message))
     return max(receives), calls
 
 
@@ -118,13 +127,13 @@ def test_a_long_weekend_without_balance_ends_with_nothing_dead_lettered_and_few_
 
 @given(st.integers())
 def test_even_if_every_receive_met_the_end_of_a_pause_a_blocked_message_outlives_the_weekend(seed: int) -> None:
-    backoff = Seeded(seed)
+    backoff = seeded(seed)
 
-    waited = sum(backoff.seconds_blocked(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
+    waited = sum(backoff.seconds_closed(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
 
     assert waited > LONG_WEEKEND_SECONDS
 
 
 def test_what_keeps_a_pair_says_so_in_words() -> None:
     assert str(Later("the API is busy", code="SERVICE_BUSY", retry_after=10)) == "the API is busy"
-    assert str(Blocked("INSUFFICIENT_BALANCE", "top up", pause=600)) == "INSUFFICIENT_BALANCE: top up"
+    assert str(Blocked("INSUFFICIENT_BALANCE", "top up")) == "INSUFFICIENT_BALANCE: top up"

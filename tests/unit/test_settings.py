@@ -20,6 +20,7 @@ COMPARE = {
     "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
     "CREDENTIALS_SECRET": "secret",
     "TOKEN_PARAMETER": "/facepair/advance-token",
+    "TOKEN_KEY": "alias/aws/ssm",
     "ADVANCE_BASE_URL": "https://api.advance.ai",
     "TOKEN_VALIDITY_SECONDS": "3600",
     "API_DEADLINE_SECONDS": "15",
@@ -31,6 +32,10 @@ COMPARE = {
     "REJECT_BELOW": "54.5",
     "MAX_UPLOAD_MEGABYTES": "25",
     "VERDICT_RETENTION_DAYS": "365",
+    "IMAGE_RETENTION_DAYS": "30",
+    "LEDGER_RETENTION_DAYS": "0",
+    "MAX_CALLS_PER_SECOND": "0.5",
+    "STOP_AFTER_UNKNOWN": "5",
 }
 
 
@@ -65,7 +70,7 @@ def test_the_template_hands_over_every_setting_and_none_that_nobody_reads(
     given = variables(TEMPLATE["Globals"]["Function"]) | variables(TEMPLATE["Resources"][function]["Properties"])
 
     assert {name for name in given if not name.startswith("POWERTOOLS_")} == {
-        name.upper() for name in settings.model_fields
+        name.upper() for name, field in settings.model_fields.items() if field.is_required()
     }
 
 
@@ -90,6 +95,10 @@ def test_a_variable_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, na
         ("PASS_ABOVE", "NaN"),
         ("MAX_UPLOAD_MEGABYTES", "0"),
         ("VERDICT_RETENTION_DAYS", "0"),
+        ("IMAGE_RETENTION_DAYS", "0"),
+        ("LEDGER_RETENTION_DAYS", "-1"),
+        ("MAX_CALLS_PER_SECOND", "-0.1"),
+        ("STOP_AFTER_UNKNOWN", "0"),
     ],
 )
 def test_a_variable_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

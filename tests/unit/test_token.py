@@ -8,7 +8,7 @@ import pytest
 
 from facepair.advance import Token, TokenKeeper
 from facepair.advance.token import MARGIN_SECONDS
-from facepair.clock import now
+from facepair.domain.clock import now
 
 
 class Store:

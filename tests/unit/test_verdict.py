@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from facepair.pair import Role
-from facepair.verdict import CERTAINTY, FINAL, Face, Outcome, Policy, Seen, Verdict, verdict
+from facepair.domain.pair import Role
+from facepair.domain.verdict import CERTAINTY, FINAL, Face, Outcome, Policy, Seen, Verdict, verdict
 
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 similarities = st.decimals(0, 100, allow_nan=False, places=4)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,13 +13,16 @@ from typing import Any, NoReturn
 import pytest
 from PIL import Image
 
-from facepair import clock
-from facepair.ask import Question
-from facepair.compare import Attempt, Comparer, Postponed
-from facepair.pair import Pair, Upload
-from facepair.retry import Backoff, Blocked, Later
-from facepair.row import Row
-from facepair.verdict import Policy
+from facepair.domain import clock
+from facepair.domain.notification import CreatedObject
+from facepair.domain.pair import Pair, Upload
+from facepair.domain.picture import fit
+from facepair.domain.retry import Backoff, Closed, Later
+from facepair.domain.row import Row
+from facepair.domain.verdict import Policy
+from facepair.stories import compare
+from facepair.stories.ask import Question
+from facepair.stories.compare import Attempt, Comparer, Postponed
 from sandbox.template import read_template
 
 TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")
@@ -28,7 +32,7 @@ FRIDAY = datetime(2026, 1, 30, 18, tzinfo=UTC)
 WEEKEND_SECONDS = 72 * 3600
 BUSY = Later("busy", code="SERVICE_BUSY")
 HANGING = Later("cannot reach it", code="NETWORK_ERROR")
-BLOCKED = Blocked("INSUFFICIENT_BALANCE", "top up", pause=BLOCKED_RETRY_SECONDS)
+BLOCKED = Closed("INSUFFICIENT_BALANCE", "top up", seconds=BLOCKED_RETRY_SECONDS)
 
 
 def picture() -> bytes:
@@ -40,7 +44,7 @@ def picture() -> bytes:
 class Weekend:
     """The collaborators of a Comparer, and a clock that stands still but for the calls, which take `call_seconds`."""
 
-    def __init__(self, reason: Later | Blocked, call_seconds: float) -> None:
+    def __init__(self, reason: Later | Closed, call_seconds: float) -> None:
         self._reason = reason
         self._call_seconds = call_seconds
         self._picture = picture()
@@ -55,10 +59,19 @@ class Weekend:
     def read(self, upload: Upload) -> tuple[bytes, None]:
         return self._picture, None
 
-    def judged(self, pair: Pair) -> bool:
-        return False
+    def row(self, pair_id: str) -> None:
+        return None
 
-    def write(self, row: Row, retention: timedelta) -> bool:
+    def look(self) -> None:
+        return None
+
+    def begin(self, objects: str, alive_until: datetime) -> int:
+        return 1
+
+    def postpone(self, objects: str, until: datetime) -> None:
+        pass
+
+    def write(self, row: Row) -> bool:
         return True
 
     def ask(self, question: Question) -> NoReturn:
@@ -87,14 +100,24 @@ def _reproducible_jitter() -> Iterator[None]:
     ],
 )
 def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
-    reason: Later | Blocked, call_seconds: float, messages: int, seed: int, monkeypatch: pytest.MonkeyPatch
+    reason: Later | Closed, call_seconds: float, messages: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random.seed(seed)
     weekend = Weekend(reason, call_seconds)
     monkeypatch.setattr(clock, "now", lambda: weekend.now)
+    monkeypatch.setattr(compare, "fit", cache(fit))  # of one picture a thousand times, which costs more than all else
     policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
     house: Any = weekend
-    comparer = Comparer(house, house, weekend.ask, lambda *_: None, policy, timedelta(days=1), 25, Backoff())
+    comparer = Comparer(
+        uploads=house,
+        verdicts=house,
+        underway=house,
+        gate=house,
+        asker=house,
+        policy=policy,
+        max_upload_megabytes=25,
+        backoff=Backoff(),
+    )
     due = [(float(number), number) for number in range(messages)]
     receives = [0] * messages
 
@@ -103,7 +126,7 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
         receives[message] += 1
         weekend.now = FRIDAY + timedelta(seconds=arrives)
         with pytest.raises(Postponed) as postponed:
-            comparer.compare("anna", Attempt(receives[message], lambda: 60))
+            comparer.compare("anna", Attempt(CreatedObject("anna/first"), receives[message], lambda: 60))
         comes_back = (weekend.now - FRIDAY).total_seconds() + postponed.value.seconds
         heapq.heappush(due, (comes_back, message))
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
-from facepair.advance import Answer, NoAnswer
-from facepair.advance.http import Reply
-from facepair.advance.wire import LONGEST_RETRY_AFTER, read_answer, retry_after_seconds
+from facepair.advance import Answer
+from facepair.advance.wire import read_answer
+from facepair.http import LONGEST_RETRY_AFTER, NoAnswer, Reply, retry_after_seconds
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -143,15 +143,14 @@ def test_what_came_instead_of_an_answer_is_described() -> None:
     assert redirected.value.http_status == 302
 
 
-@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("body", ["", "Too many requests", "{}", '{"error": "slow down"}', "[" * 200_000])
-def test_too_many_requests_without_a_code_is_the_documented_service_busy(status: int, body: str) -> None:
-    answer = read(body, status, Retry_After="7")
+def test_too_many_requests_without_a_code_is_the_documented_service_busy(body: str) -> None:
+    answer = read(body, 429, Retry_After="7")
 
-    assert (answer.code, answer.retry_after, answer.http_status) == ("SERVICE_BUSY", 7, status)
+    assert (answer.code, answer.retry_after, answer.http_status) == ("SERVICE_BUSY", 7, 429)
 
 
-@pytest.mark.parametrize("status", [200, 301, 302, 400, 403, 404, 500, 502, 504])
+@pytest.mark.parametrize("status", [200, 301, 302, 400, 403, 404, 500, 502, 503, 504])
 def test_a_gateway_s_page_of_any_other_status_is_no_answer(status: int) -> None:
     with pytest.raises(NoAnswer):
         read("<html>", status, Retry_After="7")

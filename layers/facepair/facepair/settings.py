@@ -1,26 +1,44 @@
 """The functions' settings: what template.yaml hands them as environment variables, checked once."""
 
 import os
+from datetime import timedelta
 from decimal import Decimal
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from facepair.ask import OnUnknownOutcome
-from facepair.pair import Names
-from facepair.verdict import Policy
+from facepair.domain.gate import Rules
+from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.pair import Names
+from facepair.domain.retention import Retention
+from facepair.domain.retry import Backoff
+from facepair.domain.verdict import Policy
+from facepair.domain.webhook import BACKOFF, PATIENCE
 
 
-class _Settings(BaseModel):
+class _Environment(BaseModel):
     """Each field is the environment variable of its name in capitals; ranges are those of the stack's parameters."""
 
     model_config = ConfigDict(alias_generator=str.upper, frozen=True)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Raises pydantic's ValidationError, which names each variable that is missing or out of range."""
+        return cls.model_validate(os.environ)
+
+
+class _Settings(_Environment):
+    """What functions need that look at pairs."""
 
     images_bucket: str
     verdicts_table: str
     uploads_queue_url: str
     first_name: str
     second_name: str
+    idempotency_table: str
+    image_retention_days: int = Field(ge=1)
+    # Not of the template: nobody has to choose them, and tests would wait for minutes.
+    visibility_timeout_seconds: int = 720
 
     @model_validator(mode="after")
     def _two_names(self) -> Self:
@@ -28,24 +46,28 @@ class _Settings(BaseModel):
             raise ValueError(f"FirstName and SecondName must differ in more than case: {self.first_name!r}")
         return self
 
-    @classmethod
-    def from_environment(cls) -> Self:
-        """Raises pydantic's ValidationError, which names each variable that is missing or out of range."""
-        return cls.model_validate(os.environ)
-
     @property
     def names(self) -> Names:
         return Names(self.first_name, self.second_name)
+
+    @property
+    def images_retention(self) -> timedelta:
+        return timedelta(days=self.image_retention_days)
+
+    @property
+    def visibility_timeout(self) -> timedelta:
+        """UploadsQueue's: a test holds the template to it."""
+        return timedelta(seconds=self.visibility_timeout_seconds)
 
 
 class CompareSettings(_Settings):
     """CompareFunction's."""
 
     calls_table: str
-    idempotency_table: str
     dead_letter_queue_url: str
     credentials_secret: str
     token_parameter: str
+    token_key: str
     advance_base_url: str
     token_validity_seconds: int = Field(ge=60, le=86400)
     api_deadline_seconds: int = Field(ge=1)
@@ -55,6 +77,31 @@ class CompareSettings(_Settings):
     reject_below: Decimal
     max_upload_megabytes: int = Field(ge=1)
     verdict_retention_days: int = Field(ge=1)
+    ledger_retention_days: int = Field(ge=0)
+    max_calls_per_second: float = Field(ge=0)
+    stop_after_unknown: int = Field(ge=1)
+    # Not of the template: nobody has to choose them, and tests would wait for hours.
+    backoff_first_seconds: float = Backoff.first
+    backoff_longest_seconds: float = Backoff.longest
+    backoff_soon_seconds: float = Backoff.soon
+
+    @property
+    def backoff(self) -> Backoff:
+        return Backoff(self.backoff_first_seconds, self.backoff_longest_seconds, self.backoff_soon_seconds)
+
+    @property
+    def verdicts_retention(self) -> Retention:
+        return Retention(own=timedelta(days=self.verdict_retention_days), images=self.images_retention)
+
+    @property
+    def ledger_retention(self) -> Retention | None:
+        """None for ever."""
+        days = self.ledger_retention_days
+        return Retention(own=timedelta(days=days), images=self.images_retention) if days else None
+
+    @property
+    def gate_rules(self) -> Rules:
+        return Rules(self.max_calls_per_second, self.stop_after_unknown, self.blocked_retry_seconds)
 
     @property
     def policy(self) -> Policy:
@@ -66,3 +113,28 @@ class FindMissedSettings(_Settings):
 
     find_missed_after_minutes: int = Field(ge=0)
     cursor_parameter: str
+
+
+class PublishSettings(_Environment):
+    """PublishFunction's."""
+
+    verdicts_table: str
+    verdicts_bus: str
+    unpublished_queue_url: str
+
+
+class DeliverSettings(_Environment):
+    """DeliverFunction's."""
+
+    webhook_url: str
+    webhook_secret: str
+    webhook_queue_url: str
+    webhook_dead_letter_queue_url: str
+    # Not of the template: nobody has to choose them, and tests would wait for days.
+    webhook_backoff_first_seconds: float = BACKOFF.first
+    webhook_backoff_longest_seconds: float = BACKOFF.longest
+    webhook_patience_seconds: float = PATIENCE.total_seconds()
+
+    @property
+    def backoff(self) -> Backoff:
+        return Backoff(self.webhook_backoff_first_seconds, self.webhook_backoff_longest_seconds)

@@ -8,11 +8,12 @@ import urllib3
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from facepair.advance import http
-from facepair.advance.errors import NoAnswer, TokenRefused
+from facepair import http
+from facepair.advance.errors import TokenRefused
 from facepair.advance.token import Token
 from facepair.advance.wire import Answer, read_answer
-from facepair.clock import now
+from facepair.domain.clock import now
+from facepair.http import NoAnswer
 
 TOKEN_PATH = "/openapi/auth/ticket/v1/generate-token"
 CHECK_PATH = "/openapi/face-recognition/v4/check"

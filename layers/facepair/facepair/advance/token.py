@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, Field
 
-from facepair.clock import now
+from facepair.domain.clock import now
 
 
 class Token(BaseModel, frozen=True, hide_input_in_errors=True):

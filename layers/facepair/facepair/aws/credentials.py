@@ -4,21 +4,20 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facepair.advance import Credentials
+from facepair.advance import Credentials, CredentialsInvalid
 from facepair.aws.clients import error_code
-from facepair.retry import Later
-from facepair.verdict import NETWORK_ERROR
+from facepair.domain.retry import Later
+from facepair.domain.verdict import NETWORK_ERROR
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
-class CredentialsInvalid(Exception):
-    """The secret holds no usable credentials; the message says what to put there."""
-
-
 class CredentialsSecret:
-    """JSON `{"accessKey": "...", "secretKey": "..."}`, read anew for every token, so that a rotation holds at once."""
+    """A facepair.advance.CredentialsStore: JSON `{"accessKey": "...", "secretKey": "..."}`.
+
+    It is read anew for every token, so that a rotation holds at once.
+    """
 
     def __init__(self, secrets: "SecretsManagerClient", secret_id: str) -> None:
         self._secrets = secrets
@@ -32,6 +31,8 @@ class CredentialsSecret:
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 raise CredentialsInvalid(f"The secret has no value: {remedy}") from error
+            if error_code(error) == "AccessDeniedException":  # of its key, too
+                raise CredentialsInvalid(f"The secret may not be read: {error}") from error
             raise Later(f"The secret cannot be read: {error}", code=NETWORK_ERROR) from error
         except BotoCoreError as error:
             raise Later(f"The secret cannot be read: {error}", code=NETWORK_ERROR) from error

@@ -5,19 +5,23 @@ from urllib.parse import quote_plus, unquote_plus
 
 from botocore.exceptions import ClientError
 
-from facepair.aws.clients import error_code
+from facepair.aws.clients import aws_errors, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 
-class Cursor:
-    """A key of the bucket, URL-encoded behind `after=`, because SSM takes neither an empty value nor `{{`."""
+class CursorParameter:
+    """A facepair.stories.ports.Cursor: a key of the bucket.
+
+    URL-encoded behind `after=`, because SSM takes neither an empty value nor `{{`.
+    """
 
     def __init__(self, ssm: "SSMClient", parameter: str) -> None:
         self._ssm = ssm
         self._parameter = parameter
 
+    @aws_errors()
     def load(self) -> str:
         """The last key that was looked at; empty to begin at the beginning."""
         try:
@@ -28,6 +32,7 @@ class Cursor:
             raise
         return unquote_plus(value.removeprefix("after="))
 
+    @aws_errors()
     def save(self, key: str) -> None:
         """Remember the last key that was looked at; empty for the bucket's end."""
         self._ssm.put_parameter(Name=self._parameter, Value=f"after={quote_plus(key)}", Type="String", Overwrite=True)

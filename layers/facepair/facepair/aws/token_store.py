@@ -15,11 +15,15 @@ logger = logging.getLogger(__name__)
 
 
 class SharedToken:
-    """A facepair.advance.TokenStore. It never raises: a cache that is down costs a new token, not a comparison."""
+    """A facepair.advance.TokenStore. It never raises: a cache that is down costs a new token, not a comparison.
 
-    def __init__(self, ssm: "SSMClient", parameter: str) -> None:
+    `key` encrypts it: ARN or alias of a KMS key.
+    """
+
+    def __init__(self, ssm: "SSMClient", parameter: str, *, key: str) -> None:
         self._ssm = ssm
         self._parameter = parameter
+        self._key = key
 
     def load(self) -> Token | None:
         try:
@@ -33,7 +37,11 @@ class SharedToken:
     def save(self, token: Token) -> None:
         try:
             self._ssm.put_parameter(
-                Name=self._parameter, Value=token.model_dump_json(), Type="SecureString", Overwrite=True
+                Name=self._parameter,
+                Value=token.model_dump_json(),
+                Type="SecureString",
+                KeyId=self._key,
+                Overwrite=True,
             )
         except (ClientError, BotoCoreError) as error:
             logger.warning("The token cannot be shared at %s: %s", self._parameter, error)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from facepair import clock
-from facepair.aws.clients import error_code
-from facepair.pair import Names, Pair, Upload, split
-from facepair.retry import Later
+from facepair.aws.clients import aws_errors, error_code
+from facepair.domain import clock
+from facepair.domain.pair import Names, Pair, Upload, split
+from facepair.domain.retry import Later
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "ConditionalRequestConflict"}
 
 
-class Uploads:
-    """Pictures under `<pair id>/<first or second>.<ext>`."""
+class ImagesBucket:
+    """A facepair.stories.ports.Uploads: pictures under `<pair id>/<first or second>.<ext>`."""
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._names = names
 
+    @aws_errors()
     def find(self, pair_id: str) -> Pair:
         """The pair as it is in the bucket now, whichever event came: S3 lists what was written before, always.
 
@@ -41,9 +42,11 @@ class Uploads:
 
     def all(self, after: str) -> Iterator[Upload]:
         """Every object whose key sorts behind `after`, in the order of their keys, page by page."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, StartAfter=after)
-        return (_upload(each) for page in pages for each in page.get("Contents", []))
+        with aws_errors():
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, StartAfter=after):
+                yield from map(_upload, page.get("Contents", []))
 
+    @aws_errors()
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
         """Content and version id of exactly the object that was listed. Raises Later if it has changed since."""
         try:
@@ -52,6 +55,7 @@ class Uploads:
         except ClientError as error:
             raise _changed(error, upload) from error
 
+    @aws_errors()
     def version(self, upload: Upload) -> str | None:
         """The version id alone, without a download. Raises Later if the object has changed since it was listed."""
         try:

@@ -1,71 +1,76 @@
 """The verdicts table: one row per pair, its newest state."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+import time
+from collections.abc import Iterable
+from itertools import batched, count
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
-from facepair import clock
-from facepair.aws.clients import error_code
-from facepair.pair import Pair
-from facepair.row import Row
-from facepair.verdict import CERTAINTY, FINAL, Verdict
+from facepair.aws.clients import aws_errors, condition_failed
+from facepair.domain import clock
+from facepair.domain.retention import Retention
+from facepair.domain.row import Row
+from facepair.domain.verdict import CERTAINTY, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
+BATCH = 100
+"""DynamoDB's limit of a BatchGetItem."""
+LONGEST_PAUSE_SECONDS = 5.0
 
-class Verdicts:
-    """Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`."""
 
-    BATCH = 100
-    """DynamoDB's limit of a BatchGetItem."""
+class VerdictsTable:
+    """A facepair.stories.ports.Verdicts; without a `retention` it can only be read.
 
-    def __init__(self, tables: "DynamoDBServiceResource", table: str) -> None:
+    Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`.
+    """
+
+    def __init__(self, tables: "DynamoDBServiceResource", table: str, *, retention: Retention | None = None) -> None:
         self._tables = tables
         self._table = tables.Table(table)
+        self._retention = retention
 
-    def judged(self, pair: Pair) -> bool:
-        """Whether a final verdict stands for exactly these two objects, or a row of any kind for newer ones."""
-        row = self._table.get_item(Key={"pair_id": pair.pair_id}, ConsistentRead=True).get("Item")
-        return row is not None and (is_newer(row, pair) or (row["verdict"] in FINAL and covers(row, pair)))
+    @aws_errors()
+    def row(self, pair_id: str) -> Row | None:
+        """A pair's row, as it is at this moment."""
+        item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
+        return Row.from_item(item) if item else None
 
-    def rows(self, pair_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The rows of up to BATCH pairs, by pair id; those that exist."""
-        found: dict[str, dict[str, Any]] = {}
-        keys: list[Any] = [{"pair_id": pair_id} for pair_id in pair_ids]
-        while keys:
-            page = self._tables.batch_get_item(RequestItems={self._table.name: {"Keys": keys}})
-            found |= {str(row["pair_id"]): row for row in page["Responses"][self._table.name]}
-            unprocessed = page["UnprocessedKeys"].get(self._table.name)
-            keys = [*unprocessed["Keys"]] if unprocessed else []
+    @aws_errors()
+    def rows(self, pair_ids: Iterable[str]) -> dict[str, Row]:
+        """The rows of many pairs, by pair id; those that exist."""
+        found: dict[str, Row] = {}
+        for batch in batched(pair_ids, BATCH, strict=False):
+            keys: list[Any] = [{"pair_id": pair_id} for pair_id in batch]
+            pauses = (min(LONGEST_PAUSE_SECONDS, 0.1 * 2**tries) for tries in count())
+            while keys:
+                page = self._tables.batch_get_item(RequestItems={self._table.name: {"Keys": keys}})
+                rows = (Row.from_item(item) for item in page["Responses"][self._table.name])
+                found |= {row.pair_id: row for row in rows}
+                unprocessed = page["UnprocessedKeys"].get(self._table.name)
+                keys = [*unprocessed["Keys"]] if unprocessed else []
+                if keys:  # throttled, which botocore does not see
+                    time.sleep(next(pauses))
         return found
 
-    def write(self, row: Row, retention: timedelta) -> bool:
-        """Move the pair's row forward, to expire after `retention`; False, and nothing written, if a newer stands."""
+    @aws_errors()
+    def write(self, row: Row) -> bool:
+        """Move the pair's row forward; False, and nothing written, if a newer one stands."""
+        if self._retention is None:
+            raise TypeError("a verdicts table without a retention can only be read")
         now = clock.now()
+        expires_at = self._retention.expires_at(now, row.uploaded_at)
+        written = row.model_copy(update={"updated_at": now, "expires_at": int(expires_at.timestamp())})
         try:
-            self._table.put_item(Item=row.attributes(now, now + retention), ConditionExpression=_forward(row))
+            self._table.put_item(Item=written.item(), ConditionExpression=_forward(row))
         except ClientError as error:
-            if error_code(error) == "ConditionalCheckFailedException":
-                return False
-            raise
+            if not condition_failed(error):
+                raise
+            return False
         return True
-
-
-def is_newer(row: dict[str, Any], pair: Pair) -> bool:
-    """Whether a row speaks of a later upload, which has been deleted since."""
-    return str(row["uploaded_at"]) > clock.iso(pair.uploaded_at)
-
-
-def covers(row: dict[str, Any], pair: Pair) -> bool:
-    """Whether a row speaks of exactly these objects."""
-    return row["uploaded_at"] == clock.iso(pair.uploaded_at) and all(
-        role in row and (row[role]["key"], row[role]["etag"]) == (upload.key, upload.etag)
-        for role, upload in pair.uploads.items()
-    )
 
 
 def _forward(row: Row) -> ConditionBase:
@@ -74,7 +79,7 @@ def _forward(row: Row) -> ConditionBase:
 
     S3 lists times in whole seconds, so two uploads of one role can be equally old.
     """
-    uploaded_at, listed_at = clock.iso(row.pair.uploaded_at), clock.iso(row.pair.listed_at)
+    uploaded_at, listed_at = clock.iso(row.uploaded_at), clock.iso(row.listed_at)
     certainty = CERTAINTY[row.verdict]
     not_surer = Attr("verdict").is_in([verdict for verdict in Verdict if CERTAINTY[verdict] <= certainty])
     as_sure = Attr("verdict").is_in([verdict for verdict in Verdict if CERTAINTY[verdict] == certainty])

@@ -1,0 +1,45 @@
+"""Where new tokens come from: generate-token, with the account's credentials."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from facepair.advance.client import Advance, Credentials
+from facepair.advance.errors import CredentialsInvalid, TokenRefused
+from facepair.advance.token import Token
+from facepair.domain.retry import Blocked, Later
+from facepair.domain.verdict import BAD_ANSWER, CREDENTIALS_INVALID, NETWORK_ERROR, TOKEN_CODES, Meaning
+from facepair.http import NoAnswer, Unreached
+
+
+class CredentialsStore(Protocol):
+    """Where the account's credentials are."""
+
+    def load(self) -> Credentials:
+        """The credentials. Raises CredentialsInvalid for a person to mend, Later while the store is down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenIssuer:
+    """Gets new tokens, valid for `validity` seconds."""
+
+    advance: Advance
+    credentials: CredentialsStore
+    validity: int
+
+    def issue(self) -> Token:
+        """A new token. Free. Raises Blocked for a person to mend, Later for what passes."""
+        try:
+            return self.advance.mint(self.credentials.load(), self.validity)
+        except CredentialsInvalid as error:
+            raise Blocked(CREDENTIALS_INVALID, str(error)) from error
+        except Unreached as error:
+            raise Later(f"{error.message}; is AdvanceBaseUrl right?", code=NETWORK_ERROR) from error
+        except NoAnswer as error:
+            message = f"No token: {error.message}; is AdvanceBaseUrl right?"
+            raise Later(message, code=NETWORK_ERROR if error.http_status is None else BAD_ANSWER) from error
+        except TokenRefused as refusal:
+            meaning, code = TOKEN_CODES.get(refusal.code, (Meaning.RETRY, refusal.code))
+            message = f"generate-token answered {refusal.code}: {refusal.message}"
+            if meaning is Meaning.BLOCKED:
+                raise Blocked(code, message) from refusal
+            raise Later(message, code=code, retry_after=refusal.retry_after) from refusal

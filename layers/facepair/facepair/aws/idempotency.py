@@ -1,0 +1,73 @@
+"""Powertools' idempotency around a comparison, keyed on the pair's contents."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyPersistenceLayerError,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from facepair.domain.retry import Later, Unavailable
+from facepair.domain.verdict import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class _Unsettled(Exception):
+    """Carries an outcome past Powertools, which deletes its record at an exception."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.code)
+        self.outcome = outcome
+
+
+class PowertoolsIdempotency:
+    """A facepair.stories.ports.Idempotency over IdempotencyTable.
+
+    What a comparison raises is not stored, nor an outcome that is not settled: the ledger decides what is uncertain.
+    """
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, *, expires_after_seconds: int) -> None:
+        self._config = IdempotencyConfig(
+            event_key_jmespath="fingerprint",
+            raise_on_no_idempotency_key=True,
+            hash_function="sha256",
+            expires_after_seconds=expires_after_seconds,
+        )
+
+        def compared(compare: Callable[[], Outcome], key: dict[str, str]) -> dict[str, Any]:
+            outcome = compare()
+            if not outcome.settled:
+                raise _Unsettled(outcome)
+            return outcome.model_dump(mode="json")
+
+        self._compared = idempotent_function(
+            compared,
+            data_keyword_argument="key",
+            persistence_store=DynamoDBPersistenceLayer(table_name=table, boto3_client=dynamodb),
+            config=self._config,
+            key_prefix="compare",
+        )
+
+    def register_lambda_context(self, context: LambdaContext) -> None:
+        """Tell how long this invocation can last: until then a record in progress is somebody's at work."""
+        self._config.register_lambda_context(context)
+
+    def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
+        """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
+        try:
+            return Outcome.model_validate(self._compared(compare=compare, key={"fingerprint": fingerprint}))
+        except _Unsettled as unsettled:
+            return unsettled.outcome
+        except IdempotencyAlreadyInProgressError as error:
+            raise Later("another worker is asking") from error
+        except IdempotencyPersistenceLayerError as error:
+            raise Unavailable(f"{error}") from error

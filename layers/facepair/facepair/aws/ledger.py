@@ -1,0 +1,124 @@
+"""The ledger's table: what makes paying twice impossible."""
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+from facepair.aws.clients import aws_errors, condition_failed
+from facepair.domain import clock
+from facepair.domain.ledger import Call, State
+from facepair.domain.retention import Retention
+from facepair.domain.retry import Later
+from facepair.domain.verdict import Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+class CallsTable:
+    """A facepair.stories.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and one worker
+    alone can write the next of a pair. Without a `retention`, rows are kept for ever."""
+
+    def __init__(self, table: "Table", *, retention: Retention | None = None) -> None:
+        self._table = table
+        self._retention = retention
+
+    @aws_errors()
+    def of_pair(self, pair_id: str) -> list[Call]:
+        """All calls of a pair, oldest first."""
+        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
+        calls: list[Call] = []
+        while True:
+            page = self._table.query(**query)
+            calls += (_call(item) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return calls
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    @aws_errors()
+    def get(self, pair_id: str, call: str) -> Call:
+        """One call."""
+        return _call(self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True)["Item"])
+
+    @aws_errors()
+    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
+        """Write the row of a call that is about to be sent.
+
+        Raises Later if another worker has written this number: it is calling.
+        """
+        now = clock.now()
+        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, uuid.uuid4().hex, now, alive_until)
+        expiry = {}
+        if self._retention:
+            expiry = {"expires_at": int(self._retention.expires_at(now, uploaded_at=now).timestamp())}
+        try:
+            self._table.put_item(
+                Item={
+                    "pair_id": call.pair_id,
+                    "call": call.call,
+                    "fingerprint": call.fingerprint,
+                    "state": call.state,
+                    "owner": call.owner,
+                    "sent_at": clock.iso(call.sent_at),
+                    "alive_until": clock.iso(call.alive_until),
+                    **expiry,
+                },
+                ConditionExpression=Attr("call").not_exists(),
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            # A write that arrived and whose response was lost is repeated by botocore, and then fails on its own row.
+            if self.get(call.pair_id, call.call).owner != call.owner:
+                raise Later("another worker is calling for this pair") from error
+        return call
+
+    @aws_errors()
+    def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
+        """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer.
+
+        Raises Later if the call was answered while it was given up.
+        """
+        values = {
+            "state": state,
+            "code": outcome.code,
+            "similarity": outcome.similarity,
+            "transaction_id": outcome.transaction_id,
+            "pricing_strategy": outcome.pricing_strategy,
+            "answered_at": None if state is State.UNKNOWN else clock.iso(clock.now()),
+            "latency_ms": latency_ms,
+            "outcome": outcome.model_dump(mode="json", exclude={"unsaved"}),
+        }
+        known = {name: value for name, value in values.items() if value is not None}
+        open_states = [State.SENT] if state is State.UNKNOWN else [State.SENT, State.UNKNOWN]
+        try:
+            self._table.update_item(
+                Key={"pair_id": call.pair_id, "call": call.call},
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in known),
+                ConditionExpression="#owner = :owner AND #state IN (" + ", ".join(f":{s}" for s in open_states) + ")",
+                ExpressionAttributeNames={f"#{name}": name for name in (*known, "owner")},
+                ExpressionAttributeValues={f":{name}": value for name, value in known.items()}
+                | {f":{each}": each for each in open_states}
+                | {":owner": call.owner},
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
+                raise Later("the call was answered after all") from error
+
+
+def _call(item: dict[str, Any]) -> Call:
+    return Call(
+        pair_id=item["pair_id"],
+        call=item["call"],
+        fingerprint=item["fingerprint"],
+        state=State(item["state"]),
+        owner=item["owner"],
+        sent_at=clock.parse(item["sent_at"]),
+        alive_until=clock.parse(item["alive_until"]),
+        outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
+    )

@@ -1,0 +1,99 @@
+"""Which pairs have a message under way: marks beside the idempotency records."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from facepair.aws.clients import aws_errors, condition_failed
+from facepair.domain import clock
+from facepair.domain.retry import Later
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+KEPT = timedelta(days=14)
+"""As long as the queue keeps a message, DynamoDB keeps its mark at most."""
+
+
+class UnderwayMarks:
+    """A facepair.stories.ports.Underway. `comes_back` is the queue's visibility timeout.
+
+    Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),
+    `owner` and `alive_until` of the last of them, `due` when the message is back at the latest, `claimed` once the
+    search has sent one, and `expiration`; times in epoch seconds.
+    """
+
+    def __init__(self, table: "Table", *, comes_back: timedelta) -> None:
+        self._table = table
+        self._comes_back = comes_back
+
+    @aws_errors()
+    def begin(self, objects: str, alive_until: datetime) -> int:
+        """A worker begins; how many have begun without coming to an end. Raises Later while another can be alive."""
+        now, owner = clock.now(), uuid.uuid4().hex
+        try:
+            answer = self._table.update_item(
+                Key={"id": _id(objects)},
+                UpdateExpression="SET #owner = :owner, alive_until = :until, due = :due, expiration = :expiration "
+                "ADD begun :one REMOVE claimed",
+                ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={
+                    ":owner": owner,
+                    ":until": _seconds(alive_until),
+                    ":due": _seconds(now + self._comes_back),
+                    ":expiration": _seconds(now + KEPT),
+                    ":one": 1,
+                    ":now": _seconds(now),
+                },
+                ReturnValues="UPDATED_NEW",
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            mark = self._table.get_item(Key={"id": _id(objects)}, ConsistentRead=True).get("Item", {})
+            if mark.get("owner") != owner:
+                raise Later("another worker is at it") from error
+            return int(str(mark["begun"]))
+        return int(str(answer["Attributes"]["begun"]))
+
+    @aws_errors()
+    def postpone(self, objects: str, until: datetime) -> None:
+        """The worker came to an end, and the message will come back."""
+        self._table.put_item(
+            Item={"id": _id(objects), "due": _seconds(until), "expiration": _seconds(clock.now() + KEPT)}
+        )
+
+    @aws_errors()
+    def finish(self, objects: str) -> None:
+        """The worker came to an end, and the message is done."""
+        self._table.delete_item(Key={"id": _id(objects)})
+
+    @aws_errors()
+    def claim(self, objects: str, late: timedelta) -> bool:
+        """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
+        send one. It can be claimed again when a worker has begun meanwhile."""
+        now = clock.now()
+        try:
+            self._table.put_item(
+                Item={"id": _id(objects), "due": _seconds(now), "claimed": True, "expiration": _seconds(now + KEPT)},
+                ConditionExpression="attribute_not_exists(id) OR expiration <= :now "
+                "OR (due <= :late AND attribute_not_exists(claimed))",
+                ExpressionAttributeValues={":late": _seconds(now - late), ":now": _seconds(now)},
+            )
+        except ClientError as error:
+            if condition_failed(error):
+                return False
+            raise
+        return True
+
+
+def _id(objects: str) -> str:
+    return f"underway#{objects}"
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

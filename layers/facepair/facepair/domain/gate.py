@@ -1,0 +1,163 @@
+"""When the fleet may call the comparison API: what all workers share, and the rules by which it changes.
+
+The pace is found out as networks do it: it grows while calls are accepted and is cut when one is refused (additive
+increase and multiplicative decrease: Chiu and Jain, 1989; here both in shares of the pace, so that it serves an API of
+two calls a second as well as one of fifty). The figures come from a simulation: docs/performance.md.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Self
+
+from facepair.domain.retry import Closed
+from facepair.domain.verdict import (
+    API_NOT_ANSWERING,
+    BUSY_CODES,
+    NETWORK_ERROR,
+    OUTCOME_UNKNOWN,
+    Meaning,
+    Outcome,
+    comparison_code,
+)
+
+FIRST_PACE = 5.0
+"""Calls a second with which a fleet begins that knows nothing."""
+LEAST_PACE = 0.1
+MOST_PACE = 1000.0
+"""DynamoDB takes about as many writes of one item a second: the gate itself would be the limit."""
+QUICK_GROWTH = 1.3
+"""Factor by which the pace grows in a second of calling, until the first refusal."""
+GROWTH = 1.02
+"""The same after it."""
+FIRST_CUT = 0.6
+"""What the first refusal leaves of the pace: quick growth has overshot, and calls already have their slots."""
+CUT = 0.85
+"""What every other refusal leaves of it."""
+LONGEST_GROWTH_SECONDS = 1.0
+"""A pause proves nothing about the API: it counts as this much calling at most."""
+HEADROOM = 1.06
+"""Calls arrive some milliseconds early or late: at exactly its rate, an API that counts would refuse one in ten."""
+LONGEST_WAIT_SECONDS = 3.0
+"""A worker waits this long for its slot at most; beyond it the message waits instead."""
+
+
+class Report(Enum):
+    """What a call has told about the API, beside its answer."""
+
+    ANSWERED = auto()
+    BUSY = auto()  # refused: too fast
+    UNANSWERED = auto()
+    NOTHING = auto()  # it was not reached, or refused only the token
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "Report":
+        """What an outcome tells. A refusal that was charged all the same is an answer like any other."""
+        if outcome.code == OUTCOME_UNKNOWN:
+            return cls.UNANSWERED
+        if outcome.charged:
+            return cls.ANSWERED
+        if outcome.code in BUSY_CODES:
+            return cls.BUSY
+        nothing = outcome.code == NETWORK_ERROR or comparison_code(outcome.code).meaning is Meaning.RENEW_TOKEN
+        return cls.NOTHING if nothing else cls.ANSWERED
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The permission for one call at a moment, in epoch seconds. `trial`: the one call while the gate is closed."""
+
+    at: float
+    taken_at: float
+    trial: bool = False
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`per_second` is the rate of the user's contract, 0 to find it out; `pause` seconds lie between two trials."""
+
+    per_second: float
+    stop_after_unknown: int
+    pause: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The state that all workers share. Times in epoch seconds, `pace` in calls a second as it was at `paced_at`.
+
+    `version` changes with everything but the taking of a slot. While the gate is closed, `code` and `message` say why,
+    `closed_at` since when, and `reopens_at` when the next worker may try. `unanswered` counts calls in a row.
+    """
+
+    version: int = 0
+    next_slot: float = 0.0
+    pace: float = FIRST_PACE
+    paced_at: float = 0.0
+    cut_at: float = 0.0
+    unanswered: int = 0
+    code: str | None = None
+    message: str | None = None
+    closed_at: float = 0.0
+    reopens_at: float = 0.0
+
+    def closed(self, now: float) -> Closed | None:
+        """Why nobody may call now; None if somebody may, if only to try."""
+        if self.code is None or now >= self.reopens_at:
+            return None
+        return Closed(self.code, self.message or "", seconds=self.reopens_at - now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next slot."""
+        return max(0.0, self.next_slot - now)
+
+    def pace_at(self, now: float) -> float:
+        """The pace, grown by the time since the last slot was taken."""
+        seconds = min(LONGEST_GROWTH_SECONDS, max(0.0, now - self.paced_at)) if self.paced_at else 0.0
+        factor: float = (GROWTH if self.cut_at else QUICK_GROWTH) ** seconds
+        return min(MOST_PACE, self.pace * factor)
+
+    def interval(self, rules: Rules, now: float) -> float:
+        """Seconds from one slot to the next."""
+        return HEADROOM / rules.per_second if rules.per_second else 1 / self.pace_at(now)
+
+    def trying(self, rules: Rules, now: float) -> Self:
+        """One worker tries while it is closed; should it die, the next may after the pause."""
+        return replace(self, version=self.version + 1, reopens_at=now + rules.pause)
+
+    def shut(self, rules: Rules, code: str, message: str, now: float) -> Self:
+        """Nobody may call for a pause."""
+        closed_at = self.closed_at if self.code else now
+        changed = replace(self, code=code, message=message, closed_at=closed_at, reopens_at=now + rules.pause)
+        return replace(changed, version=self.version + 1)
+
+    def after(self, slot: Slot, outcome: Outcome, rules: Rules, now: float) -> Self:
+        """The state when a call has ended that was no refusal of the account; the same object if nothing is new."""
+        match Report.of(outcome):
+            case Report.UNANSWERED:
+                counted = replace(self, unanswered=self.unanswered + 1, version=self.version + 1)
+                if slot.trial or counted.unanswered >= rules.stop_after_unknown:
+                    return counted.shut(rules, API_NOT_ANSWERING, outcome.message, now)
+                return counted
+            case Report.NOTHING:
+                return self.given_back(slot, now)
+            case Report.BUSY:
+                return self._answered()._slower(slot, now)
+            case Report.ANSWERED:
+                return self._answered()
+
+    def given_back(self, slot: Slot, now: float) -> Self:
+        """A slot was taken for nothing: if it was for a trial, another worker may try at once."""
+        return replace(self, reopens_at=now, version=self.version + 1) if slot.trial and self.code else self
+
+    def _answered(self) -> Self:
+        """Any answer that is no refusal of the account opens the gate, a busy one too."""
+        if self.code is None and not self.unanswered:
+            return self
+        opened = replace(self, code=None, message=None, closed_at=0.0, reopens_at=0.0, unanswered=0)
+        return replace(opened, version=self.version + 1)
+
+    def _slower(self, slot: Slot, now: float) -> Self:
+        """One burst is one lesson: calls that had their slot before the last cut teach nothing new."""
+        if slot.taken_at <= self.cut_at:
+            return self
+        pace = max(LEAST_PACE, self.pace_at(now) * (CUT if self.cut_at else FIRST_CUT))
+        return replace(self, pace=pace, paced_at=now, cut_at=now, version=self.version + 1)

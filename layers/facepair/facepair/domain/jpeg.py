@@ -1,0 +1,90 @@
+"""Encode a picture as JPEG at the highest quality that keeps it below a number of bytes."""
+
+import math
+from bisect import bisect_left
+from functools import cache
+from io import BytesIO
+
+from PIL import Image
+
+# Above 95 libjpeg spends bytes on nothing visible; below 70 its blocks begin to show, and fewer pixels do less harm.
+BEST_QUALITY = 95
+LOWEST_QUALITY = 70
+
+# Qualities are tried on a sample of about this many pixels, in strips as high as a JPEG's 4:2:0 coding unit.
+SAMPLE_PIXELS = 500_000
+STRIP_HEIGHT = 16
+
+type Size = tuple[int, int]  # width, height in pixels
+
+
+def encode_below(picture: Image.Image, most_bytes: int) -> tuple[bytes, int, Size]:
+    """The encoded picture of fewer than `most_bytes`, its quality and its size.
+
+    It has the highest quality that fits; and fewer pixels where even the lowest quality does not.
+    """
+    size = picture.size
+    while True:
+        scaled = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        encoder = _Encoder(scaled, most_bytes)
+        if best := encoder.best():
+            return *best, size
+        # Fewer pixels carry a little more detail each, hence a little fewer than the bytes alone call for.
+        scale = 0.98 * math.sqrt(most_bytes / encoder.predicted(LOWEST_QUALITY))
+        size = round(size[0] * scale), round(size[1] * scale)
+
+
+class _Encoder:
+    """Finds the highest JPEG quality that keeps a picture below `most_bytes`, with few encodings of the whole.
+
+    A JPEG's size is the sum over its blocks, so a sample of the picture tells it to a few per cent; one encoding of
+    the whole at the quality found corrects the sample's error and usually is the result.
+    """
+
+    def __init__(self, picture: Image.Image, most_bytes: int) -> None:
+        picture.info = {}  # or Pillow would write the upload's comment and XMP into the result
+        sample = _sample(picture)
+        self._picture = picture
+        self._most_bytes = most_bytes
+        self._whole_per_sample = picture.height / sample.height
+        # Not of self: such a cycle would keep the picture in memory until the next garbage collection.
+        self._sample_bytes = cache(lambda quality: len(_jpeg(sample, quality)))
+
+    def best(self) -> tuple[bytes, int] | None:
+        """The encoded picture and its quality; none if LOWEST_QUALITY is too large."""
+        tried: dict[int, bytes] = {}
+        while (quality := self._highest_that_should_fit()) not in tried:
+            if quality < LOWEST_QUALITY:
+                return None
+            tried[quality] = _jpeg(self._picture, quality)
+            self._whole_per_sample = len(tried[quality]) / self._sample_bytes(quality)
+        best = max(quality for quality, content in tried.items() if len(content) < self._most_bytes)
+        return tried[best], best
+
+    def predicted(self, quality: int) -> float:
+        """Bytes of the whole picture at this quality, as far as is known."""
+        return self._sample_bytes(quality) * self._whole_per_sample
+
+    def _highest_that_should_fit(self) -> int:
+        qualities = range(BEST_QUALITY, LOWEST_QUALITY - 1, -1)
+        fits = bisect_left(qualities, True, key=lambda quality: self.predicted(quality) < self._most_bytes)
+        return BEST_QUALITY - fits
+
+
+def _sample(picture: Image.Image) -> Image.Image:
+    """Strips of the picture's whole width, evenly spread; the whole of a small picture."""
+    width, height = picture.size
+    every = width * height // SAMPLE_PIXELS
+    if every < 2:
+        return picture
+    tops = range(0, height - STRIP_HEIGHT + 1, STRIP_HEIGHT * every)
+    sample = Image.new(picture.mode, (width, STRIP_HEIGHT * len(tops)))
+    for row, top in enumerate(tops):
+        sample.paste(picture.crop((0, top, width, top + STRIP_HEIGHT)), (0, row * STRIP_HEIGHT))
+    return sample
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
+    encoded = BytesIO()
+    picture.save(encoded, "JPEG", quality=quality)
+    return encoded.getvalue()

@@ -1,0 +1,46 @@
+"""A row of the ledger: one HTTP call to the comparison API, written before the call and completed after it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from facepair.domain.verdict import OUTCOME_UNKNOWN, Meaning, Outcome, comparison_code
+
+OnUnknownOutcome = Literal["hold", "retry"]
+"""What becomes of a pair whose call may have been charged without an answer: it is held, or called for once more."""
+
+
+class State(StrEnum):
+    """What is known of a call."""
+
+    SENT = "SENT"  # about to be sent, or sent and not answered yet
+    ANSWERED = "ANSWERED"
+    REFUSED = "REFUSED"  # the API did not charge
+    UNKNOWN = "UNKNOWN"  # perhaps charged
+
+    @classmethod
+    def after(cls, outcome: Outcome) -> "State":
+        """The state of a call that has brought this outcome."""
+        if outcome.code == OUTCOME_UNKNOWN:
+            return cls.UNKNOWN
+        if outcome.charged or comparison_code(outcome.code).meaning is Meaning.JUDGE:
+            return cls.ANSWERED
+        return cls.REFUSED
+
+
+@dataclass(frozen=True)
+class Call:
+    """One row. Partition key `pair_id`, sort key `call`: the call number within its pair, so it sorts in time.
+
+    `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered.
+    """
+
+    pair_id: str
+    call: str
+    fingerprint: str
+    state: State
+    owner: str
+    sent_at: datetime
+    alive_until: datetime
+    outcome: Outcome | None = None

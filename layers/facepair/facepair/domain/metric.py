@@ -1,0 +1,47 @@
+"""Every metric that is emitted, under its CloudWatch name."""
+
+from enum import StrEnum
+
+from facepair.domain.verdict import Verdict
+
+
+class Metric(StrEnum):
+    """Counts, but for those in seconds. Namespace `facepair`, dimension `service`: the stack's name."""
+
+    MESSAGES = "Messages"
+    MALFORMED_MESSAGES = "MalformedMessages"
+    IGNORED_UPLOADS = "IgnoredUploads"
+    POSTPONED = "Postponed"
+    BLOCKED = "Blocked"
+    API_NOT_ANSWERING = "ApiNotAnswering"
+    OLDEST_POSTPONED = "OldestPostponed"
+    WORKER_DIED = "WorkerDied"
+    UNEXPECTED_ERRORS = "UnexpectedErrors"
+    PASS = "Pass"
+    MANUAL_CHECK = "ManualCheck"
+    REJECT = "Reject"
+    RETAKE = "Retake"
+    WAITING = "Waiting"
+    PENDING = "Pending"
+    UNDETERMINED = "Undetermined"
+    SECONDS_TO_VERDICT = "SecondsToVerdict"
+    CALLS = "Calls"
+    CHARGED_CALLS = "ChargedCalls"
+    OBJECTS_SEEN = "ObjectsSeen"
+    PAIRS_SEEN = "PairsSeen"
+    MISSED_PAIRS_SENT = "MissedPairsSent"
+    SEARCH_ERRORS = "SearchErrors"
+
+    WRITES = "Writes"
+    REPUBLISHED = "Republished"
+    CHANGES_PUBLISHED = "ChangesPublished"
+    UNREADABLE_ROWS = "UnreadableRows"
+    WEBHOOKS_DELIVERED = "WebhooksDelivered"
+    WEBHOOKS_POSTPONED = "WebhooksPostponed"
+    SECONDS_TO_RECEIVER = "SecondsToReceiver"
+    SECONDS_UNDELIVERED = "SecondsUndelivered"
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "Metric":
+        """The metric that counts rows of a verdict."""
+        return cls[verdict.name]

@@ -1,0 +1,101 @@
+"""What keeps a pair from its verdict for now, and how long to wait."""
+
+import math
+import random
+from dataclasses import dataclass
+
+
+class Later(Exception):
+    """Surely not charged: the message goes back to the queue.
+
+    `code` and `message` are for the PENDING row. Without a code there is nothing to say to the pair's readers, and it
+    passes within the life of a worker: another one is at it, or the bucket changed meanwhile. `retry_after` in seconds,
+    where it is known; `refusals` is how often the API has refused this pair, where that is known.
+    """
+
+    def __init__(
+        self, message: str, *, code: str | None = None, retry_after: float | None = None, refusals: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.retry_after = retry_after
+        self.refusals = refusals
+
+
+class Blocked(Exception):
+    """The account is refused (balance, quota, access, credentials): the fleet stops calling. Never charged."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class Closed(Exception):
+    """The gate is closed, nobody was called: `code` and `message` say why, in `seconds` somebody may try."""
+
+    def __init__(self, code: str, message: str, *, seconds: float) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.seconds = seconds
+
+
+class Crowded(Exception):
+    """More pairs want to be compared than the API allows: the next slot is free in `seconds`, too late to wait for."""
+
+    code = "SERVICE_BUSY"
+
+    def __init__(self, seconds: float) -> None:
+        self.message = f"More pairs want to be compared than the API allows; the next call is free in {seconds:.1f} s"
+        super().__init__(self.message)
+        self.seconds = seconds
+
+
+class Unavailable(Exception):
+    """AWS did not do what it was asked: throttled, denied, down. Nothing is known to be lost; the message names it."""
+
+
+QUEUE_LIMIT_SECONDS = 12 * 3600 - 60
+"""SQS counts 12 hours from the receive (quota: visibility timeout), of which an invocation takes up to a minute."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Exponential back-off with full jitter, remembered by the message's receive count. Seconds.
+
+    It doubles from `first` to at most `longest`, so the wait after an outage is about as long as the outage, never more
+    than an hour; UploadsQueue's maxReceiveCount (300) then lasts for days. `soon` bounds the wait for another worker.
+    """
+
+    first: float = 5
+    longest: float = 3600
+    soon: float = 10
+
+    def seconds(self, tries: int, retry_after: float = 0) -> int:
+        """Seconds until the next try: what a Retry-After asked for, or longer when that has not helped so far.
+
+        `tries` from 1: how often the API refused, or else how often the message was received.
+        """
+        ceiling = min(self.longest, self.first * 2 ** min(max(tries, 1) - 1, 16))
+        return math.ceil(min(QUEUE_LIMIT_SECONDS, max(1, retry_after, self.jitter(ceiling))))
+
+    def seconds_soon(self, known: float = 0) -> int:
+        """Seconds until the next try of what passes by itself, at the earliest in the seconds that are `known`."""
+        return math.ceil(min(QUEUE_LIMIT_SECONDS, known + max(1, self.jitter(self.soon))))
+
+    def seconds_closed(self, receive_count: int, pause: float) -> int:
+        """Seconds until the next look at a closed gate: after the pause, and not all messages at once."""
+        return math.ceil(min(QUEUE_LIMIT_SECONDS, pause + self.seconds(receive_count)))
+
+    def seconds_crowded(self, receive_count: int, wait: float) -> int:
+        """Seconds until the next look at a crowded gate: in turn, and rarer the longer the queue turns out to be.
+
+        It grows with the receives, not with their power: who comes too late leaves slots unused.
+        """
+        return math.ceil(min(self.longest, max(1, wait + self.jitter(self.first * receive_count))))
+
+    def jitter(self, ceiling: float) -> float:
+        """Alone in a method so that a test can hold it still."""
+        return random.uniform(0, ceiling)

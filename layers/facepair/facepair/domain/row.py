@@ -1,0 +1,199 @@
+"""A row of the verdicts table: what a pair's readers see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer
+
+from facepair.domain import clock
+from facepair.domain.notification import CreatedObject
+from facepair.domain.pair import ROLES, Pair, Role, Upload
+from facepair.domain.verdict import (
+    FINAL,
+    WORKER_DIED,
+    Face,
+    Outcome,
+    Policy,
+    Seen,
+    Verdict,
+    is_charged,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    from facepair.domain.picture import Unusable  # decodes pictures, which not every reader of rows needs
+
+Moment = Annotated[datetime, BeforeValidator(clock.milliseconds), PlainSerializer(clock.iso)]
+"""A time as the tables hold it: ISO 8601 UTC in milliseconds."""
+
+
+class PictureRow(BaseModel, frozen=True):
+    """One picture of a row: the object that was looked at, and what was seen in it."""
+
+    key: str
+    version_id: str | None = None
+    etag: str
+    size: int
+    face: Face | None = None
+    adjusted: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, upload: Upload, version_id: str | None, seen: Seen | None = None) -> Self:
+        seen = seen or Seen()
+        return cls(
+            key=upload.key,
+            version_id=version_id,
+            etag=upload.etag,
+            size=upload.size,
+            face=seen.face,
+            adjusted=seen.adjusted,
+        )
+
+    def shows(self, upload: Upload) -> bool:
+        """Whether it speaks of exactly this object."""
+        return (self.key, self.etag) == (upload.key, upload.etag)
+
+
+type Versions = Mapping[Role, str | None]
+"""The version ids of a pair's objects, as far as they are known."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A complete pair as it was looked at: its objects with their versions, the policy by which they are judged, and
+    what identifies the two contents: None while nobody has read them."""
+
+    pair: Pair
+    versions: Versions
+    policy: Policy
+    fingerprint: str | None = None
+
+
+class Row(BaseModel, frozen=True):
+    """What a pair's row says: the attributes of the table, by their names. None is not written.
+
+    README says what each means. `updated_at` and `expires_at` (epoch seconds) are given by its writing. `listed_at` is
+    the look at the bucket that the row rests on.
+    """
+
+    pair_id: str
+    verdict: Verdict
+    code: str | None = None
+    message: str | None = None
+    similarity: Decimal | None = None
+    transaction_id: str | None = None
+    pricing_strategy: str | None = None
+    first: PictureRow | None = None
+    second: PictureRow | None = None
+    retake: tuple[Role, ...] | None = Field(None, min_length=1)
+    waiting_for: Role | None = None
+    retry_at: Moment | None = None
+    fingerprint: str | None = None
+    uploaded_at: Moment
+    updated_at: Moment | None = None
+    listed_at: Moment
+    policy: Policy
+    expires_at: int | None = None
+
+    @classmethod
+    def waiting(cls, pair: Pair, versions: Versions, policy: Policy) -> Self:
+        """One picture is there, the other is not yet."""
+        return cls._of(pair, versions, policy, {}, verdict=Verdict.WAITING, waiting_for=pair.missing[0])
+
+    @classmethod
+    def unusable(cls, case: Case, problems: "Mapping[Role, Unusable]") -> Self:
+        """RETAKE by our own look at the pictures, without a call, under the code that the API would have answered."""
+        return cls._of_case(
+            case,
+            verdict=Verdict.RETAKE,
+            retake=tuple(problems),
+            code=next(iter(problems.values())).code,
+            message="; ".join(f"{role} picture: {why.message}" for role, why in problems.items()),
+        )
+
+    @classmethod
+    def pending(cls, case: Case, code: str, message: str, retry_at: datetime) -> Self:
+        """Will be tried again by itself; `code` says what keeps it."""
+        return cls._of_case(case, verdict=Verdict.PENDING, code=code, message=message, retry_at=retry_at)
+
+    @classmethod
+    def worker_died(cls, case: Case) -> Self:
+        """UNDETERMINED: the pair has ended every worker that took it."""
+        message = "Every worker that took this pair ended before it was done; upload other pictures, or see the log"
+        return cls._of_case(case, verdict=Verdict.UNDETERMINED, code=WORKER_DIED, message=message)
+
+    @classmethod
+    def judged(cls, case: Case, outcome: Outcome) -> Self:
+        """What asking has brought, judged by the policy in force."""
+        decided, retake = verdict(outcome, case.policy)
+        return cls._of_case(
+            case,
+            {"first": outcome.first, "second": outcome.second},
+            verdict=decided,
+            retake=retake or None,
+            code=outcome.code,
+            message=outcome.message,
+            similarity=outcome.similarity,
+            transaction_id=outcome.transaction_id,
+            pricing_strategy=outcome.pricing_strategy,
+        )
+
+    @classmethod
+    def _of_case(cls, case: Case, seen: Mapping[Role, Seen] | None = None, **said: Any) -> Self:
+        return cls._of(case.pair, case.versions, case.policy, seen or {}, fingerprint=case.fingerprint, **said)
+
+    @classmethod
+    def _of(cls, pair: Pair, versions: Versions, policy: Policy, seen: Mapping[Role, Seen], **said: Any) -> Self:
+        pictures: dict[str, Any] = {
+            role: PictureRow.of(upload, versions.get(role), seen.get(role)) for role, upload in pair.uploads.items()
+        }
+        return cls(
+            pair_id=pair.pair_id,
+            uploaded_at=pair.uploaded_at,
+            listed_at=pair.listed_at,
+            policy=policy,
+            **pictures,
+            **said,
+        )
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        """A row as it was stored, by this release or an earlier one."""
+        return cls.model_validate(item)
+
+    def item(self) -> dict[str, Any]:
+        """The row as it is stored: plain values and Decimals, times as ISO 8601."""
+        return self.model_dump(exclude_none=True)
+
+    @property
+    def pictures(self) -> dict[Role, PictureRow]:
+        """The pictures that it speaks of."""
+        return {role: picture for role in ROLES if (picture := getattr(self, role))}
+
+    def stands_for(self, pair: Pair) -> bool:
+        """Whether nothing is left to do for a pair: a row for newer objects, or one for these that only another upload
+        can change: a final verdict, or a free refusal, which is asked for again with the next upload."""
+        refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code or "", self.pricing_strategy)
+        return self.is_newer_than(pair) or ((self.verdict in FINAL or refused) and self.covers(pair))
+
+    def waiting_on(self, code: str, message: str, retry_at: datetime) -> Self:
+        """The same pair, still PENDING."""
+        return self.model_copy(update={"code": code, "message": message, "retry_at": retry_at})
+
+    def speaks_of(self, created: CreatedObject) -> bool:
+        """Whether one of its pictures is that object."""
+        return any((each.key, each.etag) == (created.key, created.etag) for each in self.pictures.values())
+
+    def is_newer_than(self, pair: Pair) -> bool:
+        """Whether it speaks of a later upload, which has been deleted since."""
+        return self.uploaded_at > clock.milliseconds(pair.uploaded_at)
+
+    def covers(self, pair: Pair) -> bool:
+        """Whether it speaks of exactly these objects."""
+        pictures = self.pictures
+        return self.uploaded_at == clock.milliseconds(pair.uploaded_at) and all(
+            role in pictures and pictures[role].shows(upload) for role, upload in pair.uploads.items()
+        )

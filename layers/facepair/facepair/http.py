@@ -1,0 +1,148 @@
+"""One HTTP POST that cannot surprise: one connection, one request, one deadline, nothing followed, nothing repeated."""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+LONGEST_ANSWER = 1_000_000
+"""Bytes; the documented answers have about a thousand."""
+LONGEST_RETRY_AFTER = 12 * 3600.0
+"""Seconds. An absurd Retry-After is not obeyed for longer than a message can be put off at once."""
+
+
+class PostFailed(Exception):
+    """Root of what can go wrong with a POST. `message` is for people; `http_status` is None where nothing came back."""
+
+    def __init__(self, message: str, *, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.http_status = http_status
+
+
+class Unreached(PostFailed):
+    """The request was never sent (DNS, connect, TLS): surely nothing happened, try again."""
+
+
+class NoAnswer(PostFailed):
+    """The request may have been read and acted upon, and no answer came back: never repeat blindly what costs."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A complete HTTP answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Deadline:
+    """Cuts a connected socket off at a moment of the monotonic clock, wherever the reading or writing on it stands.
+
+    A socket's own timeout starts again with every byte: a server that trickles holds a caller as long as it likes.
+    """
+
+    def __init__(self, sock: socket.socket, moment: float) -> None:
+        self.passed = False
+        self._sock = sock  # the connection forgets it at the headers of an answer with `Connection: close`
+        self._timer = threading.Timer(max(0.0, moment - time.monotonic()), self._cut)
+
+    def _cut(self) -> None:
+        self.passed = True
+        # The plain socket's shutdown wakes a blocked read, and leaves the TLS object to the thread that uses it.
+        with suppress(OSError):  # closed in the meantime
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def __enter__(self) -> "Deadline":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._timer.cancel()
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+    """POST on a connection of its own, so that none is used that died while the environment was frozen.
+
+    `seconds` limit all of it, from the look-up of the name to the last byte of the answer. A redirect is an answer like
+    any other: following it would send the body twice and the token to another host.
+
+    Raises Unreached if nothing was sent, NoAnswer if something was and no complete answer came back.
+    """
+    moment = time.monotonic() + seconds
+    try:
+        connection = _connected(url, seconds)
+    except Exception as error:  # whatever it is: nothing was sent
+        reason = f"no connection within {seconds:g} s" if isinstance(error, TimeoutError) else error
+        raise Unreached(f"cannot reach {url}: {reason}") from error
+    with closing(connection), Deadline(connection.sock, moment) as deadline:
+        try:
+            connection.request("POST", _target(url), body=body, headers=headers, preload_content=False)
+            with closing(connection.getresponse()) as response:
+                answer = response.read(LONGEST_ANSWER + 1)
+        except Exception as error:  # whatever it is: the request was on its way
+            reason = f"no answer within {seconds:g} s" if deadline.passed else str(error) or type(error).__name__
+            raise NoAnswer(f"called {url}, then: {reason}") from error
+        if deadline.passed:
+            raise NoAnswer(f"called {url}, then: no complete answer within {seconds:g} s")
+        if len(answer) > LONGEST_ANSWER:
+            raise NoAnswer(f"{url} answered more than {LONGEST_ANSWER} bytes", http_status=response.status)
+        return Reply(response.status, response.headers, answer)
+
+
+def retry_after_seconds(header: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After: `10`, the documented `10s`, or an HTTP date; None if absent, past or unreadable."""
+    if header is None:
+        return None
+    if number := re.fullmatch(r":?\s*(\d{1,9}(?:\.\d+)?)\s*s?", header.strip(), re.IGNORECASE):
+        return min(float(number[1]), LONGEST_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
+
+
+def _target(url: str) -> str:
+    """What the request line names: path and query."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _connected(url: str, seconds: float) -> HTTPConnection:
+    """A new connection. Raises TimeoutError after `seconds`, and whatever else hinders it.
+
+    In a thread that can be left alone, because nothing can interrupt the look-up of a name, and a host of several
+    addresses or a TLS handshake would start a socket's timeout again. It sends nothing of the request.
+    """
+    parts = urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=seconds)
+    connected: Future[None] = Future()
+
+    def connect() -> None:
+        try:
+            connection.connect()
+        except BaseException as error:
+            connected.set_exception(error)
+        else:
+            connected.set_result(None)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        connected.result(seconds)
+    except BaseException:
+        connected.add_done_callback(lambda _: connection.close())
+        raise
+    return connection

@@ -1,0 +1,189 @@
+"""Asks ADVANCE about two pictures: at most one charged answer for the same two contents, whatever fails."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+
+from facepair.domain import clock
+from facepair.domain.gate import Slot
+from facepair.domain.ledger import Call, OnUnknownOutcome, State
+from facepair.domain.metric import Metric
+from facepair.domain.picture import Fitted
+from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Meaning, Outcome, comparison_code
+from facepair.stories.ports import ComparisonApi, FleetGate, Idempotency, Ledger, Metrics, Tokens
+
+logger = logging.getLogger(__name__)
+
+SAVING_SECONDS = 5
+"""Time that has to be left after a call for writing down what it brought."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role. `time_left` gives
+    the seconds that this worker has still to live."""
+
+    pair_id: str
+    fingerprint: str
+    reversed_fingerprint: str
+    first: Fitted
+    second: Fitted
+    time_left: Callable[[], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """The ledger around the call. It alone decides whether a POST may be made for these contents; the idempotency
+    before it is the cheap answer to duplicates, and the gate says whether and when the fleet may call at all."""
+
+    api: ComparisonApi
+    tokens: Tokens
+    ledger: Ledger
+    idempotency: Idempotency
+    gate: FleetGate
+    metrics: Metrics
+    on_unknown: OnUnknownOutcome
+    sleep: Callable[[float], None] = time.sleep
+
+    def ask(self, question: Question) -> Outcome:
+        """What ADVANCE says of the two pictures, once per two contents; its row in the ledger is complete.
+
+        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or Crowded, surely not
+        charged: or, with OnUnknownOutcome `retry`, perhaps charged, and to be called once more.
+        """
+        outcome = self.idempotency.once(question.fingerprint, lambda: self._by_ledger(question))
+        if outcome.unsaved and outcome.call:
+            call = self.ledger.get(question.pair_id, outcome.call)
+            self.ledger.complete(call, State.after(outcome), outcome)
+        return outcome
+
+    def _by_ledger(self, question: Question) -> Outcome:
+        """From the ledger if it has been asked before, in whichever order, else by calling."""
+        calls = self.ledger.of_pair(question.pair_id)
+        orders = (question.fingerprint, question.reversed_fingerprint)
+        earlier = [call for call in calls if call.fingerprint in orders]
+        for call in earlier:
+            if call.state is State.ANSWERED and call.outcome:
+                same_order = call.fingerprint == question.fingerprint
+                return call.outcome if same_order else call.outcome.turned_round()
+        refusals = sum(call.state is State.REFUSED for call in earlier)
+        if earlier and earlier[-1].outcome:
+            _wait_for(earlier[-1].outcome, refusals)
+        unanswered = self._unanswered(earlier)
+        if unanswered and not self._may_repeat(len(unanswered)):
+            return unanswered[-1].outcome or _unknown(unanswered[-1])
+        next_number = int(calls[-1].call) + 1 if calls else 1
+        return self._call(question, next_number, len(unanswered), refusals)
+
+    def _unanswered(self, earlier: Sequence[Call]) -> list[Call]:
+        """Calls that may have been charged without an answer. A worker that can still be alive is waited for."""
+        for call in earlier:
+            if call.state is State.SENT:
+                if call.alive_until > clock.now():
+                    raise Later("another worker is waiting for the answer")
+                self.ledger.complete(call, State.UNKNOWN, _unknown(call))
+        return [call for call in earlier if call.state in (State.SENT, State.UNKNOWN)]
+
+    def _may_repeat(self, unanswered: int) -> bool:
+        return self.on_unknown == "retry" and unanswered < 2
+
+    def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
+        """Call with one token after the other until one is accepted, each in a slot of its own."""
+        tokens = self.tokens.tokens()
+        refusal = ""
+        for attempt in count():
+            outcome = self._call_in_slot(question, number + attempt, tokens, refusal)
+            if outcome.code == OUTCOME_UNKNOWN and self._may_repeat(unanswered + 1):
+                raise Later(outcome.message, code=OUTCOME_UNKNOWN)
+            if outcome.charged:  # whatever its code: another call would be paid for again
+                return outcome
+            match comparison_code(outcome.code).meaning:
+                case Meaning.RENEW_TOKEN:
+                    refusal = outcome.message
+                    logger.warning("Token refused: %s", refusal)
+                case Meaning.RETRY:
+                    raise _later(outcome, refusals + attempt + 1)
+                case _:
+                    return outcome
+        raise AssertionError("tokens end by being refused")
+
+    def _call_in_slot(self, question: Question, number: int, tokens: Iterator[str], refusal: str) -> Outcome:
+        """One call in the fleet's next slot. A slot that nobody calls in is given back."""
+        slot = self.gate.enter()
+        try:
+            token = next(tokens, None)
+            if token is None:
+                raise Blocked("IAM_FAILED", f"A new token was refused too: {refusal}")
+            outcome = self._ledgered_call(question, number, token, slot)
+            if not outcome.charged and comparison_code(outcome.code).meaning is Meaning.BLOCKED:
+                raise Blocked(outcome.code, outcome.message)
+        except Blocked as blocked:
+            raise self.gate.block(blocked) from blocked
+        except (Later, Unavailable):
+            self.gate.give_back(slot)
+            raise
+        self.gate.report(slot, outcome)
+        return outcome
+
+    def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Outcome:
+        """One POST, in its slot, between two writes of its ledger row."""
+        call = self._open(question, number, slot)
+        self.sleep(_seconds_until(slot))
+        started = time.monotonic()
+        outcome = self.api.compare(token, question.first, question.second).model_copy(update={"call": call.call})
+        latency_ms = round((time.monotonic() - started) * 1000)
+        # The log has it before the ledger: should no table take it, an auditor still finds what was charged.
+        logger.info(
+            "Called the comparison API", extra={"api": outcome.model_dump(mode="json"), "latency_ms": latency_ms}
+        )
+        self.metrics.add(Metric.CALLS)
+        self.metrics.add(Metric.CHARGED_CALLS, int(outcome.charged))
+        return self._save(call, outcome, latency_ms)
+
+    def _open(self, question: Question, number: int, slot: Slot) -> Call:
+        """Write the ledger row of a call. Raises Later if there is too little time for the call, before or after it."""
+        too_late = f"too little time is left for a call of up to {self.api.deadline:g} s"
+        needed = self.api.deadline + SAVING_SECONDS
+        left = question.time_left()
+        if left < needed + _seconds_until(slot):
+            raise Later(too_late, code=TOO_LITTLE_TIME)
+        alive_until = clock.now() + timedelta(seconds=left)
+        call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until)
+        if question.time_left() < needed + _seconds_until(slot):  # the table was slow
+            outcome = Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call)
+            self.ledger.complete(call, State.REFUSED, outcome)
+            raise Later(too_late, code=TOO_LITTLE_TIME)
+        return call
+
+    def _save(self, call: Call, outcome: Outcome, latency_ms: int) -> Outcome:
+        """Complete the ledger row. An outcome that cannot be saved now is marked, not lost: `ask` completes it."""
+        try:
+            self.ledger.complete(call, State.after(outcome), outcome, latency_ms)
+        except Unavailable:
+            logger.exception("The outcome of call %s cannot be saved yet", call.call)
+            return outcome.model_copy(update={"unsaved": True})
+        return outcome
+
+
+def _seconds_until(slot: Slot) -> float:
+    return max(0.0, slot.at - clock.now().timestamp())
+
+
+def _later(outcome: Outcome, refusals: int) -> Later:
+    seconds = (outcome.retry_at - clock.now()).total_seconds() if outcome.retry_at else None
+    return Later(outcome.message, code=outcome.code, retry_after=seconds, refusals=refusals)
+
+
+def _wait_for(earlier: Outcome, refusals: int) -> None:
+    """A pair has two messages or more: the Retry-After that one of them met holds for all. Raises Later."""
+    if earlier.retry_at and earlier.retry_at > clock.now():
+        raise _later(earlier, refusals)
+
+
+def _unknown(call: Call) -> Outcome:
+    message = "The worker that called died before it could save an answer; the call may have been charged"
+    return Outcome(code=OUTCOME_UNKNOWN, message=message, call=call.call)

@@ -1,0 +1,210 @@
+"""The story of one pair: from an upload to a row that moves forward."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from facepair.domain import clock
+from facepair.domain.notification import CreatedObject
+from facepair.domain.pair import Pair, Role, Upload, fingerprint
+from facepair.domain.picture import Fitted, Unusable, fit
+from facepair.domain.retry import Backoff, Closed, Crowded, Later
+from facepair.domain.row import Case, Row
+from facepair.domain.verdict import Outcome, Policy, Verdict
+from facepair.stories.ask import Question
+from facepair.stories.ports import FleetGate, Underway, Uploads, Verdicts
+
+logger = logging.getLogger(__name__)
+
+MEGABYTE = 1_000_000
+
+
+MOST_DEATHS = 3
+"""Receives of a pair that end their worker, until nobody takes it any more."""
+
+type Hindrance = Later | Closed | Crowded
+
+
+class Postponed(Exception):
+    """Not now: the message has to come back in `seconds`. The row says why, where there is something to say."""
+
+    def __init__(self, reason: Hindrance, seconds: int) -> None:
+        super().__init__(f"in {seconds} s: {reason}")
+        self.reason = reason
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One receive of a message about an object: its receive count, from 1, and the seconds that its worker has still to
+    live."""
+
+    created: CreatedObject
+    receive_count: int
+    time_left: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A picture that was read: its version, what identifies its content, and that content fit to be sent, or why it
+    cannot be."""
+
+    version_id: str | None
+    identity: str
+    fitted: Fitted | Unusable
+
+
+class Asks(Protocol):
+    """Brings an outcome, at most once per two contents."""
+
+    def ask(self, question: Question) -> Outcome: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparer:
+    """Compares pairs."""
+
+    uploads: Uploads
+    verdicts: Verdicts
+    underway: Underway
+    gate: FleetGate
+    asker: Asks
+    policy: Policy
+    max_upload_megabytes: int
+    backoff: Backoff
+
+    def compare(self, pair_id: str, attempt: Attempt) -> Row | None:
+        """Bring a pair's row up to date with the bucket; the row, or None if there was nothing new to write.
+
+        Raises Postponed for what passes by itself. Anything else that it raises is unexpected and safe to try again.
+        """
+        try:
+            return self._compare(pair_id, attempt)
+        except (Later, Closed, Crowded) as reason:
+            raise Postponed(reason, self._delay(reason, attempt)) from reason
+
+    def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
+        """What costs little comes first: whether anybody may call, and what the row says, before the bucket is listed;
+        the bucket before anything is downloaded."""
+        hindrance = self.gate.look()
+        row = self.verdicts.row(pair_id)
+        if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
+            self._go_on_waiting(row, hindrance, attempt)
+        pair = self.uploads.find(pair_id)
+        if not pair.uploads:
+            logger.info("Nothing to compare: both pictures have been deleted")
+            return None
+        if pair.missing:
+            versions = {role: self.uploads.version(upload) for role, upload in pair.uploads.items()}
+            return self._write(Row.waiting(pair, versions, self.policy))
+        if row and row.stands_for(pair):
+            logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
+            return None
+        if hindrance:
+            raise self._postponed(hindrance, attempt, partial(Row.pending, Case(pair, {}, self.policy)))
+        return self._take(pair, attempt)
+
+    def _go_on_waiting(self, row: Row, hindrance: Hindrance | None, attempt: Attempt) -> None:
+        """A pair that is known to wait goes back at once, if it still has to. Raises Postponed or Later."""
+        if hindrance:
+            raise self._postponed(hindrance, attempt, row.waiting_on)
+        wait = (row.retry_at - clock.now()).total_seconds() if row.retry_at else 0
+        if wait > 0:
+            raise Later(f"the pair waits: {row.code}", retry_after=wait)
+
+    def _take(self, pair: Pair, attempt: Attempt) -> Row | None:
+        """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
+        alive_until = clock.now() + timedelta(seconds=attempt.time_left())
+        if self.underway.begin(pair.objects, alive_until) > MOST_DEATHS:
+            row = self._write(Row.worker_died(Case(pair, {}, self.policy)))
+            self.underway.finish(pair.objects)
+            return row
+        try:
+            row = self._judge(pair, attempt)
+        except Postponed as postponed:
+            self.underway.postpone(pair.objects, clock.now() + timedelta(seconds=postponed.seconds))
+            raise
+        except Exception:
+            self.underway.postpone(pair.objects, clock.now())
+            raise
+        self.underway.finish(pair.objects)
+        return row
+
+    def _judge(self, pair: Pair, attempt: Attempt) -> Row | None:
+        """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
+        read = {role: self._read(upload) for role, upload in pair.uploads.items()}
+        first, second = read["first"], read["second"]
+        case = Case(
+            pair=pair,
+            versions={role: each.version_id for role, each in read.items()},
+            policy=self.policy,
+            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
+        )
+        if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
+            return self._write(Row.unusable(case, _problems(read)))
+        question = Question(
+            pair_id=pair.pair_id,
+            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
+            reversed_fingerprint=fingerprint(pair.pair_id, second.identity, first.identity),
+            first=first.fitted,
+            second=second.fitted,
+            time_left=attempt.time_left,
+        )
+        try:
+            outcome = self.asker.ask(question)
+        except (Later, Closed, Crowded) as hindrance:
+            raise self._postponed(hindrance, attempt, partial(Row.pending, case)) from hindrance
+        return self._write(Row.judged(case, outcome))
+
+    def _postponed(
+        self, hindrance: Hindrance, attempt: Attempt, pending: Callable[[str, str, datetime], Row]
+    ) -> Postponed:
+        """Write what keeps the pair, and until when, where there is something to say to its readers."""
+        seconds = self._delay(hindrance, attempt)
+        if hindrance.code:
+            retry_at = clock.now() + timedelta(seconds=seconds)
+            self._write(pending(hindrance.code, hindrance.message, retry_at))
+        return Postponed(hindrance, seconds)
+
+    def _read(self, upload: Upload) -> _Read:
+        if upload.size > self.max_upload_megabytes * MEGABYTE:
+            too_large = Unusable(
+                "IMAGE_INVALID_SIZE",
+                f"it has {upload.size / MEGABYTE:.1f} MB; at most {self.max_upload_megabytes} MB are looked at",
+            )
+            return _Read(self.uploads.version(upload), f"{upload.etag}, {upload.size} bytes", too_large)
+        content, version_id = self.uploads.read(upload)
+        fitted: Fitted | Unusable
+        try:
+            fitted = fit(content)
+        except Unusable as unusable:
+            fitted = unusable
+        return _Read(version_id, hashlib.sha256(content).hexdigest(), fitted)
+
+    def _delay(self, hindrance: Hindrance, attempt: Attempt) -> int:
+        match hindrance:
+            case Closed():
+                return self.backoff.seconds_closed(attempt.receive_count, hindrance.seconds)
+            case Crowded():
+                return self.backoff.seconds_crowded(attempt.receive_count, hindrance.seconds)
+            case Later(code=None):
+                return self.backoff.seconds_soon(hindrance.retry_after or 0)
+            case _:
+                return self.backoff.seconds(hindrance.refusals or attempt.receive_count, hindrance.retry_after or 0)
+
+    def _write(self, row: Row) -> Row | None:
+        if self.verdicts.write(row):
+            logger.info(
+                "%s", row.verdict, extra={"verdict": row.verdict, "code": row.code, "similarity": row.similarity}
+            )
+            return row
+        logger.info("Row not written: a newer one stands", extra={"verdict": row.verdict, "code": row.code})
+        return None
+
+
+def _problems(read: dict[Role, _Read]) -> dict[Role, Unusable]:
+    return {role: each.fitted for role, each in read.items() if isinstance(each.fitted, Unusable)}

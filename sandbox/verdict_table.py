@@ -1,0 +1,75 @@
+"""Rows of the verdicts table for a person's eyes: in a terminal of 80 columns or more, and in a log.
+
+Each row is an entry of its own under common columns, so that a reader sees entries come one by one, or all at once:
+`Group(heading(), *map(entry, rows))`.
+"""
+
+from rich.console import Group, RenderableType
+from rich.constrain import Constrain
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from facepair.domain import clock
+from facepair.domain.row import Row
+from facepair.domain.verdict import Verdict
+
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.MANUAL_CHECK: "yellow",
+    Verdict.REJECT: "red",
+    Verdict.RETAKE: "magenta",
+    Verdict.WAITING: "default",
+    Verdict.PENDING: "cyan",
+    Verdict.UNDETERMINED: "bold yellow",
+}
+WIDEST = 100
+"""Columns of the terminal that are used at most: the eye loses longer lines."""
+VERDICT_WIDTH = max(map(len, Verdict))
+GAP = 2
+
+
+def heading() -> RenderableType:
+    """The columns' names, over a rule."""
+    names = _line(*(Text(name, style="bold") for name in ("Verdict", "Pair", "Similarity", "Seconds")))
+    return Constrain(Group(names, Rule(style="default")), WIDEST)
+
+
+def entry(row: Row, *, note: str = "", seconds: float | None = None) -> RenderableType:
+    """A row: verdict, pair and similarity in one line, below it what else is to be said.
+
+    `note` is the teller's own remark; `seconds` is how long the verdict took. Words longer than a line are folded,
+    so nothing of a key or a message is lost.
+    """
+    line = _line(
+        Text(row.verdict, style=STYLES[row.verdict]),
+        Text(row.pair_id),
+        Text("" if row.similarity is None else str(row.similarity)),
+        Text("" if seconds is None else f"{seconds:.1f}"),
+    )
+    remarks = [Text(note, style="dim")] if note else []
+    below = (Padding(text, (0, 0, 0, VERDICT_WIDTH + GAP)) for text in (*remarks, *map(Text, _reasons(row))))
+    return Constrain(Group(line, *below), WIDEST)
+
+
+def _line(verdict: Text, pair: Text, similarity: Text, seconds: Text) -> Table:
+    line = Table.grid(padding=(0, GAP, 0, 0), expand=True)
+    line.add_column(width=VERDICT_WIDTH)
+    line.add_column(ratio=1, overflow="fold")
+    line.add_column(width=len("Similarity"), justify="right")
+    line.add_column(width=len("Seconds"), justify="right")
+    line.add_row(verdict, pair, similarity, seconds)
+    return line
+
+
+def _reasons(row: Row) -> list[str]:
+    """Why it is this verdict, what is waited for, and what was changed in the pictures: a sentence each."""
+    reasons = [] if row.code in (None, "SUCCESS") else [f"{row.code}: {row.message}"]
+    if row.retry_at:
+        reasons.append(f"next try at {clock.iso(row.retry_at)}")
+    if row.waiting_for:
+        reasons.append(f"waiting for {row.waiting_for}")
+    return reasons + [
+        f"{role}: {', '.join(picture.adjusted)}" for role, picture in row.pictures.items() if picture.adjusted
+    ]

@@ -1,0 +1,316 @@
+"""README and the runbook say of the code what the code says of itself: nothing is missing, nothing is left over."""
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from facepair.aws.ledger import CallsTable
+from facepair.domain import verdict
+from facepair.domain.ledger import State
+from facepair.domain.metric import Metric
+from facepair.domain.row import Row
+from facepair.domain.verdict import COMPARISON_CODES, TOKEN_CODES, Meaning, Outcome, Verdict
+from sandbox.template import read_template
+from tests.docs.markdown import Document, backticked
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = {
+    name: Document(ROOT, name)
+    for name in ("README.md", "CONTRIBUTING.md", "docs/runbook.md", "docs/decisions.md", "tests/README.md")
+}
+README, RUNBOOK = DOCUMENTS["README.md"], DOCUMENTS["docs/runbook.md"]
+TEMPLATE = read_template(ROOT / "template.yaml")
+ALARMS = {name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
+
+OWN_CODES = {name for name, value in vars(verdict).items() if name == value}
+MEANINGS = [
+    *((code, row.meaning) for code, row in COMPARISON_CODES.items()),
+    *((shown, meaning) for meaning, shown in TOKEN_CODES.values()),
+]
+CODES = OWN_CODES | {code for code, _ in MEANINGS}
+
+
+def assert_same(where: str, listed: Iterable[str], source: str, real: Iterable[str]) -> None:
+    """What is listed is what is real, once each; fails with a sentence for every name of which that is not so."""
+    times, real = Counter(listed), set(real)
+    assert_none(
+        [
+            *(f"{where}: {name} is missing, which is in {source}" for name in sorted(real - times.keys())),
+            *(f"{where}: {name} is not in {source}" for name in sorted(times.keys() - real)),
+            *(f"{where}: {name} is there {count} times" for name, count in times.items() if count > 1),
+        ]
+    )
+
+
+def assert_known(where: str, named: Iterable[str], source: str, real: Iterable[str]) -> None:
+    """Nothing is named that is not real."""
+    assert_none([f"{where}: {name} is not in {source}" for name in sorted(set(named) - set(real))])
+
+
+def assert_none(problems: list[str]) -> None:
+    assert not problems, "\n".join(problems)
+
+
+# --- README's tables --------------------------------------------------------------------------------------------------
+
+
+def test_every_parameter_is_listed_and_no_other() -> None:
+    table = README.table("parameter")
+
+    assert_same(table.where, table.names, "template.yaml", TEMPLATE["Parameters"])
+
+
+def test_parameters_are_listed_with_their_defaults() -> None:
+    table = README.table("parameter")
+
+    listed: dict[str, str] = {}
+    for names, defaults, _ in table.rows:
+        each = defaults.replace("`", "").split(", ")
+        assert len(backticked(names)) == len(each), f"{table.where}: as many defaults as names, please: {names}"
+        listed |= zip(backticked(names), each, strict=True)
+
+    real = {name: str(parameter["Default"]) or "none" for name, parameter in TEMPLATE["Parameters"].items()}
+    assert_none(
+        [
+            f"{table.where}: {name} is {default} by default, but {real[name]} in template.yaml"
+            for name, default in listed.items()
+            if default != real.get(name, default)
+        ]
+    )
+
+
+def test_every_attribute_of_a_row_is_listed_and_no_other() -> None:
+    table = README.table("attribute", below="Reading")
+
+    assert_same(table.where, table.names, "Row (domain/row.py)", Row.model_fields)
+
+
+def test_an_attribute_that_has_parts_is_listed_with_each_of_them() -> None:
+    table = README.table("attribute", below="Reading")
+
+    assert_none(
+        [
+            f"{table.where}: the meaning of {name} lacks {part}, which is in domain/row.py"
+            for name, parts in parts_of(Row).items()
+            for part in parts
+            if part not in backticked(table.row_of(name)[1])
+        ]
+    )
+
+
+def parts_of(model: type[BaseModel]) -> dict[str, list[str]]:
+    """For each field that is a model, or may be one: the fields of it, and of models in it."""
+    parts = {}
+    for name, field in model.model_fields.items():
+        for kind in get_args(field.annotation) or (field.annotation,):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                inner = parts_of(kind)
+                parts[name] = [*kind.model_fields, *(part for each in inner.values() for part in each)]
+    return parts
+
+
+def test_every_attribute_of_the_ledger_is_listed_and_no_other() -> None:
+    table = README.table("attribute", below="The ledger")
+
+    assert_same(table.where, table.names, "the rows that aws/ledger.py writes", attributes_of_a_call())
+
+
+class WrittenTable:
+    """A table that remembers which attributes were written to it."""
+
+    def __init__(self) -> None:
+        self.attributes: set[str] = set()
+
+    def put_item(self, *, Item: dict[str, Any], **condition: Any) -> None:
+        self.attributes |= Item.keys()
+
+    def update_item(self, *, ExpressionAttributeNames: dict[str, str], **expressions: Any) -> None:
+        self.attributes |= set(ExpressionAttributeNames.values())
+
+
+def attributes_of_a_call() -> set[str]:
+    """What stands in the ledger when a call was answered with everything that an answer can hold."""
+    table: Any = WrittenTable()
+    ledger = CallsTable(table)
+    answer = Outcome(
+        code="SUCCESS", message="OK", similarity=Decimal(80), transaction_id="196eb0c777789e58", pricing_strategy="PAY"
+    )
+    call = ledger.open("anna", "f" * 64, 1, alive_until=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    ledger.complete(call, State.ANSWERED, answer, latency_ms=700)
+    return set(table.attributes)
+
+
+def test_every_state_of_a_call_is_listed_and_no_other() -> None:
+    table = README.table("attribute", below="The ledger")
+
+    listed = backticked(table.row_of("state")[1])
+    assert_same(f"{table.where}: the meaning of state", listed, "State (domain/ledger.py)", State)
+
+
+def test_every_verdict_is_listed_and_no_other() -> None:
+    table = README.table("verdict")
+
+    assert_same(table.where, table.names, "Verdict (domain/verdict.py)", Verdict)
+
+
+def test_every_code_of_our_own_is_listed_and_no_other() -> None:
+    table = README.table("code of our own, beside the API's")
+
+    assert_same(table.where, table.names, "domain/verdict.py", OWN_CODES)
+
+
+# --- The runbook ------------------------------------------------------------------------------------------------------
+
+
+def test_every_alarm_has_its_heading_and_no_other() -> None:
+    headings = [heading for heading in RUNBOOK.headings if heading.endswith("Alarm")]
+
+    assert_same("docs/runbook.md's headings", headings, "template.yaml", ALARMS)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "meanings"),
+    [("BlockedAlarm", (Meaning.BLOCKED, Meaning.RENEW_TOKEN)), ("UndeterminedAlarm", (Meaning.HOLD,))],
+)
+def test_every_code_that_needs_a_person_is_in_the_table_of_its_alarm_and_no_other(
+    alarm: str, meanings: tuple[Meaning, ...]
+) -> None:
+    table = RUNBOOK.table("code", below=alarm)
+
+    source = f"domain/verdict.py as {' or '.join(meaning.name for meaning in meanings)}"
+    assert_same(table.where, table.names, source, {code for code, meaning in MEANINGS if meaning in meanings})
+
+
+def test_the_runbook_names_no_code_verdict_or_state_that_does_not_exist() -> None:
+    capitals = [name for name in RUNBOOK.backticked if re.fullmatch("[A-Z]+(_[A-Z]+)*", name)]
+
+    assert capitals
+    assert_known("docs/runbook.md", capitals, "codes, verdicts or states", [*CODES, *Verdict, *State])
+
+
+def test_every_metric_is_listed_and_no_other() -> None:
+    table = RUNBOOK.table("metric")
+
+    assert_same(table.where, table.names, "Metric (domain/metric.py)", Metric)
+
+
+def test_alarms_listen_to_metrics_that_are_emitted() -> None:
+    own = {
+        metric["MetricName"]
+        for alarm in ALARMS
+        for metric in metrics_in(TEMPLATE["Resources"][alarm]["Properties"])
+        if metric["Namespace"] == "facepair"
+    }
+
+    assert own
+    assert_known("template.yaml's alarms", own, "Metric (domain/metric.py)", Metric)
+
+
+def metrics_in(value: Any) -> list[dict[str, Any]]:
+    """Every metric that is named in an alarm's properties, however deep."""
+    if isinstance(value, list):
+        return [metric for each in value for metric in metrics_in(each)]
+    if isinstance(value, dict):
+        return [value] * ("MetricName" in value) + metrics_in(list(value.values()))
+    return []
+
+
+# --- Names in every document ------------------------------------------------------------------------------------------
+
+documents = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+
+PATH = re.compile(r"[\w.<>-]+(/[\w.<>-]+)*(/|\.(py|md|toml|yaml))|[\w.-]+(/[\w.-]+)+\.(txt|csv|json)")
+"""A path of the repository: it ends with a slash, or with a source file's ending. `<…>` stands for any name."""
+FOLDERS = (
+    ROOT,
+    ROOT / "layers" / "facepair",
+    ROOT / "layers" / "facepair" / "facepair",
+    *(folder for folder in (ROOT / "tests").iterdir() if folder.is_dir()),
+)
+"""From where a path may be told: the folder goes without saying where the package or the tests are spoken of."""
+
+
+@documents
+def test_links_lead_somewhere(document: Document) -> None:
+    for link in document.links:
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = document.folder / path if path else ROOT / document.name
+        assert target.exists(), f"{document.name}: the link to {link} leads nowhere"
+        if anchor:
+            anchors = Document(ROOT, str(target.resolve().relative_to(ROOT))).anchors
+            assert anchor in anchors, f"{document.name}: the link to {link} leads to no heading"
+
+
+@documents
+def test_paths_that_are_named_exist(document: Document) -> None:
+    assert_exist(document.name, document.backticked, document.folder)
+
+
+def test_paths_that_the_template_names_exist() -> None:
+    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
+
+    words = [word.strip("(),.;:") for word in text.split()]
+    assert any(PATH.fullmatch(word) for word in words)
+    assert_exist("template.yaml", words)
+
+
+def assert_exist(where: str, names: Iterable[str], *folders: Path) -> None:
+    paths = {name for name in names if PATH.fullmatch(name)}
+    roots = (*folders, *FOLDERS)
+    found = {path for path in paths if any(any(root.glob(re.sub("<[^>]+>", "*", path))) for root in roots)}
+    assert_known(where, paths, "the repository", found)
+
+
+@documents
+def test_outputs_that_commands_read_are_the_stack_s(document: Document) -> None:
+    read = re.findall(r"\$\(output (\w+)\)", document.text)
+
+    assert_known(f"{document.name}: output", read, "template.yaml's Outputs", TEMPLATE["Outputs"])
+
+
+def test_every_tier_of_the_tests_is_on_their_map_and_no_other() -> None:
+    table = DOCUMENTS["tests/README.md"].table("folder")
+
+    folders = {f"{path.parent.name}/" for path in (ROOT / "tests").glob("*/*.py")}
+    assert_same(table.where, table.names, "tests/", folders)
+
+
+# --- Commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def commands() -> list[str]:
+    """What `make help` lists."""
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [line.split()[1] for line in shown.splitlines()]
+
+
+def commands_in(document: Document) -> set[str]:
+    return set(re.findall(r"(?:^|`)make ([a-z]+)", document.text, re.MULTILINE))
+
+
+@documents
+def test_commands_that_are_named_exist(document: Document, commands: list[str]) -> None:
+    assert_known(f"{document.name}: make", commands_in(document), "the Makefile", commands)
+
+
+def test_every_command_is_named_for_users_or_contributors(commands: list[str]) -> None:
+    named = commands_in(README) | commands_in(DOCUMENTS["CONTRIBUTING.md"])
+
+    assert_known("make", commands, "README.md or CONTRIBUTING.md", named)
+
+
+def test_every_command_is_listed_by_make_help(commands: list[str]) -> None:
+    [phony] = re.findall(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert_same("make help", commands, "the Makefile's .PHONY", phony.split())

@@ -1,0 +1,399 @@
+"""The stories' world in memory: fakes that behave like what they stand for, so that a story is told in milliseconds.
+
+Each stands behind its port of facepair.stories.ports, which the type check of tests/world.py proves, and behaves like
+the real one, which tests/integration/test_fakes.py proves. A test looks at what came of it, and in the diary for what
+came before what.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from PIL import Image
+
+from facepair.domain import clock
+from facepair.domain.ledger import Call, State
+from facepair.domain.metric import Metric
+from facepair.domain.pair import Names, Pair, Upload, split
+from facepair.domain.picture import Fitted
+from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.row import Row
+from facepair.domain.verdict import CERTAINTY, Outcome
+from facepair.stories.receive import Message
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NAMES = Names("first", "second")
+DEADLINE = 15.0
+"""Seconds, of a call to the API."""
+LIFETIME = 60
+"""Seconds that a worker has."""
+VISIBILITY_TIMEOUT = 360
+"""Seconds until a received message comes back by itself."""
+RETENTION = timedelta(days=365)
+SUCCESS = Outcome(code="SUCCESS", message="OK", similarity=Decimal("87.3"), pricing_strategy="PAY")
+
+type Incident = BaseException | Callable[[], object]
+
+
+@cache
+def picture(shade: int = 0) -> bytes:
+    """A picture that the API accepts as it is; another one for each shade."""
+    content = io.BytesIO()
+    Image.new("L", (256, 256), shade).save(content, "PNG")
+    return content.getvalue()
+
+
+class Time:
+    """A clock that stands still until a test or a fake lets time pass; `left` is the running worker's."""
+
+    def __init__(self) -> None:
+        self._now = NOON
+        self.new_worker()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def passes(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+    def new_worker(self, lifetime: float = LIFETIME) -> None:
+        self._ends = self._now + timedelta(seconds=lifetime)
+
+    def left(self) -> float:
+        return (self._ends - self._now).total_seconds()
+
+
+class Fake:
+    """What all fakes have: a common diary, and incidents at their operations."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        self._time = time
+        self._diary = diary
+        self._incidents: dict[str, list[Incident]] = {}
+
+    def at(self, operation: str, *incidents: Incident) -> None:
+        """What happens at the next calls of an operation, before it does its work: an error is raised, anything else is
+        done."""
+        self._incidents.setdefault(operation, []).extend(incidents)
+
+    def _begin(self, operation: str) -> None:
+        self._diary.append(f"{type(self).__name__.removeprefix('Fake').lower()}.{operation}")
+        if incidents := self._incidents.get(operation):
+            incident = incidents.pop(0)
+            if isinstance(incident, BaseException):
+                raise incident
+            incident()
+
+
+class FakeBucket(Fake):
+    """Versioned objects, listed as S3 does: in the order of their keys, times in whole seconds."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._objects: dict[str, tuple[Upload, bytes, str]] = {}
+        self._versions = 0
+
+    def put(self, key: str, content: bytes) -> str:
+        """The new object's version id."""
+        self._versions += 1
+        etag, version = hashlib.md5(content).hexdigest(), f"v{self._versions}"
+        upload = Upload(key, etag, len(content), self._time.now().replace(microsecond=0))
+        self._objects[key] = upload, content, version
+        return version
+
+    def delete(self, key: str) -> None:
+        self._objects.pop(key, None)
+
+    def find(self, pair_id: str) -> Pair:
+        listed_at = self._time.now()
+        self._begin("find")
+        return Pair.among(pair_id, (each for each in self._listed() if split(each.key)[0] == pair_id), NAMES, listed_at)
+
+    def all(self, after: str) -> Iterator[Upload]:
+        self._begin("all")
+        yield from (each for each in self._listed() if each.key > after)
+
+    def read(self, upload: Upload) -> tuple[bytes, str | None]:
+        self._begin("read")
+        _, content, version = self._same(upload)
+        return content, version
+
+    def version(self, upload: Upload) -> str | None:
+        self._begin("version")
+        return self._same(upload)[2]
+
+    def _listed(self) -> list[Upload]:
+        return sorted((upload for upload, _, _ in self._objects.values()), key=lambda upload: upload.key)
+
+    def _same(self, upload: Upload) -> tuple[Upload, bytes, str]:
+        found = self._objects.get(upload.key)
+        if found is None or found[0].etag != upload.etag:
+            raise Later(f"{upload.key} was overwritten or deleted while it was read")
+        return found
+
+
+class FakeVerdicts(Fake):
+    """Items that only move forward."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self.items: dict[str, dict[str, Any]] = {}
+
+    def row(self, pair_id: str) -> Row | None:
+        self._begin("row")
+        item = self.items.get(pair_id)
+        return Row.from_item(item) if item else None
+
+    def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
+        self._begin("rows")
+        return {pair_id: Row.from_item(self.items[pair_id]) for pair_id in pair_ids if pair_id in self.items}
+
+    def write(self, row: Row) -> bool:
+        self._begin("write")
+        stands = self.items.get(row.pair_id)
+        if stands and not _is_forward(row, Row.from_item(stands)):
+            return False
+        now = self._time.now()
+        expires_at = int((now + RETENTION).timestamp())
+        self.items[row.pair_id] = row.model_copy(update={"updated_at": now, "expires_at": expires_at}).item()
+        return True
+
+
+def _is_forward(row: Row, stands: Row) -> bool:
+    if row.uploaded_at != stands.uploaded_at:
+        return row.uploaded_at > stands.uploaded_at
+    if stands.fingerprint not in (None, row.fingerprint):
+        return row.fingerprint is not None and row.listed_at > stands.listed_at
+    surer = CERTAINTY[row.verdict] - CERTAINTY[stands.verdict]
+    return surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)
+
+
+class FakeLedger(Fake):
+    """One writer for each call number, and nothing that replaces an answer."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._calls: dict[tuple[str, str], Call] = {}
+        self._owners = 0
+
+    def states(self, pair_id: str) -> list[State]:
+        return [call.state for call in self._of(pair_id)]
+
+    def of_pair(self, pair_id: str) -> Sequence[Call]:
+        self._begin("of_pair")
+        return self._of(pair_id)
+
+    def get(self, pair_id: str, call: str) -> Call:
+        self._begin("get")
+        return self._calls[pair_id, call]
+
+    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
+        self._begin("open")
+        self._owners += 1
+        times = clock.milliseconds(self._time.now()), clock.milliseconds(alive_until)
+        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, f"owner {self._owners}", *times)
+        if self._calls.setdefault((pair_id, call.call), call) is not call:
+            raise Later("another worker is calling for this pair")
+        return call
+
+    def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
+        self._begin("complete")
+        stands = self._calls[call.pair_id, call.call]
+        open_states = {State.SENT} if state is State.UNKNOWN else {State.SENT, State.UNKNOWN}
+        if stands.owner == call.owner and stands.state in open_states:
+            stored = outcome.model_copy(update={"unsaved": False})
+            self._calls[call.pair_id, call.call] = replace(stands, state=state, outcome=stored)
+        elif stands.state is not state:
+            raise Later("the call was answered after all")
+
+    def _of(self, pair_id: str) -> list[Call]:
+        return sorted((call for call in self._calls.values() if call.pair_id == pair_id), key=lambda call: call.call)
+
+
+class FakeApi(Fake):
+    """Answers as told, the last answer again and again; refuses revoked tokens. A call takes `seconds`."""
+
+    deadline = DEADLINE
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._answers = [SUCCESS]
+        self.revoked: set[str] = set()
+        self.seconds = 0.0
+        self.tokens: list[str] = []
+        self.charged = 0
+
+    def answers(self, *outcomes: Outcome) -> None:
+        self._answers = list(outcomes)
+
+    @property
+    def posts(self) -> int:
+        return len(self.tokens)
+
+    def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
+        self._begin("compare")
+        self.tokens.append(token)
+        self._begin("answer")
+        self._time.passes(self.seconds)
+        outcome = self._answer(token)
+        self.charged += outcome.charged
+        return outcome.model_copy(update={"transaction_id": f"t{self.posts}"}) if outcome.pricing_strategy else outcome
+
+    def _answer(self, token: str) -> Outcome:
+        if token in self.revoked:
+            return Outcome(code="IAM_FAILED", message="token expired", pricing_strategy="FREE")
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+class FakeTokens(Fake):
+    """The token at hand, then a new one."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._issued = 1
+
+    def tokens(self) -> Iterator[str]:
+        yield f"token {self._issued}"
+        self._begin("issue")
+        self._issued += 1
+        yield f"token {self._issued}"
+
+
+class FakeIdempotency(Fake):
+    """Stores what a comparison brought as plain JSON, nothing that it raises.
+
+    A worker that died holds its record for as long as it could have lived.
+    """
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._stored: dict[str, dict[str, Any]] = {}
+        self._in_progress: dict[str, datetime] = {}
+
+    def forget(self) -> None:
+        """As if all records had expired, or been lost."""
+        self._stored.clear()
+        self._in_progress.clear()
+
+    def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
+        self._begin("once")
+        if stored := self._stored.get(fingerprint):
+            return Outcome.model_validate(stored)
+        if self._in_progress.get(fingerprint, self._time.now()) > self._time.now():
+            raise Later("another worker is asking")
+        self._in_progress[fingerprint] = self._time.now() + timedelta(seconds=self._time.left())
+        try:
+            outcome = compare()
+        except Exception:
+            del self._in_progress[fingerprint]
+            raise
+        self._begin("save")
+        self._stored[fingerprint] = outcome.model_dump(mode="json")
+        return Outcome.model_validate(self._stored[fingerprint])
+
+
+class FakeBreaker(Fake):
+    """Lets nobody call from the first Blocked on until its pause is over."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._blocked: Blocked | None = None
+        self._until = time.now()
+
+    def run(self, call: Callable[[], Outcome]) -> Outcome:
+        self._begin("run")
+        if self._blocked and self._time.now() < self._until:
+            left = (self._until - self._time.now()).total_seconds()
+            raise Blocked(self._blocked.code, self._blocked.message, pause=left)
+        try:
+            return call()
+        except Blocked as blocked:
+            self._blocked, self._until = blocked, self._time.now() + timedelta(seconds=blocked.pause)
+            raise
+
+
+@dataclass
+class _Queued:
+    body: str
+    visible_at: datetime
+    receive_count: int = 0
+
+
+class FakeQueue(Fake):
+    """Messages that come back until they are deleted, and the dead letters."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._messages: dict[str, _Queued] = {}
+        self._sent = 0
+        self.dead_letters: list[str] = []
+
+    @property
+    def bodies(self) -> list[str]:
+        return [message.body for message in self._messages.values()]
+
+    def due_in(self, receipt_handle: str) -> float:
+        """Seconds until a message can be received."""
+        return (self._messages[receipt_handle].visible_at - self._time.now()).total_seconds()
+
+    def receive(self) -> Message | None:
+        """The next message that is visible, if there is one."""
+        for handle, message in self._messages.items():
+            if message.visible_at <= self._time.now():
+                message.visible_at = self._time.now() + timedelta(seconds=VISIBILITY_TIMEOUT)
+                message.receive_count += 1
+                return Message(message.body, handle, message.receive_count)
+        return None
+
+    def delete(self, receipt_handle: str) -> None:
+        del self._messages[receipt_handle]
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        self._begin("postpone")
+        if receipt_handle not in self._messages:
+            raise Unavailable("the receipt handle is not valid")
+        self._messages[receipt_handle].visible_at = self._time.now() + timedelta(seconds=seconds)
+
+    def set_aside(self, body: str) -> None:
+        self._begin("set_aside")
+        self.dead_letters.append(body or "(empty)")
+
+    def send(self, bodies: Sequence[str]) -> None:
+        self._begin("send")
+        for body in bodies:
+            self._sent += 1
+            self._messages[f"receipt {self._sent}"] = _Queued(body, self._time.now())
+
+
+class FakeCursor(Fake):
+    """A key that is kept."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self.key = ""
+
+    def load(self) -> str:
+        self._begin("load")
+        return self.key
+
+    def save(self, key: str) -> None:
+        self._begin("save")
+        self.key = key
+
+
+class FakeMetrics:
+    """Every value of every metric."""
+
+    def __init__(self) -> None:
+        self.values: dict[Metric, list[float]] = {}
+
+    def add(self, metric: Metric, value: float = 1) -> None:
+        self.values.setdefault(metric, []).append(value)
+
+    def sums(self) -> dict[Metric, float]:
+        return {metric: sum(values) for metric, values in self.values.items()}

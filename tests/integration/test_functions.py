@@ -1,0 +1,288 @@
+"""Both handlers in this process, so that coverage sees how they are wired: with the environment variables that
+template.yaml gives them, in AWS as the sandbox has it, before the emulator of the API."""
+
+import importlib.util
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from facepair.domain.metric import Metric
+from facepair.domain.notification import created_keys
+from facepair.stories.missed import STOPPING_SECONDS
+from sandbox.advance_api.control import Control
+from sandbox.aws import LocalAws
+from sandbox.cloud import BASE_URL, CREDENTIALS, Advance
+from sandbox.deploy import deploy
+from sandbox.portraits import jpeg, portrait
+from sandbox.stack import Function, Stack
+from tests.support import ROOT
+
+ANNA, BEN = jpeg(portrait(1, width=300, height=400)), jpeg(portrait(2, width=300, height=400))
+NOTHING_FAILED: dict[str, list[object]] = {"batchItemFailures": []}
+
+type Handler = Callable[[dict[str, Any], object], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """As Lambda's runtime hands it to a handler."""
+
+    function_name: str
+    seconds_left: float = 60
+    memory_limit_in_mb: int = 2048
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:x"
+    aws_request_id: str = "52fdfc07-2182-154f-163f-5f0f9a621d72"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return round(self.seconds_left * 1000)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A stack whose functions are run by hand: their messages stay in the queue until they are taken."""
+
+    stack: Stack
+    aws: LocalAws
+    control: Control
+
+    def client(self, service: str) -> Any:
+        return self.aws.client(service)
+
+    def output(self, name: str) -> str:
+        return self.stack.outputs[name]
+
+    def upload(self, **keys_and_contents: bytes) -> str:
+        """Pictures of a pair of its own: the pair id."""
+        pair_id = f"pair {uuid4().hex[:8]} +é"
+        for name, content in keys_and_contents.items():
+            self.client("s3").put_object(Bucket=self.output("ImagesBucket"), Key=f"{pair_id}/{name}.jpg", Body=content)
+        return pair_id
+
+    def take(self) -> dict[str, Any]:
+        """The messages that wait, as the event that Lambda makes of them."""
+        received = self.client("sqs").receive_message(
+            QueueUrl=self.output("UploadsQueue"), MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+        )
+        return {"Records": [record(message) for message in received["Messages"]]}
+
+    def delete(self, event: dict[str, Any]) -> None:
+        for each in event["Records"]:
+            self.client("sqs").delete_message(QueueUrl=self.output("UploadsQueue"), ReceiptHandle=each["receiptHandle"])
+
+    def row(self, pair_id: str) -> dict[str, Any]:
+        item: dict[str, Any] = self.client("dynamodb").get_item(
+            TableName=self.output("VerdictsTable"), Key={"pair_id": {"S": pair_id}}
+        )["Item"]
+        return item
+
+
+def record(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+    }
+
+
+@pytest.fixture(scope="module")
+def deployment(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    advance = Advance(tmp_path_factory.mktemp("advance") / "advance.log")
+    stack = deploy(local_aws, ROOT / "template.yaml", f"functions-{uuid4().hex[:8]}", {BASE_URL: advance.url})
+    local_aws.client("secretsmanager").put_secret_value(
+        SecretId=stack.outputs["CredentialsSecret"], SecretString=json.dumps(CREDENTIALS)
+    )
+    control = advance.control
+    yield Deployment(stack, local_aws, control)
+    control.close()
+    advance.close()
+
+
+@pytest.fixture
+def environment(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Lambda's and the functions' own variables are set for one test; what Powertools does to loggers is undone."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", deployment.aws.url)
+    logger = logging.getLogger("facepair")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield monkeypatch
+    logger.handlers[:], logger.level, logger.propagate = before[0], before[1], before[2]
+
+
+def cold_start(function: Function, environment: pytest.MonkeyPatch) -> Handler:
+    """The handler as an execution environment finds it: a module of its own, imported anew."""
+    for name, value in function.environment.items():
+        environment.setenv(name, value)
+    # Its logger goes by this name, and writes to what was stdout when the process had it first.
+    environment.setenv("POWERTOOLS_SERVICE_NAME", uuid4().hex)
+    module_name, _, handler_name = function.handler.rpartition(".")
+    path = Path(function.code) / f"{module_name}.py"
+    spec = importlib.util.spec_from_file_location(f"{function.logical_id}_{uuid4().hex}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    handler: Handler = getattr(module, handler_name)
+    return handler
+
+
+@pytest.fixture
+def compare_pair(deployment: Deployment, environment: pytest.MonkeyPatch) -> Handler:
+    return cold_start(deployment.stack.functions["CompareFunction"], environment)
+
+
+@pytest.fixture
+def find_missed(deployment: Deployment, environment: pytest.MonkeyPatch) -> Handler:
+    return cold_start(deployment.stack.functions["FindMissedFunction"], environment)
+
+
+def counted(output: str) -> dict[str, float]:
+    """The metrics among what a function printed, in CloudWatch's embedded format."""
+    metrics: dict[str, float] = {}
+    for line in output.splitlines():
+        blob = json.loads(line)
+        for each in blob.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert each["Namespace"] == "facepair"
+            for metric in each["Metrics"]:
+                metrics[metric["Name"]] = metrics.get(metric["Name"], 0) + sum(blob[metric["Name"]])
+    return metrics
+
+
+def logged(output: str) -> list[dict[str, Any]]:
+    return [line for line in map(json.loads, output.splitlines()) if "_aws" not in line]
+
+
+# --- CompareFunction -------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_s_message_becomes_a_verdict_with_its_log_and_its_metrics(
+    deployment: Deployment, compare_pair: Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair_id = deployment.upload(first=ANNA, second=ANNA)
+    event = deployment.take()
+
+    answer = compare_pair(event, Context("CompareFunction"))
+
+    assert answer == NOTHING_FAILED
+    assert deployment.row(pair_id)["verdict"] == {"S": "PASS"}
+    assert len(deployment.control.charges()) == 1
+    output = capsys.readouterr().out
+    metrics = counted(output)
+    assert metrics[Metric.MESSAGES] == len(event["Records"])
+    assert (metrics[Metric.PASS], metrics[Metric.CALLS], metrics[Metric.CHARGED_CALLS]) == (1, 1, 1)
+    [verdict] = [line for line in logged(output) if line["message"] == "PASS"]
+    assert (verdict["pair_id"], verdict["key"].rpartition("/")[0]) == (pair_id, pair_id)
+    assert verdict["message_id"] in {each["messageId"] for each in event["Records"]}
+    assert verdict["function_request_id"] == Context("").aws_request_id
+    deployment.delete(event)
+
+
+def test_a_warm_environment_goes_on_with_what_it_made_and_with_no_key_of_the_event_before(
+    deployment: Deployment, compare_pair: Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for second in (BEN, ANNA):
+        deployment.upload(first=ANNA, second=second)
+        event = deployment.take()
+        assert compare_pair(event, Context("CompareFunction")) == NOTHING_FAILED
+        deployment.delete(event)
+    capsys.readouterr()
+
+    compare_pair({"Records": [record(message("{}"))]}, Context("CompareFunction"))
+
+    [ignored] = logged(capsys.readouterr().out)
+    assert ignored["message"].startswith("Message ignored")
+    assert not ignored.keys() & {"pair_id", "key"}
+
+
+def message(body: str) -> dict[str, Any]:
+    return {
+        "MessageId": "c8a9f6cc-0000-4000-8000-000000000000",
+        "ReceiptHandle": "no such receipt",
+        "Body": body,
+        "Attributes": {"ApproximateReceiveCount": "1"},
+    }
+
+
+def test_a_message_that_nobody_can_read_is_among_the_dead_letters(
+    deployment: Deployment, compare_pair: Handler
+) -> None:
+    body = f"no notification {uuid4()}"
+
+    assert compare_pair({"Records": [record(message(body))]}, Context("CompareFunction")) == NOTHING_FAILED
+
+    received = deployment.client("sqs").receive_message(QueueUrl=deployment.output("DeadLetterQueue"))
+    assert [each["Body"] for each in received["Messages"]] == [body]
+
+
+def test_a_busy_api_s_message_fails_alone_and_is_invisible_until_its_next_try(
+    deployment: Deployment, compare_pair: Handler
+) -> None:
+    pair_id = deployment.upload(first=ANNA, second=BEN)
+    event = deployment.take()
+    deployment.control.script(code="SERVICE_BUSY", times=None, retry_after="120s")
+
+    answer = compare_pair(event, Context("CompareFunction"))
+    deployment.control.clear()
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": each["messageId"]} for each in event["Records"]]}
+    row = deployment.row(pair_id)
+    assert (row["verdict"], row["code"]) == ({"S": "PENDING"}, {"S": "SERVICE_BUSY"})
+    deployment.delete(event)
+
+
+def test_a_worker_without_time_calls_nobody(deployment: Deployment, compare_pair: Handler) -> None:
+    deployment.upload(first=ANNA, second=BEN)
+    event = deployment.take()
+    before = len(deployment.control.calls("check"))
+
+    answer = compare_pair(event, Context("CompareFunction", seconds_left=10))
+
+    assert len(answer["batchItemFailures"]) == len(event["Records"])
+    assert len(deployment.control.calls("check")) == before
+    deployment.delete(event)
+
+
+# --- FindMissedFunction ----------------------------------------------------------------------------------------------
+
+
+def test_a_pair_whose_messages_were_lost_is_found_and_enqueued(
+    deployment: Deployment, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = deployment.stack.functions["FindMissedFunction"]
+    find_missed = cold_start(function, environment)
+    environment.setenv("FIND_MISSED_AFTER_MINUTES", "0")  # read at the first event
+    pair_id = deployment.upload(first=ANNA, second=BEN)
+    deployment.delete(deployment.take())
+
+    found = find_missed({}, Context("FindMissedFunction", seconds_left=900))
+
+    assert found["finished"]
+    event = deployment.take()
+    keys = [key for each in event["Records"] for key in created_keys(each["body"])]
+    assert f"{pair_id}/first.jpg" in keys
+    assert found["sent"] == len(keys)
+    output = capsys.readouterr().out
+    assert counted(output) == {
+        Metric.OBJECTS_SEEN: found["objects"],
+        Metric.PAIRS_SEEN: found["pairs"],
+        Metric.MISSED_PAIRS_SENT: found["sent"],
+    }
+    [line] = [line for line in logged(output) if line["message"] == "Searched for missed pairs"]
+    assert line.items() >= found.items()
+    deployment.delete(event)
+
+
+def test_a_search_without_time_stops_and_remembers_where(deployment: Deployment, find_missed: Handler) -> None:
+    deployment.upload(first=ANNA)
+    deployment.delete(deployment.take())
+
+    found = find_missed({}, Context("FindMissedFunction", seconds_left=STOPPING_SECONDS - 1))
+
+    assert (found["objects"], found["finished"]) == (0, False)

@@ -1,0 +1,189 @@
+"""The stack in the second AWS: built and deployed as users do it, by SAM CLI with samconfig.toml."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sandbox.cloud import CREDENTIALS, Advance
+from sandbox.processes import clean_environment
+from tests.rehearsal.permissions import Decision, Grant, granted, unused
+from tests.rehearsal.second_aws import SecondAws
+
+ROOT = Path(__file__).parents[2]
+SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+ARTEFACT = ROOT / ".aws-sam" / "rehearsal"
+"""Apart from what `make deploy` builds, which is for another processor."""
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+STACK_NAME = "rehearsal"
+MACHINE = dict(os.environ)
+"""Taken before the tests hide it: pip needs the machine's own proxies and package index."""
+PATIENCE = 300.0  # seconds
+
+
+def build() -> Path:
+    """`sam build` for this machine's processor; the folder of what was built. Raises RuntimeError."""
+    for_this_machine = ("--parameter-overrides", f"Architecture={ARCHITECTURE}")
+    folders = ("--build-dir", str(ARTEFACT / "build"), "--cache-dir", str(ARTEFACT / "cache"))
+    _sam("build", *folders, *for_this_machine, environment=MACHINE)
+    return ARTEFACT / "build"
+
+
+def _sam(*arguments: str, environment: dict[str, str]) -> None:
+    tool = {"PATH": f"{SAM.parent}{os.pathsep}{environment['PATH']}", "SAM_CLI_TELEMETRY": "0"}
+    done = subprocess.run(
+        [SAM, *arguments],
+        cwd=ROOT,
+        env=environment | tool,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+    )
+    if done.returncode:
+        raise RuntimeError(f"sam {arguments[0]} failed:\n{done.stdout[-5000:]}")
+
+
+class Deployment:
+    """One stack under the name STACK_NAME, with the ADVANCE emulator as its API.
+
+    It has what tests.support.deployed asks of a cloud: `outputs`, `aws(service)` and `advance`.
+    """
+
+    def __init__(self, cloud: SecondAws, built: Path, advance: Advance) -> None:
+        self._cloud = cloud
+        self._built = built
+        self.advance = advance
+        self.outputs: dict[str, str] = {}
+        self.grants: set[Grant] = set()
+        """What policies of this stack have ever granted."""
+        self._people: dict[str, dict[str, str]] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._before = self._there()
+
+    def aws(self, service: str, person: str = "") -> Any:
+        """A client of the account's administrator; or of a `person` who has the managed policy of that logical id, and
+        no other."""
+        if (service, person) not in self._clients:
+            self._clients[service, person] = self._cloud.client(service, self._people[person] if person else None)
+        return self._clients[service, person]
+
+    def deploy(self, **parameters: object) -> None:
+        """`sam deploy`; parameters that are not given have their defaults. Raises RuntimeError."""
+        given = {"Architecture": ARCHITECTURE, "AdvanceBaseUrl": self.advance.url} | parameters
+        environment = clean_environment() | self._cloud.variables
+        environment |= {"HOME": str(self._cloud.log_file.parent), "SAM_CLI_POLL_DELAY": "0.3"}
+        _sam(
+            *("deploy", "--stack-name", STACK_NAME, "--config-file", str(ROOT / "samconfig.toml")),
+            *("--template-file", str(self._built / "template.yaml")),
+            *("--parameter-overrides", *(f'{name}="{value}"' for name, value in given.items())),
+            environment=environment,
+        )
+        stack = self.aws("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.aws("secretsmanager").put_secret_value(
+            SecretId=self.outputs["CredentialsSecret"], SecretString=json.dumps(CREDENTIALS)
+        )
+        for logical_id, arn in self.resources("AWS::IAM::ManagedPolicy").items():
+            if logical_id not in self._people:
+                self._people[logical_id] = self._cloud.person(logical_id, arn)
+        self.grants |= set(self._granted())
+
+    def change_layer(self, file: str, addition: str) -> None:
+        """Append to a file of the built layer of the package, as if it had been changed and built anew."""
+        with (self._built / "FacepairLayer" / "python" / file).open("a") as source:
+            source.write(addition)
+
+    def resources(self, resource_type: str) -> dict[str, str]:
+        """Logical id -> physical id."""
+        pages = self.aws("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+        found = [resource for page in pages for resource in page["StackResourceSummaries"]]
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for resource in found
+            if resource["ResourceType"] == resource_type
+        }
+
+    def managed_by_aws(self) -> set[str]:
+        """Names of the policies of AWS's own that roles of the stack have."""
+        iam = self.aws("iam")
+        attached = [
+            policy
+            for role in self.resources("AWS::IAM::Role").values()
+            for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        ]
+        return {each["PolicyName"] for each in attached if each["PolicyArn"].startswith("arn:aws:iam::aws:policy/")}
+
+    def denied(self) -> list[Decision]:
+        """What was denied to anybody but a person: he hears of it himself."""
+        return [each for each in self._cloud.decisions() if not each.allowed and not each.is_a_persons]
+
+    def unused(self) -> set[Grant]:
+        """What policies of the stack have granted and nobody has needed."""
+        return unused(self.grants, self._cloud.decisions())
+
+    def _granted(self) -> Iterator[Grant]:
+        """By inline policies of roles, by managed policies to the persons who have them, by policies of queues."""
+        iam, sqs = self.aws("iam"), self.aws("sqs")
+        for logical_id, role in self.resources("AWS::IAM::Role").items():
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+                document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+                yield from granted(logical_id, document, [role])
+        for logical_id, arn in self.resources("AWS::IAM::ManagedPolicy").items():
+            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+            having = iam.list_entities_for_policy(PolicyArn=arn)
+            roles = [role["RoleName"] for role in having["PolicyRoles"]]
+            yield from granted(logical_id, document, [logical_id, *roles])
+        for logical_id, url in self.resources("AWS::SQS::Queue").items():
+            attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+            if "Policy" in attributes:
+                yield from granted(logical_id, json.loads(attributes["Policy"]))
+
+    def delete(self) -> None:
+        """`make delete`, by a person who types the stack's name."""
+        for logical_id, arn in self.resources("AWS::IAM::ManagedPolicy").items():
+            self.aws("iam").detach_user_policy(UserName=logical_id, PolicyArn=arn)
+        subprocess.run(
+            [sys.executable, "-m", "console.delete", "--stack", STACK_NAME],
+            cwd=ROOT,
+            env=clean_environment() | self._cloud.variables,
+            input=f"{STACK_NAME}\n",
+            text=True,
+            check=True,
+            timeout=PATIENCE,
+        )
+
+    def there(self) -> set[tuple[str, str]]:
+        """Kind and name of what is in the account, of the kinds in KINDS: not what was there before the stack."""
+        return self._there() - self._before
+
+    def _there(self) -> set[tuple[str, str]]:
+        found = set()
+        for kind, (service, operation, members, name) in KINDS.items():
+            for page in self.aws(service).get_paginator(operation).paginate():
+                found |= {(kind, member[name] if name else member) for member in page.get(members, [])}
+        return {(kind, name) for kind, name in found if not name.startswith("aws-sam-cli-managed-default")}  # SAM's own
+
+
+KINDS = {
+    "bucket": ("s3", "list_buckets", "Buckets", "Name"),
+    "table": ("dynamodb", "list_tables", "TableNames", ""),
+    "queue": ("sqs", "list_queues", "QueueUrls", ""),
+    "function": ("lambda", "list_functions", "Functions", "FunctionName"),
+    "layer": ("lambda", "list_layers", "Layers", "LayerName"),
+    "role": ("iam", "list_roles", "Roles", "RoleName"),
+    "policy": ("iam", "list_policies", "Policies", "PolicyName"),
+    "log group": ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    "secret": ("secretsmanager", "list_secrets", "SecretList", "Name"),
+    "parameter": ("ssm", "describe_parameters", "Parameters", "Name"),
+    "topic": ("sns", "list_topics", "Topics", "TopicArn"),
+    "alarm": ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "rule": ("events", "list_rules", "Rules", "Name"),
+    "stack": ("cloudformation", "describe_stacks", "Stacks", "StackName"),
+}
+"""Kind -> service, paginated operation, the list in its answer, the name's key in a member or "" if it is the name."""

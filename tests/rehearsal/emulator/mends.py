@@ -1,0 +1,228 @@
+"""The slips of ministack that a stack of this kind meets, mended: each with what AWS does and why that is believed.
+
+A mend first makes its slip happen. What is right by now needs no mend: then it raises MendedUpstream, and ministack
+does not start until the mend is taken out.
+"""
+
+import inspect
+import os
+import string
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
+from ministack.core.router import extract_access_key_id
+from ministack.services import lambda_svc, secretsmanager
+from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as HANDLERS
+
+
+class MendedUpstream(Exception):
+    """This version of ministack does it right."""
+
+
+def expect_slip(happens: object, mend: str) -> None:
+    if not happens:
+        raise MendedUpstream(f"ministack does right what {mend} mends: take it out of {__file__}")
+
+
+def batches_are_authorized_as_their_single_action() -> None:
+    """A batch of SQS needs the permission of its single action: AWS's list of SQS's permissions (Service Authorization
+    Reference) has sqs:SendMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility, and nothing that ends in Batch.
+
+    ministack asks for a permission by the operation's name.
+    """
+    extract = iam_actions.extract_iam_action
+    batch = extract("sqs", "POST", "/", {"x-amz-target": "AmazonSQS.SendMessageBatch"}, b"{}", {})
+    expect_slip(batch == "sqs:SendMessageBatch", "batches_are_authorized_as_their_single_action")
+
+    def single(service: str, *request: Any) -> str | None:
+        action: str | None = extract(service, *request)
+        return action.removesuffix("Batch") if action and service == "sqs" else action
+
+    iam_actions.extract_iam_action = single
+
+
+def maximum_concurrency_is_a_number() -> None:
+    """CloudFormation makes of a parameter's text what the resource's schema asks for, here an integer: templates that
+    refer to Number parameters in such places are the rule, SAM's own documentation has them.
+
+    ministack keeps the text, and its poller fails when it compares it with a number.
+    """
+    limit = lambda_svc._sqs_esm_concurrency
+    expect_slip(limit({"ScalingConfig": {"MaximumConcurrency": "2"}}, {}, {}) == "2", "maximum_concurrency_is_a_number")
+    lambda_svc._sqs_esm_concurrency = lambda *arguments: int(limit(*arguments))
+
+
+def ref_of_a_secret_is_its_arn() -> None:
+    """`Ref` of an AWS::SecretsManager::Secret is its ARN (return values in the type's CloudFormation reference).
+
+    In ministack it is the name, under which it keeps the secret.
+    """
+    create, update, delete = (HANDLERS["AWS::SecretsManager::Secret"][verb] for verb in ("create", "update", "delete"))
+    name, attributes = create("Probe", {"Name": "probe"}, "probe")
+    delete(name, {})
+    expect_slip(name == "probe" and attributes["Id"].startswith("arn:"), "ref_of_a_secret_is_its_arn")
+
+    def name_of(physical_id: str) -> str:
+        return str(secretsmanager._resolve(physical_id)[0] or physical_id)
+
+    def create_by_arn(*arguments: Any) -> Any:
+        _, attributes = create(*arguments)
+        return attributes["Id"], attributes
+
+    def update_by_arn(physical_id: str, *arguments: Any) -> Any:
+        _, attributes = update(name_of(physical_id), *arguments)
+        return attributes["Id"], attributes
+
+    HANDLERS["AWS::SecretsManager::Secret"] |= {
+        "create": create_by_arn,
+        "update": update_by_arn,
+        "delete": lambda physical_id, props: delete(name_of(physical_id), props),
+    }
+
+
+def generated_secrets_leave_out_what_they_should() -> None:
+    """GenerateSecretString has ExcludePunctuation beside ExcludeCharacters, as GetRandomPassword has (its reference).
+
+    ministack's CloudFormation reads ExcludeCharacters alone; its own GetRandomPassword knows both.
+    """
+    generate = provisioners._sm_secret_string
+    plain = {"PasswordLength": 1000, "ExcludePunctuation": True}
+    sample = generate({"GenerateSecretString": plain})
+    expect_slip(set(sample) & set(string.punctuation), "generated_secrets_leave_out_what_they_should")
+
+    def generate_as_asked(props: dict[str, Any]) -> Any:
+        asked = dict(props.get("GenerateSecretString") or {})
+        if str(asked.get("ExcludePunctuation")).lower() == "true":
+            asked["ExcludeCharacters"] = asked.get("ExcludeCharacters", "") + string.punctuation
+        return generate(props | {"GenerateSecretString": asked} if asked else props)
+
+    provisioners._sm_secret_string = generate_as_asked
+
+
+def alarms_may_compute() -> None:
+    """An AWS::CloudWatch::Alarm may have Metrics, an expression among them (its schema, of which cfn-lint has a copy).
+
+    ministack refuses such an alarm and rolls the stack back. Here it is made for the first of its metrics: it is there,
+    with its description and its actions, but does not compute.
+    """
+    record = provisioners._cw_metric_alarm_record
+    metric = {"Metric": {"Namespace": "probe", "MetricName": "probe"}, "Period": 60, "Stat": "Sum"}
+    alarm = {"ComparisonOperator": "GreaterThanThreshold", "Threshold": 0}
+    try:
+        record("probe", alarm | {"Metrics": [{"Id": "probe", "MetricStat": metric}]})
+        refused = False
+    except ValueError:
+        refused = True
+    expect_slip(refused, "alarms_may_compute")
+
+    def record_of_the_first(name: str, props: dict[str, Any]) -> Any:
+        metrics = [metric["MetricStat"]["Metric"] for metric in props.get("Metrics", []) if "MetricStat" in metric]
+        if metrics:
+            first = {key: metrics[0][key] for key in ("Namespace", "MetricName")}
+            props = {key: value for key, value in props.items() if key != "Metrics"} | first
+        return record(name, props)
+
+    provisioners._cw_metric_alarm_record = record_of_the_first
+
+
+def archives_and_saved_queries_are_resources() -> None:
+    """AWS::Events::Archive and AWS::Logs::QueryDefinition are types of CloudFormation (its reference lists them).
+
+    ministack rolls a stack with them back. Here they are accepted and do nothing: no part of the stack rests on them.
+    """
+    types = ("AWS::Events::Archive", "AWS::Logs::QueryDefinition")
+    expect_slip(not any(name in HANDLERS for name in types), "archives_and_saved_queries_are_resources")
+
+    def create(logical_id: str, props: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
+        name = f"{stack_name}-{logical_id}"
+        return name, {"Arn": f"arn:aws:accepted:::{name}", "QueryDefinitionId": name}
+
+    for name in types:
+        HANDLERS[name] = {"create": create, "delete": lambda physical_id, props: None}
+
+
+def function_urls_are_addresses() -> None:
+    """A function's URL can be called as it stands in the stack's outputs.
+
+    ministack gives the name that it would have on AWS, and serves the function under a path of its own.
+    """
+    attributes = provisioners._lambda_url_attributes
+    on_aws = "https://probe.lambda-url.us-east-1.on.aws/"
+    probe = attributes({"FunctionArn": "arn", "FunctionUrl": on_aws})
+    expect_slip(probe["FunctionUrl"] == on_aws, "function_urls_are_addresses")
+
+    def here(config: dict[str, Any]) -> dict[str, Any]:
+        url_id = config["FunctionUrl"].removeprefix("https://").split(".")[0]
+        url = f"https://127.0.0.1:{os.environ['GATEWAY_PORT']}/_aws/lambda-url/{url_id}/"
+        return {**attributes(config), "FunctionUrl": url}
+
+    provisioners._lambda_url_attributes = here
+
+
+def function_urls_name_their_caller() -> None:
+    """With AuthType AWS_IAM the event's requestContext.authorizer.iam says who calls (Lambda's guide, payload of URLs).
+
+    ministack's event has nothing of it.
+    """
+    build = lambda_svc._build_function_url_event
+    by_root = {"authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request"}
+    probe = build("probe", "0" * 12, "us-east-1", "GET", "/", by_root, b"", {})
+    expect_slip("authorizer" not in probe["requestContext"], "function_urls_name_their_caller")
+
+    def build_with_caller(
+        url_id: str, account: str, region: str, method: str, path: str, headers: Any, body: Any, query: Any, **more: Any
+    ) -> Any:
+        event = build(url_id, account, region, method, path, headers, body, query, **more)
+        caller = iam_evaluator.resolve_caller_identity(extract_access_key_id(headers, query))
+        if caller and not more.get("anonymous"):
+            named = {name: caller[name] for name in ("accessKey", "accountId", "userArn", "userId")}
+            event["requestContext"]["authorizer"] = {"iam": named | {"callerId": caller["userId"]}}
+        return event
+
+    lambda_svc._build_function_url_event = build_with_caller
+
+
+def function_urls_need_two_permissions() -> None:
+    """Since October 2025 a caller needs lambda:InvokeFunctionUrl and lambda:InvokeFunction (Lambda's guide on access to
+    URLs); for the second lambda:InvokedViaFunctionUrl is true.
+
+    ministack asks for the first alone.
+    """
+    handle = app._handle_lambda_url_request
+    expect_slip('"lambda:InvokeFunction"' not in inspect.getsource(handle), "function_urls_need_two_permissions")
+
+    async def handle_if_both(
+        host: str, path: str, method: str, headers: Any, body: Any, query: Any, source_ip: str | None = None
+    ) -> Any:
+        if parsed := app._parse_lambda_url(host, path):
+            arn, keys, _ = app._function_url_auth_target(parsed[0])
+            keys = keys | {"lambda:InvokedViaFunctionUrl": "true"}
+            request = ("lambda", "lambda:InvokeFunction", headers, query, "")
+            if keys.get("lambda:FunctionUrlAuthType") == "AWS_IAM" and (
+                denied := app._enforce_data_plane(*request, resource_arn=arn, service_context=keys)
+            ):
+                return denied
+        return await handle(host, path, method, headers, body, query, source_ip)
+
+    app._handle_lambda_url_request = handle_if_both
+
+
+MENDS = (
+    batches_are_authorized_as_their_single_action,
+    maximum_concurrency_is_a_number,
+    ref_of_a_secret_is_its_arn,
+    generated_secrets_leave_out_what_they_should,
+    alarms_may_compute,
+    archives_and_saved_queries_are_resources,
+    function_urls_are_addresses,
+    function_urls_name_their_caller,
+    function_urls_need_two_permissions,
+)
+
+
+def apply_all() -> None:
+    """Raises MendedUpstream."""
+    for mend in MENDS:
+        mend()

@@ -1,0 +1,105 @@
+"""What the deployed policies grant, held against what was decided while the stack was used."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+NOT_REHEARSED = re.compile(r"#\s*not rehearsed: (?P<action>[a-z0-9-]+:\w+): (?P<why>\S.+)")
+"""In a statement of the template: a permission that the rehearsal cannot need, and why it is granted all the same."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One answer of the emulator's IAM; tests/rehearsal/emulator/decisions.py says what the principal can be."""
+
+    principal: str
+    action: str
+    resource: str
+    allowed: bool
+
+    @property
+    def name(self) -> str:
+        """The principal's: of `arn:aws:sts::1:assumed-role/<name>/<session>`, of `arn:aws:iam::1:user/<name>`."""
+        return self.principal.split("/")[1] if self.principal.startswith("arn:") else self.principal
+
+    @property
+    def is_a_persons(self) -> bool:
+        return ":user/" in self.principal
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.action} on {self.resource}"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One action on one resource, as a policy of the stack allows it: the policy's logical id, and the statement's."""
+
+    policy: str
+    sid: str
+    principals: frozenset[str]
+    action: str
+    resource: str
+
+    def covers(self, decision: Decision) -> bool:
+        return (
+            decision.name in self.principals
+            and fnmatchcase(decision.action.lower(), self.action.lower())
+            and fnmatchcase(decision.resource, self.resource)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.policy}, {self.sid}: {self.action} on {self.resource}"
+
+
+def decisions(file: Path) -> list[Decision]:
+    """What the emulator has written so far."""
+    return [Decision(**json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def granted(policy: str, document: Mapping[str, Any], principals: Iterable[str] = ()) -> Iterator[Grant]:
+    """Every action and resource that a policy allows: to `principals`, or to the AWS services that it names itself."""
+    for statement in listed(document["Statement"]):
+        if statement["Effect"] == "Allow":
+            to = frozenset(principals) or frozenset(listed(statement["Principal"]["Service"]))
+            for action in listed(statement["Action"]):
+                for resource in listed(statement["Resource"]):
+                    yield Grant(policy, statement.get("Sid", "a statement without Sid"), to, action, resource)
+
+
+def unused(grants: Iterable[Grant], made: Iterable[Decision]) -> set[Grant]:
+    uses = [decision for decision in made if decision.allowed]
+    return {grant for grant in grants if not any(grant.covers(use) for use in uses)}
+
+
+def excuses(template: Path) -> dict[tuple[str, str], str]:
+    """(Sid, action) -> why, from the comments `# not rehearsed: <action>: <why>` in the template's statements."""
+    text = template.read_text()
+    lines = text.splitlines()
+    found = {}
+    for node in _mappings(yaml.compose(text, Loader=yaml.SafeLoader)):
+        fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+        if "Sid" in fields:
+            for line in lines[node.start_mark.line : node.end_mark.line]:
+                if comment := NOT_REHEARSED.search(line):
+                    found[fields["Sid"].value, comment["action"]] = comment["why"]
+    return found
+
+
+def _mappings(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    if isinstance(node, yaml.MappingNode):
+        yield node
+        for _, value in node.value:
+            yield from _mappings(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            yield from _mappings(each)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

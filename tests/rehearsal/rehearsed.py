@@ -1,0 +1,46 @@
+"""The stack in the second AWS as its users meet it: the same words as in the end-to-end tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.rehearsal.deployment import Deployment
+from tests.support.deployed import PATIENCE, Deployed
+
+
+class Rehearsed(Deployed):
+    """`Deployed`, but the logs are in CloudWatch, and a denied permission ends all waiting."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment)  # type: ignore[arg-type]
+        self.deployment = deployment
+
+    def lines(self, function: str = "CompareFunction") -> list[str]:
+        name = self.deployment.outputs[function]
+        group = self.deployment.aws("lambda").get_function_configuration(FunctionName=name)["LoggingConfig"]["LogGroup"]
+        pages = self.deployment.aws("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+
+    def wait(self, until: Callable[[], object], what: Callable[[], str], *, within: float = PATIENCE) -> None:
+        def over() -> bool:
+            self.nothing_was_denied()
+            return bool(until())
+
+        super().wait(over, what, within=within)
+
+    def nothing_was_denied(self) -> None:
+        """Fails with the role and the action."""
+        if denied := self.deployment.denied():
+            pytest.fail("\n".join(["Permissions are missing:", *sorted(map(str, denied))]))
+
+    @contextmanager
+    def without_events(self) -> Iterator[None]:
+        """Meanwhile nothing receives from the queue; at the end its messages are lost."""
+        functions, sqs = self.deployment.aws("lambda"), self.deployment.aws("sqs")
+        name = self.deployment.outputs["CompareFunction"]
+        [mapping] = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        yield
+        sqs.purge_queue(QueueUrl=self.deployment.outputs["UploadsQueue"])
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)

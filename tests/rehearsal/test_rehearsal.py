@@ -1,0 +1,203 @@
+"""One stack's life in a second AWS, in the order of this file: deployed, used, changed, deleted.
+
+docs/rehearsal.md says what this can show and what it cannot.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache, partial
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sandbox import portraits
+from tests.pictures.heic import heic
+from tests.rehearsal.conftest import PARAMETERS
+from tests.rehearsal.deployment import ROOT
+from tests.rehearsal.permissions import excuses
+from tests.rehearsal.rehearsed import Rehearsed
+from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, picture, sha256
+
+type Content = Callable[[str], bytes]
+"""Makes a picture; a text makes its bytes its own, where that is needed."""
+
+anna, anna_later, ben, blank = (partial(picture, who) for who in (ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK))
+
+
+@cache
+def phone(_: str) -> bytes:
+    """12 megapixels as a phone stores them: the sensor's pixels, and an EXIF tag that says how to turn them."""
+    upright = portraits.portrait(1, width=3024, height=4032)
+    return portraits.jpeg(upright.transpose(Image.Transpose.ROTATE_90), 90, exif_orientation=6)
+
+
+@cache
+def iphone(_: str) -> bytes:
+    """A HEIC that a viewer turns."""
+    upright = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
+    return heic(upright.transpose(Image.Transpose.ROTATE_270), quarter_turns_left=1)
+
+
+def letter(_: str) -> bytes:
+    return b"a letter to my landlord"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pair's uploads in their order, what ADVANCE is made to do with it, and what its row must then say at least."""
+
+    row: Mapping[str, Any]
+    uploads: Mapping[str, Content] = field(default_factory=lambda: {"first.jpg": anna, "second.jpg": anna})
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    calls: tuple[str, ...] = ("ANSWERED",)
+
+
+PASSES = {"verdict": "PASS", "code": "SUCCESS"}
+BUSY = {"code": "SERVICE_BUSY", "status": 429, "retry_after": "3600"}
+CASES = {
+    "one person": Case(PASSES),
+    "perhaps one person": Case({"verdict": "MANUAL_CHECK"}, {"first.jpg": anna, "second.jpg": anna_later}),
+    "two persons": Case({"verdict": "REJECT"}, {"first.jpg": anna, "second.jpg": ben}),
+    "a wall": Case({"verdict": "RETAKE", "retake": ["second"]}, {"first.jpg": anna, "second.jpg": blank}),
+    "a letter": Case({"verdict": "RETAKE", "retake": ["first"]}, {"first.jpg": letter, "second.jpg": anna}, calls=()),
+    "half a pair": Case({"verdict": "WAITING", "waiting_for": "second"}, {"first.jpg": anna}, calls=()),
+    "a busy API": Case({"verdict": "PENDING", "code": "SERVICE_BUSY"}, answer=BUSY, calls=("REFUSED",)),
+    "a lost answer": Case({"verdict": "UNDETERMINED"}, answer={"drop": "after_reading"}, calls=("UNKNOWN",)),
+    "équipe 東京/№ 7 + 50%": Case(PASSES, {"SECOND.JPEG": anna, "First": anna}),
+    "a phone": Case(PASSES, {"first.jpg": phone, "second.jpg": anna}),
+    "an iPhone": Case(PASSES, {"first.heic": iphone, "second.jpg": anna}),
+}
+NO_UPLOADS_OF_A_PAIR = ("a folder marker/", "loose.jpg", "one person/third.jpg")
+LOST = "lost events"
+CHANGED: dict[str, object] = {
+    **PARAMETERS,
+    "FirstName": "ID card",
+    "SecondName": "Selfie",
+    "PassAbove": 90.5,
+    "RejectBelow": 70,
+    "AlarmEmail": "oncall@example.com",
+}
+
+
+@pytest.fixture(scope="module")
+def used(rehearsed: Rehearsed) -> Rehearsed:
+    """Everything is uploaded, at once."""
+    for pair_id, case in CASES.items():
+        contents = {name: content(f"{pair_id}, {name}") for name, content in case.uploads.items()}
+        if case.answer:
+            rehearsed.control.script(first_sha256=sha256(contents["first.jpg"]), times=None, **case.answer)
+        for name, content in contents.items():
+            rehearsed.upload(f"{pair_id}/{name}", content)
+    for key in NO_UPLOADS_OF_A_PAIR:
+        rehearsed.upload(key, b"")
+    rehearsed.send("not a notification")
+    return rehearsed
+
+
+@pytest.mark.parametrize("pair_id", CASES)
+def test_every_verdict_comes_out_of_what_was_deployed(used: Rehearsed, pair_id: str) -> None:
+    case = CASES[pair_id]
+
+    row = used.row_that(pair_id, lambda row: case.row.items() <= row.items())
+
+    assert [call["state"] for call in used.ledger(pair_id)] == list(case.calls)
+    assert row["first"]["version_id"]
+
+
+def test_a_picture_of_a_phone_is_turned_and_converted_by_what_was_built(used: Rehearsed) -> None:
+    phone, iphone = (used.settled(pair_id)["first"] for pair_id in ("a phone", "an iPhone"))
+
+    assert phone["adjusted"][0] == "rotated 90"
+    assert iphone["adjusted"][0] == "converted from HEIC"
+    enlarged = {edge: float(iphone["face"][edge]) * 3024 / SIZE[0] for edge in ("left", "top", "right", "bottom")}
+    assert {edge: float(phone["face"][edge]) for edge in enlarged} == pytest.approx(enlarged, abs=40)
+
+
+def test_what_is_no_upload_of_a_pair_is_counted_and_ignored(used: Rehearsed) -> None:
+    used.wait(lambda: used.metrics()["IgnoredUploads"] == len(NO_UPLOADS_OF_A_PAIR), lambda: str(used.metrics()))
+
+    assert used.row("a folder marker") is None
+    assert used.settled("one person")["second"]["key"] == "one person/second.jpg"
+
+
+def test_a_message_that_is_no_notification_is_set_aside(used: Rehearsed) -> None:
+    used.wait(lambda: used.messages("DeadLetterQueue"), lambda: "nothing lies in the dead-letter queue")
+
+    assert used.dead_letters() == ["not a notification"]
+
+
+def test_a_pair_whose_events_were_lost_is_found(used: Rehearsed) -> None:
+    with used.without_events():
+        used.upload_pair(LOST)
+
+    found = used.invoke("FindMissedFunction", {})
+
+    assert found["sent"] >= 1
+    assert used.settled(LOST)["verdict"] == "PASS"
+
+
+def test_the_ledger_has_what_the_api_charged(used: Rehearsed) -> None:
+    charged = used.control.charges()
+
+    ledger = [call for pair_id in [*CASES, LOST] for call in used.ledger(pair_id)]
+    answered = [call["transaction_id"] for call in ledger if call["state"] == "ANSWERED"]
+    unknown = [call for call in ledger if call["state"] == "UNKNOWN"]
+    assert set(answered) < set(charged)
+    assert len(charged) == len(answered) + len(unknown)
+
+
+def test_changed_parameters_reach_the_running_stack(used: Rehearsed) -> None:
+    before = used.settled("one person")
+
+    used.deployment.deploy(**CHANGED)
+    used.upload("changed/id card.jpg", anna("changed, first"))
+    used.upload("changed/selfie.jpg", anna_later("changed, second"))
+
+    row = used.settled("changed")
+    assert row["verdict"] == "REJECT"
+    assert row["policy"] == {"pass_above": Decimal("90.5"), "reject_below": 70}
+    assert used.row("one person") == before
+
+
+def test_a_change_of_a_layer_alone_reaches_the_running_function(used: Rehearsed) -> None:
+    used.deployment.change_layer("facepair/__init__.py", "\nimport os\n\nos.environ['PASS_ABOVE'] = '95'\n")
+
+    used.deployment.deploy(**CHANGED)
+    used.upload("new layer/id card.jpg", anna("new layer, first"))
+    used.upload("new layer/selfie.jpg", anna_later("new layer, second"))
+
+    assert used.settled("new layer")["policy"]["pass_above"] == 95
+
+
+def test_no_permission_was_missing(used: Rehearsed) -> None:
+    used.nothing_was_denied()
+
+
+def test_nothing_unforeseen_happened(used: Rehearsed) -> None:
+    assert used.metrics()["UnexpectedErrors"] == 0, [line for line in used.log() if "exception" in line]
+
+
+def test_every_permission_was_needed_or_the_template_says_why_not(used: Rehearsed) -> None:
+    excused = excuses(ROOT / "template.yaml")
+
+    unused = used.deployment.unused()
+
+    assert sorted(str(grant) for grant in unused if (grant.sid, grant.action) not in excused) == []
+    assert set(excused) == {(grant.sid, grant.action) for grant in unused}, "an excuse for what was needed"
+
+
+def test_policies_of_aws_itself_are_known_to_be_unrehearsed(used: Rehearsed) -> None:
+    document = (ROOT / "docs" / "rehearsal.md").read_text()
+
+    assert [name for name in used.deployment.managed_by_aws() if f"`{name}`" not in document] == []
+
+
+def test_deletion_leaves_the_ledger_and_nothing_else(used: Rehearsed) -> None:
+    ledger = used.deployment.outputs["CallsTable"]
+
+    used.deployment.delete()
+
+    assert used.deployment.there() == {("table", ledger)}
+    assert [call["state"] for call in used.ledger("one person")] == ["ANSWERED"]

@@ -1,0 +1,221 @@
+"""The deployed stack in bad weather: a proxy before AWS, workers to be killed, and leases short enough to wait for."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from facepair.domain.pair import fingerprint
+from sandbox.advance_api.models import Call
+from sandbox.cloud import Sandbox
+from sandbox.lambda_host import Answer, Environment
+from tests.support import LAMBDA_PYTHON, ROOT
+from tests.support.deployed import ANNA, Deployed, Row, notification, picture, plain, sha256
+from tests.support.faulty_aws import FaultyAws
+
+TIMEOUT = 11
+"""Seconds after which a worker is dead for sure, and its ledger row and idempotency record are given up."""
+VISIBILITY_TIMEOUT = 12
+"""Seconds after which the message of a killed worker comes back."""
+DEADLINE = 2
+"""Seconds of ApiDeadlineSeconds."""
+PARAMETERS: dict[str, object] = {
+    "ApiDeadlineSeconds": DEADLINE,
+    "BlockedRetrySeconds": 2,
+    "FindMissedAfterMinutes": 0,
+    "MaxConcurrency": 8,
+}
+
+
+# What takes minutes takes seconds, by the same code.
+HURRIED = {"CompareFunction": {"Timeout": TIMEOUT}, "UploadsQueue": {"VisibilityTimeout": VISIBILITY_TIMEOUT}}
+BACKOFF = {"BACKOFF_FIRST_SECONDS": "1", "BACKOFF_LONGEST_SECONDS": "5", "BACKOFF_SOON_SECONDS": "2"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures that no other pair has: what the emulator is asked about them can be told apart."""
+
+    pair_id: str
+    first: bytes
+    second: bytes
+
+    @property
+    def first_sha256(self) -> str:
+        return sha256(self.first)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.pair_id, sha256(self.first), sha256(self.second))
+
+
+class Worker(Environment):
+    """An execution environment beside the fleet, for one message that a test gives it."""
+
+    def start(self, event: Mapping[str, Any]) -> "Future[Answer]":
+        """Invoke it; the test goes on meanwhile."""
+        answer: Future[Answer] = Future()
+
+        def run() -> None:
+            answer.set_result(self.invoke(json.dumps(event).encode()))
+
+        threading.Thread(target=run, daemon=True).start()
+        return answer
+
+
+class Undead(Worker):
+    """A worker that goes on when its time is over and everybody takes it for dead, until it is closed."""
+
+    def kill(self) -> None:
+        pass
+
+    def close(self) -> None:
+        super().kill()
+        super().close()
+
+
+class FaultyCloud(Deployed):
+    """One running stack whose functions reach AWS by way of a proxy: `aws.fault(...)` says what goes wrong there."""
+
+    def __init__(self, sandbox: Sandbox, aws: FaultyAws, folder: Path) -> None:
+        super().__init__(sandbox)
+        self.aws = aws
+        self._folder = folder
+
+    def pair(self, pair_id: str, first: str = ANNA, second: str = ANNA) -> Pair:
+        """A pair that can be uploaded."""
+        return Pair(pair_id, picture(first, f"{pair_id}, first"), picture(second, f"{pair_id}, second"))
+
+    def put(self, pair: Pair, *steps: Mapping[str, Any]) -> Pair:
+        """Upload both pictures. Each step of the emulator's script is for one call about this pair."""
+        for step in steps:
+            self.control.script(first_sha256=pair.first_sha256, **step)
+        self.upload(f"{pair.pair_id}/first.jpg", pair.first)
+        self.upload(f"{pair.pair_id}/second.jpg", pair.second)
+        return pair
+
+    def repeat(self, pair: Pair, times: int = 1) -> None:
+        """Deliver the event of an upload again."""
+        for _ in range(times):
+            self.send(notification(f"{pair.pair_id}/first.jpg"))
+
+    def checks(self, pair: Pair) -> list[Call]:
+        """What the emulator was asked about the pair."""
+        return self.asked(pair.first)
+
+    def charges(self, pair: Pair) -> list[str]:
+        """Transaction ids of what the emulator charged for the pair."""
+        return [call.transaction_id for call in self.checks(pair) if call.charged]
+
+    def rows(self, *attributes: str) -> list[Row]:
+        """These attributes of all rows of VerdictsTable."""
+        table, scan = self.sandbox.outputs["VerdictsTable"], self.sandbox.aws("dynamodb").get_paginator("scan")
+        pages = scan.paginate(TableName=table, ProjectionExpression=", ".join(attributes), ConsistentRead=True)
+        return [plain(item) for page in pages for item in page["Items"]]
+
+    def states(self, pair: Pair) -> list[str]:
+        """The states of the pair's calls in the ledger, in their order."""
+        return [row["state"] for row in self.ledger(pair.pair_id)]
+
+    def log_of_pair(self, pair: Pair, beginning: str) -> list[str]:
+        """What the function's log says of the pair, in lines that begin so."""
+        lines = [line for line in self.log() if line.get("pair_id") == pair.pair_id]
+        return [line["message"] for line in lines if str(line.get("message")).startswith(beginning)]
+
+    def when_asked(self, pair: Pair, times: int = 1) -> None:
+        """Wait until the emulator has read that many requests about the pair."""
+        self.wait(lambda: len(self.checks(pair)) >= times, lambda: f"{pair.pair_id} was not asked {times} times")
+
+    def paid_once(self, pair: Pair) -> Row:
+        """The pair's final row; fails unless it has been charged once and row, ledger and emulator say so alike."""
+        row = self.settled(pair.pair_id)
+        [charge] = self.charges(pair)
+        assert row["transaction_id"] == charge, row
+        answered = [call for call in self.ledger(pair.pair_id) if call["state"] == "ANSWERED"]
+        assert [call["transaction_id"] for call in answered] == [charge]
+        return row
+
+    def purge(self) -> None:
+        """Throw away the messages that wait for too long."""
+        self.sandbox.aws("sqs").purge_queue(QueueUrl=self.sandbox.outputs["UploadsQueue"])
+
+    @contextmanager
+    def held(self) -> Iterator[Self]:
+        """Messages stay in the queue meanwhile."""
+        host = self.host
+        host.pause()
+        try:
+            yield self
+        finally:
+            host.resume()
+
+    @property
+    def host(self) -> Any:
+        assert self.sandbox.host is not None
+        return self.sandbox.host
+
+    def received(self, count: int) -> list[dict[str, Any]]:
+        """That many messages, received as Lambda does, each as an event: they are the test's until they come back."""
+        url = self.sandbox.outputs["UploadsQueue"]
+        events: list[dict[str, Any]] = []
+        while len(events) < count:
+            answer = self.sandbox.aws("sqs").receive_message(
+                QueueUrl=url, MaxNumberOfMessages=1, MessageSystemAttributeNames=["All"], WaitTimeSeconds=1
+            )
+            for message in answer.get("Messages", []):
+                record = {
+                    "messageId": message["MessageId"],
+                    "receiptHandle": message["ReceiptHandle"],
+                    "body": message["Body"],
+                    "attributes": message["Attributes"],
+                    "messageAttributes": {},
+                    "eventSource": "aws:sqs",
+                }
+                events.append({"Records": [record]})
+        return events
+
+    def delete(self, *events: dict[str, Any]) -> None:
+        """Take received messages out of the queue: they will not come back."""
+        url = self.sandbox.outputs["UploadsQueue"]
+        for event in events:
+            for record in event["Records"]:
+                self.sandbox.aws("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
+
+    @contextmanager
+    def worker[W: Worker](self, kind: type[W], **variables: str) -> Iterator[W]:
+        """A worker of CompareFunction's, with some environment variables different."""
+        function = self.sandbox.stack.functions["CompareFunction"]
+        worker = kind(
+            replace(function, environment=dict(function.environment) | variables),
+            LAMBDA_PYTHON,
+            dict(self.sandbox.variables),
+            (self._folder / f"worker-{time.monotonic_ns()}.log").open("ab"),
+        )
+        try:
+            worker.invoke(b'{"Records": []}')  # the first event makes the clients, which takes its time
+            yield worker
+        finally:
+            worker.close()
+
+
+@contextmanager
+def faulty_cloud(folder: Path, *, warm: int = 4, **parameters: object) -> Iterator[FaultyCloud]:
+    """The sandbox in a hurry, and a proxy between its functions and AWS."""
+    with (
+        FaultyAws() as aws,
+        Sandbox(
+            ROOT,
+            PARAMETERS | parameters,
+            overrides=HURRIED,
+            environment=BACKOFF | {"AWS_ENDPOINT_URL": aws.url},
+            warm=warm,
+            logs=folder / "logs",
+        ) as sandbox,
+    ):
+        aws.upstream = sandbox.variables["AWS_ENDPOINT_URL"]
+        yield FaultyCloud(sandbox, aws, folder)

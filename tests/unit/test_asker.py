@@ -1,0 +1,494 @@
+"""The ledger around the call: who may call, when nobody may, and what comes of what a call brings."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from facepair.domain import clock
+from facepair.domain.ledger import OnUnknownOutcome, State
+from facepair.domain.metric import Metric
+from facepair.domain.picture import Fitted
+from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.verdict import Outcome
+from facepair.stories.ask import SAVING_SECONDS, Question
+from tests.fakes import DEADLINE, LIFETIME, SUCCESS
+from tests.world import BLOCKED_RETRY, World
+
+PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
+UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
+THROTTLED = Unavailable("ThrottlingException")
+
+
+class Killed(BaseException):
+    """Nothing catches it: the worker is gone."""
+
+
+def refusal(code: str, pricing_strategy: str = "FREE", retry_in: float | None = None) -> Outcome:
+    retry_at = None if retry_in is None else clock.now() + timedelta(seconds=retry_in)
+    return Outcome(code=code, message=code.lower(), pricing_strategy=pricing_strategy, retry_at=retry_at)
+
+
+def ask(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Outcome:
+    """A worker with all its time before it asks."""
+    world.time.new_worker()
+    return world.asker(on_unknown).ask(Question("anna", fingerprint, PICTURE, PICTURE, world.time.left))
+
+
+def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Later | Blocked:
+    try:
+        outcome = ask(world, fingerprint, on_unknown=on_unknown)
+    except (Later, Blocked) as reason:
+        return reason
+    pytest.fail(f"nothing was raised: {outcome}")
+
+
+def call_of_a_dead_worker(world: World, number: int = 1) -> None:
+    world.ledger.open("anna", "f1", number, clock.now() - timedelta(seconds=1))
+
+
+# --- what is asked once ----------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_the_outcome_and_its_row_is_complete(world: World) -> None:
+    outcome = ask(world)
+
+    assert (outcome.code, outcome.similarity, outcome.call) == ("SUCCESS", Decimal("87.3"), "000001")
+    assert world.ledger.states("anna") == [State.ANSWERED]
+    assert world.ledger.get("anna", "000001").outcome == outcome
+
+
+def test_the_row_stands_before_the_call_and_is_completed_after_it(world: World) -> None:
+    ask(world)
+
+    steps = world.happened("idempotency.once", "ledger.of_pair", "ledger.open", "api.compare", "ledger.complete")
+    assert steps == ["idempotency.once", "ledger.of_pair", "ledger.open", "api.compare", "ledger.complete"]
+
+
+def test_the_row_says_until_when_its_worker_can_be_alive(world: World) -> None:
+    seen: list[float] = []
+    world.api.at(
+        "compare", lambda: seen.append((world.ledger.get("anna", "000001").alive_until - clock.now()).total_seconds())
+    )
+
+    ask(world)
+
+    assert seen == [LIFETIME]
+
+
+def test_a_duplicate_is_answered_without_a_look_at_the_ledger(world: World) -> None:
+    first = ask(world)
+    world.diary.clear()
+
+    assert ask(world) == first
+    assert world.diary == ["idempotency.once"]
+
+
+def test_without_a_stored_outcome_the_ledger_answers_and_nobody_is_called(world: World) -> None:
+    first = ask(world)
+    world.idempotency.forget()
+
+    assert ask(world) == first
+    assert world.api.posts == 1
+
+
+def test_an_answer_in_the_ledger_stands_whatever_other_calls_of_the_same_contents_came_to(world: World) -> None:
+    call_of_a_dead_worker(world, 1)
+    world.ledger.complete(world.ledger.get("anna", "000001"), State.UNKNOWN, UNKNOWN)
+    world.ledger.complete(world.ledger.open("anna", "f1", 2, clock.now()), State.ANSWERED, SUCCESS)
+    world.ledger.complete(world.ledger.open("anna", "f1", 3, clock.now()), State.REFUSED, refusal("ERROR", retry_in=99))
+
+    assert ask(world).code == "SUCCESS"
+    assert world.api.posts == 0
+
+
+def test_other_contents_are_another_call_with_the_next_number(world: World) -> None:
+    calls = [ask(world, fingerprint).call for fingerprint in ("f1", "f2", "f1", "f3")]
+
+    assert calls == ["000001", "000002", "000001", "000003"]
+    assert world.api.posts == 3
+
+
+def test_while_another_worker_is_asking_nobody_looks_further(world: World) -> None:
+    world.api.at("answer", Killed())
+    with pytest.raises(Killed):
+        ask(world)
+    world.diary.clear()
+
+    assert raised(world).code is None
+    assert world.diary == ["idempotency.once"]
+
+
+# --- who may call ----------------------------------------------------------------------------------------------------
+
+
+def test_of_two_workers_that_are_about_to_make_the_same_call_one_gives_way(world: World) -> None:
+    world.ledger.at("open", lambda: world.ledger.open("anna", "f1", 1, clock.now() + timedelta(seconds=60)))
+
+    reason = raised(world)
+
+    assert (type(reason), reason.code) == (Later, None)
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [State.SENT])
+
+
+def test_a_worker_that_can_still_be_alive_is_waited_for(world: World) -> None:
+    world.ledger.open("anna", "f1", 1, clock.now() + timedelta(seconds=1))
+
+    reason = raised(world)
+
+    assert (type(reason), reason.code) == (Later, None)
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [State.SENT])
+
+
+def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_calls_again(world: World) -> None:
+    call_of_a_dead_worker(world)
+
+    outcomes = [ask(world)]
+    world.idempotency.forget()
+    outcomes.append(ask(world))
+
+    assert [(outcome.code, outcome.call) for outcome in outcomes] == [("OUTCOME_UNKNOWN", "000001")] * 2
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [State.UNKNOWN])
+
+
+def test_a_worker_that_answers_while_it_is_given_up_is_believed_at_the_next_try(world: World) -> None:
+    call_of_a_dead_worker(world)
+    late = world.ledger.get("anna", "000001")
+    world.ledger.at("complete", lambda: world.ledger.complete(late, State.ANSWERED, SUCCESS))
+
+    reason = raised(world)
+
+    assert (type(reason), reason.code) == (Later, None)
+    assert ask(world).code == "SUCCESS"
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [State.ANSWERED])
+
+
+def test_a_late_answer_is_used_as_soon_as_it_is_there(world: World) -> None:
+    call_of_a_dead_worker(world)
+    late = world.ledger.get("anna", "000001")
+    ask(world)
+    world.idempotency.forget()
+    world.ledger.complete(late, State.ANSWERED, SUCCESS)
+
+    assert ask(world).code == "SUCCESS"
+    assert world.api.posts == 0
+
+
+def test_a_dead_worker_s_call_for_other_contents_hinders_nobody(world: World) -> None:
+    world.ledger.open("anna", "f0", 1, clock.now() + timedelta(seconds=60))
+
+    assert ask(world).call == "000002"
+    assert world.ledger.states("anna") == [State.SENT, State.ANSWERED]
+
+
+def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_call(world: World) -> None:
+    call_of_a_dead_worker(world)
+
+    assert ask(world, on_unknown="retry").code == "SUCCESS"
+    assert world.ledger.states("anna") == [State.UNKNOWN, State.ANSWERED]
+
+
+def test_with_retry_two_calls_of_unknown_outcome_are_the_most(world: World) -> None:
+    call_of_a_dead_worker(world, 1)
+    call_of_a_dead_worker(world, 2)
+
+    outcome = ask(world, on_unknown="retry")
+
+    assert (outcome.code, outcome.call) == ("OUTCOME_UNKNOWN", "000002")
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [State.UNKNOWN] * 2)
+
+
+# --- time, and a table that fails ------------------------------------------------------------------------------------
+
+
+def ask_with(world: World, seconds: float) -> Outcome:
+    world.time.new_worker(seconds)
+    return world.asker().ask(Question("anna", "f1", PICTURE, PICTURE, world.time.left))
+
+
+def test_with_just_enough_time_the_call_is_made(world: World) -> None:
+    assert ask_with(world, DEADLINE + SAVING_SECONDS).code == "SUCCESS"
+
+
+def test_with_too_little_time_nothing_is_written_and_nobody_called(world: World) -> None:
+    with pytest.raises(Later, match="too little time") as later:
+        ask_with(world, DEADLINE + SAVING_SECONDS - 0.1)
+
+    assert later.value.code is None
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [])
+
+
+def test_a_row_that_took_too_long_to_write_is_closed_as_uncharged_and_not_followed_by_a_call(world: World) -> None:
+    world.ledger.at("open", lambda: world.time.passes(1))
+
+    with pytest.raises(Later, match="too little time") as later:
+        ask_with(world, DEADLINE + SAVING_SECONDS + 0.5)
+
+    assert later.value.code is None
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [State.REFUSED])
+    assert ask(world).code == "SUCCESS"
+
+
+def test_without_a_row_nobody_is_called(world: World) -> None:
+    world.ledger.at("open", THROTTLED)
+
+    with pytest.raises(Unavailable):
+        ask(world)
+
+    assert world.api.posts == 0
+
+
+@pytest.mark.parametrize("operation", ["of_pair", "complete"])
+def test_a_ledger_that_cannot_be_read_or_tidied_up_calls_nobody(world: World, operation: str) -> None:
+    call_of_a_dead_worker(world)
+    world.ledger.at(operation, THROTTLED)
+
+    with pytest.raises(Unavailable):
+        ask(world, on_unknown="retry")
+
+    assert world.api.posts == 0
+
+
+def test_an_answer_that_the_ledger_cannot_take_at_once_is_completed_behind_the_idempotency(world: World) -> None:
+    world.ledger.at("complete", THROTTLED)
+
+    outcome = ask(world)
+
+    assert (outcome.code, world.ledger.states("anna")) == ("SUCCESS", [State.ANSWERED])
+    assert world.happened("ledger.complete", "idempotency.save") == [
+        "ledger.complete",
+        "idempotency.save",
+        "ledger.complete",
+    ]
+
+
+def test_an_answer_that_the_ledger_cannot_take_yet_is_kept_by_the_idempotency_and_completed_later(world: World) -> None:
+    world.ledger.at("complete", THROTTLED, THROTTLED)
+
+    with pytest.raises(Unavailable):
+        ask(world)
+    states = world.ledger.states("anna")
+    outcomes = [ask(world), ask(world)]
+
+    assert states == [State.SENT]
+    assert [outcome.similarity for outcome in outcomes] == [Decimal("87.3")] * 2
+    assert (world.api.posts, world.ledger.states("anna")) == (1, [State.ANSWERED])
+
+
+def test_an_answer_that_was_saved_late_completes_a_row_that_was_given_up_meanwhile(world: World) -> None:
+    world.ledger.at("complete", THROTTLED, THROTTLED)
+    with pytest.raises(Unavailable):
+        ask(world)
+    world.ledger.complete(world.ledger.get("anna", "000001"), State.UNKNOWN, UNKNOWN)
+
+    assert ask(world).code == "SUCCESS"
+    assert world.ledger.states("anna") == [State.ANSWERED]
+
+
+def test_an_outcome_that_the_idempotency_cannot_store_is_found_in_the_ledger(world: World) -> None:
+    world.idempotency.at("save", THROTTLED)
+
+    with pytest.raises(Unavailable):
+        ask(world)
+    world.time.passes(LIFETIME + 1)
+
+    assert ask(world).code == "SUCCESS"
+    assert world.api.posts == 1
+
+
+def test_a_worker_that_is_killed_while_it_calls_has_its_outcome_unknown(world: World) -> None:
+    world.api.at("answer", Killed())
+
+    with pytest.raises(Killed):
+        ask(world)
+    world.time.passes(LIFETIME + 1)
+
+    assert ask(world).code == "OUTCOME_UNKNOWN"
+    assert world.api.posts == 1
+
+
+# --- what a call brings ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["SERVICE_BUSY", "RETRY_LATER", "ERROR", "NETWORK_ERROR"])
+def test_a_free_refusal_is_called_again_later_and_booked(world: World, code: str) -> None:
+    world.api.answers(refusal(code), SUCCESS)
+
+    reason = raised(world)
+    outcome = ask(world)
+
+    assert isinstance(reason, Later)
+    assert (reason.code, reason.message, reason.retry_after) == (code, code.lower(), None)
+    assert outcome.code == "SUCCESS"
+    assert world.ledger.states("anna") == [State.REFUSED, State.ANSWERED]
+
+
+def test_a_retry_after_holds_for_every_message_of_the_pair_and_then_no_longer(world: World) -> None:
+    world.api.answers(refusal("SERVICE_BUSY", retry_in=600), SUCCESS)
+
+    waits = []
+    for _ in range(3):
+        reason = raised(world)
+        assert isinstance(reason, Later)
+        waits.append((reason.code, reason.retry_after))
+        world.time.passes(200)
+
+    assert waits == [("SERVICE_BUSY", 600), ("SERVICE_BUSY", 400), ("SERVICE_BUSY", 200)]
+    assert world.api.posts == 1
+    assert ask(world).code == "SUCCESS"
+
+
+def test_a_retry_after_of_other_contents_does_not_hold(world: World) -> None:
+    world.api.answers(refusal("SERVICE_BUSY", retry_in=600), SUCCESS)
+    raised(world, "f1")
+
+    assert ask(world, "f2").code == "SUCCESS"
+
+
+@pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "OVER_QUERY_LIMIT", "ACCOUNT_DISABLED"])
+def test_a_blocked_account_stops_the_fleet_which_then_opens_no_row(world: World, code: str) -> None:
+    world.api.answers(refusal(code), SUCCESS)
+
+    reasons = [raised(world, "f1"), raised(world, "f2")]
+
+    assert all(isinstance(reason, Blocked) for reason in reasons)
+    assert [reason.code for reason in reasons] == [code, code]
+    assert (world.api.posts, world.ledger.states("anna")) == (1, [State.REFUSED])
+
+
+def test_a_blocked_account_is_tried_again_after_its_pause(world: World) -> None:
+    world.api.answers(refusal("INSUFFICIENT_BALANCE"), SUCCESS)
+
+    reason = raised(world)
+    world.time.passes(BLOCKED_RETRY)
+
+    assert isinstance(reason, Blocked)
+    assert reason.pause == BLOCKED_RETRY
+    assert ask(world).code == "SUCCESS"
+
+
+def test_an_answer_in_the_ledger_is_found_while_the_account_is_blocked(world: World) -> None:
+    ask(world, "f1")
+    world.idempotency.forget()
+    world.api.answers(refusal("ACCOUNT_DISABLED"))
+    raised(world, "f2")
+
+    assert ask(world, "f1").code == "SUCCESS"
+
+
+def test_a_call_without_an_answer_is_not_repeated(world: World) -> None:
+    world.api.answers(UNKNOWN, SUCCESS)
+
+    outcomes = [ask(world)]
+    world.idempotency.forget()
+    outcomes.append(ask(world))
+
+    assert [(outcome.code, outcome.message) for outcome in outcomes] == [("OUTCOME_UNKNOWN", "no answer")] * 2
+    assert (world.api.posts, world.ledger.states("anna")) == (1, [State.UNKNOWN])
+
+
+def test_with_retry_a_call_without_an_answer_is_repeated_exactly_once(world: World) -> None:
+    world.api.answers(UNKNOWN)
+
+    reason = raised(world, on_unknown="retry")
+    outcomes = [ask(world, on_unknown="retry")]
+    world.idempotency.forget()
+    outcomes.append(ask(world, on_unknown="retry"))
+
+    assert (type(reason), reason.code) == (Later, "OUTCOME_UNKNOWN")
+    assert [outcome.code for outcome in outcomes] == ["OUTCOME_UNKNOWN"] * 2
+    assert (world.api.posts, world.ledger.states("anna")) == (2, [State.UNKNOWN] * 2)
+
+
+@pytest.mark.parametrize("code", ["PARAMETER_ERROR", "CLIENT_ERROR"])
+def test_a_request_that_was_refused_as_malformed_is_an_outcome_and_no_answer(world: World, code: str) -> None:
+    world.api.answers(refusal(code))
+
+    assert ask(world).code == code
+    assert world.ledger.states("anna") == [State.REFUSED]
+
+
+@pytest.mark.parametrize(
+    "code", ["SERVICE_BUSY", "INSUFFICIENT_BALANCE", "IAM_FAILED", "BAD_ANSWER", "A_CODE_OF_TOMORROW"]
+)
+def test_whatever_was_charged_is_an_outcome_and_never_called_again(world: World, code: str) -> None:
+    world.api.answers(refusal(code, "PAY"), SUCCESS)
+
+    outcomes = [ask(world)]
+    world.idempotency.forget()
+    outcomes.append(ask(world))
+
+    assert [outcome.code for outcome in outcomes] == [code, code]
+    assert (world.api.posts, world.ledger.states("anna")) == (1, [State.ANSWERED])
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(world: World) -> None:
+    world.api.revoked = {"token 1"}
+
+    outcome = ask(world)
+
+    assert (outcome.code, outcome.call) == ("SUCCESS", "000002")
+    assert world.api.tokens == ["token 1", "token 2"]
+    assert world.ledger.states("anna") == [State.REFUSED, State.ANSWERED]
+
+
+def test_a_new_token_that_is_refused_too_blocks_the_account(world: World) -> None:
+    world.api.revoked = {"token 1", "token 2"}
+
+    reason = raised(world)
+
+    assert isinstance(reason, Blocked)
+    assert (reason.code, reason.pause) == ("IAM_FAILED", BLOCKED_RETRY)
+    assert "token expired" in reason.message
+    assert world.ledger.states("anna") == [State.REFUSED, State.REFUSED]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Later("no token", code="NETWORK_ERROR"), Blocked("CREDENTIALS_INVALID", "mend the secret", pause=BLOCKED_RETRY)],
+)
+def test_what_keeps_a_token_keeps_the_pair(world: World, error: Later | Blocked) -> None:
+    world.api.revoked = {"token 1"}
+    world.tokens.at("issue", error)
+
+    assert raised(world) is error
+    assert world.ledger.states("anna") == [State.REFUSED]
+
+
+def test_a_second_token_without_the_time_for_a_second_call_is_left_for_the_next_try(world: World) -> None:
+    world.api.revoked = {"token 1"}
+    world.api.seconds = DEADLINE
+
+    with pytest.raises(Later, match="too little time"):
+        ask_with(world, DEADLINE + SAVING_SECONDS)
+
+    assert (world.api.posts, world.ledger.states("anna")) == (1, [State.REFUSED])
+
+
+# --- what is counted -------------------------------------------------------------------------------------------------
+
+
+def test_every_call_is_counted_and_every_charge(world: World) -> None:
+    world.api.revoked = {"token 1"}
+    ask(world)
+    world.api.answers(UNKNOWN)
+    ask(world, "f2")
+    ask(world, "f2")
+
+    assert world.metrics.sums() == {Metric.CALLS: 3, Metric.CHARGED_CALLS: 2}
+
+
+def test_what_was_answered_is_in_the_log_before_it_is_in_the_ledger(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    world.ledger.at("complete", THROTTLED, THROTTLED)
+
+    with pytest.raises(Unavailable):
+        ask(world)
+
+    [called] = [record for record in caplog.records if record.message == "Called the comparison API"]
+    assert vars(called)["api"]["transaction_id"] == "t1"

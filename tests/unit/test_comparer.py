@@ -1,0 +1,437 @@
+"""The story of one pair: what is looked at before what, when nothing is to be done, and what its row says then."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.row import Row
+from facepair.domain.verdict import Face, Outcome, Seen, Verdict
+from facepair.stories.ask import Question
+from facepair.stories.compare import MEGABYTE, Postponed
+from tests.fakes import LIFETIME, NOON, SUCCESS, picture
+from tests.world import BLOCKED_RETRY, MAX_UPLOAD_MEGABYTES, POLICY, World
+
+NO_PICTURE = b"this is text"
+THROTTLED = Unavailable("ThrottlingException")
+
+
+@dataclass
+class Oracle:
+    """Whom the comparer asks: says what it is told to say, an outcome or an error, and keeps the questions."""
+
+    says: Outcome | Exception = SUCCESS
+    meanwhile: Callable[[], object] = lambda: None
+    questions: list[Question] = field(default_factory=list)
+
+    def ask(self, question: Question) -> Outcome:
+        self.questions.append(question)
+        self.meanwhile()
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+@pytest.fixture
+def oracle() -> Oracle:
+    return Oracle()
+
+
+def compare(world: World, oracle: Oracle, receive_count: int = 1) -> Row | None:
+    return world.comparer(oracle).compare("anna", world.attempt(receive_count))
+
+
+def postponed(world: World, oracle: Oracle, receive_count: int = 1) -> Postponed:
+    with pytest.raises(Postponed) as postponed:
+        compare(world, oracle, receive_count)
+    return postponed.value
+
+
+# --- nothing to compare ----------------------------------------------------------------------------------------------
+
+
+def test_a_pair_whose_pictures_were_deleted_costs_one_look_at_the_bucket(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    world.bucket.delete("anna/first.jpg")
+    world.bucket.delete("anna/second.jpg")
+
+    assert compare(world, oracle) is None
+    assert (world.diary, world.verdicts.items) == (["queue.send", "queue.send", "bucket.find"], {})
+
+
+@pytest.mark.parametrize(("there", "missing"), [("first", "second"), ("second", "first")])
+def test_a_lone_picture_waits_for_the_other_without_a_download(
+    world: World, oracle: Oracle, there: str, missing: str
+) -> None:
+    version = world.bucket.put(f"anna/{there}.jpg", picture())
+
+    row = compare(world, oracle)
+
+    assert row is not None
+    assert (row.verdict, row.waiting_for, row.fingerprint) == (Verdict.WAITING, missing, None)
+    assert world.item()[there]["version_id"] == version
+    assert missing not in world.item()
+    assert world.diary == ["bucket.find", "bucket.version", "verdicts.write"]
+
+
+def test_a_final_verdict_on_these_uploads_stands_and_nothing_is_downloaded(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    compare(world, oracle)
+    world.diary.clear()
+
+    assert compare(world, oracle) is None
+    assert world.diary == ["bucket.find", "verdicts.row"]
+    assert len(oracle.questions) == 1
+
+
+def test_a_row_for_newer_uploads_that_were_deleted_since_stands(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    world.time.passes(10)
+    world.bucket.put("anna/first.png", picture(1))
+    compare(world, oracle)
+    world.bucket.delete("anna/first.png")
+
+    assert compare(world, oracle) is None
+    assert len(oracle.questions) == 1
+
+
+@pytest.mark.parametrize("code", ["OUTCOME_UNKNOWN", "CLIENT_ERROR"])
+def test_an_undetermined_pair_is_asked_for_again_when_its_message_comes_again(
+    world: World, oracle: Oracle, code: str
+) -> None:
+    world.upload_pair()
+    oracle.says = Outcome(code=code, message="")
+    compare(world, oracle)
+    oracle.says = SUCCESS
+
+    row = compare(world, oracle)
+
+    assert row is not None
+    assert row.verdict is Verdict.PASS
+
+
+# --- what is read, and what is asked ---------------------------------------------------------------------------------
+
+
+def test_a_pair_is_looked_at_in_this_order_and_no_guard_is_left_out(world: World) -> None:
+    world.upload_pair()
+
+    world.comparer().compare("anna", world.attempt())
+
+    steps = [
+        "bucket.find",
+        "verdicts.row",
+        "bucket.read",
+        "bucket.read",
+        "idempotency.once",
+        "ledger.of_pair",
+        "ledger.open",
+        "api.compare",
+        "ledger.complete",
+        "verdicts.write",
+    ]
+    assert world.happened(*steps) == steps
+
+
+def test_the_question_has_both_pictures_and_the_time_that_is_left(world: World, oracle: Oracle) -> None:
+    world.upload("anna/first.jpg", shade=1)
+    world.upload("anna/second.jpg", shade=2)
+
+    compare(world, oracle)
+
+    [question] = oracle.questions
+    assert (question.first.content, question.second.content) == (picture(1), picture(2))
+    assert (question.pair_id, question.time_left()) == ("anna", LIFETIME)
+
+
+def test_a_fingerprint_follows_the_contents_alone(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Later("busy", code="SERVICE_BUSY")
+
+    postponed(world, oracle)
+    world.time.passes(60)
+    world.upload_pair()  # the same contents again, in new versions
+    postponed(world, oracle)
+    world.upload("anna/first.jpg", shade=9)
+    postponed(world, oracle)
+
+    once, again, other = (question.fingerprint for question in oracle.questions)
+    assert len(once) == 64
+    assert once == again != other
+
+
+def test_pictures_that_changed_places_are_another_pair_of_contents(world: World, oracle: Oracle) -> None:
+    for first, second in ((1, 2), (2, 1)):
+        world.upload("anna/first.jpg", shade=first)
+        world.upload("anna/second.jpg", shade=second)
+        world.time.passes(1)
+        compare(world, oracle)
+
+    assert len({question.fingerprint for question in oracle.questions}) == 2
+
+
+@pytest.mark.parametrize(("role", "other"), [("first", "second"), ("second", "first")])
+def test_what_is_no_picture_has_to_be_taken_again_and_nobody_is_asked(
+    world: World, oracle: Oracle, role: str, other: str
+) -> None:
+    world.bucket.put(f"anna/{role}.jpg", NO_PICTURE)
+    world.bucket.put(f"anna/{other}.jpg", picture())
+
+    row = compare(world, oracle)
+
+    assert row is not None
+    assert (row.verdict, row.retake, row.code) == (Verdict.RETAKE, (role,), "IMAGE_INVALID_FORMAT")
+    assert f"{role} picture: " in (row.message or "")
+    assert len(row.fingerprint or "") == 64
+    assert oracle.questions == []
+
+
+def test_two_unusable_pictures_are_both_named(world: World, oracle: Oracle) -> None:
+    world.bucket.put("anna/first.jpg", NO_PICTURE)
+    world.bucket.put("anna/second.jpg", NO_PICTURE)
+
+    row = compare(world, oracle)
+
+    assert row is not None
+    assert row.retake == ("first", "second")
+
+
+def test_an_upload_that_is_too_large_is_not_downloaded(world: World, oracle: Oracle) -> None:
+    version = world.bucket.put("anna/first.jpg", bytes(MAX_UPLOAD_MEGABYTES * MEGABYTE + 1))
+    world.bucket.put("anna/second.jpg", picture())
+
+    row = compare(world, oracle)
+
+    assert row is not None
+    assert (row.verdict, row.retake, row.code) == (Verdict.RETAKE, ("first",), "IMAGE_INVALID_SIZE")
+    assert f"at most {MAX_UPLOAD_MEGABYTES} MB" in (row.message or "")
+    assert world.item()["first"]["version_id"] == version
+    assert world.happened("bucket.read", "bucket.version") == ["bucket.version", "bucket.read"]
+
+
+def test_an_upload_of_exactly_the_limit_is_looked_at(world: World, oracle: Oracle) -> None:
+    content = picture() + bytes(MAX_UPLOAD_MEGABYTES * MEGABYTE - len(picture()))
+    world.bucket.put("anna/first.jpg", content)
+    world.bucket.put("anna/second.jpg", picture())
+
+    compare(world, oracle)
+
+    assert len(oracle.questions) == 1
+
+
+# --- the row ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("similarity", "verdict"),
+    [
+        ("70.01", Verdict.PASS),
+        ("70", Verdict.MANUAL_CHECK),
+        ("55", Verdict.MANUAL_CHECK),
+        ("54.99", Verdict.REJECT),
+    ],
+)
+def test_a_similarity_is_judged_by_the_policy_which_the_row_names(
+    world: World, oracle: Oracle, similarity: str, verdict: Verdict
+) -> None:
+    world.upload_pair()
+    oracle.says = SUCCESS.model_copy(update={"similarity": Decimal(similarity)})
+
+    row = compare(world, oracle)
+
+    assert row is not None
+    assert (row.verdict, row.similarity, row.policy) == (verdict, Decimal(similarity), POLICY)
+    assert world.item()["verdict"] == verdict
+
+
+def test_a_verdict_s_row_says_what_was_seen_in_which_versions(world: World, oracle: Oracle) -> None:
+    first = world.bucket.put("anna/first.jpg", picture(1))
+    second = world.bucket.put("anna/second.jpg", picture(2))
+    face = Face(id="1", left=Decimal(1), top=Decimal(2), right=Decimal(3), bottom=Decimal(4))
+    oracle.says = SUCCESS.model_copy(update={"first": Seen(face=face), "transaction_id": "t7"})
+
+    compare(world, oracle)
+
+    item = world.item()
+    assert (item["first"]["version_id"], item["second"]["version_id"]) == (first, second)
+    assert item["first"]["face"] == face.model_dump()
+    assert (item["transaction_id"], item["pricing_strategy"], item["code"]) == ("t7", "PAY", "SUCCESS")
+    assert item["fingerprint"] == oracle.questions[0].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "retake"),
+    [
+        ("NO_FACE_DETECTED_FROM_FIRST_IMAGE", Verdict.RETAKE, ("first",)),
+        ("OUTCOME_UNKNOWN", Verdict.UNDETERMINED, None),
+        ("BAD_ANSWER", Verdict.UNDETERMINED, None),
+        ("A_CODE_OF_TOMORROW", Verdict.UNDETERMINED, None),
+    ],
+)
+def test_an_outcome_without_a_similarity_is_never_a_reject(
+    world: World, oracle: Oracle, code: str, verdict: Verdict, retake: tuple[str, ...] | None
+) -> None:
+    world.upload_pair()
+    oracle.says = Outcome(code=code, message="as answered")
+
+    row = compare(world, oracle)
+
+    assert row is not None
+    assert (row.verdict, row.retake, row.code, row.message) == (verdict, retake, code, "as answered")
+
+
+def test_a_row_that_would_go_back_is_not_written(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+
+    def another_worker_is_faster_with_a_newer_upload() -> None:
+        world.time.passes(1)
+        world.upload("anna/first.jpg", shade=9)
+        compare(world, Oracle(SUCCESS.model_copy(update={"similarity": Decimal(10)})))
+
+    oracle.meanwhile = another_worker_is_faster_with_a_newer_upload
+
+    assert compare(world, oracle) is None
+    assert world.stored().verdict is Verdict.REJECT
+
+
+# --- not now ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_busy_api_leaves_a_pending_row_that_says_when_the_next_try_is(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Later("please wait", code="SERVICE_BUSY", retry_after=77)
+
+    reason = postponed(world, oracle)
+
+    assert reason.seconds == 77
+    row = world.stored()
+    assert (row.verdict, row.code, row.message) == (Verdict.PENDING, "SERVICE_BUSY", "please wait")
+    assert row.retry_at == NOON + timedelta(seconds=77)
+
+
+@pytest.mark.parametrize(("receive_count", "seconds"), [(1, 5), (2, 10), (5, 80), (300, 3600)])
+def test_without_a_retry_after_the_back_off_doubles_with_each_receive(
+    world: World, oracle: Oracle, receive_count: int, seconds: int
+) -> None:
+    world.upload_pair()
+    oracle.says = Later("cannot reach it", code="NETWORK_ERROR")
+
+    assert postponed(world, oracle, receive_count).seconds == seconds
+    assert world.stored().retry_at == NOON + timedelta(seconds=seconds)
+
+
+def test_a_blocked_account_leaves_a_pending_row_and_comes_back_after_the_pause(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Blocked("INSUFFICIENT_BALANCE", "top up", pause=BLOCKED_RETRY)
+
+    reason = postponed(world, oracle)
+
+    assert isinstance(reason.reason, Blocked)
+    assert reason.seconds > BLOCKED_RETRY
+    row = world.stored()
+    assert (row.verdict, row.code, row.message) == (Verdict.PENDING, "INSUFFICIENT_BALANCE", "top up")
+    assert row.retry_at == NOON + timedelta(seconds=reason.seconds)
+
+
+def test_a_block_whose_reason_got_lost_says_nothing_to_the_pair_s_readers(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Blocked(None, "the account is blocked", pause=BLOCKED_RETRY)
+
+    assert postponed(world, oracle).seconds > BLOCKED_RETRY
+    assert world.verdicts.items == {}
+
+
+def test_another_worker_at_the_same_pair_is_waited_for_a_moment_and_nothing_is_said(
+    world: World, oracle: Oracle
+) -> None:
+    world.upload_pair()
+    oracle.says = Later("another worker is asking")
+
+    assert postponed(world, oracle, receive_count=300).seconds == 10
+    assert world.verdicts.items == {}
+
+
+@pytest.mark.parametrize("only", [None, "first"])
+def test_a_picture_that_changed_since_it_was_listed_is_left_to_its_own_event(
+    world: World, oracle: Oracle, only: str | None
+) -> None:
+    world.upload_pair()
+    if only:
+        world.bucket.delete("anna/second.jpg")
+    world.bucket.at("version" if only else "read", lambda: world.bucket.put("anna/first.jpg", picture(9)))
+
+    reason = postponed(world, oracle)
+
+    assert reason.seconds == 10
+    assert "overwritten or deleted" in str(reason)
+    assert (world.verdicts.items, oracle.questions) == ({}, [])
+
+
+def test_a_pending_row_never_replaces_a_verdict(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Later("busy", code="SERVICE_BUSY")
+    oracle.meanwhile = lambda: compare(world, Oracle())
+
+    postponed(world, oracle)
+
+    assert world.stored().verdict is Verdict.PASS
+
+
+def test_a_verdict_replaces_a_pending_row_with_nothing_left_of_it(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Later("busy", code="SERVICE_BUSY")
+    postponed(world, oracle)
+    oracle.says = SUCCESS
+
+    compare(world, oracle)
+
+    assert world.stored().verdict is Verdict.PASS
+    assert "retry_at" not in world.item()
+
+
+# --- what is unexpected ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fake", "operation"), [("bucket", "find"), ("verdicts", "row"), ("bucket", "read"), ("verdicts", "write")]
+)
+def test_aws_failing_at_any_step_comes_through_and_leaves_the_pair_as_it_was(
+    world: World, oracle: Oracle, fake: str, operation: str
+) -> None:
+    world.upload_pair()
+    getattr(world, fake).at(operation, THROTTLED)
+
+    with pytest.raises(Unavailable):
+        compare(world, oracle)
+
+    assert world.verdicts.items == {}
+    row = compare(world, oracle)
+    assert row is not None
+    assert row.verdict is Verdict.PASS
+
+
+def test_a_verdict_that_could_not_be_written_is_not_paid_for_again(world: World) -> None:
+    world.upload_pair()
+    world.verdicts.at("write", THROTTLED, THROTTLED)
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            world.comparer().compare("anna", world.attempt())
+    row = world.comparer().compare("anna", world.attempt())
+
+    assert row is not None
+    assert (row.verdict, row.transaction_id) == (Verdict.PASS, "t1")
+    assert (world.api.posts, world.api.charged) == (1, 1)
+
+
+def test_the_row_is_listed_at_the_moment_before_the_bucket_was_looked_at(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    world.bucket.at("find", lambda: world.time.passes(5))
+
+    compare(world, oracle)
+
+    assert world.stored().listed_at == NOON
+    assert world.stored().updated_at == NOON + timedelta(seconds=5)

@@ -1,0 +1,269 @@
+"""The search for pairs that nobody compares: which count as missed, and how far a run gets."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from facepair.domain.notification import created_keys
+from facepair.domain.retry import Unavailable
+from facepair.domain.row import Case, Row
+from facepair.domain.verdict import Outcome, Verdict
+from facepair.stories.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, Found
+from tests.fakes import SUCCESS, picture
+from tests.world import POLICY, World
+
+AT_ONCE = timedelta(0)
+A_QUARTER = timedelta(minutes=15)
+
+
+def put(world: World, *keys: str, shade: int = 0) -> None:
+    """Uploads whose events are lost."""
+    for key in keys:
+        world.bucket.put(key, picture(shade))
+
+
+def put_pairs(world: World, *pair_ids: str) -> None:
+    for pair_id in pair_ids:
+        put(world, f"{pair_id}/first.jpg", f"{pair_id}/second.jpg")
+
+
+def write_row(world: World, make: Callable[[Case], Row]) -> None:
+    """The row of pair `anna` as it is in the bucket now."""
+    pair = world.bucket.find("anna")
+    assert world.verdicts.write(make(Case(pair, {}, POLICY, "f" * 64)))
+
+
+def passed(case: Case) -> Row:
+    return Row.judged(case, SUCCESS)
+
+
+def search(world: World, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> Found:
+    return world.missed_pairs(after).send(time_left)
+
+
+def sent(world: World) -> list[str]:
+    """Keys that the messages of the queue speak of."""
+    return [key for body in world.queue.bodies for key in created_keys(body)]
+
+
+# --- which pairs are missed ------------------------------------------------------------------------------------------
+
+
+def test_a_complete_pair_without_a_row_is_enqueued_by_its_first_picture(world: World) -> None:
+    put(world, "anna bell + é/first.JPG", "anna bell + é/second", "anna bell + é/notes.txt", "outside.jpg")
+
+    found = search(world)
+
+    assert sent(world) == ["anna bell + é/first.JPG"]
+    assert found == Found(objects=4, pairs=1, sent=1, finished=True)
+
+
+def test_a_lone_picture_is_no_pair(world: World) -> None:
+    put(world, "anna/first.jpg", "bob/second.jpg", "bob/b/first.jpg")
+
+    assert search(world) == Found(objects=3, pairs=0, sent=0, finished=True)
+    assert sent(world) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["SUCCESS", "NO_FACE_DETECTED_FROM_FIRST_IMAGE", "OUTCOME_UNKNOWN"], ids=["final", "retake", "undetermined"]
+)
+def test_a_pair_that_is_judged_or_waits_for_a_person_is_left_alone(world: World, code: str) -> None:
+    put_pairs(world, "anna")
+    write_row(world, lambda case: Row.judged(case, Outcome(code=code, message="", similarity=SUCCESS.similarity)))
+
+    assert search(world) == Found(objects=2, pairs=1, sent=0, finished=True)
+
+
+def test_a_verdict_on_an_earlier_upload_does_not_count(world: World) -> None:
+    put_pairs(world, "anna")
+    write_row(world, passed)
+    world.time.passes(1)
+    put(world, "anna/first.jpg", shade=1)
+
+    assert search(world).sent == 1
+
+
+def test_another_picture_of_the_same_second_is_missed_too(world: World) -> None:
+    put_pairs(world, "anna")
+    write_row(world, passed)
+    put(world, "anna/first.jpg", shade=1)
+
+    assert search(world).sent == 1
+
+
+def test_a_row_for_a_newer_picture_that_was_deleted_since_is_left_alone(world: World) -> None:
+    put_pairs(world, "anna")
+    world.time.passes(1)
+    put(world, "anna/first.png")
+    write_row(world, passed)
+    world.bucket.delete("anna/first.png")
+
+    assert search(world).sent == 0
+
+
+def test_a_pair_that_still_waits_for_the_picture_that_is_there_is_enqueued(world: World) -> None:
+    put(world, "anna/first.jpg")
+    pair = world.bucket.find("anna")
+    world.verdicts.write(Row.waiting(pair, {}, POLICY))
+    put(world, "anna/second.jpg")
+
+    assert search(world).sent == 1
+
+
+def test_a_waiting_row_that_covers_a_complete_pair_is_missed(world: World) -> None:
+    put_pairs(world, "anna")
+    alone = world.bucket.find("anna")
+    write_row(world, lambda case: passed(case).model_copy(update={"verdict": Verdict.WAITING, "fingerprint": None}))
+
+    assert world.stored().covers(alone)
+    assert search(world).sent == 1
+
+
+@pytest.mark.parametrize(
+    ("retry_in", "missed"),
+    [(3600, 0), (0, 0), (-A_QUARTER.total_seconds(), 0), (-A_QUARTER.total_seconds() - 1, 1)],
+)
+def test_a_pending_pair_is_missed_when_its_next_try_is_long_overdue(world: World, retry_in: float, missed: int) -> None:
+    put_pairs(world, "anna")
+    world.time.passes(3600)
+    retry_at = world.time.now() + timedelta(seconds=retry_in)
+    write_row(world, lambda case: Row.pending(case, "SERVICE_BUSY", "busy", retry_at))
+
+    assert search(world, A_QUARTER).sent == missed
+
+
+def test_a_pending_row_without_a_time_is_left_alone(world: World) -> None:
+    put_pairs(world, "anna")
+    write_row(world, lambda case: passed(case).model_copy(update={"verdict": Verdict.PENDING}))
+
+    assert search(world).sent == 0
+
+
+@pytest.mark.parametrize(("seconds", "pairs"), [(A_QUARTER.total_seconds() - 1, 0), (A_QUARTER.total_seconds(), 1)])
+def test_a_pair_that_has_only_just_come_is_given_time(world: World, seconds: float, pairs: int) -> None:
+    put(world, "anna/first.jpg")
+    world.time.passes(7200)
+    put(world, "anna/second.jpg")
+    world.time.passes(seconds)
+
+    assert search(world, A_QUARTER).pairs == pairs
+
+
+# --- how far a run gets ----------------------------------------------------------------------------------------------
+
+
+class Looks:
+    """Time that runs out after so many looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    def __call__(self) -> float:
+        self._looks -= 1
+        return 900 if self._looks >= 0 else STOPPING_SECONDS - 0.1
+
+
+def test_an_empty_bucket_is_searched_to_its_end(world: World) -> None:
+    world.cursor.key = "where it stopped"
+
+    assert search(world) == Found(objects=0, pairs=0, sent=0, finished=True)
+    assert world.cursor.key == ""
+
+
+def test_a_run_without_any_time_stays_where_it_was(world: World) -> None:
+    put_pairs(world, "anna")
+    world.cursor.key = "a"
+
+    assert search(world, time_left=lambda: STOPPING_SECONDS - 1) == Found(objects=0, pairs=0, sent=0, finished=False)
+    assert world.cursor.key == "a"
+
+
+def test_with_just_enough_time_a_run_goes_on(world: World) -> None:
+    put_pairs(world, "anna")
+
+    assert search(world, time_left=lambda: STOPPING_SECONDS).finished
+
+
+def test_a_run_begins_behind_the_last_key_and_the_end_begins_anew(world: World) -> None:
+    put_pairs(world, "a", "b", "c")
+    world.cursor.key = "b/second.jpg"
+
+    first, second = search(world), search(world)
+
+    assert (first.objects, first.finished) == (2, True)
+    assert (second.objects, second.finished) == (6, True)
+
+
+@pytest.mark.parametrize("objects", range(1, 9))
+def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped_and_misses_nothing(world: World, objects: int) -> None:
+    pair_ids = ["a", "a/b", "b +", "c"]
+    put_pairs(world, *pair_ids)
+
+    runs = 0
+    while not search(world, time_left=Looks(objects)).finished:
+        runs += 1
+        assert runs < 20
+
+    assert {key.rpartition("/")[0] for key in sent(world)} == set(pair_ids)
+
+
+def test_a_folder_that_the_end_of_the_time_cut_in_two_is_looked_at_as_a_whole(world: World) -> None:
+    put_pairs(world, "anna", "bob")
+
+    found = search(world, time_left=Looks(1))
+
+    assert (found.objects, found.sent, found.finished) == (1, 1, False)
+    assert (sent(world), world.cursor.key) == (["anna/first.jpg"], "anna/first.jpg")
+
+
+def test_a_pair_is_seen_once_however_many_pictures_of_a_role_it_has(world: World) -> None:
+    put_pairs(world, "anna")
+    world.time.passes(1)
+    put(world, "anna/first.png", "anna/FIRST.HEIC")
+
+    assert search(world) == Found(objects=4, pairs=1, sent=1, finished=True)
+    assert sent(world) == ["anna/first.png"]
+
+
+def test_rows_are_looked_up_and_messages_sent_a_batch_at_a_time(world: World) -> None:
+    put_pairs(world, *(f"{number:04}" for number in range(2 * PAIRS_AT_ONCE + 1)))
+
+    found = search(world)
+
+    assert (found.pairs, found.sent) == (2 * PAIRS_AT_ONCE + 1,) * 2
+    assert len(sent(world)) == len(set(sent(world))) == found.sent
+    assert world.happened("verdicts.rows", "queue.send") == ["verdicts.rows", "queue.send"] * 3
+
+
+@pytest.mark.parametrize(("fake", "operation"), [("verdicts", "rows"), ("queue", "send"), ("bucket", "all")])
+def test_a_run_that_fails_keeps_the_place_from_which_it_began(world: World, fake: str, operation: str) -> None:
+    put_pairs(world, "a", "b")
+    world.cursor.key = "a/second.jpg"
+    getattr(world, fake).at(operation, Unavailable("ThrottlingException"))
+
+    with pytest.raises(Unavailable):
+        search(world)
+
+    assert world.cursor.key == "a/second.jpg"
+    assert search(world).sent == 1
+
+
+def test_the_cursor_is_read_before_the_bucket_and_saved_after_everything_was_sent(world: World) -> None:
+    put_pairs(world, "anna")
+
+    search(world)
+
+    steps = ["cursor.load", "bucket.all", "verdicts.rows", "queue.send", "cursor.save"]
+    assert world.happened(*steps) == steps
+
+
+def test_what_was_sent_makes_the_pair_a_verdict(world: World) -> None:
+    put_pairs(world, "anna")
+
+    search(world)
+    world.work()
+
+    assert world.stored().verdict is Verdict.PASS
+    assert search(world).sent == 0

@@ -1,0 +1,269 @@
+"""Messages: what each of them leads to, and that no upload spoils another's."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from facepair.domain.metric import Metric
+from facepair.domain.notification import created_notification
+from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.row import Case, Row
+from facepair.domain.verdict import Outcome, Verdict
+from facepair.stories.compare import Attempt, Postponed
+from facepair.stories.receive import ComesBack, Message
+from tests.fakes import LIFETIME, SUCCESS, picture
+from tests.unit.test_events import message as notification
+from tests.unit.test_events import record
+from tests.world import POLICY, World
+
+BUSY = Later("busy", code="SERVICE_BUSY")
+BLOCKED = Blocked("INSUFFICIENT_BALANCE", "top up", pause=600)
+
+
+class Comparisons:
+    """Who brings pairs up to date: does with each pair what it is told to do, nothing with others."""
+
+    def __init__(self) -> None:
+        self.does: dict[str, Row | Exception] = {}
+        self.attempts: list[tuple[str, Attempt]] = []
+
+    def compare(self, pair_id: str, attempt: Attempt) -> Row | None:
+        self.attempts.append((pair_id, attempt))
+        done = self.does.get(pair_id)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    @property
+    def pairs(self) -> list[str]:
+        return [pair_id for pair_id, _ in self.attempts]
+
+
+@pytest.fixture
+def comparisons() -> Comparisons:
+    return Comparisons()
+
+
+def receive(world: World, comparisons: Comparisons, body: str, receive_count: int = 1) -> Message:
+    """Deals with a message of the queue; it is deleted unless it has to come back."""
+    world.queue.send([body])
+    received = None
+    for _ in range(receive_count):
+        world.time.passes(3600)
+        received = world.queue.receive()
+    assert received is not None
+    world.time.new_worker()
+    try:
+        world.receiver(comparisons).receive(received, world.time.left)
+    except ComesBack:
+        return received
+    world.queue.delete(received.receipt_handle)
+    return received
+
+
+def created(*keys: str) -> str:
+    return notification(*map(record, keys))
+
+
+# --- which pairs are brought up to date ------------------------------------------------------------------------------
+
+
+def test_an_upload_brings_its_pair_up_to_date_and_its_message_is_gone(world: World, comparisons: Comparisons) -> None:
+    receive(world, comparisons, created_notification("a b/ü+%/FIRST.jpeg"))
+
+    assert comparisons.pairs == ["a b/ü+%"]
+    assert world.queue.bodies == []
+    assert world.metrics.sums() == {Metric.MESSAGES: 1}
+
+
+def test_an_attempt_knows_its_receive_and_how_long_its_worker_lives(world: World, comparisons: Comparisons) -> None:
+    receive(world, comparisons, created("anna/first.jpg"), receive_count=3)
+
+    [(_, attempt)] = comparisons.attempts
+    assert (attempt.receive_count, attempt.time_left()) == (3, LIFETIME)
+
+
+def test_every_line_of_the_log_names_the_pair_and_the_key(world: World, comparisons: Comparisons) -> None:
+    receive(world, comparisons, created("anna/first.jpg", "anna/notes.txt"))
+
+    assert world.log_keys == [
+        {"pair_id": "anna", "key": "anna/first.jpg"},
+        {"pair_id": "anna", "key": "anna/notes.txt"},
+    ]
+
+
+@pytest.mark.parametrize("key", ["first.jpg", "/first.jpg", "anna/notes.txt", "anna/", "anna/first/x.jpg"])
+def test_an_upload_that_is_no_picture_of_a_pair_is_ignored_and_counted(
+    world: World, comparisons: Comparisons, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    receive(world, comparisons, created(key))
+
+    assert (comparisons.pairs, world.queue.bodies) == ([], [])
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.IGNORED_UPLOADS: 1}
+    assert [line.levelname for line in caplog.records] == ["INFO"]
+
+
+def test_a_message_that_tells_of_no_created_object_is_ignored(world: World, comparisons: Comparisons) -> None:
+    receive(world, comparisons, notification(record("anna/first.jpg", "ObjectRemoved:Delete")))
+
+    assert (comparisons.pairs, world.queue.bodies, world.queue.dead_letters) == ([], [], [])
+    assert world.metrics.sums() == {Metric.MESSAGES: 1}
+
+
+@pytest.mark.parametrize(("body", "set_aside"), [("not JSON", "not JSON"), ("", "(empty)")])
+def test_a_message_that_nobody_can_read_is_set_aside_at_once(
+    world: World, comparisons: Comparisons, body: str, set_aside: str
+) -> None:
+    receive(world, comparisons, body)
+
+    assert (comparisons.pairs, world.queue.bodies, world.queue.dead_letters) == ([], [], [set_aside])
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.MALFORMED_MESSAGES: 1}
+
+
+def test_a_message_that_cannot_be_set_aside_stays(world: World, comparisons: Comparisons) -> None:
+    world.queue.at("set_aside", Unavailable("ThrottlingException"))
+
+    with pytest.raises(Unavailable):
+        receive(world, comparisons, "not JSON")
+
+    assert (world.queue.bodies, world.queue.dead_letters) == (["not JSON"], [])
+
+
+# --- what comes back -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reason", "metric"), [(BUSY, Metric.POSTPONED), (BLOCKED, Metric.BLOCKED)])
+def test_a_postponed_pair_s_message_comes_back_when_it_is_due(
+    world: World, comparisons: Comparisons, reason: Later | Blocked, metric: Metric
+) -> None:
+    comparisons.does["anna"] = Postponed(reason, 77)
+
+    message = receive(world, comparisons, created("anna/first.jpg"))
+
+    assert world.queue.due_in(message.receipt_handle) == 77
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, metric: 1}
+
+
+@pytest.mark.parametrize(("receive_count", "seconds"), [(1, 5), (4, 40)])
+@pytest.mark.parametrize("error", [Unavailable("ThrottlingException"), ValueError("a bug")])
+def test_an_unexpected_error_is_logged_whole_counted_and_tried_again_ever_later(
+    world: World,
+    comparisons: Comparisons,
+    error: Exception,
+    receive_count: int,
+    seconds: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    comparisons.does["anna"] = error
+
+    message = receive(world, comparisons, created("anna/first.jpg"), receive_count)
+
+    assert world.queue.due_in(message.receipt_handle) == seconds
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.UNEXPECTED_ERRORS: 1}
+    [line] = [line for line in caplog.records if line.levelname == "ERROR"]
+    assert line.exc_info
+    assert line.exc_info[1] is error
+
+
+def test_a_message_that_cannot_be_postponed_comes_back_by_itself(world: World, comparisons: Comparisons) -> None:
+    comparisons.does["anna"] = Postponed(BUSY, 77)
+    world.queue.at("postpone", Unavailable("ThrottlingException"))
+
+    with pytest.raises(Unavailable):
+        receive(world, comparisons, created("anna/first.jpg"))
+
+    assert len(world.queue.bodies) == 1
+
+
+def test_one_upload_spoils_no_other_and_the_message_comes_back_when_the_last_is_due(
+    world: World, comparisons: Comparisons
+) -> None:
+    comparisons.does = {"a": Postponed(BUSY, 30), "b": ValueError("a bug"), "c": Postponed(BLOCKED, 900)}
+
+    message = receive(world, comparisons, created("a/first.jpg", "b/first.jpg", "notes", "c/first.jpg", "d/first.jpg"))
+
+    assert comparisons.pairs == ["a", "b", "c", "d"]
+    assert world.queue.due_in(message.receipt_handle) == 900
+    assert world.happened("queue.postpone") == ["queue.postpone"]
+
+
+# --- what is counted -------------------------------------------------------------------------------------------------
+
+
+def row(world: World, make: Callable[[Case], Row]) -> Row:
+    world.bucket.put("anna/first.jpg", picture(1))
+    world.bucket.put("anna/second.jpg", picture(2))
+    return make(Case(world.bucket.find("anna"), {}, POLICY, "f" * 64))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "metric"),
+    [
+        (SUCCESS, Metric.PASS),
+        (Outcome(code="FIRST_IMAGE_LOW_QUALITY_FACE", message=""), Metric.RETAKE),
+        (Outcome(code="OUTCOME_UNKNOWN", message=""), Metric.UNDETERMINED),
+    ],
+)
+def test_a_verdict_is_counted_with_the_seconds_since_the_later_upload(
+    world: World, comparisons: Comparisons, outcome: Outcome, metric: Metric
+) -> None:
+    judged = row(world, lambda case: Row.judged(case, outcome))
+    comparisons.does["anna"] = judged.model_copy(
+        update={"uploaded_at": world.time.now() + timedelta(hours=1, seconds=-9)}
+    )
+
+    receive(world, comparisons, created("anna/first.jpg"))
+
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, metric: 1, Metric.SECONDS_TO_VERDICT: 9}
+
+
+def test_a_verdict_before_its_upload_by_s3_s_clock_took_no_time(world: World, comparisons: Comparisons) -> None:
+    judged = row(world, lambda case: Row.judged(case, SUCCESS))
+    comparisons.does["anna"] = judged.model_copy(update={"uploaded_at": world.time.now() + timedelta(hours=2)})
+
+    receive(world, comparisons, created("anna/first.jpg"))
+
+    assert world.metrics.values[Metric.SECONDS_TO_VERDICT] == [0]
+
+
+def test_a_row_that_waits_for_the_other_picture_is_counted_without_a_time(
+    world: World, comparisons: Comparisons
+) -> None:
+    world.bucket.put("anna/first.jpg", picture())
+    comparisons.does["anna"] = Row.waiting(world.bucket.find("anna"), {}, POLICY)
+
+    receive(world, comparisons, created("anna/first.jpg"))
+
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.WAITING: 1}
+
+
+# --- the whole story -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
+def test_two_uploads_in_either_order_make_a_verdict_and_one_charge(world: World, order: tuple[str, str]) -> None:
+    world.upload(f"anna/{order[0]}.jpg")
+    world.work()
+    waiting = world.stored().verdict
+    world.upload(f"anna/{order[1]}.jpg", shade=1)
+    world.work()
+
+    assert (waiting, world.stored().verdict) == (Verdict.WAITING, Verdict.PASS)
+    assert (world.queue.bodies, world.api.charged) == ([], 1)
+
+
+def test_a_busy_api_is_asked_again_when_its_message_comes_back_and_the_pair_is_charged_once(world: World) -> None:
+    world.upload_pair()
+    busy = Outcome(code="SERVICE_BUSY", message="later", pricing_strategy="FREE")
+    world.api.answers(busy, busy, SUCCESS)  # each upload has a message of its own
+
+    world.work()
+    pending = world.stored().verdict
+    world.time.passes(10)
+    world.work()
+
+    assert (pending, world.stored().verdict) == (Verdict.PENDING, Verdict.PASS)
+    assert (world.queue.bodies, world.api.charged) == ([], 1)

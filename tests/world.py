@@ -1,0 +1,144 @@
+"""The stories wired to fakes. Who changes a collaborator of theirs changes its fake and a line here, and no test."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.notification import created_notification
+from facepair.domain.retry import Backoff
+from facepair.domain.row import Row
+from facepair.domain.verdict import Policy
+from facepair.stories.ask import Asker
+from facepair.stories.compare import Asks, Attempt, Comparer
+from facepair.stories.missed import MissedPairs
+from facepair.stories.receive import ComesBack, Compares, Receiver
+from tests.fakes import (
+    NAMES,
+    FakeApi,
+    FakeBreaker,
+    FakeBucket,
+    FakeCursor,
+    FakeIdempotency,
+    FakeLedger,
+    FakeMetrics,
+    FakeQueue,
+    FakeTokens,
+    FakeVerdicts,
+    Time,
+    picture,
+)
+
+POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+BLOCKED_RETRY = 600
+"""Seconds, the pause of a blocked account."""
+MAX_UPLOAD_MEGABYTES = 1
+
+
+@dataclass(frozen=True)
+class Longest(Backoff):
+    """A back-off whose jitter always takes the whole of its ceiling."""
+
+    def jitter(self, ceiling: float) -> float:
+        return ceiling
+
+
+class World:
+    """Everything that the stories touch, and the stories. `diary` has every operation in its order, as
+    `<fake>.<operation>`."""
+
+    def __init__(self) -> None:
+        self.time = Time()
+        self.diary: list[str] = []
+        self.bucket = FakeBucket(self.time, self.diary)
+        self.verdicts = FakeVerdicts(self.time, self.diary)
+        self.ledger = FakeLedger(self.time, self.diary)
+        self.api = FakeApi(self.time, self.diary)
+        self.tokens = FakeTokens(self.time, self.diary)
+        self.idempotency = FakeIdempotency(self.time, self.diary)
+        self.breaker = FakeBreaker(self.time, self.diary)
+        self.queue = FakeQueue(self.time, self.diary)
+        self.cursor = FakeCursor(self.time, self.diary)
+        self.metrics = FakeMetrics()
+        self.log_keys: list[dict[str, str]] = []
+
+    def asker(self, on_unknown: OnUnknownOutcome = "hold") -> Asker:
+        return Asker(
+            api=self.api,
+            tokens=self.tokens,
+            ledger=self.ledger,
+            idempotency=self.idempotency,
+            breaker=self.breaker,
+            metrics=self.metrics,
+            on_unknown=on_unknown,
+            blocked_retry=BLOCKED_RETRY,
+        )
+
+    def comparer(self, asker: Asks | None = None) -> Comparer:
+        return Comparer(
+            uploads=self.bucket,
+            verdicts=self.verdicts,
+            asker=asker or self.asker(),
+            policy=POLICY,
+            max_upload_megabytes=MAX_UPLOAD_MEGABYTES,
+            backoff=Longest(),
+        )
+
+    def receiver(self, comparer: Compares | None = None) -> Receiver:
+        return Receiver(
+            names=NAMES,
+            comparer=comparer or self.comparer(),
+            queue=self.queue,
+            backoff=Longest(),
+            metrics=self.metrics,
+            add_log_keys=lambda **keys: self.log_keys.append(keys),
+        )
+
+    def missed_pairs(self, after: timedelta = timedelta(0)) -> MissedPairs:
+        return MissedPairs(
+            uploads=self.bucket,
+            names=NAMES,
+            verdicts=self.verdicts,
+            queue=self.queue,
+            cursor=self.cursor,
+            after=after,
+        )
+
+    # --- what people and AWS do --------------------------------------------------------------------------------------
+
+    def upload(self, *keys: str, shade: int = 0) -> None:
+        """Pictures into the bucket, and their notifications into the queue."""
+        for key in keys:
+            self.bucket.put(key, picture(shade))
+            self.queue.send([created_notification(key)])
+
+    def upload_pair(self, pair_id: str = "anna") -> None:
+        self.upload(f"{pair_id}/first.jpg", f"{pair_id}/second.jpg")
+
+    def attempt(self, receive_count: int = 1) -> Attempt:
+        """A worker with all its time before it."""
+        self.time.new_worker()
+        return Attempt(receive_count, self.time.left)
+
+    def work(self, receiver: Receiver | None = None) -> None:
+        """As Lambda does: one message after the other until none is due."""
+        receiver = receiver or self.receiver()
+        while message := self.queue.receive():
+            self.time.new_worker()
+            try:
+                receiver.receive(message, self.time.left)
+            except ComesBack:
+                continue
+            self.queue.delete(message.receipt_handle)
+
+    def item(self, pair_id: str = "anna") -> dict[str, Any]:
+        """The pair's row as it is stored."""
+        return self.verdicts.items[pair_id]
+
+    def stored(self, pair_id: str = "anna") -> Row:
+        return Row.from_item(self.item(pair_id))
+
+    def happened(self, *operations: str) -> list[str]:
+        """Which of these operations happened, in their order."""
+        return [each for each in self.diary if each in operations]
