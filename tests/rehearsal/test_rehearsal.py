@@ -189,6 +189,7 @@ def test_a_webhook_that_nobody_takes_is_put_off_by_what_was_deployed(used: Rehea
     used.settled("webhook")
 
     used.wait(lambda: used.metrics("DeliverFunction")["WebhooksPostponed"], lambda: "no webhook was put off")
+    used.deployment.aws("sqs").purge_queue(QueueUrl=used.deployment.outputs["WebhookQueue"])
 
 
 def test_a_change_of_a_layer_alone_reaches_the_running_function(used: Rehearsed) -> None:
