@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.__main__ import body, put_into
+from console.dashboard.__main__ import body, put_into
 from facepair.domain.metric import Metric
 from sandbox.intrinsics import SUB_VARIABLE
 from sandbox.template import read_template
@@ -27,7 +27,7 @@ def test_an_edited_file_gets_into_the_template(tmp_path: Path, monkeypatch: pyte
     edited, template = tmp_path / "dashboard.json", tmp_path / "template.yaml"
     edited.write_text('{"widgets": [{"title": "It\'s ${AWS::StackName}\'s: \\\\d+"}]}')
     template.write_text(TEMPLATE.read_text())
-    monkeypatch.setattr("dashboard.__main__.FILE", edited)
+    monkeypatch.setattr("console.dashboard.__main__.FILE", edited)
 
     put_into(template)
 
@@ -43,10 +43,14 @@ def test_everything_that_it_refers_to_exists() -> None:
     assert {name for name in names if not name.startswith("AWS::")} <= RESOURCES.keys()
 
 
-def test_it_shows_every_alarm() -> None:
+def test_it_shows_every_alarm_of_every_stack() -> None:
     [shown] = [widget["properties"]["alarms"] for widget in WIDGETS if widget["type"] == "alarm"]
 
-    alarms = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    alarms = [
+        name
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
+    ]
     assert shown == [f"${{{name}.Arn}}" for name in alarms]
 
 

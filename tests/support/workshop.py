@@ -1,13 +1,14 @@
 """Throw-away functions with queues of their own, for tests of the Lambda host; and stand-ins for the template's."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.lambda_host import LambdaHost
-from sandbox.stack import EventSource, Function, Schedule, Stack
+from sandbox.stack import EventSource, Function, Schedule, Stack, StreamSource
 from tests.support import LAMBDA_PYTHON
 
 
@@ -35,6 +36,8 @@ class Workshop:
         batch_size: int = 1,
         maximum_concurrency: int = 5,
         every: timedelta | None = None,
+        stream: Mapping[str, Any] | None = None,
+        checkpoints: dict[str, str] | None = None,
     ) -> LambdaHost:
         code = self.folder / "code"
         code.mkdir(exist_ok=True)
@@ -58,8 +61,10 @@ class Workshop:
             else ()
         )
         schedules = (Schedule("arn:aws:events:rule", arn, every),) if every else ()
-        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {})
-        host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=self.folder / "logs")
+        streams = (StreamSource(function_arn=arn, **stream),) if stream else ()
+        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {}, streams)
+        logs = self.folder / "logs"
+        host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=logs, checkpoints=checkpoints)
         self.hosts.append(host)
         return host
 
@@ -101,7 +106,7 @@ class Queue:
         return [message["Body"] for message in answer.get("Messages", [])]
 
 
-# Stands in for both functions: writes each record's body, or the event, as a verdict.
+# Stands in for the two functions that look at pairs: writes each record's body, or the event, as a verdict.
 STAND_IN = """
 import json, os, urllib.parse
 import boto3
@@ -117,3 +122,9 @@ def handler(event, context):
             dynamodb.put_item(TableName=os.environ["VERDICTS_TABLE"], Item=item)
     return {"batchItemFailures": [], "environment": dict(os.environ)}
 """
+
+# Stands in for the functions by which verdicts go out.
+IDLE = "def handler(event, context): return {'batchItemFailures': []}"
+
+STAND_INS = {"compare_pair": STAND_IN, "find_missed": STAND_IN, "publish_verdict": IDLE, "deliver_webhook": IDLE}
+"""Folder of a function -> what stands in for it."""

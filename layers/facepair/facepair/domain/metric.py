@@ -31,6 +31,15 @@ class Metric(StrEnum):
     MISSED_PAIRS_SENT = "MissedPairsSent"
     SEARCH_ERRORS = "SearchErrors"
 
+    WRITES = "Writes"
+    REPUBLISHED = "Republished"
+    CHANGES_PUBLISHED = "ChangesPublished"
+    UNREADABLE_ROWS = "UnreadableRows"
+    WEBHOOKS_DELIVERED = "WebhooksDelivered"
+    WEBHOOKS_POSTPONED = "WebhooksPostponed"
+    SECONDS_TO_RECEIVER = "SecondsToReceiver"
+    SECONDS_UNDELIVERED = "SecondsUndelivered"
+
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":
         """The metric that counts rows of a verdict; a pair that is PENDING is counted by what keeps it."""

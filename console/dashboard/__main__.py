@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).with_name("dashboard.json")
 IN_TEMPLATE = re.compile(r"(?<=      DashboardBody: !Sub ).*")
 
