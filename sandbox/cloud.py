@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from sandbox.advance_api import environment as faces_environment
 from sandbox.advance_api.control import Control
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
@@ -25,11 +26,17 @@ CREDENTIALS = {"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"}  
 
 class Advance:
     """The emulator as a process of its own: `url` is the API's base URL; `control` scripts it and reads what it was
-    asked and charged."""
+    asked and charged.
 
-    def __init__(self, log_file: Path) -> None:
-        keys = ("--access-key", CREDENTIALS["accessKey"], "--secret-key", CREDENTIALS["secretKey"])
-        self._server = Server("sandbox.advance_api", "--port", "0", *keys, log_file=log_file)
+    With `faces` it recognises faces. Raises faces_environment.NotInstalled.
+    """
+
+    def __init__(self, log_file: Path, *, faces: bool = False) -> None:
+        options = ["--access-key", CREDENTIALS["accessKey"], "--secret-key", CREDENTIALS["secretKey"]]
+        if faces:
+            faces_environment.install()  # seen by whoever started us, not in the log alone
+            options.append("--faces")
+        self._server = Server("sandbox.advance_api", "--port", "0", *options, log_file=log_file)
 
     @property
     def url(self) -> str:
@@ -46,13 +53,14 @@ class Advance:
 class Sandbox:
     """A context manager: `root/template.yaml`, deployed and running on this machine, all on loopback.
 
-    Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret; without
-    WebhookUrl it starts a receiver of webhooks that checks their signatures.
-    `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
-    variables that every function has besides. `warm` environments of each function that a queue feeds are started in
-    advance. Logs go to `logs`.
+    Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret; with
+    `faces` the emulator recognises faces. Without WebhookUrl it starts a receiver of webhooks that checks their
+    signatures. `overrides` are properties that resources, by logical id, have instead of the template's; `environment`
+    are variables that every function has besides. `warm` environments of each function that a queue feeds are started
+    in advance. Logs go to `logs`.
 
-    Raises ParameterError or TemplateError. No process outlives it, however this one ends.
+    Raises ParameterError, TemplateError or faces_environment.NotInstalled. No process outlives it, however this one
+    ends.
     """
 
     stack: Stack
@@ -68,13 +76,16 @@ class Sandbox:
         stack_name: str = "facepair",
         warm: int = 2,
         logs: Path | None = None,
+        faces: bool = False,
     ) -> None:
         self._root = root.resolve()
-        self._parameters = dict(parameters)
+        # The emulator looks at one face at a time, and every call has its deadline: no crowd before it, then.
+        self._parameters = ({"MaxConcurrency": 2} if faces else {}) | dict(parameters)
         self._overrides = overrides
         self._environment = environment
         self._stack_name = stack_name
         self._warm = warm
+        self._faces = faces
         self.logs = logs or self._root / ".sandbox" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         self._advance: Advance | None = None
         self._receiver: Receiver | None = None
@@ -154,7 +165,7 @@ class Sandbox:
         self._open.callback(invoke_api.close)
         self._aws = self._open.enter_context(LocalAws(invoke_api.url, self.logs / "aws.log"))
         if BASE_URL not in self._parameters:
-            self._advance = Advance(self.logs / "advance.log")
+            self._advance = Advance(self.logs / "advance.log", faces=self._faces)
             self._open.callback(self._advance.close)
             self._parameters[BASE_URL] = self._advance.url
         if WEBHOOK_URL not in self._parameters:

@@ -50,8 +50,8 @@ class Answer:
 class Receiver:
     """Listens on loopback until closed. `secrets` are what it was given (`whsec_…`); any of them may fit.
 
-    It takes what is signed, once per id as its owner sees it, and answers 401 to everything else. `log_file` gets a line
-    of what came.
+    It takes what is signed, once per id as its owner sees it, and answers 401 to everything else. What came goes to
+    `log_file`.
     """
 
     def __init__(self, *secrets: str, log_file: Path | None = None) -> None:

@@ -357,11 +357,13 @@ KINDS = {
 # What the sandbox knows and leaves out: whole types, and single properties of types that it creates.
 LEFT_OUT = {
     "AWS::CloudWatch::Alarm": "nothing is measured here",
+    "AWS::CloudWatch::Dashboard": "nothing is measured here",
     "AWS::IAM::Role.ManagedPolicyArns": "moto checks no permissions",
     "AWS::IAM::Role.Policies": "moto checks no permissions",
     "AWS::IAM::Role.Tags": "nothing reads them",
     "AWS::Lambda::Permission": "moto checks no permissions",
     "AWS::S3::BucketPolicy": "moto would enforce it without its conditions",
+    "AWS::SNS::Subscription": "only alarms publish to its topic",
     "AWS::SNS::Topic": "only alarms publish to it",
 }
 # What is created, but does not have all of its effect here.

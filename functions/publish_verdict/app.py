@@ -57,9 +57,8 @@ def _handler() -> Handler:
         failed: list[Exception] = []
 
         def publish(record: DynamoDBRecord) -> None:
-            if (
-                failed
-            ):  # what is behind a failed record comes again with it: published now, it would be told at every try
+            # What is behind a failed record comes again with it: published now, it would be told at every try.
+            if failed:
                 raise failed[0]
             try:
                 publisher.publish(write_of(record))

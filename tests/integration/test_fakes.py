@@ -22,7 +22,8 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.ledger import State
 from facepair.domain.pair import Pair
-from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.retention import Retention
+from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
 from facepair.stories.ports import UploadsQueue as QueuePort
@@ -47,7 +48,7 @@ def seen(act: Callable[[], Any]) -> Any:
     """What an act brings, or the name of the error that it raises."""
     try:
         return act()
-    except (Later, Blocked, Unavailable, ValueError) as error:
+    except (Later, Closed, Unavailable, ValueError) as error:
         return type(error).__name__
 
 
@@ -121,7 +122,11 @@ def test_the_bucket(fakes: World, deployed: Resources, pair_id: str) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Resources, pair_id: str) -> None:
     chance = random.Random(seed)
-    real = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=timedelta(days=365))
+    real = VerdictsTable(
+        deployed.tables,
+        deployed.outputs["VerdictsTable"],
+        retention=Retention(own=timedelta(days=365), images=timedelta(days=30)),
+    )
     moved = []
 
     for number in range(20):
@@ -203,7 +208,7 @@ def idempotency_story(idempotency: Idempotency, fingerprint: str) -> Iterator[An
 
         return ask
 
-    for error in (Later("busy"), Blocked("X", "", pause=1), ValueError("a bug")):
+    for error in (Later("busy"), Closed("X", "", seconds=1), ValueError("a bug")):
         yield seen(lambda error=error: idempotency.once(fingerprint, asking(error)))  # type: ignore[misc]
     unsaved = SUCCESS.model_copy(update={"call": "000001", "unsaved": True})
     yield idempotency.once(fingerprint, asking(unsaved))
@@ -219,7 +224,7 @@ def idempotency_story(idempotency: Idempotency, fingerprint: str) -> Iterator[An
 def test_the_idempotency(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeIdempotency = fakes.idempotency
     real = PowertoolsIdempotency(
-        deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], on_unknown="hold", expires_after_seconds=3600
+        deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], expires_after_seconds=3600
     )
     real.register_lambda_context(cast(LambdaContext, Context(60)))
 
@@ -253,7 +258,7 @@ class RealQueue(UploadsQueue):
         )
         for message in got.get("Messages", []):
             count = int(message["Attributes"]["ApproximateReceiveCount"])
-            return Message(message["Body"], message["ReceiptHandle"], count)
+            return Message(message["Body"], message["ReceiptHandle"], count, clock.now())
         return None
 
     def delete(self, receipt_handle: str) -> None:

@@ -116,6 +116,7 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "WebhookQueue": "<WebhookQueue>",
         "WebhookDeadLetterQueue": "<WebhookDeadLetterQueue>",
         "DeliverFunction": "<DeliverFunction>",
+        "AlarmTopic": "<AlarmTopic>",
     }
 
 
@@ -242,7 +243,6 @@ def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_p
 ) -> None:
     rules = [one for one in stack.of_type("AWS::Events::Rule").values() if "EventPattern" in one]
     patterns = {pattern["detail-type"][0]: pattern for pattern in (rule["EventPattern"] for rule in rules)}
-    [statement] = stack.properties("WebhookQueuesPolicy")["PolicyDocument"]["Statement"]
 
     assert patterns.keys() == {"Verdict changed", "Pair erased"}
     assert set(patterns["Verdict changed"]["detail"]["verdict"]) == set(Verdict) - {Verdict.WAITING, Verdict.PENDING}
@@ -253,11 +253,13 @@ def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_p
             "<WebhookQueue.Arn>",
             {"Arn": "<WebhookDeadLetterQueue.Arn>"},
         )
-    assert set(statement["Resource"]) == {"<WebhookQueue.Arn>", "<WebhookDeadLetterQueue.Arn>"}
-    assert set(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == {
-        "<FinalVerdictsRule.Arn>",
-        "<ErasuresRule.Arn>",
-    }
+    for queue in ("WebhookQueue", "WebhookDeadLetterQueue"):
+        [statement] = stack.properties(f"{queue}Policy")["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == f"<{queue}.Arn>"
+        assert set(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == {
+            "<FinalVerdictsRule.Arn>",
+            "<ErasuresRule.Arn>",
+        }
 
 
 def test_a_webhook_s_attempt_ends_before_the_function_does_and_the_function_before_its_message_comes_back(
@@ -442,32 +444,66 @@ def listed(value: str | list[str]) -> list[str]:
 # --- Alarms -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_alarm_says_what_to_do_and_reaches_someone(stack: ExpandedStack) -> None:
+def test_every_alarm_says_what_to_do_and_reaches_the_topic(stack: ExpandedStack) -> None:
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
 
-    assert alarms.keys() == {
-        "DeadLettersAlarm",
-        "CompareErrorsAlarm",
-        "BlockedAlarm",
-        "UndeterminedAlarm",
-        "WaitingTooLongAlarm",
-        "FindMissedSilentAlarm",
-        *ALARMS_OF_WHAT_GOES_OUT,
+    assert alarms
+    for name, alarm in alarms.items():
+        assert alarm["AlarmDescription"].endswith(" (docs/runbook.md)"), name
+        assert len(alarm["AlarmDescription"]) <= 1024, name
+        assert alarm["AlarmActions"] == ["<AlarmTopic>"], name
+
+
+def test_an_address_subscribes_to_the_topic() -> None:
+    with_address, without = ExpandedStack({"AlarmEmail": "someone@example.com"}), ExpandedStack({"AlarmEmail": ""})
+
+    [subscription] = with_address.of_type("AWS::SNS::Subscription").values()
+
+    assert subscription == {"TopicArn": "<AlarmTopic>", "Protocol": "email", "Endpoint": "someone@example.com"}
+    assert not without.of_type("AWS::SNS::Subscription")
+
+
+def test_alarms_sound_for_those_who_gave_no_address_too(stack: ExpandedStack) -> None:
+    without = ExpandedStack(WEBHOOK | {"AlarmEmail": ""})
+
+    assert without.of_type("AWS::CloudWatch::Alarm") == stack.of_type("AWS::CloudWatch::Alarm")
+    assert without.outputs["AlarmTopic"] == "<AlarmTopic>"
+
+
+def watched(stack: ExpandedStack) -> Iterator[dict[str, Any]]:
+    """Every metric that an alarm watches: its namespace, name and dimensions."""
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        for each in alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}]):
+            if "MetricStat" in each:
+                yield each["MetricStat"]["Metric"]
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_s_errors_and_throttles_are_heard(stack: ExpandedStack, metric: str) -> None:
+    heard = {
+        each["Dimensions"][0]["Value"]
+        for each in watched(stack)
+        if (each["Namespace"], each["MetricName"]) == ("AWS/Lambda", metric)
     }
-    assert all("(docs/runbook.md)" in alarm["AlarmDescription"] for alarm in alarms.values())
-    assert all(len(alarm["AlarmDescription"]) <= 1024 for alarm in alarms.values())
-    assert all(alarm["AlarmActions"] == ["<AlarmTopic>"] for alarm in alarms.values())
+
+    assert heard == {f"<{name}>" for name in stack.of_type("AWS::Lambda::Function")}
+
+
+def test_every_queue_of_dead_letters_is_watched(stack: ExpandedStack) -> None:
+    targets = {
+        queue["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn>") + ".QueueName>"
+        for queue in stack.of_type("AWS::SQS::Queue").values()
+        if "RedrivePolicy" in queue
+    }
+
+    heard = {each["Dimensions"][0]["Value"] for each in watched(stack) if each["Namespace"] == "AWS/SQS"}
+
+    assert targets
+    assert targets <= heard
 
 
 def test_silence_is_an_alarm_too(stack: ExpandedStack) -> None:
     assert stack.properties("FindMissedSilentAlarm")["TreatMissingData"] == "breaching"
-
-
-def test_without_an_address_there_are_no_alarms() -> None:
-    stack = ExpandedStack({"AlarmEmail": ""})
-
-    assert not stack.of_type("AWS::CloudWatch::Alarm")
-    assert not stack.of_type("AWS::SNS::Topic")
 
 
 # --- Security ---------------------------------------------------------------------------------------------------------
@@ -492,6 +528,7 @@ def test_the_bucket_is_closed_to_whoever_comes_without_tls(stack: ExpandedStack)
 ENCRYPTED_BY = {
     "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
     "AWS::Logs::LogGroup": ("KmsKeyId",),
+    "AWS::SNS::Topic": ("KmsMasterKeyId",),
     "AWS::SQS::Queue": ("KmsMasterKeyId",),
     "AWS::SecretsManager::Secret": ("KmsKeyId",),
 }
@@ -503,6 +540,10 @@ def test_a_key_of_one_s_own_encrypts_everything_that_is_stored(stack_with_key: E
         for name in ENCRYPTED_BY[kind]:
             value = value.get(name, {})
         assert value == KEY, logical_id
+
+
+def test_without_a_key_of_one_s_own_the_topic_has_none_that_cloudwatch_could_not_use(stack: ExpandedStack) -> None:
+    assert "KmsMasterKeyId" not in stack.properties("AlarmTopic")
 
 
 def test_a_key_of_one_s_own_encrypts_pictures_and_token(stack_with_key: ExpandedStack) -> None:

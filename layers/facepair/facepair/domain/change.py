@@ -82,10 +82,8 @@ class VerdictChanged(_Detail):
     @classmethod
     def to(cls, image: Image, previous_verdict: str | None = None) -> Self:
         """The change that has made a row what it is. Raises ValueError for a row that cannot be read."""
-        said = {name: value for name, value in image.items() if name in cls.model_fields}
-        return cls.model_validate(
-            said | {"id": _id(*_state(image), _moment(image)), "previous_verdict": previous_verdict}
-        )
+        told = {"id": _id(*_state(image), _moment(image)), "previous_verdict": previous_verdict}
+        return cls.model_validate({**image, **told})
 
 
 class PairErased(_Detail):

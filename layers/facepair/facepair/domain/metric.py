@@ -22,7 +22,6 @@ class Metric(StrEnum):
     REJECT = "Reject"
     RETAKE = "Retake"
     WAITING = "Waiting"
-    PENDING = "Pending"
     UNDETERMINED = "Undetermined"
     SECONDS_TO_VERDICT = "SecondsToVerdict"
     CALLS = "Calls"
@@ -43,5 +42,5 @@ class Metric(StrEnum):
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":
-        """The metric that counts rows of a verdict."""
+        """The metric that counts rows of a verdict; a pair that is PENDING is counted by what keeps it."""
         return cls[verdict.name]
