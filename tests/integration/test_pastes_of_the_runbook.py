@@ -19,8 +19,8 @@ def shell(local_aws: LocalAws) -> Shell:
 @pytest.fixture(scope="module")
 def names(shell: Shell) -> str:
     """The functions with which the runbook begins."""
-    [functions] = re.findall(r"```bash\n(output\(\).*?)```", RUNBOOK, re.DOTALL)
-    return functions.replace("facepair", shell.stack_name)
+    functions: list[str] = re.findall(r"```bash\n(output\(\).*?)```", RUNBOOK, re.DOTALL)
+    return functions[0].replace("facepair", shell.stack_name)
 
 
 def test_dead_letters_are_shown_and_the_malformed_ones_can_be_deleted(shell: Shell, names: str) -> None:
