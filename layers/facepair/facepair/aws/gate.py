@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from decimal import Decimal
@@ -78,8 +79,10 @@ class GateItem:
 
     @aws_errors()
     def _read(self) -> Gate:
-        item = self._table.get_item(Key={"id": ITEM}, ConsistentRead=True).get("Item", {})
-        return _gate(item)
+        return _gate(self._item())
+
+    def _item(self) -> Mapping[str, Any]:
+        return self._table.get_item(Key={"id": ITEM}, ConsistentRead=True).get("Item", {})
 
     def _take(self, gate: Gate, now: float) -> Slot | None:
         """The next slot; None if the gate has changed since it was read."""
@@ -121,7 +124,9 @@ class GateItem:
     def _replace(self, gate: Gate, changed: Gate) -> bool:
         """Write the state if nobody has changed it meanwhile. Slots that were taken meanwhile stay taken."""
         kept = {"id", "next_slot"}
-        item = {name: value for name, value in vars(changed).items() if name not in kept and value is not None}
+        author = uuid.uuid4().hex
+        values = vars(changed) | {"author": author}
+        item = {name: value for name, value in values.items() if name not in kept and value is not None}
         gone = [name for name, value in vars(changed).items() if value is None]
         try:
             self._table.update_item(
@@ -138,7 +143,8 @@ class GateItem:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            return False
+            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            return self._item().get("author") == author
         return True
 
 
