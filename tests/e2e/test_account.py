@@ -34,6 +34,9 @@ def pending(deployed: Deployed) -> dict[str, Row]:
         rows[name] = next_in_trouble(deployed, name, "CREDENTIALS_INVALID", says=says)
         put_secret(deployed, json.dumps(CREDENTIALS))
     for code, times in REFUSALS.items():
+        if times > 1:  # in one go, which a pair of an earlier trouble must not come between
+            for earlier in rows:
+                deployed.settled(earlier)
         rows[code] = next_in_trouble(deployed, code, code, {"code": code, "times": times})
     return rows
 

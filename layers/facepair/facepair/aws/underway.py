@@ -63,8 +63,12 @@ class UnderwayMarks:
     @aws_errors()
     def postpone(self, objects: str, until: datetime) -> None:
         """The worker came to an end, and the message will come back."""
-        self._table.put_item(
-            Item={"id": _id(objects), "due": _seconds(until), "expiration": _seconds(clock.now() + KEPT)}
+        # By the same operation as `begin`: were it another's permission that is missing, workers would seem to die.
+        self._table.update_item(
+            Key={"id": _id(objects)},
+            UpdateExpression="SET due = :due, expiration = :expiration REMOVE begun, #owner, alive_until, claimed",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":due": _seconds(until), ":expiration": _seconds(clock.now() + KEPT)},
         )
 
     @aws_errors()

@@ -15,9 +15,7 @@ from facepair.domain.verdict import (
     BUSY_CODES,
     NETWORK_ERROR,
     OUTCOME_UNKNOWN,
-    Meaning,
     Outcome,
-    comparison_code,
 )
 
 FIRST_PACE = 5.0
@@ -47,7 +45,7 @@ class Report(Enum):
     ANSWERED = auto()
     BUSY = auto()  # refused: too fast
     UNANSWERED = auto()
-    NOTHING = auto()  # it was not reached, or refused only the token
+    NOTHING = auto()  # it was not reached
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Report":
@@ -58,8 +56,7 @@ class Report(Enum):
             return cls.ANSWERED
         if outcome.code in BUSY_CODES:
             return cls.BUSY
-        nothing = outcome.code == NETWORK_ERROR or comparison_code(outcome.code).meaning is Meaning.RENEW_TOKEN
-        return cls.NOTHING if nothing else cls.ANSWERED
+        return cls.NOTHING if outcome.code == NETWORK_ERROR else cls.ANSWERED
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,8 @@ class Gate:
         return replace(changed, version=self.version + 1)
 
     def after(self, slot: Slot, outcome: Outcome, rules: Rules, now: float) -> Self:
-        """The state when a call has ended that was no refusal of the account; the same object if nothing is new."""
+        """The state when a call has ended that was no refusal of the account or of its token; the same object if
+        nothing is new."""
         match Report.of(outcome):
             case Report.UNANSWERED:
                 counted = replace(self, unanswered=self.unanswered + 1, version=self.version + 1)

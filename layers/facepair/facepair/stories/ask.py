@@ -92,11 +92,13 @@ class Asker:
         return self.on_unknown == "retry" and unanswered < 2
 
     def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
-        """Call with one token after the other until one is accepted, each in a slot of its own."""
+        """Call with one token after the other until one is accepted, each in a slot of its own; a trial goes on with
+        the next token, or every worker with an old one would try."""
         tokens = self.tokens.tokens()
-        refusal = ""
+        refusal, slot = "", None
         for attempt in count():
-            outcome = self._call_in_slot(question, number + attempt, tokens, refusal)
+            slot = slot if slot and slot.trial else self.gate.enter()
+            outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
             if outcome.code == OUTCOME_UNKNOWN and self._may_repeat(unanswered + 1):
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)
             if outcome.charged:  # whatever its code: another call would be paid for again
@@ -111,9 +113,10 @@ class Asker:
                     return outcome
         raise AssertionError("tokens end by being refused")
 
-    def _call_in_slot(self, question: Question, number: int, tokens: Iterator[str], refusal: str) -> Outcome:
-        """One call in the fleet's next slot. A slot that nobody calls in is given back."""
-        slot = self.gate.enter()
+    def _call_in_slot(
+        self, question: Question, number: int, tokens: Iterator[str], refusal: str, slot: Slot
+    ) -> Outcome:
+        """One call in its slot, and what the fleet learns of it. A slot that nobody calls in is given back."""
         try:
             token = next(tokens, None)
             if token is None:
@@ -126,7 +129,8 @@ class Asker:
         except (Later, Unavailable):
             self.gate.give_back(slot)
             raise
-        self.gate.report(slot, outcome)
+        if outcome.charged or comparison_code(outcome.code).meaning is not Meaning.RENEW_TOKEN:
+            self.gate.report(slot, outcome)
         return outcome
 
     def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Outcome:

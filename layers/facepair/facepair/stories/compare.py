@@ -104,9 +104,17 @@ class Comparer:
         if row and row.stands_for(pair):
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
+        unread = self._unread(pair, row)
         if hindrance:
-            raise self._postponed(hindrance, attempt, partial(Row.pending, Case(pair, {}, self.policy)))
-        return self._take(pair, attempt)
+            raise self._postponed(hindrance, attempt, partial(Row.pending, unread))
+        return self._take(unread, attempt)
+
+    def _unread(self, pair: Pair, row: Row | None) -> Case:
+        """A pair before anybody reads its pictures: what a row for the same objects knows of them still holds."""
+        if row and row.covers(pair):
+            versions = {role: picture.version_id for role, picture in row.pictures.items()}
+            return Case(pair, versions, self.policy, row.fingerprint)
+        return Case(pair, {}, self.policy)
 
     def _go_on_waiting(self, row: Row, hindrance: Hindrance | None, attempt: Attempt) -> None:
         """A pair that is known to wait goes back at once, if it still has to. Raises Postponed or Later."""
@@ -116,11 +124,12 @@ class Comparer:
         if wait > 0:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
 
-    def _take(self, pair: Pair, attempt: Attempt) -> Row | None:
+    def _take(self, unread: Case, attempt: Attempt) -> Row | None:
         """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
+        pair = unread.pair
         alive_until = clock.now() + timedelta(seconds=attempt.time_left())
         if self.underway.begin(pair.objects, alive_until) > MOST_DEATHS:
-            row = self._write(Row.worker_died(Case(pair, {}, self.policy)))
+            row = self._write(Row.worker_died(unread))
             self.underway.finish(pair.objects)
             return row
         try:

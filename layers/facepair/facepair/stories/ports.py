@@ -102,7 +102,10 @@ class FleetGate(Protocol):
         """
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
-        """Tell what became of a call. It never raises: an answer that was paid for comes first."""
+        """Tell what became of a call; not of a refused token, after which the same trial goes on with another one.
+
+        It never raises: an answer that was paid for comes first.
+        """
 
     def give_back(self, slot: Slot) -> None:
         """Tell that nobody was called. It never raises."""
