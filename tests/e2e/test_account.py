@@ -35,6 +35,9 @@ def pending(deployed: Deployed) -> dict[str, Row]:
         put_secret(deployed, json.dumps(CREDENTIALS))
         deployed.settled(name)  # or it would try again in the midst of the next trouble
     for code, times in REFUSALS.items():
+        if times > 1:  # in one go, which a pair of an earlier trouble must not come between
+            for earlier in rows:
+                deployed.settled(earlier)
         rows[code] = next_in_trouble(deployed, code, code, {"code": code, "times": times})
         deployed.settled(code)
     return rows

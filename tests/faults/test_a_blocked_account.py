@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.support.faulty_cloud import PARAMETERS, FaultyCloud
+from facepair.aws.gate import ITEM
+from tests.support.faulty_cloud import PARAMETERS, FaultyCloud, Pair, Worker
 
 PAUSE = int(str(PARAMETERS["BlockedRetrySeconds"]))
 
@@ -26,7 +27,71 @@ def test_a_blocked_account_is_left_alone_until_it_works_again(cloud: FaultyCloud
     blocked_seconds = time.time() - since
 
     assert {row["code"] for row in pending} == {code}
-    # Powertools' circuit breaker counts in whole seconds: a probe may come up to one early.
-    assert len(calls) <= 1 + blocked_seconds / (PAUSE - 1)
+    assert len(calls) <= 1 + blocked_seconds / PAUSE
     for pair in pairs:
         assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+
+def test_a_refused_token_is_tried_with_new_ones_by_one_worker_alone(cloud: FaultyCloud) -> None:
+    cloud.idle()
+    cloud.control.script(code="IAM_FAILED", times=None)
+    pairs = [cloud.put(cloud.pair("IAM_FAILED/the first"))]
+    refused(cloud, pairs[0])
+    with cloud.held():
+        pairs += [cloud.put(cloud.pair(f"IAM_FAILED/{number}")) for number in range(8)]
+        time.sleep(PAUSE)
+        before = len(cloud.control.calls("check"))
+    since = time.time()  # eight workers at once, and the pause is over
+
+    for pair in pairs:
+        refused(cloud, pair)
+    seconds = time.time() - since
+    calls = cloud.control.calls("check")[before:]
+    cloud.control.clear()
+
+    # A token from memory, one from the store if it is another, and a new one.
+    assert 0 < len(calls) <= 3 * (1 + seconds / PAUSE)
+    for pair in pairs:
+        assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+
+def refused(cloud: FaultyCloud, pair: Pair) -> None:
+    """Wait until the pair's row says that the account's token is refused."""
+    cloud.row_that(pair.pair_id, lambda row: row.get("code") == "IAM_FAILED")
+
+
+def test_a_receive_of_a_pair_that_waits_costs_two_reads_and_neither_a_listing_nor_a_download(
+    cloud: FaultyCloud,
+) -> None:
+    cloud.idle()
+    blocking, waiting = cloud.pair("reads/blocking"), cloud.pair("reads/waiting")
+    with cloud.worker(Worker, BLOCKED_RETRY_SECONDS="600") as worker, cloud.held():
+        events = {}
+        for pair, *steps in ((blocking, {"code": "INSUFFICIENT_BALANCE"}), (waiting,)):
+            cloud.put(pair, *steps)
+            events[pair], other = cloud.received(2)
+            cloud.delete(other)
+            worker.start(events[pair]).result(20)
+        row_before = cloud.row(waiting.pair_id)
+
+        reads_before = reads(cloud)
+        for _ in range(20):
+            worker.start(events[waiting]).result(20)
+        listed, downloaded, read = (after - before for before, after in zip(reads_before, reads(cloud), strict=True))
+        row_after, downloads_at_all = cloud.row(waiting.pair_id), cloud.aws.requests("GetObject", waiting.pair_id)
+        cloud.delete(*events.values())
+    cloud.forget("IdempotencyTable", id=ITEM)  # nobody waits for ten minutes
+    for pair in events:
+        cloud.repeat(pair)
+        assert cloud.paid_once(pair)["verdict"] == "PASS"
+
+    assert (listed, downloaded, read) == (0, 0, 2 * 20)
+    assert downloads_at_all == 0
+    for row in (row_before, row_after):
+        assert row is not None
+        assert (row["verdict"], row["code"]) == ("PENDING", "INSUFFICIENT_BALANCE")
+
+
+def reads(cloud: FaultyCloud) -> tuple[int, int, int]:
+    """Listings, downloads and reads of items so far."""
+    return tuple(cloud.aws.requests(operation) for operation in ("ListObjectsV2", "GetObject", "GetItem"))  # type: ignore[return-value]

@@ -36,7 +36,7 @@ def test_an_event_that_comes_again_brings_the_stored_answer(cloud: FaultyCloud) 
     row = cloud.paid_once(pair)
     cloud.idle()
 
-    forget(cloud, "VerdictsTable", {"pair_id": pair.pair_id})
+    cloud.forget("VerdictsTable", pair_id=pair.pair_id)
     cloud.repeat(pair)
     again = cloud.paid_once(pair)
 
@@ -50,7 +50,7 @@ def test_the_ledger_answers_when_the_idempotency_record_has_expired(cloud: Fault
     row = cloud.paid_once(pair)
     cloud.idle()
 
-    forget(cloud, "VerdictsTable", {"pair_id": pair.pair_id})
+    cloud.forget("VerdictsTable", pair_id=pair.pair_id)
     forget_all(cloud, "IdempotencyTable")
     cloud.repeat(pair)
     again = cloud.paid_once(pair)
@@ -133,13 +133,7 @@ def busy(cloud: FaultyCloud) -> int:
     return sum(environment.busy for environment in cloud.host.environments())
 
 
-def forget(cloud: FaultyCloud, table: str, key: dict[str, str]) -> None:
-    cloud.sandbox.aws("dynamodb").delete_item(
-        TableName=cloud.sandbox.outputs[table], Key={name: {"S": value} for name, value in key.items()}
-    )
-
-
 def forget_all(cloud: FaultyCloud, table: str) -> None:
     items = cloud.sandbox.aws("dynamodb").scan(TableName=cloud.sandbox.outputs[table])["Items"]
     for item in items:
-        forget(cloud, table, {"id": item["id"]["S"]})
+        cloud.forget(table, id=item["id"]["S"])

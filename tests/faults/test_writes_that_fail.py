@@ -1,6 +1,5 @@
 """AWS fails around the call: throttled, denied, dropped, or carried out and not answered."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 
@@ -37,14 +36,9 @@ WEATHER = {
 
 def brew(cloud: FaultyCloud, pair: Pair, weather: Weather) -> Fault:
     """Let the operation fail for the pair."""
-    names_it = idempotency_key(pair) if weather.table == "IdempotencyTable" else json.dumps(pair.pair_id)
+    names_it = pair.idempotency_key if weather.table == "IdempotencyTable" else json.dumps(pair.pair_id)
     table = json.dumps(cloud.sandbox.outputs[weather.table])
     return cloud.aws.fault(weather.operation, weather.kind, table, names_it, times=weather.times, delay=weather.delay)
-
-
-def idempotency_key(pair: Pair) -> str:
-    """Powertools' for the pair's contents."""
-    return hashlib.sha256(json.dumps(pair.fingerprint).encode()).hexdigest()
 
 
 @pytest.fixture(scope="module")

@@ -222,6 +222,18 @@ class Open:
         return Closed(blocked.code, blocked.message, seconds=600)
 
 
+class OnTrial(Open):
+    """A gate that is closed to everybody else; `entered` counts who may try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = 0
+
+    def enter(self) -> Slot:
+        self.entered += 1
+        return Slot(at=0, taken_at=0, trial=True)
+
+
 class Uncounted:
     """Metrics that nobody reads."""
 
@@ -470,6 +482,18 @@ def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(desk: Desk
     assert outcome.code == "SUCCESS"
     assert api.tokens == ["token 1", "token 1", "token 2"]
     assert desk.states == ["ANSWERED", "REFUSED", "ANSWERED"]
+
+
+def test_a_trial_goes_on_with_the_next_token_and_lets_no_other_worker_try_meanwhile(desk: Desk) -> None:
+    gate = OnTrial()
+    worker = replace(desk.worker(Api(success(), answer("IAM_FAILED", "FREE"), success())), gate=gate)
+    worker.ask(desk.question("f0"))
+
+    outcome = worker.ask(desk.question())
+
+    assert outcome.code == "SUCCESS"
+    assert gate.entered == 2
+    assert gate.reports == ["SUCCESS", "SUCCESS"]
 
 
 def test_a_new_token_that_is_refused_too_blocks_the_account(desk: Desk) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote_plus
@@ -172,8 +172,10 @@ class Deployed:
         assert self.sandbox.host is not None
         self.sandbox.host.resume()
 
-    def send(self, body: str) -> None:
-        self._sqs.send_message(QueueUrl=self.sandbox.outputs["UploadsQueue"], MessageBody=body)
+    def send(self, body: str) -> str:
+        """Put a message into the queue of uploads; its id."""
+        sent = self._sqs.send_message(QueueUrl=self.sandbox.outputs["UploadsQueue"], MessageBody=body)
+        return str(sent["MessageId"])
 
     def lose_messages(self) -> list[str]:
         """Take the bodies that lie in the queue of uploads, so that nobody else receives them."""
@@ -202,7 +204,8 @@ class Deployed:
 
     def log(self, function: str = "CompareFunction") -> list[Row]:
         """The function's log: Powertools' JSON lines, log records and metrics alike."""
-        return [json.loads(line) for line in self.lines(function) if line.startswith("{") and line.endswith("}")]
+        whole = (line for line in self.lines(function) if line.startswith("{") and line.endswith("}"))
+        return [each for line in whole for each in objects(line)]
 
     def lines(self, function: str = "CompareFunction") -> list[str]:
         """Everything that the function wrote."""
@@ -228,6 +231,14 @@ class Deployed:
             if time.monotonic() > deadline:
                 pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *self.lines()[-15:]]))
             time.sleep(0.05)
+
+
+def objects(line: str) -> Iterator[Row]:
+    """The JSON objects of a line: environments share a log, and one may write before another has ended its line."""
+    position = 0
+    while position < len(line):
+        each, position = json.JSONDecoder().raw_decode(line, position)
+        yield each
 
 
 def plain(item: dict[str, Any]) -> Row:
