@@ -146,6 +146,8 @@ class _Deployment:
             self._scope.resolve(declared.get("Properties", {})),
         )
         if wanted.type in LEFT_OUT:
+            if logical_id in self._previous:
+                return self._previous[logical_id]
             # Some placeholder to refer to.
             return wanted.created(wanted.name, Arn=f"arn:aws:sandbox:{REGION}:{ACCOUNT}:{wanted.name}")
         if logical_id in self._previous:

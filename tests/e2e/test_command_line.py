@@ -99,6 +99,7 @@ def test_the_outputs_are_where_a_deployed_stack_has_them(shell: Shell) -> None:
         "WebhookQueue",
         "WebhookDeadLetterQueue",
         "DeliverFunction",
+        "AlarmTopic",
     }
 
 

@@ -167,7 +167,7 @@ def test_what_was_refused_for_three_days_lies_among_the_dead_letters(town: Town)
 
 
 def test_a_secret_that_cannot_be_read_for_a_while_loses_nothing(town: Town) -> None:
-    fault = town.aws.fault("GetSecretValue", "throttle", "WebhookSecret", times=2)
+    fault = town.aws.fault("GetSecretValue", "deny", "WebhookSecret", times=2)
 
     town.write("unsigned")
 
@@ -178,7 +178,7 @@ def test_a_secret_that_cannot_be_read_for_a_while_loses_nothing(town: Town) -> N
 # --- The bus and the stream -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["throttle", "drop", "lose_response"])
+@pytest.mark.parametrize("kind", ["throttle", "deny", "drop", "lose_response"])
 def test_a_bus_that_fails_for_a_while_loses_nothing_and_comparing_goes_on(town: Town, kind: Any) -> None:
     fault = town.aws.fault("PutEvents", kind, times=2)
 
@@ -227,7 +227,7 @@ def test_a_publisher_that_is_killed_between_the_bus_and_its_checkpoint_loses_not
 
 
 def test_what_could_not_be_published_is_told_and_published_again_by_a_person(town: Town) -> None:
-    town.aws.fault("PutEvents", "throttle", "unlucky", times=None)
+    town.aws.fault("PutEvents", "deny", "unlucky", times=None)
     with held(town):
         town.write("unlucky")
         town.write("lucky")
