@@ -205,8 +205,7 @@ class Deployed:
 
     def lines(self, function: str = "CompareFunction") -> list[str]:
         """Everything that the function wrote."""
-        file = self.sandbox.logs / f"{function}.log"
-        return file.read_text().splitlines() if file.exists() else []
+        return self.sandbox.log(function)
 
     def log_of(self, key: str) -> list[str]:
         """What the log says while an upload of that key is dealt with."""
