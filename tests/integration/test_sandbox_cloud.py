@@ -71,7 +71,7 @@ def test_settings_reach_the_resources(sandbox: Sandbox) -> None:
     recovery = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
     assert recovery["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
     queue = sqs.get_queue_attributes(QueueUrl=sandbox.outputs["UploadsQueue"], AttributeNames=["All"])["Attributes"]
-    assert queue["VisibilityTimeout"] == "360"
+    assert queue["VisibilityTimeout"] == "720"
     assert json.loads(queue["RedrivePolicy"])["deadLetterTargetArn"].split(":")[-1].startswith("facepair-DeadLetter")
     assert "s3.amazonaws.com" in queue["Policy"]
 
