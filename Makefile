@@ -7,21 +7,25 @@ SAM := PATH="$(CURDIR)/.tools/sam/bin:$$PATH" sam
 STACK_NAME ?= facepair
 ENV ?= default
 export SAM_CLI_TELEMETRY := 0
+# `make sandbox FACES=1`, `make demo FACES=1`: with an emulator that recognises faces.
+FACES ?= 0
+FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
+WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete pins format clean
+.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete dashboard pins format schema clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/installed .lambda/installed ## Watch real uploads become verdicts, on this machine, in a minute
-	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo
+demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
+	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo $(WITH_FACES)
 
-sandbox: .venv/installed .lambda/installed ## The same cloud, kept up, for the AWS command line
-	@$(PYTHON) -m sandbox
+sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
+	@$(PYTHON) -m sandbox $(WITH_FACES)
 
-test: lint .lambda/installed .tools/aws/installed .tools/ministack/installed ## Run every check
+test: lint .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
 	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
 
 unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
@@ -38,8 +42,9 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
 	$(PYTHON) -m pytest tests/rehearsal
 
-bench: .venv/installed .lambda/installed ## Measure, as ratios
+bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as ratios
 	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
+	@PYTHONPATH=layers/facepair .tools/faces/bin/python -m benchmarks.fitted_faces
 
 soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
 	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
@@ -51,9 +56,15 @@ deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shel
 delete: .venv/installed ## Remove a stack, but for its ledger, after a question: make delete STACK_NAME=facepair
 	@$(PYTHON) -m console.delete --stack $(STACK_NAME)
 
+dashboard: .venv/installed ## Put console/dashboard/dashboard.json into template.yaml
+	@$(PYTHON) -m console.dashboard
+
 format: .venv/installed ## Format the code
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+schema: .venv/installed ## Renew docs/events.schema.json from the code
+	@PYTHONPATH=layers/facepair $(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
 
 clean: ## Remove everything that was installed or built here
 	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -68,6 +79,7 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 	$(COMPILE) --group runtime -c $(DEPENDENCIES) -o requirements/runtime.txt
 	$(COMPILE) --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
 	for tool in uv sam checkov aws ministack; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
+	$(COMPILE) --group faces -c requirements/dev.txt -o requirements/faces.txt
 
 .uv/installed: requirements/uv.txt
 	python3 -m venv --clear .uv
@@ -89,4 +101,12 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 .tools/%/installed: requirements/%.txt .uv/installed
 	$(UV) venv --quiet --clear --seed --python 3.13 .tools/$*
 	$(UV) pip install --quiet --python .tools/$* --require-hashes --requirement requirements/$*.txt
+	@touch $@
+
+# What recognises faces; the models' package is built here, by what is pinned too. Two of its models are not used, and one
+# of them (68 landmarks) is not free: they do not stay.
+.tools/faces/installed: requirements/faces.txt .uv/installed
+	$(UV) venv --quiet --clear --python 3.13 .tools/faces
+	$(UV) pip install --quiet --compile-bytecode --python .tools/faces --require-hashes --requirement $< --build-constraints $<
+	cd .tools/faces/lib/python*/site-packages/face_recognition_models/models && rm shape_predictor_68_* mmod_*
 	@touch $@

@@ -1,7 +1,9 @@
 """`make bench`: every benchmark, one after the other. Figures and ratios; none of them is a test."""
 
-from benchmarks import fit, missed, pace
+from benchmarks import fit, missed, pace, publish, weekend
 
 pace.main()
+weekend.main()
 fit.main()
 missed.main()
+publish.main()

@@ -5,11 +5,15 @@ import signal
 import sys
 from pathlib import Path
 
-from sandbox.cloud import Sandbox
+from sandbox.advance_api.environment import NotInstalled
+from sandbox.cloud import BASE_URL, Sandbox
 from sandbox.intrinsics import TemplateError
 from sandbox.parameters import ParameterError
 
 ROOT = Path(__file__).parents[1]
+RECOGNISES_FACES = """\
+  It recognises faces as a stand-in for development, not by ADVANCE's algorithm: never decide about people with it.
+  docs/faces.md says how often it was right. Nothing leaves this machine, and no picture outlives the sandbox."""
 
 
 def main() -> None:
@@ -23,17 +27,23 @@ def main() -> None:
         help="a parameter of template.yaml; may be given several times",
     )
     parser.add_argument("--stack-name", default="facepair")
+    parser.add_argument("--faces", action="store_true", help="with an emulator of ADVANCE that recognises faces")
     arguments = parser.parse_args()
+    parameters = dict(arguments.parameter)
+    if arguments.faces and BASE_URL in parameters:
+        parser.error(f"--faces is the emulator's, and {BASE_URL}={parameters[BASE_URL]} is not it: give one of the two")
     for ending in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell that starts us with `&` has it ignored
         signal.signal(ending, signal.default_int_handler)
     try:
-        with Sandbox(ROOT, dict(arguments.parameter), stack_name=arguments.stack_name) as sandbox:
-            print(_announcement(sandbox), flush=True)
+        with Sandbox(ROOT, parameters, stack_name=arguments.stack_name, faces=arguments.faces) as sandbox:
+            print(_announcement(sandbox, faces=arguments.faces), flush=True)
             signal.pause()
     except KeyboardInterrupt:
         pass
     except (ParameterError, TemplateError) as error:
         sys.exit(f"template.yaml: {error}")
+    except NotInstalled as error:
+        sys.exit(str(error))
 
 
 def _name_and_value(argument: str) -> tuple[str, str]:
@@ -43,7 +53,7 @@ def _name_and_value(argument: str) -> tuple[str, str]:
     return name, value
 
 
-def _announcement(sandbox: Sandbox) -> str:
+def _announcement(sandbox: Sandbox, *, faces: bool) -> str:
     outputs, parameters = sandbox.outputs, sandbox.stack.parameters
     bucket, table, first, second = (
         outputs["ImagesBucket"],
@@ -61,8 +71,10 @@ def _announcement(sandbox: Sandbox) -> str:
             "Left out, or without effect here:",
             *(f"  {thing}: {reason}" for thing, reason in sandbox.stack.left_out.items()),
             "",
-            f"ADVANCE: {parameters['AdvanceBaseUrl']}",
-            f"Logs: {sandbox.logs}",
+            f"ADVANCE: {parameters[BASE_URL]}",
+            *([RECOGNISES_FACES] if faces else []),
+            f"Webhooks: {parameters['WebhookUrl']}",
+            f"Logs: {sandbox.logs} (webhooks.log: what came to the sandbox's own receiver)",
             "",
             "In another terminal, after the export lines:",
             f"  aws s3 cp first.jpg s3://{bucket}/my-pair/{first}.jpg",

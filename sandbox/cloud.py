@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from sandbox.advance_api import environment as faces_environment
 from sandbox.advance_api.control import Control
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
@@ -16,19 +17,27 @@ from sandbox.lambda_host import LambdaHost
 from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
 from sandbox.lambda_host.log_group import LogGroup
 from sandbox.processes import Server
+from sandbox.receiver import Receiver
 from sandbox.stack import Stack
 
 BASE_URL = "AdvanceBaseUrl"
+WEBHOOK_URL = "WebhookUrl"
 CREDENTIALS = {"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"}  # the emulator's account
 
 
 class Advance:
     """The emulator as a process of its own: `url` is the API's base URL; `control` scripts it and reads what it was
-    asked and charged."""
+    asked and charged.
 
-    def __init__(self, log_file: Path) -> None:
-        keys = ("--access-key", CREDENTIALS["accessKey"], "--secret-key", CREDENTIALS["secretKey"])
-        self._server = Server("sandbox.advance_api", "--port", "0", *keys, log_file=log_file)
+    With `faces` it recognises faces. Raises faces_environment.NotInstalled.
+    """
+
+    def __init__(self, log_file: Path, *, faces: bool = False) -> None:
+        options = ["--access-key", CREDENTIALS["accessKey"], "--secret-key", CREDENTIALS["secretKey"]]
+        if faces:
+            faces_environment.install()  # seen by whoever started us, not in the log alone
+            options.append("--faces")
+        self._server = Server("sandbox.advance_api", "--port", "0", *options, log_file=log_file)
 
     @property
     def url(self) -> str:
@@ -45,12 +54,14 @@ class Advance:
 class Sandbox:
     """A context manager: `root/template.yaml`, deployed and running on this machine, all on loopback.
 
-    Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret.
-    `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
-    variables that every function has besides. `warm` environments of each function that a queue feeds are started in
-    advance. Logs go to `logs`.
+    Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret; with
+    `faces` the emulator recognises faces. Without WebhookUrl it starts a receiver of webhooks that checks their
+    signatures. `overrides` are properties that resources, by logical id, have instead of the template's; `environment`
+    are variables that every function has besides. `warm` environments of each function that a queue feeds are started
+    in advance. Logs go to `logs`.
 
-    Raises ParameterError or TemplateError. No process outlives it, however this one ends.
+    Raises ParameterError, TemplateError or faces_environment.NotInstalled. No process outlives it, however this one
+    ends.
     """
 
     stack: Stack
@@ -66,15 +77,20 @@ class Sandbox:
         stack_name: str = "facepair",
         warm: int = 2,
         logs: Path | None = None,
+        faces: bool = False,
     ) -> None:
         self._root = root.resolve()
-        self._parameters = dict(parameters)
+        # The emulator looks at one face at a time, and every call has its deadline: no crowd before it, then.
+        self._parameters = ({"MaxConcurrency": 2} if faces else {}) | dict(parameters)
         self._overrides = overrides
         self._environment = environment
         self._stack_name = stack_name
         self._warm = warm
+        self._faces = faces
         self.logs = logs or self._root / ".sandbox" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
         self._advance: Advance | None = None
+        self._receiver: Receiver | None = None
+        self._checkpoints: dict[str, str] = {}
         self._open = ExitStack()
 
     @property
@@ -87,6 +103,13 @@ class Sandbox:
         if self._advance is None:
             raise RuntimeError(f"this sandbox has no emulator: its {BASE_URL} is {self._parameters[BASE_URL]}")
         return self._advance
+
+    @property
+    def receiver(self) -> Receiver:
+        """The receiver of webhooks. Raises RuntimeError if WebhookUrl points somewhere else."""
+        if self._receiver is None:
+            raise RuntimeError(f"this sandbox has no receiver: its {WEBHOOK_URL} is {self._parameters[WEBHOOK_URL]!r}")
+        return self._receiver
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -115,7 +138,8 @@ class Sandbox:
         self.start_host()
 
     def start_host(self) -> None:
-        self.host = LambdaHost(self.stack, self._aws, python=self._root / ".lambda" / "bin" / "python", logs=self.logs)
+        python = self._root / ".lambda" / "bin" / "python"
+        self.host = LambdaHost(self.stack, self._aws, python=python, logs=self.logs, checkpoints=self._checkpoints)
         self.host.warm(self._warm)
 
     def stop_host(self) -> None:
@@ -146,10 +170,17 @@ class Sandbox:
         self._open.callback(invoke_api.close)
         self._aws = self._open.enter_context(LocalAws(invoke_api.url, self.logs / "aws.log"))
         if BASE_URL not in self._parameters:
-            self._advance = Advance(self.logs / "advance.log")
+            self._advance = Advance(self.logs / "advance.log", faces=self._faces)
             self._open.callback(self._advance.close)
             self._parameters[BASE_URL] = self._advance.url
+        if WEBHOOK_URL not in self._parameters:
+            self._receiver = Receiver(log_file=self.logs / "webhooks.log")
+            self._open.callback(self._receiver.close)
+            self._parameters[WEBHOOK_URL] = self._receiver.url
         self._deploy(previous=None)
+        if self._receiver is not None:
+            secret = self.aws("secretsmanager").get_secret_value(SecretId=self.outputs["WebhookSecret"])
+            self._receiver.secrets.append(f"whsec_{secret['SecretString']}")
         if self._advance is not None:
             secret = self.outputs["CredentialsSecret"]
             self.aws("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(CREDENTIALS))

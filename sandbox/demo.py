@@ -1,11 +1,15 @@
 """`make demo`: sample pairs go into the bucket of the sandbox, and their verdicts are watched as they come."""
 
+import argparse
+import math
 import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -16,6 +20,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from facepair.domain.row import Row
+from sandbox import photographs
+from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import Sandbox
 from sandbox.portraits import NEEDS_A_LOOK, PASSES, blank, blurred, jpeg, portrait
 from sandbox.verdict_table import entry, heading
@@ -23,6 +29,7 @@ from sandbox.verdict_table import entry, heading
 ROOT = Path(__file__).parents[1]
 PATIENCE = 45
 """Seconds after the last upload in which every pair must have its verdict."""
+FINAL = ("PASS", "MANUAL_CHECK", "REJECT", "RETAKE", "UNDETERMINED")
 BY_HAND = """
 To do it by hand, `make sandbox` keeps this cloud up, and prints the commands to
 paste into another terminal."""
@@ -47,23 +54,47 @@ class Sample:
         return self.row is not None and self.row.verdict == self.expected
 
 
-def samples() -> list[Sample]:
+@dataclass
+class Pictures:
+    """What the pairs of the demo are made of: one person on two days, one hardly to be told from her, another."""
+
+    ada: Image.Image
+    later: Image.Image
+    alike: Image.Image
+    bob: Image.Image
+
+
+def drawn() -> Pictures:
+    """To be told apart by their likeness."""
+    later, alike = (portrait(1, variation=variation) for variation in (PASSES / 2, NEEDS_A_LOOK))
+    return Pictures(portrait(1), later, alike, portrait(2))
+
+
+def photographed() -> Pictures:
+    """To be told apart by their faces."""
+    hopper = photographs.hopper()
+    alike = photographs.overlaid(photographs.BETWEEN)
+    return Pictures(hopper, photographs.another_day(hopper), alike, photographs.collins())
+
+
+def samples(pictures: Pictures) -> list[Sample]:
     """Every verdict, and the ways in which pictures arrive. Those with trouble come first, one at a time."""
-    ada, bob = jpeg(portrait(1)), jpeg(portrait(2))
+    ada = jpeg(pictures.ada)
     first, second = ("first.jpg", ada), ("second.jpg", ada)
-    close, alike = (("second.jpg", jpeg(portrait(1, variation=v))) for v in (PASSES / 2, NEEDS_A_LOOK))
-    blurry, wall = ("first.jpg", jpeg(blurred(portrait(1)))), ("second.jpg", jpeg(blank()))
+    close, alike, other = (("second.jpg", jpeg(each)) for each in (pictures.later, pictures.alike, pictures.bob))
+    blurry, wall = ("first.jpg", jpeg(blurred(pictures.ada))), ("second.jpg", jpeg(blank()))
+    phone = ("first.jpg", _phone_picture(pictures.ada))
     lost, busy = {"drop": "after_reading"}, {"code": "SERVICE_BUSY", "retry_after": "3s"}
     return [
         Sample("answer lost", "ADVANCE takes the call, the line drops", [first, second], "UNDETERMINED", lost),
         Sample("busy", "SERVICE_BUSY at first, Retry-After: 3s", [first, second], "PASS", busy),
         Sample("same person", "two pictures of one person", [first, close], "PASS"),
         Sample("look-alike", "close, not close enough", [first, alike], "MANUAL_CHECK"),
-        Sample("two people", "two different people", [first, ("second.jpg", bob)], "REJECT"),
+        Sample("two people", "two different people", [first, other], "REJECT"),
         Sample("wall", "a picture of a wall", [first, wall], "RETAKE"),
         Sample("out of focus", "the first one is blurred", [blurry, second], "RETAKE"),
         Sample("not a picture", "a text by the name of second.jpg", [first, ("second.jpg", b"hello")], "RETAKE"),
-        Sample("phone", "16 megapixels, lying on its side", [("first.jpg", _phone_picture()), second], "PASS"),
+        Sample("phone", "16 megapixels, lying on its side", [phone, second], "PASS"),
         Sample("backwards", "the second one came first", [second, first], "PASS"),
         Sample("at once", "both in the same instant", [first, second], "PASS", at_once=True),
         Sample("twice", "everything was uploaded twice", [first, second] * 2, "PASS"),
@@ -74,10 +105,13 @@ def samples() -> list[Sample]:
 
 def main() -> int:
     """The exit status: 0 if every pair got the verdict that it should, and the ledger says what ADVANCE charged."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
+    parser.add_argument("--faces", action="store_true", help="photographs, and an emulator that recognises faces")
+    faces = parser.parse_args().faces
     console = Console()
     console.print("Starting AWS, ADVANCE and the functions on this machine …")
-    pairs = samples()
-    with Sandbox(ROOT) as sandbox:
+    pairs = samples(photographed() if faces else drawn())
+    with Sandbox(ROOT, faces=faces) as sandbox:
         console.print(f"template.yaml is deployed as the stack {sandbox.stack.name}.", highlight=False)
         console.print("Left out, or without effect here:")
         for thing, reason in sandbox.stack.left_out.items():
@@ -163,24 +197,55 @@ def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
     ledger = sandbox.aws("dynamodb").scan(TableName=sandbox.outputs["CallsTable"], ConsistentRead=True)["Items"]
     booked = [row for row in ledger if row["state"]["S"] in ("ANSWERED", "UNKNOWN")]
     wrong = [sample for sample in pairs if not sample.done]
+    console.print(BY_HAND)
     console.print(
         f"\n{len(pairs)} pairs, {len(calls)} calls to the comparison API. ADVANCE charged {len(charged)} of them; "
         f"CallsTable has {len(booked)} that were or may have been charged."
     )
+    delivered = _delivered(console, sandbox, pairs)
     for sample in wrong:
         got = sample.row.verdict if sample.row else "no row"
         console.print(Text(f"{sample.pair_id}: {got} instead of {sample.expected}", style="red"))
     if wrong:
         console.print(f"The logs are in {sandbox.logs}", soft_wrap=True)
     console.print(BY_HAND)
-    return 1 if wrong or len(booked) != len(charged) else 0
+    return 1 if wrong or len(booked) != len(charged) or not delivered else 0
 
 
-def _phone_picture() -> bytes:
+def _delivered(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> bool:
+    """Say what has reached the webhook's receiver; whether every final verdict has, each verified."""
+    expected = {sample.pair_id for sample in pairs if sample.expected in FINAL}
+    waited = time.monotonic()
+    while (missing := expected - _receivers_view(sandbox).keys()) and time.monotonic() < waited + PATIENCE:
+        time.sleep(0.1)
+    seconds = sorted(_receivers_view(sandbox).values())
+    refused = [delivery for delivery in sandbox.receiver.deliveries if not delivery.verified]
+    if seconds:
+        verified = "verified every signature" if not refused else f"[red]refused {len(refused)} signatures[/]"
+        console.print(
+            f"{len(seconds)} verdicts were delivered by webhook, {median(seconds):.1f} s after their row was written "
+            f"(the slowest {seconds[-1]:.1f} s). The receiver {verified}."
+        )
+    if missing:
+        console.print(f"[red]Not delivered: {', '.join(sorted(missing))}[/]; see {sandbox.logs}")
+    return not missing and not refused
+
+
+def _receivers_view(sandbox: Sandbox) -> dict[str, float]:
+    """Seconds from the writing of a pair's row to the receiver, by pair id, of what it has verified and taken."""
+    told = [(delivery.at, delivery.message["data"]) for delivery in sandbox.receiver.taken.values()]
+    return {data["pair_id"]: at - datetime.fromisoformat(data["updated_at"]).timestamp() for at, data in told}
+
+
+def _phone_picture(upright: Image.Image) -> bytes:
     """As phones store it: the sensor's pixels, and an EXIF tag that says how to turn them."""
-    upright = portrait(1, width=3456, height=4608)
-    return jpeg(upright.transpose(Image.Transpose.ROTATE_90), exif_orientation=6)
+    scale = math.sqrt(16_000_000 / (upright.width * upright.height))
+    enlarged = upright.resize((round(upright.width * scale), round(upright.height * scale)))
+    return jpeg(enlarged.transpose(Image.Transpose.ROTATE_90), exif_orientation=6)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except NotInstalled as error:
+        sys.exit(str(error))

@@ -13,8 +13,8 @@ from typing import Any
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.intrinsics import Scope, TemplateError, text
 from sandbox.parameters import check_rules, parameter_values
-from sandbox.resources import KINDS, LEFT_OUT, WITHOUT_EFFECT, Wanted, whole
-from sandbox.stack import EventSource, Function, Resource, Schedule, Stack
+from sandbox.resources import KINDS, LEFT_OUT, WITHOUT_EFFECT, Wanted, flag, whole
+from sandbox.stack import EventSource, Function, Resource, Schedule, Stack, StreamSource
 from sandbox.template import expand, override, read_template
 
 RESOURCE_ATTRIBUTES = {
@@ -66,6 +66,7 @@ def deploy(
         event_sources=tuple(_event_sources(resources, functions)),
         schedules=tuple(_schedules(resources)),
         left_out=deployment.left_out(),
+        stream_sources=tuple(_stream_sources(resources, functions)),
     )
 
 
@@ -241,7 +242,7 @@ def _event_sources(resources: Mapping[str, Resource], functions: Mapping[str, Fu
     queues = {r.attributes["Arn"]: r.physical_id for r in resources.values() if r.type == "AWS::SQS::Queue"}
     arns = {name: function.arn for function in functions.values() for name in (function.name, function.arn)}
     for resource in resources.values():
-        if resource.type == "AWS::Lambda::EventSourceMapping":
+        if resource.type == "AWS::Lambda::EventSourceMapping" and resource.properties["EventSourceArn"] in queues:
             mapping = resource.properties
             yield EventSource(
                 queue_url=queues[mapping["EventSourceArn"]],
@@ -254,9 +255,30 @@ def _event_sources(resources: Mapping[str, Resource], functions: Mapping[str, Fu
             )
 
 
+def _stream_sources(resources: Mapping[str, Resource], functions: Mapping[str, Function]) -> Iterator[StreamSource]:
+    queues = {r.attributes["Arn"]: r.physical_id for r in resources.values() if r.type == "AWS::SQS::Queue"}
+    streams = {r.attributes["StreamArn"] for r in resources.values() if "StreamArn" in r.attributes}
+    arns = {name: function.arn for function in functions.values() for name in (function.name, function.arn)}
+    for resource in resources.values():
+        if resource.type == "AWS::Lambda::EventSourceMapping" and resource.properties["EventSourceArn"] in streams:
+            mapping = resource.properties
+            destination = mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+            yield StreamSource(
+                stream_arn=mapping["EventSourceArn"],
+                function_arn=arns[mapping["FunctionName"]],
+                starting_position=mapping["StartingPosition"],
+                batch_size=whole(mapping.get("BatchSize", 100)),
+                reports_batch_item_failures="ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", []),
+                bisects=flag(mapping.get("BisectBatchOnFunctionError", False)),
+                maximum_retries=whole(mapping.get("MaximumRetryAttempts", -1)),
+                maximum_age_seconds=whole(mapping.get("MaximumRecordAgeInSeconds", -1)),
+                on_failure_queue_url=queues[destination] if destination else None,
+            )
+
+
 def _schedules(resources: Mapping[str, Resource]) -> Iterator[Schedule]:
     for resource in resources.values():
-        if resource.type == "AWS::Events::Rule":
+        if resource.type == "AWS::Events::Rule" and "ScheduleExpression" in resource.properties:
             every = _rate(resource.properties["ScheduleExpression"])
             for target in resource.properties["Targets"]:
                 yield Schedule(resource.attributes["Arn"], target["Arn"], every)

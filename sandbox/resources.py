@@ -121,22 +121,31 @@ def create_table(aws: Clients, wanted: Wanted) -> Resource:
     dynamodb, name, properties = aws("dynamodb"), wanted.name, wanted.properties
     same_in_the_api = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     settings: dict[str, Any] = {key: properties[key] for key in same_in_the_api if key in properties}
+    if stream := properties.get("StreamSpecification"):
+        settings["StreamSpecification"] = {**wanted.only(stream, "StreamViewType"), "StreamEnabled": True}
     if encryption := properties.get("SSESpecification"):
         known = dict(wanted.only(encryption, "KMSMasterKeyId", "SSEEnabled", "SSEType"))
         settings["SSESpecification"] = known | {"Enabled": flag(known.pop("SSEEnabled"))}
-    dynamodb.create_table(TableName=name, **settings)
+    table = dynamodb.create_table(TableName=name, **settings)["TableDescription"]
     if time_to_live := properties.get("TimeToLiveSpecification"):
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=time_to_live)
     if recovery := properties.get("PointInTimeRecoverySpecification"):
         dynamodb.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=recovery)
-    return wanted.created(name, Arn=_arn("dynamodb", f"table/{name}"))
+    attributes = {"StreamArn": table["LatestStreamArn"]} if stream else {}
+    return wanted.created(name, Arn=_arn("dynamodb", f"table/{name}"), **attributes)
 
 
 # --- Secrets Manager, CloudWatch Logs, IAM ----------------------------------------------------------------------------
 
 
 def create_secret(aws: Clients, wanted: Wanted) -> Resource:
-    created = aws("secretsmanager").create_secret(Name=wanted.name, **wanted.properties)
+    secrets, settings = aws("secretsmanager"), dict(wanted.properties)
+    if generate := settings.pop("GenerateSecretString", None):
+        wanted.only(generate, "PasswordLength", "ExcludePunctuation")
+        length, plain = whole(generate["PasswordLength"]), flag(generate.get("ExcludePunctuation", False))
+        password = secrets.get_random_password(PasswordLength=length, ExcludePunctuation=plain)["RandomPassword"]
+        settings["SecretString"] = password
+    created = secrets.create_secret(Name=wanted.name, **settings)
     return wanted.created(created["ARN"], Id=created["ARN"])
 
 
@@ -201,16 +210,30 @@ def _function_configuration(wanted: Wanted) -> dict[str, Any]:
 
 def create_event_source_mapping(_: Clients, wanted: Wanted) -> Resource:
     wanted.only(wanted.properties.get("ScalingConfig", {}), "MaximumConcurrency")
+    wanted.only(wanted.properties.get("DestinationConfig", {}), "OnFailure")
     unknown = set(wanted.properties.get("FunctionResponseTypes", [])) - {"ReportBatchItemFailures"}
     if unknown:
         raise TemplateError(f"{wanted.logical_id}: the sandbox does not know {', '.join(sorted(unknown))}")
     return wanted.created(wanted.name)
 
 
-def create_rule(_: Clients, wanted: Wanted) -> Resource:
-    for target in wanted.properties["Targets"]:
-        wanted.only(target, "Arn", "Id")
-    return wanted.created(wanted.name, Arn=_arn("events", f"rule/{wanted.name}"))
+def create_bus(aws: Clients, wanted: Wanted) -> Resource:
+    created = aws("events").create_event_bus(Name=wanted.properties["Name"])
+    return wanted.created(wanted.properties["Name"], Arn=created["EventBusArn"], Name=wanted.properties["Name"])
+
+
+def create_rule(aws: Clients, wanted: Wanted) -> Resource:
+    """A schedule, which the Lambda host keeps; or a rule of a bus, which passes events on to queues."""
+    properties = wanted.properties
+    for target in properties["Targets"]:
+        wanted.only(target, "Arn", "Id", "DeadLetterConfig")
+    if "ScheduleExpression" in properties:
+        return wanted.created(wanted.name, Arn=_arn("events", f"rule/{wanted.name}"))
+    events, bus = aws("events"), properties["EventBusName"]
+    pattern, description = json.dumps(properties["EventPattern"]), properties.get("Description", "")
+    rule = events.put_rule(Name=wanted.name, EventBusName=bus, EventPattern=pattern, Description=description)
+    events.put_targets(Rule=wanted.name, EventBusName=bus, Targets=properties["Targets"])
+    return wanted.created(wanted.name, Arn=rule["RuleArn"])
 
 
 def _code_stays_in_its_folder() -> bytes:
@@ -251,19 +274,34 @@ KINDS = {
                 "KeySchema",
                 "PointInTimeRecoverySpecification",
                 "SSESpecification",
+                "StreamSpecification",
                 "TimeToLiveSpecification",
             }
         ),
         create_table,
     ),
+    "AWS::Events::EventBus": Kind(frozenset({"KmsKeyIdentifier", "Name"}), create_bus),
     "AWS::Events::Rule": Kind(
-        frozenset({"ScheduleExpression", "Targets"}),
+        frozenset({"Description", "EventBusName", "EventPattern", "ScheduleExpression", "Targets"}),
         create_rule,
         lambda aws, wanted, _: create_rule(aws, wanted),
     ),
     "AWS::IAM::Role": Kind(frozenset({"AssumeRolePolicyDocument"}), create_role),
     "AWS::Lambda::EventSourceMapping": Kind(
-        frozenset({"BatchSize", "EventSourceArn", "FunctionName", "FunctionResponseTypes", "ScalingConfig"}),
+        frozenset(
+            {
+                "BatchSize",
+                "BisectBatchOnFunctionError",
+                "DestinationConfig",
+                "EventSourceArn",
+                "FunctionName",
+                "FunctionResponseTypes",
+                "MaximumRecordAgeInSeconds",
+                "MaximumRetryAttempts",
+                "ScalingConfig",
+                "StartingPosition",
+            }
+        ),
         create_event_source_mapping,
         lambda aws, wanted, _: create_event_source_mapping(aws, wanted),
     ),
@@ -313,17 +351,19 @@ KINDS = {
         create_queue,
     ),
     "AWS::SQS::QueuePolicy": Kind(frozenset({"PolicyDocument", "Queues"}), create_queue_policy),
-    "AWS::SecretsManager::Secret": Kind(frozenset({"Description", "KmsKeyId"}), create_secret),
+    "AWS::SecretsManager::Secret": Kind(frozenset({"Description", "GenerateSecretString", "KmsKeyId"}), create_secret),
 }
 
 # What the sandbox knows and leaves out: whole types, and single properties of types that it creates.
 LEFT_OUT = {
     "AWS::CloudWatch::Alarm": "nothing is measured here",
+    "AWS::CloudWatch::Dashboard": "nothing is measured here",
     "AWS::IAM::Role.ManagedPolicyArns": "moto checks no permissions",
     "AWS::IAM::Role.Policies": "moto checks no permissions",
     "AWS::IAM::Role.Tags": "nothing reads them",
     "AWS::Lambda::Permission": "moto checks no permissions",
     "AWS::S3::BucketPolicy": "moto would enforce it without its conditions",
+    "AWS::SNS::Subscription": "only alarms publish to its topic",
     "AWS::SNS::Topic": "only alarms publish to it",
 }
 # What is created, but does not have all of its effect here.

@@ -46,6 +46,25 @@ class EventSource:
 
 
 @dataclass(frozen=True)
+class StreamSource:
+    """A table's stream whose records a function gets in their order.
+
+    A batch that fails is retried `maximum_retries` times, for `maximum_age_seconds` (-1: for ever), in halves if it
+    `bisects`; then its place in the stream is told to the queue `on_failure_queue_url`.
+    """
+
+    stream_arn: str
+    function_arn: str
+    starting_position: str
+    batch_size: int
+    reports_batch_item_failures: bool
+    bisects: bool
+    maximum_retries: int
+    maximum_age_seconds: int
+    on_failure_queue_url: str | None
+
+
+@dataclass(frozen=True)
 class Schedule:
     """A rule that invokes a function at intervals, the first time one interval after its creation."""
 
@@ -66,3 +85,4 @@ class Stack:
     event_sources: tuple[EventSource, ...]
     schedules: tuple[Schedule, ...]
     left_out: Mapping[str, str]
+    stream_sources: tuple[StreamSource, ...] = ()

@@ -17,11 +17,12 @@ from typing import Any
 from PIL import Image
 
 from facepair.domain import clock
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.picture import Fitted
-from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import CERTAINTY, Outcome
 from facepair.stories.receive import Message
@@ -30,11 +31,13 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAMES = Names("first", "second")
 DEADLINE = 15.0
 """Seconds, of a call to the API."""
-LIFETIME = 60
+LIFETIME = 120
 """Seconds that a worker has."""
-VISIBILITY_TIMEOUT = 360
+VISIBILITY_TIMEOUT = 720
 """Seconds until a received message comes back by itself."""
 RETENTION = timedelta(days=365)
+BLOCKED_RETRY = 600
+"""Seconds, the pause of a blocked account."""
 SUCCESS = Outcome(code="SUCCESS", message="OK", similarity=Decimal("87.3"), pricing_strategy="PAY")
 
 type Incident = BaseException | Callable[[], object]
@@ -265,7 +268,7 @@ class FakeTokens(Fake):
 
 
 class FakeIdempotency(Fake):
-    """Stores what a comparison brought as plain JSON, nothing that it raises.
+    """Stores what a comparison brought as plain JSON if it is settled, nothing that it raises.
 
     A worker that died holds its record for as long as it could have lived.
     """
@@ -292,34 +295,108 @@ class FakeIdempotency(Fake):
         except Exception:
             del self._in_progress[fingerprint]
             raise
+        if not outcome.settled:
+            del self._in_progress[fingerprint]
+            return outcome
         self._begin("save")
         self._stored[fingerprint] = outcome.model_dump(mode="json")
         return Outcome.model_validate(self._stored[fingerprint])
 
 
-class FakeBreaker(Fake):
-    """Lets nobody call from the first Blocked on until its pause is over."""
+class FakeGate(Fake):
+    """The gate's own rules over a state in memory; the slots of an open one are free at once unless `rules` pace it."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
-        self._blocked: Blocked | None = None
-        self._until = time.now()
+        self.rules = Rules(per_second=MOST_PACE, stop_after_unknown=5, pause=BLOCKED_RETRY)
+        self.state = Gate()
 
-    def run(self, call: Callable[[], Outcome]) -> Outcome:
-        self._begin("run")
-        if self._blocked and self._time.now() < self._until:
-            left = (self._until - self._time.now()).total_seconds()
-            raise Blocked(self._blocked.code, self._blocked.message, pause=left)
-        try:
-            return call()
-        except Blocked as blocked:
-            self._blocked, self._until = blocked, self._time.now() + timedelta(seconds=blocked.pause)
-            raise
+    def look(self) -> Closed | Crowded | None:
+        self._begin("look")
+        if closed := self.state.closed(self._now):
+            return closed
+        wait = 0.0 if self.state.code else self.state.wait(self._now)
+        return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
+
+    def enter(self) -> Slot:
+        self._begin("enter")
+        now = self._now
+        if closed := self.state.closed(now):
+            raise closed
+        if self.state.code:
+            self.state = self.state.trying(self.rules, now)
+            return Slot(at=now, taken_at=now, trial=True)
+        if self.state.wait(now) > LONGEST_WAIT_SECONDS:
+            raise Crowded(self.state.wait(now))
+        at = max(now, self.state.next_slot)
+        self.state = replace(self.state, next_slot=at + self.state.interval(self.rules, now), paced_at=now)
+        return Slot(at=at, taken_at=now)
+
+    def report(self, slot: Slot, outcome: Outcome) -> None:
+        self._begin("report")
+        self.state = self.state.after(slot, outcome, self.rules, self._now)
+
+    def give_back(self, slot: Slot) -> None:
+        self._begin("give_back")
+        self.state = self.state.given_back(slot, self._now)
+
+    def block(self, blocked: Blocked) -> Closed:
+        self._begin("block")
+        self.state = self.state.shut(self.rules, blocked.code, blocked.message, self._now)
+        return Closed(blocked.code, blocked.message, seconds=self.rules.pause)
+
+    @property
+    def _now(self) -> float:
+        return self._time.now().timestamp()
+
+
+@dataclass
+class _Mark:
+    due: datetime
+    begun: int = 0
+    alive_until: datetime | None = None
+    claimed: bool = False
+
+
+class FakeUnderway(Fake):
+    """Marks of pairs that have a message under way."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self.marks: dict[str, _Mark] = {}
+
+    def begin(self, objects: str, alive_until: datetime) -> int:
+        self._begin("begin")
+        mark = self.marks.setdefault(objects, _Mark(self._time.now()))
+        if mark.alive_until and mark.alive_until > self._time.now():
+            raise Later("another worker is at it")
+        mark.begun += 1
+        mark.alive_until, mark.claimed = alive_until, False
+        mark.due = self._time.now() + timedelta(seconds=VISIBILITY_TIMEOUT)
+        return mark.begun
+
+    def postpone(self, objects: str, until: datetime) -> None:
+        self._begin("postpone")
+        self.marks[objects] = _Mark(until)
+
+    def finish(self, objects: str) -> None:
+        self._begin("finish")
+        self.marks.pop(objects, None)
+
+    def claim(self, objects: str, late: timedelta) -> bool:
+        self._begin("claim")
+        mark = self.marks.get(objects)
+        claimed_lately = mark and mark.claimed and mark.due > self._time.now() - timedelta(days=1)
+        if mark and (claimed_lately or mark.due > self._time.now() - late):
+            return False
+        self.marks[objects] = _Mark(self._time.now(), claimed=True)
+        return True
 
 
 @dataclass
 class _Queued:
     body: str
+    sent_at: datetime
     visible_at: datetime
     receive_count: int = 0
 
@@ -347,7 +424,7 @@ class FakeQueue(Fake):
             if message.visible_at <= self._time.now():
                 message.visible_at = self._time.now() + timedelta(seconds=VISIBILITY_TIMEOUT)
                 message.receive_count += 1
-                return Message(message.body, handle, message.receive_count)
+                return Message(message.body, handle, message.receive_count, message.sent_at)
         return None
 
     def delete(self, receipt_handle: str) -> None:
@@ -363,11 +440,16 @@ class FakeQueue(Fake):
         self._begin("set_aside")
         self.dead_letters.append(body or "(empty)")
 
+    def has_backlog(self) -> bool:
+        self._begin("has_backlog")
+        visible = sum(message.visible_at <= self._time.now() for message in self._messages.values())
+        return visible > len(self._messages) - visible
+
     def send(self, bodies: Sequence[str]) -> None:
         self._begin("send")
         for body in bodies:
             self._sent += 1
-            self._messages[f"receipt {self._sent}"] = _Queued(body, self._time.now())
+            self._messages[f"receipt {self._sent}"] = _Queued(body, self._time.now(), self._time.now())
 
 
 class FakeCursor(Fake):

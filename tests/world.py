@@ -1,12 +1,13 @@
 """The stories wired to fakes. Who changes a collaborator of theirs changes its fake and a line here, and no test."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from facepair.domain.ledger import OnUnknownOutcome
-from facepair.domain.notification import created_notification
+from facepair.domain.notification import CreatedObject, created_notification
 from facepair.domain.retry import Backoff
 from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
@@ -17,23 +18,23 @@ from facepair.stories.receive import ComesBack, Compares, Receiver
 from tests.fakes import (
     NAMES,
     FakeApi,
-    FakeBreaker,
     FakeBucket,
     FakeCursor,
+    FakeGate,
     FakeIdempotency,
     FakeLedger,
     FakeMetrics,
     FakeQueue,
     FakeTokens,
+    FakeUnderway,
     FakeVerdicts,
     Time,
     picture,
 )
 
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
-BLOCKED_RETRY = 600
-"""Seconds, the pause of a blocked account."""
 MAX_UPLOAD_MEGABYTES = 1
+IMAGES_RETENTION = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class World:
         self.api = FakeApi(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
         self.idempotency = FakeIdempotency(self.time, self.diary)
-        self.breaker = FakeBreaker(self.time, self.diary)
+        self.gate = FakeGate(self.time, self.diary)
+        self.underway = FakeUnderway(self.time, self.diary)
         self.queue = FakeQueue(self.time, self.diary)
         self.cursor = FakeCursor(self.time, self.diary)
         self.metrics = FakeMetrics()
@@ -69,16 +71,18 @@ class World:
             tokens=self.tokens,
             ledger=self.ledger,
             idempotency=self.idempotency,
-            breaker=self.breaker,
+            gate=self.gate,
             metrics=self.metrics,
             on_unknown=on_unknown,
-            blocked_retry=BLOCKED_RETRY,
+            sleep=self.time.passes,
         )
 
     def comparer(self, asker: Asks | None = None) -> Comparer:
         return Comparer(
             uploads=self.bucket,
             verdicts=self.verdicts,
+            underway=self.underway,
+            gate=self.gate,
             asker=asker or self.asker(),
             policy=POLICY,
             max_upload_megabytes=MAX_UPLOAD_MEGABYTES,
@@ -100,9 +104,11 @@ class World:
             uploads=self.bucket,
             names=NAMES,
             verdicts=self.verdicts,
+            underway=self.underway,
             queue=self.queue,
             cursor=self.cursor,
             after=after,
+            images_retention=IMAGES_RETENTION,
         )
 
     # --- what people and AWS do --------------------------------------------------------------------------------------
@@ -111,15 +117,19 @@ class World:
         """Pictures into the bucket, and their notifications into the queue."""
         for key in keys:
             self.bucket.put(key, picture(shade))
-            self.queue.send([created_notification(key)])
+            self.queue.send([created_notification(key, hashlib.md5(picture(shade)).hexdigest())])
 
     def upload_pair(self, pair_id: str = "anna") -> None:
         self.upload(f"{pair_id}/first.jpg", f"{pair_id}/second.jpg")
 
-    def attempt(self, receive_count: int = 1) -> Attempt:
-        """A worker with all its time before it."""
+    def attempt(self, receive_count: int = 1, created: CreatedObject | None = None) -> Attempt:
+        """A worker with all its time before it; its message tells of anna's first picture, unless of something else."""
         self.time.new_worker()
-        return Attempt(receive_count, self.time.left)
+        return Attempt(created or self.created("anna/first.jpg"), receive_count, self.time.left)
+
+    def created(self, key: str, shade: int = 0) -> CreatedObject:
+        """What a message says of a picture that was uploaded."""
+        return CreatedObject(key, hashlib.md5(picture(shade)).hexdigest())
 
     def work(self, receiver: Receiver | None = None) -> None:
         """As Lambda does: one message after the other until none is due."""

@@ -1,1 +1,1 @@
-"""An emulator of ADVANCE's Face Comparison API that measures the likeness of two pictures and recognises nobody."""
+"""An emulator of ADVANCE's Face Comparison API: it measures how alike two pictures are or, if told to, two faces."""

@@ -7,7 +7,9 @@ import sys
 
 from PIL import Image
 
+from sandbox.advance_api import environment, likeness
 from sandbox.advance_api.server import serve
+from sandbox.advance_api.sight import Recogniser
 from sandbox.advance_api.state import Account
 
 
@@ -17,18 +19,35 @@ def main() -> None:
     parser.add_argument("--access-key", default="sampleaccesskey", help="default: %(default)s")
     parser.add_argument("--secret-key", default="samplesecretkey", help="default: %(default)s")
     parser.add_argument("--verbose", action="store_true", help="log every request")
+    parser.add_argument(
+        "--faces",
+        action="store_true",
+        help="recognise faces instead of measuring the likeness of pictures; installs what it needs at the first use. "
+        "Not ADVANCE's algorithm: for development, never to decide about people",
+    )
     options = parser.parse_args()
+    recogniser = _faces() if options.faces else likeness
 
     logging.getLogger("werkzeug").setLevel(logging.INFO if options.verbose else logging.ERROR)
     Image.MAX_IMAGE_PIXELS = None  # Pillow need not guard: IMAGE_INVALID_SIZE is decided from the header
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, lambda *_: sys.exit())
-    server = serve(options.port, Account(options.access_key, options.secret_key))
+    server = serve(options.port, Account(options.access_key, options.secret_key), recogniser)
     print(f"http://127.0.0.1:{server.port}", flush=True)
     try:
         server.serve_forever()
     finally:
         server.server_close()
+
+
+def _faces() -> Recogniser:
+    try:
+        environment.enter("sandbox.advance_api", sys.argv[1:])
+    except environment.NotInstalled as error:
+        sys.exit(str(error))
+    from sandbox.advance_api.faces import Faces  # dlib is in that environment alone
+
+    return Faces()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from werkzeug import Request
 from werkzeug.datastructures import FileStorage
 from werkzeug.http import HTTP_STATUS_CODES
 
-from sandbox.advance_api import likeness
 from sandbox.advance_api.models import Part
+from sandbox.advance_api.sight import Box, NotThePictureItClaims, Recogniser, dimensions
 from sandbox.advance_api.state import Account
 
 TIMESTAMP_TOLERANCE = 300  # seconds
@@ -66,7 +66,7 @@ def issue_token(request: Request, account: Account) -> Answer:
     return Answer("SUCCESS", {"token": token, "expiredTime": expired_time})
 
 
-def compare(request: Request, account: Account) -> Answer:
+def compare(request: Request, account: Account, recogniser: Recogniser) -> Answer:
     if not account.tokens.accepts(request.headers.get("X-ACCESS-TOKEN")):
         return Answer("IAM_FAILED")
     if request.mimetype != "multipart/form-data" or "boundary" not in request.mimetype_params:
@@ -78,12 +78,12 @@ def compare(request: Request, account: Account) -> Answer:
     sights = []
     for part, content in parts:
         try:
-            width, height = likeness.dimensions(content, part.mimetype)
+            width, height = dimensions(content, part.mimetype)
             fits = all(LEAST_SIDE <= side <= MOST_SIDE for side in (width, height)) and len(content) < MOST_BYTES
             if not fits:
                 return Answer("IMAGE_INVALID_SIZE")
-            sights.append(likeness.look(content, part.mimetype))
-        except likeness.NotThePictureItClaims:
+            sights.append(recogniser.look(content, part.mimetype))
+        except NotThePictureItClaims:
             return Answer("IMAGE_INVALID_FORMAT")
 
     first, second = sights
@@ -91,12 +91,12 @@ def compare(request: Request, account: Account) -> Answer:
         if sight.face is None:
             return Answer(f"NO_FACE_DETECTED_FROM_{ordinal}_IMAGE")
     for sight, ordinal in ((first, "FIRST"), (second, "SECOND")):
-        if not sight.sharp:
+        if not sight.usable:
             return Answer(f"{ordinal}_IMAGE_LOW_QUALITY_FACE")
     return Answer(
         "SUCCESS",
         {
-            "similarity": likeness.similarity(first, second),
+            "similarity": recogniser.similarity(first, second),
             "firstFace": _face("1", first.face),
             "secondFace": _face("2", second.face),
         },
@@ -118,8 +118,8 @@ def describe(request: Request, name: str) -> Part | None:
     part, content = picture(request, name)
     width: int | None = None
     height: int | None = None
-    with contextlib.suppress(likeness.NotThePictureItClaims):
-        width, height = likeness.dimensions(content, part.mimetype)
+    with contextlib.suppress(NotThePictureItClaims):
+        width, height = dimensions(content, part.mimetype)
     return Part(
         file_name=part.filename,
         content_type=part.content_type or "",
@@ -130,7 +130,7 @@ def describe(request: Request, name: str) -> Part | None:
     )
 
 
-def _face(identifier: str, box: likeness.Box | None) -> dict[str, Any]:
+def _face(identifier: str, box: Box | None) -> dict[str, Any]:
     return {"id": identifier, **(box._asdict() if box else {})}
 
 

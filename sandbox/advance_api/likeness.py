@@ -2,69 +2,32 @@
 
 A picture is described by how its colours change from each patch to the next on a grid of GRID x GRID patches; small
 and large changes count almost alike, so that the backdrop weighs as much as the figure. The likeness of two pictures
-is the cosine of their descriptions (1 for the same picture, about 0 for unrelated ones) on the API's scale, on which
-55 and 70 are the thresholds. It survives re-encoding and resizing, because the patches do.
+is the cosine of their descriptions (1 for the same picture, about 0 for unrelated ones) on the API's scale. It survives
+re-encoding and resizing, because the patches do.
 
-The "face" is the rectangle around everything that has a contour. EXIF is not applied: pixels are taken as sent.
+The "face" is the rectangle around everything that has a contour.
 """
 
-import io
 import math
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter
 
+from sandbox.advance_api.scale import BY_LIKENESS, on_scale
+from sandbox.advance_api.sight import Box, Sight, decode, dimensions
+
 GRID = 12
 NOISE = 8  # of 255: changes well below it count little, changes well above it count as 1
-SCALE = ((-1.0, 0.0), (0.0, 0.0), (0.64, 55.0), (0.95, 70.0), (1.0, 100.0))  # cosine, similarity
 
 WORKING_SIDE = 256  # pixels; the smallest picture that the API takes
 LEAST_CONTRAST = 24  # of 255, between neighbouring pixels
 LEAST_SHARPNESS = 0.3  # share of the whole contrast that the sharpest contour has between neighbouring pixels
 CONTOUR = 0.25  # share of the sharpest contour's contrast
 
-FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
-
-
-class NotThePictureItClaims(ValueError):
-    """The bytes are not a whole picture of the declared content type."""
-
-
-class Box(NamedTuple):
-    """Pixels from the left and top edges of the picture."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What the emulator sees in one picture."""
-
-    description: tuple[float, ...]
-    face: Box | None
-    sharp: bool
-
-
-def dimensions(content: bytes, content_type: str) -> tuple[int, int]:
-    """Width and height in pixels, from the header. Raises NotThePictureItClaims."""
-    return _open(content, content_type).size
-
 
 def look(content: bytes, content_type: str) -> Sight:
     """Decode and describe a picture. Raises NotThePictureItClaims."""
-    image = _open(content, content_type)
-    width, height = image.size
-    try:
-        image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # a JPEG is decoded no larger than needed
-        pixels = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise NotThePictureItClaims(str(error)) from error
-
+    width, height = dimensions(content, content_type)
+    pixels = decode(content, content_type, least_side=WORKING_SIDE)
     reduction = WORKING_SIDE / max(width, height)
     working = pixels.resize((max(3, round(width * reduction)), max(3, round(height * reduction))), Image.Resampling.BOX)
     grey = working.convert("L")
@@ -73,26 +36,13 @@ def look(content: bytes, content_type: str) -> Sight:
     return Sight(
         description=_describe(working),
         face=_outline(contours, sharpest, (width, height)) if contrast >= LEAST_CONTRAST else None,
-        sharp=sharpest >= LEAST_SHARPNESS * contrast,
+        usable=sharpest >= LEAST_SHARPNESS * contrast,
     )
 
 
 def similarity(first: Sight, second: Sight) -> float:
     """The likeness of two pictures, 0 to 100."""
-    cosine = _cosine(first.description, second.description)
-    for (low, at_low), (high, at_high) in pairwise(SCALE):
-        if cosine <= high:
-            return round(at_low + (at_high - at_low) * (cosine - low) / (high - low), 2)
-    return 100.0
-
-
-def _open(content: bytes, content_type: str) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(content), formats=[FORMATS[content_type]])
-    except KeyError:
-        raise NotThePictureItClaims(f"{content_type} is neither image/jpeg nor image/png") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise NotThePictureItClaims(str(error)) from error
+    return on_scale(_cosine(first.description, second.description), BY_LIKENESS)
 
 
 def _describe(image: Image.Image) -> tuple[float, ...]:

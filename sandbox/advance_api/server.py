@@ -3,7 +3,8 @@
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -18,18 +19,21 @@ from sandbox.advance_api import wire
 from sandbox.advance_api.answers import Answer, client_error, compare, describe, issue_token
 from sandbox.advance_api.codes import documented
 from sandbox.advance_api.models import Call, Endpoint, Step
+from sandbox.advance_api.sight import Recogniser
 from sandbox.advance_api.state import Account
 
 ENDPOINTS: dict[str, Endpoint] = {
     "/openapi/face-recognition/v4/check": "check",
     "/openapi/auth/ticket/v1/generate-token": "token",
 }
-RULES: dict[Endpoint, Callable[[Request, Account], Answer]] = {"check": compare, "token": issue_token}
+
+type Rules = Mapping[Endpoint, Callable[[Request, Account], Answer]]
 
 
-def serve(port: int, account: Account) -> BaseWSGIServer:
+def serve(port: int, account: Account, recogniser: Recogniser) -> BaseWSGIServer:
     """A server that listens on loopback, on a free port if `port` is 0."""
-    application = DispatcherMiddleware(_api(account), {"/control": _control(account)})
+    rules: Rules = {"check": partial(compare, recogniser=recogniser), "token": issue_token}
+    application = DispatcherMiddleware(_api(account, rules), {"/control": _control(account)})
     return make_server("127.0.0.1", port, application, threaded=True, request_handler=_Connection)
 
 
@@ -40,7 +44,7 @@ class _Connection(WSGIRequestHandler):
         self.close_connection = True  # there is no next request on it
 
 
-def _api(account: Account) -> Callable[..., Any]:
+def _api(account: Account, rules: Rules) -> Callable[..., Any]:
     @Request.application
     def api(request: Request) -> Response:
         endpoint = ENDPOINTS.get(request.path)
@@ -56,7 +60,7 @@ def _api(account: Account) -> Callable[..., Any]:
         request.get_data()  # raises if the caller goes away half way: such a call was not asked
         call = _asked(request, token)
         account.journal.add(call)
-        response = _answer(request, call, step, account)
+        response = _answer(request, call, step, account, rules)
         time.sleep(step.delay)
         return _deliver(request, response, call, step)
 
@@ -89,9 +93,9 @@ def _asked(request: Request, token: str | None) -> Call:
     return call
 
 
-def _answer(request: Request, call: Call, step: Step, account: Account) -> Response:
+def _answer(request: Request, call: Call, step: Step, account: Account, rules: Rules) -> Response:
     """The answer as it should arrive, booked in `call`."""
-    answer = _judge(request, step, account)
+    answer = _judge(request, step, account, rules)
     usual = documented(call.endpoint, answer.code)
     call.pricing = step.pricing or usual.pricing
     if call.endpoint == "check":
@@ -120,7 +124,7 @@ def _answer(request: Request, call: Call, step: Step, account: Account) -> Respo
     return response
 
 
-def _judge(request: Request, step: Step, account: Account) -> Answer:
+def _judge(request: Request, step: Step, account: Account, rules: Rules) -> Answer:
     if step.code is not None:
         return Answer(step.code)
     endpoint = ENDPOINTS.get(request.path)
@@ -129,7 +133,7 @@ def _judge(request: Request, step: Step, account: Account) -> Answer:
     if request.method != "POST":
         return client_error(405)
     try:
-        return RULES[endpoint](request, account)
+        return rules[endpoint](request, account)
     except HTTPException as error:  # werkzeug's own, of a form it cannot parse
         return client_error(error.code or 400)
 

@@ -12,6 +12,7 @@ from sandbox.lambda_host.invoke_api import FunctionNotFound
 from sandbox.lambda_host.log_group import LogGroup
 from sandbox.lambda_host.runtime_api import Answer
 from sandbox.lambda_host.scheduler import Scheduler
+from sandbox.lambda_host.stream_source import Checkpoints, StreamPoller
 from sandbox.stack import Function, Stack
 
 
@@ -19,10 +20,13 @@ class LambdaHost:
     """Runs a stack's functions until closed; functions are named by logical id or by name.
 
     `python` is the interpreter of the functions' environment: awslambdaric and the packages of the layer that holds
-    only a requirements.txt. What a function writes goes to a file for each environment in `<logs>/<logical id>/`.
+    only a requirements.txt. What a function writes goes to a file for each environment in `<logs>/<logical id>/`. Streams
+    go on behind their `checkpoints`, which are kept up to date.
     """
 
-    def __init__(self, stack: Stack, aws: LocalAws, *, python: Path, logs: Path) -> None:
+    def __init__(
+        self, stack: Stack, aws: LocalAws, *, python: Path, logs: Path, checkpoints: Checkpoints | None = None
+    ) -> None:
         if not python.exists():
             raise FileNotFoundError(f"{python}: the functions' Python is not installed; make installs it")
         self._fleets: dict[str, Fleet] = {}
@@ -31,18 +35,29 @@ class LambdaHost:
             fleet = Fleet(partial(_start, function, python, aws.child_variables, log_group))
             self._fleets |= dict.fromkeys((function.logical_id, function.name, function.arn), fleet)
         self._event_sources = stack.event_sources
-        self._pollers = [
-            QueuePoller(source, aws.client("sqs"), self._fleet(source.function_arn).invoke)
-            for source in stack.event_sources
+        self._stream_sources = stack.stream_sources
+        checkpoints = {} if checkpoints is None else checkpoints
+        sqs = aws.client("sqs")
+        self._pollers: list[QueuePoller | StreamPoller] = [
+            QueuePoller(source, sqs, self._fleet(source.function_arn).invoke) for source in stack.event_sources
+        ]
+        self._pollers += [
+            StreamPoller(
+                source, aws.client("dynamodbstreams"), sqs, self._fleet(source.function_arn).invoke, checkpoints
+            )
+            for source in stack.stream_sources
         ]
         self._schedulers = [
             Scheduler(schedule, self._fleet(schedule.function_arn).invoke) for schedule in stack.schedules
         ]
 
     def warm(self, count: int) -> None:
-        """Have so many environments ready of each function that a queue feeds, so that nothing waits for a start."""
+        """Have so many environments ready of each function that a queue feeds, and one of each that a stream feeds: it
+        gets one batch at a time. So nothing waits for a start."""
         for source in self._event_sources:
             self._fleet(source.function_arn).warm(min(count, source.maximum_concurrency))
+        for stream_source in self._stream_sources:
+            self._fleet(stream_source.function_arn).warm(min(count, 1))
 
     def invoke(self, function: str, payload: bytes) -> Answer:
         """One synchronous invocation. Raises FunctionNotFound."""
@@ -61,7 +76,7 @@ class LambdaHost:
         return sum(fleet.lost for fleet in set(self._fleets.values()))
 
     def pause(self) -> None:
-        """Take no more messages from queues, until `resume`; invocations under way go on."""
+        """Take no more from queues and streams, until `resume`; invocations under way go on."""
         for poller in self._pollers:
             poller.pause()
 

@@ -92,6 +92,13 @@ def test_the_outputs_are_where_a_deployed_stack_has_them(shell: Shell) -> None:
         "TokenParameter",
         "CompareFunction",
         "FindMissedFunction",
+        "PublishFunction",
+        "VerdictsBus",
+        "UnpublishedQueue",
+        "WebhookSecret",
+        "WebhookQueue",
+        "WebhookDeadLetterQueue",
+        "DeliverFunction",
     }
 
 

@@ -30,7 +30,6 @@ BUSY: dict[str, tuple[Step, str | None, float]] = {
     "ERROR": ({"code": "ERROR"}, None, 0),
     "429 with a code": ({"code": "SERVICE_BUSY", "status": 429}, "2", 2),
     "429 without a code": ({"body": "Too many requests", "status": 429, "charged": False}, "2", 2),
-    "503 without a code": ({"body": "<html>", "status": 503, "charged": False}, "2s", 2),
 }
 ABSURD = "999999999"  # thirty years
 

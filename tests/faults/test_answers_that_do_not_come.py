@@ -20,6 +20,8 @@ FAULTS: dict[str, Step] = {
     "an empty body": {"body": ""},
     "HTML with 200": HTML,
     "HTML with 502": HTML | {"status": 502},
+    "HTML with 503": HTML | {"status": 503, "charged": True},
+    "HTML with 503 and Retry-After": HTML | {"status": 503, "retry_after": "1", "charged": True},
     "HTML with 504": HTML | {"status": 504},
     "trickled headers": {"trickle": "headers", "trickle_interval": 0.05},
     "trickled body": {"trickle": "body", "trickle_interval": 0.05},

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from facepair.domain import clock
 from tests.support.deployed import BEN, picture
 from tests.support.faulty_cloud import DEADLINE, TIMEOUT, FaultyCloud, Pair, Undead, Worker
 from tests.support.waiting import next_second
@@ -130,10 +131,11 @@ def test_a_call_that_is_repeated_and_not_answered_again_is_held(cloud: FaultyClo
 
         assert failures(worker, event)
         pending = cloud.row(pair.pair_id)
+        assert pending is not None
+        cloud.wait(lambda: clock.parse(pending["retry_at"]) < clock.now(), lambda: str(pending))
         assert not failures(worker, event)
         assert not failures(worker, other)
 
-    assert pending is not None
     assert (pending["verdict"], pending["code"]) == ("PENDING", "OUTCOME_UNKNOWN")
     row = cloud.settled(pair.pair_id)
     assert (row["verdict"], row["code"]) == ("UNDETERMINED", "OUTCOME_UNKNOWN")

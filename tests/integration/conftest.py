@@ -14,7 +14,7 @@ from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
 from tests.support import ROOT
 from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import Resources
-from tests.support.workshop import STAND_IN, Workshop
+from tests.support.workshop import STAND_INS, Workshop
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +63,10 @@ def stand_in_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository's template with stand-in functions beside it."""
     root = tmp_path_factory.mktemp("root")
     shutil.copy(ROOT / "template.yaml", root)
-    for function in ("compare_pair", "find_missed"):
+    for function, source in STAND_INS.items():
         folder = root / "functions" / function
         folder.mkdir(parents=True)
-        (folder / "app.py").write_text(STAND_IN)
+        (folder / "app.py").write_text(source)
     for layer in ("dependencies", "facepair"):
         (root / "layers" / layer).mkdir(parents=True)
     (root / ".lambda").symlink_to(ROOT / ".lambda")

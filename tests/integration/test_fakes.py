@@ -22,15 +22,16 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.ledger import State
 from facepair.domain.pair import Pair
-from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.retention import Retention
+from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
 from facepair.stories.ports import UploadsQueue as QueuePort
 from facepair.stories.receive import Message
 from tests.fakes import NAMES, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
-from tests.integration.conftest import Deployed
 from tests.integration.test_idempotency import Context
 from tests.integration.test_verdicts_table import state
+from tests.support.resources import Resources
 from tests.world import World
 
 REFUSED = Outcome(code="SERVICE_BUSY", message="later", pricing_strategy="FREE")
@@ -47,7 +48,7 @@ def seen(act: Callable[[], Any]) -> Any:
     """What an act brings, or the name of the error that it raises."""
     try:
         return act()
-    except (Later, Blocked, Unavailable, ValueError) as error:
+    except (Later, Closed, Unavailable, ValueError) as error:
         return type(error).__name__
 
 
@@ -105,7 +106,7 @@ def bucket_story(uploads: Uploads, people: PutDelete, folder: str) -> Iterator[A
     yield found().missing, listed()
 
 
-def test_the_bucket(fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_bucket(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeBucket = fakes.bucket
     real = RealBucket(deployed.client("s3"), deployed.outputs["ImagesBucket"])
 
@@ -119,9 +120,13 @@ def test_the_bucket(fakes: World, deployed: Deployed, pair_id: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Resources, pair_id: str) -> None:
     chance = random.Random(seed)
-    real = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=timedelta(days=365))
+    real = VerdictsTable(
+        deployed.tables,
+        deployed.outputs["VerdictsTable"],
+        retention=Retention(own=timedelta(days=365), images=timedelta(days=30)),
+    )
     moved = []
 
     for number in range(20):
@@ -174,7 +179,7 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
         yield stands.state, stands.outcome
 
 
-def test_the_ledger(fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_ledger(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeLedger = fakes.ledger
     real = CallsTable(deployed.table("CallsTable"))
 
@@ -203,7 +208,7 @@ def idempotency_story(idempotency: Idempotency, fingerprint: str) -> Iterator[An
 
         return ask
 
-    for error in (Later("busy"), Blocked("X", "", pause=1), ValueError("a bug")):
+    for error in (Later("busy"), Closed("X", "", seconds=1), ValueError("a bug")):
         yield seen(lambda error=error: idempotency.once(fingerprint, asking(error)))  # type: ignore[misc]
     unsaved = SUCCESS.model_copy(update={"call": "000001", "unsaved": True})
     yield idempotency.once(fingerprint, asking(unsaved))
@@ -216,10 +221,10 @@ def idempotency_story(idempotency: Idempotency, fingerprint: str) -> Iterator[An
     yield len(asked)
 
 
-def test_the_idempotency(fakes: World, deployed: Deployed, pair_id: str) -> None:
+def test_the_idempotency(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeIdempotency = fakes.idempotency
     real = PowertoolsIdempotency(
-        deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], on_unknown="hold", expires_after_seconds=3600
+        deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], expires_after_seconds=3600
     )
     real.register_lambda_context(cast(LambdaContext, Context(60)))
 
@@ -253,7 +258,7 @@ class RealQueue(UploadsQueue):
         )
         for message in got.get("Messages", []):
             count = int(message["Attributes"]["ApproximateReceiveCount"])
-            return Message(message["Body"], message["ReceiptHandle"], count)
+            return Message(message["Body"], message["ReceiptHandle"], count, clock.now())
         return None
 
     def delete(self, receipt_handle: str) -> None:
@@ -296,7 +301,7 @@ def queue_story(queue: QueuePort, poller: Receives) -> Iterator[Any]:
     yield sorted(poller.dead_letters)
 
 
-def test_the_queue(fakes: World, deployed: Deployed) -> None:
+def test_the_queue(fakes: World, deployed: Resources) -> None:
     fake: FakeQueue = fakes.queue
     real = RealQueue(deployed.client("sqs"))
 
@@ -316,7 +321,7 @@ def cursor_story(cursor: Cursor) -> Iterator[str]:
         yield cursor.load()
 
 
-def test_the_cursor(fakes: World, deployed: Deployed) -> None:
+def test_the_cursor(fakes: World, deployed: Resources) -> None:
     fake: FakeCursor = fakes.cursor
     real = CursorParameter(deployed.client("ssm"), f"/{uuid4().hex}/cursor")
 

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.fixtures_sandbox import ROOT
 
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_keys
@@ -22,6 +21,7 @@ from sandbox.cloud import BASE_URL, CREDENTIALS, Advance
 from sandbox.deploy import deploy
 from sandbox.portraits import jpeg, portrait
 from sandbox.stack import Function, Stack
+from tests.support import ROOT
 
 ANNA, BEN = jpeg(portrait(1, width=300, height=400)), jpeg(portrait(2, width=300, height=400))
 NOTHING_FAILED: dict[str, list[object]] = {"batchItemFailures": []}

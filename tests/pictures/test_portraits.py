@@ -6,7 +6,8 @@ from itertools import combinations
 import pytest
 from PIL import Image
 
-from sandbox.advance_api.likeness import Box, Sight, look, similarity
+from sandbox.advance_api.likeness import look, similarity
+from sandbox.advance_api.sight import Box, Sight
 from sandbox.portraits import NEEDS_A_LOOK, PASSES, blank, blurred, jpeg, png, portrait
 
 PERSONS = range(24)
@@ -88,9 +89,9 @@ def test_the_face_moves_scales_and_turns_with_the_picture() -> None:
 def test_a_portrait_has_a_sharp_face_a_blank_none_and_a_blurred_one_is_not_sharp() -> None:
     clear, empty, soft = sight(portrait(3)), sight(blank()), sight(blurred(portrait(3)))
 
-    assert (clear.face is not None, clear.sharp) == (True, True)
+    assert (clear.face is not None, clear.usable) == (True, True)
     assert empty.face is None
-    assert (soft.face is not None, soft.sharp) == (True, False)
+    assert (soft.face is not None, soft.usable) == (True, False)
 
 
 def test_a_jpeg_carries_the_orientation_it_is_given() -> None:

@@ -183,6 +183,7 @@ KINDS = {
     "parameter": ("ssm", "describe_parameters", "Parameters", "Name"),
     "topic": ("sns", "list_topics", "Topics", "TopicArn"),
     "alarm": ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "dashboard": ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "rule": ("events", "list_rules", "Rules", "Name"),
     "stack": ("cloudformation", "describe_stacks", "Stacks", "StackName"),
 }

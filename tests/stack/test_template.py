@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 
 from facepair.domain.gate import LONGEST_WAIT_SECONDS
+from facepair.domain.verdict import Verdict
 from facepair.settings import CompareSettings
 from facepair.stories.ask import SAVING_SECONDS
+from facepair.webhook.sender import DEADLINE_SECONDS
 from sandbox.intrinsics import Scope, text
-from sandbox.parameters import parameter_values
+from sandbox.parameters import ParameterError, parameter_values
 from sandbox.template import expand, read_template
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = read_template(ROOT / "template.yaml")
-FUNCTIONS = ("CompareFunction", "FindMissedFunction")
 TWO_LARGEST_PICTURES_SECONDS = 30
 """Measured, beside other load: docs/decisions.md, Pictures."""
+FUNCTIONS = ("CompareFunction", "FindMissedFunction", "PublishFunction", "DeliverFunction")
+PAIRS_FUNCTIONS = ("CompareFunction", "FindMissedFunction")
+WEBHOOK = {"WebhookUrl": "https://example.com/verdicts"}
 
 
 class ExpandedStack:
@@ -42,7 +46,13 @@ class ExpandedStack:
             if "Condition" not in resource or self._scope.condition(resource["Condition"])
         }
         self.resources = {logical_id: self._scope.resolve(one) for logical_id, one in self._declared.items()}
-        self.outputs = self._scope.resolve({name: output["Value"] for name, output in expanded["Outputs"].items()})
+        self.outputs = self._scope.resolve(
+            {
+                name: output["Value"]
+                for name, output in expanded["Outputs"].items()
+                if "Condition" not in output or self._scope.condition(output["Condition"])
+            }
+        )
 
     def _existing(self, logical_id: str) -> str:
         assert logical_id in self._declared, f"reference to {logical_id}, which does not exist"
@@ -58,7 +68,7 @@ class ExpandedStack:
 
 @pytest.fixture(scope="module")
 def stack() -> ExpandedStack:
-    return ExpandedStack({"AlarmEmail": "someone@example.com"})
+    return ExpandedStack({"AlarmEmail": "someone@example.com"} | WEBHOOK)
 
 
 # --- The contract -----------------------------------------------------------------------------------------------------
@@ -99,6 +109,14 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "TokenParameter": "/pairs/advance-token",
         "CompareFunction": "<CompareFunction>",
         "FindMissedFunction": "<FindMissedFunction>",
+        "PublishFunction": "<PublishFunction>",
+        "VerdictsBus": "<VerdictsBus>",
+        "UnpublishedQueue": "<UnpublishedQueue>",
+        "WebhookSecret": "<WebhookSecret>",
+        "WebhookQueue": "<WebhookQueue>",
+        "WebhookDeadLetterQueue": "<WebhookDeadLetterQueue>",
+        "DeliverFunction": "<DeliverFunction>",
+        "AlarmTopic": "<AlarmTopic>",
     }
 
 
@@ -157,9 +175,9 @@ def test_the_code_knows_the_queue_s_visibility_timeout(stack: ExpandedStack) -> 
 
 
 def test_the_function_takes_one_message_at_a_time_and_reports_failures_by_message(stack: ExpandedStack) -> None:
-    [mapping] = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+    mapping = mapping_of(stack, "<CompareFunction>")
 
-    assert (mapping["EventSourceArn"], mapping["FunctionName"]) == ("<UploadsQueue.Arn>", "<CompareFunction>")
+    assert mapping["EventSourceArn"] == "<UploadsQueue.Arn>"
     assert mapping["BatchSize"] == 1
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": "10"}
@@ -174,10 +192,127 @@ def test_what_cannot_be_processed_ends_in_the_dead_letter_queue_and_is_kept_ther
 
 
 def test_the_search_for_missed_pairs_runs_hourly(stack: ExpandedStack) -> None:
-    [rule] = stack.of_type("AWS::Events::Rule").values()
+    [rule] = [one for one in stack.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in one]
 
     assert rule["ScheduleExpression"] == "rate(1 hour)"
     assert [target["Arn"] for target in rule["Targets"]] == ["<FindMissedFunction.Arn>"]
+
+
+def mapping_of(stack: ExpandedStack, function: str) -> dict[str, Any]:
+    """The event source mapping of a function, which has one."""
+    [mapping] = [
+        one for one in stack.of_type("AWS::Lambda::EventSourceMapping").values() if one["FunctionName"] == function
+    ]
+    return mapping
+
+
+# --- Verdicts go out --------------------------------------------------------------------------------------------------
+
+ALARMS_OF_WHAT_GOES_OUT = {
+    "UnpublishedChangesAlarm",
+    "PublishingBehindAlarm",
+    "PublishErrorsAlarm",
+    "WebhookDownAlarm",
+    "UndeliveredWebhooksAlarm",
+    "DeliverErrorsAlarm",
+}
+
+
+def test_every_write_of_the_verdicts_table_is_published_from_its_first_on(stack: ExpandedStack) -> None:
+    mapping = mapping_of(stack, "<PublishFunction>")
+
+    assert stack.properties("VerdictsTable")["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert mapping["EventSourceArn"] == "<VerdictsTable.StreamArn>"
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+
+
+def test_what_cannot_be_published_is_retried_alone_and_then_told_and_nothing_waits_for_ever(
+    stack: ExpandedStack,
+) -> None:
+    mapping = mapping_of(stack, "<PublishFunction>")
+
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert 0 < mapping["MaximumRecordAgeInSeconds"] < 24 * 3600  # the stream's own limit
+    assert 0 < mapping["MaximumRetryAttempts"] <= 10000
+    assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": "<UnpublishedQueue.Arn>"}}
+
+
+def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_pass_on_is_kept(
+    stack: ExpandedStack,
+) -> None:
+    rules = [one for one in stack.of_type("AWS::Events::Rule").values() if "EventPattern" in one]
+    patterns = {pattern["detail-type"][0]: pattern for pattern in (rule["EventPattern"] for rule in rules)}
+    [statement] = stack.properties("WebhookQueuesPolicy")["PolicyDocument"]["Statement"]
+
+    assert patterns.keys() == {"Verdict changed", "Pair erased"}
+    assert set(patterns["Verdict changed"]["detail"]["verdict"]) == set(Verdict) - {Verdict.WAITING, Verdict.PENDING}
+    for rule in rules:
+        assert rule["EventBusName"] == "<VerdictsBus>"
+        [target] = rule["Targets"]
+        assert (target["Arn"], target["DeadLetterConfig"]) == (
+            "<WebhookQueue.Arn>",
+            {"Arn": "<WebhookDeadLetterQueue.Arn>"},
+        )
+    assert set(statement["Resource"]) == {"<WebhookQueue.Arn>", "<WebhookDeadLetterQueue.Arn>"}
+    assert set(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == {
+        "<FinalVerdictsRule.Arn>",
+        "<ErasuresRule.Arn>",
+    }
+
+
+def test_a_webhook_s_attempt_ends_before_the_function_does_and_the_function_before_its_message_comes_back(
+    stack: ExpandedStack,
+) -> None:
+    timeout = stack.properties("DeliverFunction")["Timeout"]
+
+    assert timeout >= DEADLINE_SECONDS + 20  # what PATIENT clients may take before and after it
+    assert stack.properties("WebhookQueue")["VisibilityTimeout"] >= 6 * timeout
+    assert mapping_of(stack, "<DeliverFunction>")["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_webhooks_that_nobody_takes_lie_in_a_queue_that_keeps_them(stack: ExpandedStack) -> None:
+    redrive = stack.properties("WebhookQueue")["RedrivePolicy"]
+
+    assert redrive["deadLetterTargetArn"] == "<WebhookDeadLetterQueue.Arn>"
+    for queue in ("WebhookQueue", "WebhookDeadLetterQueue", "UnpublishedQueue"):
+        assert stack.properties(queue)["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_the_stack_makes_the_webhook_s_secret_of_letters_and_digits(stack: ExpandedStack) -> None:
+    generated = stack.properties("WebhookSecret")["GenerateSecretString"]
+
+    assert generated == {"PasswordLength": 32, "ExcludePunctuation": True}
+
+
+def test_without_a_webhook_there_is_nothing_of_it() -> None:
+    stack = ExpandedStack({"AlarmEmail": "someone@example.com"})
+
+    assert not [name for name in stack.resources.keys() | stack.outputs.keys() if re.search("Webhook|Deliver", name)]
+    assert {"VerdictsBus", "PublishFunction"} <= stack.resources.keys()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://example.com",
+        "https://example.com:8443/verdicts?tenant=7",
+        "http://127.0.0.1:8080/verdicts",
+        "http://receiver.test/verdicts",
+    ],
+)
+def test_a_webhook_s_url_may_be_https_or_stay_on_the_machine(url: str) -> None:
+    assert ExpandedStack({"WebhookUrl": url}).parameters["WebhookUrl"] == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/verdicts", "ftp://example.com", "example.com", "https://user:pass@example.com", "https://"],
+)
+def test_no_other_url_is_accepted(url: str) -> None:
+    with pytest.raises(ParameterError, match="WebhookUrl must be https://host/path"):
+        ExpandedStack({"WebhookUrl": url})
 
 
 # --- Pictures, verdicts and secrets are looked after ------------------------------------------------------------------
@@ -208,7 +343,7 @@ def test_no_secret_is_in_the_template(stack: ExpandedStack) -> None:
 # --- Functions --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", PAIRS_FUNCTIONS)
 def test_a_functions_variables_are_texts_and_name_what_exists(stack: ExpandedStack, function: str) -> None:
     variables = stack.properties(function)["Environment"]["Variables"]
 
@@ -227,7 +362,7 @@ def test_a_functions_logs_expire(stack: ExpandedStack, function: str) -> None:
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
 def test_functions_and_layers_are_all_built_for_the_architecture_that_was_chosen(architecture: str) -> None:
-    stack = ExpandedStack({"Architecture": architecture})
+    stack = ExpandedStack({"Architecture": architecture} | WEBHOOK)
     written_layers = [one for one in WRITTEN["Resources"].values() if one["Type"] == "AWS::Serverless::LayerVersion"]
 
     functions, layers = stack.of_type("AWS::Lambda::Function"), stack.of_type("AWS::Lambda::LayerVersion")
@@ -267,6 +402,7 @@ def test_beside_them_a_role_has_only_what_lambda_itself_needs(stack: ExpandedSta
 
     assert managed == {
         "AWSLambdaBasicExecutionRole",
+        "AWSLambdaDynamoDBExecutionRole",
         "AWSLambdaSQSQueueExecutionRole",
         "AWSXrayWriteOnlyAccess",
     }
@@ -290,6 +426,16 @@ def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts
     )
 
 
+def test_a_function_may_only_read_the_secret_that_it_needs(stack: ExpandedStack) -> None:
+    secrets = {
+        name.partition(".")[0]: statement["Resource"]
+        for name, statement in statements(stack)
+        if "secretsmanager:GetSecretValue" in listed(statement["Action"])
+    }
+
+    assert secrets == {"CompareFunctionRole": "<CredentialsSecret>", "DeliverFunctionRole": "<WebhookSecret>"}
+
+
 def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
@@ -297,31 +443,66 @@ def listed(value: str | list[str]) -> list[str]:
 # --- Alarms -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_alarm_says_what_to_do_and_reaches_someone(stack: ExpandedStack) -> None:
+def test_every_alarm_says_what_to_do_and_reaches_the_topic(stack: ExpandedStack) -> None:
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
 
-    assert alarms.keys() == {
-        "DeadLettersAlarm",
-        "CompareErrorsAlarm",
-        "BlockedAlarm",
-        "UndeterminedAlarm",
-        "WaitingTooLongAlarm",
-        "FindMissedSilentAlarm",
+    assert alarms
+    for name, alarm in alarms.items():
+        assert alarm["AlarmDescription"].endswith(" (docs/runbook.md)"), name
+        assert len(alarm["AlarmDescription"]) <= 1024, name
+        assert alarm["AlarmActions"] == ["<AlarmTopic>"], name
+
+
+def test_an_address_subscribes_to_the_topic() -> None:
+    with_address, without = ExpandedStack({"AlarmEmail": "someone@example.com"}), ExpandedStack({"AlarmEmail": ""})
+
+    [subscription] = with_address.of_type("AWS::SNS::Subscription").values()
+
+    assert subscription == {"TopicArn": "<AlarmTopic>", "Protocol": "email", "Endpoint": "someone@example.com"}
+    assert not without.of_type("AWS::SNS::Subscription")
+
+
+def test_alarms_sound_for_those_who_gave_no_address_too(stack: ExpandedStack) -> None:
+    without = ExpandedStack(WEBHOOK | {"AlarmEmail": ""})
+
+    assert without.of_type("AWS::CloudWatch::Alarm") == stack.of_type("AWS::CloudWatch::Alarm")
+    assert without.outputs["AlarmTopic"] == "<AlarmTopic>"
+
+
+def watched(stack: ExpandedStack) -> Iterator[dict[str, Any]]:
+    """Every metric that an alarm watches: its namespace, name and dimensions."""
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        for each in alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}]):
+            if "MetricStat" in each:
+                yield each["MetricStat"]["Metric"]
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_s_errors_and_throttles_are_heard(stack: ExpandedStack, metric: str) -> None:
+    heard = {
+        each["Dimensions"][0]["Value"]
+        for each in watched(stack)
+        if (each["Namespace"], each["MetricName"]) == ("AWS/Lambda", metric)
     }
-    assert all("(docs/runbook.md)" in alarm["AlarmDescription"] for alarm in alarms.values())
-    assert all(len(alarm["AlarmDescription"]) <= 1024 for alarm in alarms.values())
-    assert all(alarm["AlarmActions"] == ["<AlarmTopic>"] for alarm in alarms.values())
+
+    assert heard == {f"<{name}>" for name in stack.of_type("AWS::Lambda::Function")}
+
+
+def test_every_queue_of_dead_letters_is_watched(stack: ExpandedStack) -> None:
+    targets = {
+        queue["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn>") + ".QueueName>"
+        for queue in stack.of_type("AWS::SQS::Queue").values()
+        if "RedrivePolicy" in queue
+    }
+
+    heard = {each["Dimensions"][0]["Value"] for each in watched(stack) if each["Namespace"] == "AWS/SQS"}
+
+    assert targets
+    assert targets <= heard
 
 
 def test_silence_is_an_alarm_too(stack: ExpandedStack) -> None:
     assert stack.properties("FindMissedSilentAlarm")["TreatMissingData"] == "breaching"
-
-
-def test_without_an_address_there_are_no_alarms() -> None:
-    stack = ExpandedStack({"AlarmEmail": ""})
-
-    assert not stack.of_type("AWS::CloudWatch::Alarm")
-    assert not stack.of_type("AWS::SNS::Topic")
 
 
 # --- Security ---------------------------------------------------------------------------------------------------------
@@ -346,6 +527,7 @@ def test_the_bucket_is_closed_to_whoever_comes_without_tls(stack: ExpandedStack)
 ENCRYPTED_BY = {
     "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
     "AWS::Logs::LogGroup": ("KmsKeyId",),
+    "AWS::SNS::Topic": ("KmsMasterKeyId",),
     "AWS::SQS::Queue": ("KmsMasterKeyId",),
     "AWS::SecretsManager::Secret": ("KmsKeyId",),
 }
@@ -357,6 +539,10 @@ def test_a_key_of_one_s_own_encrypts_everything_that_is_stored(stack_with_key: E
         for name in ENCRYPTED_BY[kind]:
             value = value.get(name, {})
         assert value == KEY, logical_id
+
+
+def test_without_a_key_of_one_s_own_the_topic_has_none_that_cloudwatch_could_not_use(stack: ExpandedStack) -> None:
+    assert "KmsMasterKeyId" not in stack.properties("AlarmTopic")
 
 
 def test_a_key_of_one_s_own_encrypts_pictures_and_token(stack_with_key: ExpandedStack) -> None:

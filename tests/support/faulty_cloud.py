@@ -29,12 +29,19 @@ PARAMETERS: dict[str, object] = {
     "BlockedRetrySeconds": 2,
     "FindMissedAfterMinutes": 0,
     "MaxConcurrency": 8,
+    "MaxCallsPerSecond": 1000,  # tests of the pace and of a silent API choose their own
+    "StopAfterUnknown": 1000,
 }
 
 
 # What takes minutes takes seconds, by the same code.
 HURRIED = {"CompareFunction": {"Timeout": TIMEOUT}, "UploadsQueue": {"VisibilityTimeout": VISIBILITY_TIMEOUT}}
-BACKOFF = {"BACKOFF_FIRST_SECONDS": "1", "BACKOFF_LONGEST_SECONDS": "5", "BACKOFF_SOON_SECONDS": "2"}
+BACKOFF = {
+    "BACKOFF_FIRST_SECONDS": "1",
+    "BACKOFF_LONGEST_SECONDS": "5",
+    "BACKOFF_SOON_SECONDS": "2",
+    "VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_TIMEOUT),
+}
 
 
 @dataclass(frozen=True)

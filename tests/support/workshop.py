@@ -1,6 +1,7 @@
 """Throw-away functions with queues of their own, for tests of the Lambda host; and stand-ins for the template's."""
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.lambda_host import LambdaHost
 from sandbox.lambda_host.log_group import LogGroup
-from sandbox.stack import EventSource, Function, Schedule, Stack
+from sandbox.stack import EventSource, Function, Schedule, Stack, StreamSource
 from tests.support import LAMBDA_PYTHON
 
 
@@ -36,6 +37,8 @@ class Workshop:
         batch_size: int = 1,
         maximum_concurrency: int = 5,
         every: timedelta | None = None,
+        stream: Mapping[str, Any] | None = None,
+        checkpoints: dict[str, str] | None = None,
     ) -> LambdaHost:
         code = self.folder / "code"
         code.mkdir(exist_ok=True)
@@ -59,8 +62,10 @@ class Workshop:
             else ()
         )
         schedules = (Schedule("arn:aws:events:rule", arn, every),) if every else ()
-        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {})
-        host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=self.folder / "logs")
+        streams = (StreamSource(function_arn=arn, **stream),) if stream else ()
+        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {}, streams)
+        logs = self.folder / "logs"
+        host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=logs, checkpoints=checkpoints)
         self.hosts.append(host)
         return host
 
@@ -106,7 +111,7 @@ class Queue:
         return [message["Body"] for message in answer.get("Messages", [])]
 
 
-# Stands in for both functions: writes each record's body, or the event, as a verdict.
+# Stands in for the two functions that look at pairs: writes each record's body, or the event, as a verdict.
 STAND_IN = """
 import json, os, urllib.parse
 import boto3
@@ -122,3 +127,9 @@ def handler(event, context):
             dynamodb.put_item(TableName=os.environ["VERDICTS_TABLE"], Item=item)
     return {"batchItemFailures": [], "environment": dict(os.environ)}
 """
+
+# Stands in for the functions by which verdicts go out.
+IDLE = "def handler(event, context): return {'batchItemFailures': []}"
+
+STAND_INS = {"compare_pair": STAND_IN, "find_missed": STAND_IN, "publish_verdict": IDLE, "deliver_webhook": IDLE}
+"""Folder of a function -> what stands in for it."""

@@ -1,5 +1,6 @@
 """The ledger around the call: who may call, when nobody may, and what comes of what a call brings."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,11 +10,11 @@ from facepair.domain import clock
 from facepair.domain.ledger import OnUnknownOutcome, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
-from facepair.domain.retry import Blocked, Later, Unavailable
-from facepair.domain.verdict import Outcome
+from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
+from facepair.domain.verdict import Outcome, Seen, Verdict, verdict
 from facepair.stories.ask import SAVING_SECONDS, Question
-from tests.fakes import DEADLINE, LIFETIME, SUCCESS
-from tests.world import BLOCKED_RETRY, World
+from tests.fakes import BLOCKED_RETRY, DEADLINE, LIFETIME, SUCCESS
+from tests.world import POLICY, World
 
 PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
 UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
@@ -32,13 +33,15 @@ def refusal(code: str, pricing_strategy: str = "FREE", retry_in: float | None = 
 def ask(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Outcome:
     """A worker with all its time before it asks."""
     world.time.new_worker()
-    return world.asker(on_unknown).ask(Question("anna", fingerprint, PICTURE, PICTURE, world.time.left))
+    return world.asker(on_unknown).ask(
+        Question("anna", fingerprint, fingerprint[::-1], PICTURE, PICTURE, world.time.left)
+    )
 
 
-def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Later | Blocked:
+def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Later | Closed | Crowded:
     try:
         outcome = ask(world, fingerprint, on_unknown=on_unknown)
-    except (Later, Blocked) as reason:
+    except (Later, Closed, Crowded) as reason:
         return reason
     pytest.fail(f"nothing was raised: {outcome}")
 
@@ -203,7 +206,7 @@ def test_with_retry_two_calls_of_unknown_outcome_are_the_most(world: World) -> N
 
 def ask_with(world: World, seconds: float) -> Outcome:
     world.time.new_worker(seconds)
-    return world.asker().ask(Question("anna", "f1", PICTURE, PICTURE, world.time.left))
+    return world.asker().ask(Question("anna", "f1", "1f", PICTURE, PICTURE, world.time.left))
 
 
 def test_with_just_enough_time_the_call_is_made(world: World) -> None:
@@ -214,7 +217,7 @@ def test_with_too_little_time_nothing_is_written_and_nobody_called(world: World)
     with pytest.raises(Later, match="too little time") as later:
         ask_with(world, DEADLINE + SAVING_SECONDS - 0.1)
 
-    assert later.value.code is None
+    assert later.value.code == "TOO_LITTLE_TIME"
     assert (world.api.posts, world.ledger.states("anna")) == (0, [])
 
 
@@ -224,7 +227,7 @@ def test_a_row_that_took_too_long_to_write_is_closed_as_uncharged_and_not_follow
     with pytest.raises(Later, match="too little time") as later:
         ask_with(world, DEADLINE + SAVING_SECONDS + 0.5)
 
-    assert later.value.code is None
+    assert later.value.code == "TOO_LITTLE_TIME"
     assert (world.api.posts, world.ledger.states("anna")) == (0, [State.REFUSED])
     assert ask(world).code == "SUCCESS"
 
@@ -351,7 +354,7 @@ def test_a_blocked_account_stops_the_fleet_which_then_opens_no_row(world: World,
 
     reasons = [raised(world, "f1"), raised(world, "f2")]
 
-    assert all(isinstance(reason, Blocked) for reason in reasons)
+    assert all(isinstance(reason, Closed) for reason in reasons)
     assert [reason.code for reason in reasons] == [code, code]
     assert (world.api.posts, world.ledger.states("anna")) == (1, [State.REFUSED])
 
@@ -362,8 +365,8 @@ def test_a_blocked_account_is_tried_again_after_its_pause(world: World) -> None:
     reason = raised(world)
     world.time.passes(BLOCKED_RETRY)
 
-    assert isinstance(reason, Blocked)
-    assert reason.pause == BLOCKED_RETRY
+    assert isinstance(reason, Closed)
+    assert reason.seconds == BLOCKED_RETRY
     assert ask(world).code == "SUCCESS"
 
 
@@ -440,22 +443,162 @@ def test_a_new_token_that_is_refused_too_blocks_the_account(world: World) -> Non
 
     reason = raised(world)
 
-    assert isinstance(reason, Blocked)
-    assert (reason.code, reason.pause) == ("IAM_FAILED", BLOCKED_RETRY)
+    assert isinstance(reason, Closed)
+    assert (reason.code, reason.seconds) == ("IAM_FAILED", BLOCKED_RETRY)
     assert "token expired" in reason.message
     assert world.ledger.states("anna") == [State.REFUSED, State.REFUSED]
 
 
 @pytest.mark.parametrize(
     "error",
-    [Later("no token", code="NETWORK_ERROR"), Blocked("CREDENTIALS_INVALID", "mend the secret", pause=BLOCKED_RETRY)],
+    [Later("no token", code="NETWORK_ERROR"), Blocked("CREDENTIALS_INVALID", "mend the secret")],
 )
 def test_what_keeps_a_token_keeps_the_pair(world: World, error: Later | Blocked) -> None:
     world.api.revoked = {"token 1"}
     world.tokens.at("issue", error)
 
-    assert raised(world) is error
+    reason = raised(world)
+
+    assert (reason.code, reason.message) == (error.code, error.message)
     assert world.ledger.states("anna") == [State.REFUSED]
+
+
+# --- the gate: when the fleet may call -------------------------------------------------------------------------------
+
+
+def test_only_what_the_ledger_allows_takes_a_slot(world: World) -> None:
+    for _ in range(3):
+        ask(world)
+    world.idempotency.forget()
+    ask(world)
+
+    assert world.happened("gate.enter") == ["gate.enter"]
+
+
+def test_a_call_waits_for_its_slot_between_its_row_and_its_post(world: World) -> None:
+    world.gate.state = replace(world.gate.state, next_slot=world.time.now().timestamp() + 2)
+
+    began = world.time.now()
+    ask(world)
+
+    assert (world.time.now() - began).total_seconds() == pytest.approx(2)
+    steps = ["gate.enter", "ledger.open", "api.compare", "ledger.complete", "gate.report"]
+    assert world.happened(*steps) == steps
+
+
+def test_without_the_time_for_its_slot_nobody_is_called(world: World) -> None:
+    world.gate.state = replace(world.gate.state, next_slot=world.time.now().timestamp() + 2)
+
+    with pytest.raises(Later, match="too little time"):
+        ask_with(world, DEADLINE + SAVING_SECONDS + 1)
+
+    assert world.api.posts == 0
+
+
+def test_a_slot_too_far_away_is_not_taken(world: World) -> None:
+    world.gate.state = replace(world.gate.state, next_slot=world.time.now().timestamp() + 30)
+
+    assert isinstance(raised(world), Crowded)
+    assert (world.api.posts, world.ledger.states("anna")) == (0, [])
+
+
+def test_after_so_many_unknown_outcomes_in_a_row_the_fleet_stops_and_one_answer_lets_it_go_on(world: World) -> None:
+    world.api.answers(UNKNOWN)
+
+    outcomes = [ask(world, f"f{number}").code for number in range(5)]
+    stopped = raised(world, "f5")
+
+    assert outcomes == ["OUTCOME_UNKNOWN"] * 5
+    assert (stopped.code, world.api.posts) == ("API_NOT_ANSWERING", 5)
+
+    world.time.passes(BLOCKED_RETRY)
+    assert ask(world, "f6").code == "OUTCOME_UNKNOWN"  # the one that tries
+    assert raised(world, "f7").code == "API_NOT_ANSWERING"
+    world.time.passes(BLOCKED_RETRY)
+    world.api.answers(SUCCESS)
+    assert [ask(world, f"f{number}").code for number in (8, 9, 10)] == ["SUCCESS"] * 3
+
+
+def test_an_answer_between_them_starts_the_count_anew(world: World) -> None:
+    for number in range(12):
+        world.api.answers(SUCCESS if number % 4 == 3 else UNKNOWN)
+        ask(world, f"f{number}")
+
+    assert world.api.posts == 12
+
+
+@pytest.mark.parametrize("code", ["SERVICE_BUSY", "ERROR"])
+def test_a_trial_that_meets_any_other_answer_opens_the_gate(world: World, code: str) -> None:
+    world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
+    world.time.passes(BLOCKED_RETRY)
+    world.api.answers(Outcome(code=code, message="", pricing_strategy="FREE"))
+
+    assert raised(world, "f1").code == code
+    world.api.answers(SUCCESS)
+
+    assert ask(world, "f2").code == "SUCCESS"
+
+
+def test_a_trial_that_nobody_heard_is_given_to_the_next(world: World) -> None:
+    world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
+    world.time.passes(BLOCKED_RETRY)
+    world.api.answers(Outcome(code="NETWORK_ERROR", message=""))
+
+    assert raised(world, "f1").code == "NETWORK_ERROR"
+    with pytest.raises(Later, match="too little time"):
+        ask_with(world, 1)
+    world.api.answers(SUCCESS)
+
+    assert ask(world, "f2").code == "SUCCESS"
+
+
+def test_a_trial_goes_on_with_a_new_token(world: World) -> None:
+    world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
+    world.time.passes(BLOCKED_RETRY)
+    world.api.revoked = {"token 1"}
+
+    assert ask(world).code == "SUCCESS"
+
+
+# --- the same two pictures in each other's role ----------------------------------------------------------------------
+
+
+def test_a_pair_whose_pictures_changed_places_is_recognised_and_not_paid_for_again(world: World) -> None:
+    adjusted = Seen(adjusted=("rotated 90",))
+    world.api.answers(SUCCESS.model_copy(update={"first": adjusted}))
+    ask(world, "ab")
+
+    outcome = ask(world, "ba")
+
+    assert (outcome.similarity, outcome.first, outcome.second) == (SUCCESS.similarity, Seen(), adjusted)
+    assert world.api.posts == 1
+
+
+def test_a_picture_that_has_to_be_taken_again_is_the_same_one_in_its_other_role(world: World) -> None:
+    world.api.answers(Outcome(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE", message="", pricing_strategy="PAY"))
+    ask(world, "ab")
+
+    assert verdict(ask(world, "ba"), POLICY) == (Verdict.RETAKE, ("second",))
+
+
+def test_an_unknown_outcome_holds_for_both_orders(world: World) -> None:
+    world.api.answers(UNKNOWN)
+    ask(world, "ab")
+    world.api.answers(SUCCESS)
+
+    assert ask(world, "ba").code == "OUTCOME_UNKNOWN"
+    assert world.api.posts == 1
+
+
+def test_what_was_paid_for_stays_whatever_becomes_of_the_policy(world: World) -> None:
+    world.api.answers(UNKNOWN, SUCCESS)
+    ask(world)
+
+    assert ask(world, on_unknown="retry").code == "SUCCESS"
+    assert ask(world, on_unknown="hold").code == "SUCCESS"
+    world.idempotency.forget()
+    assert ask(world, on_unknown="hold").code == "SUCCESS"
+    assert world.api.posts == 2
 
 
 def test_a_second_token_without_the_time_for_a_second_call_is_left_for_the_next_try(world: World) -> None:

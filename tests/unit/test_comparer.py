@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Face, Outcome, Seen, Verdict
 from facepair.stories.ask import Question
-from facepair.stories.compare import MEGABYTE, Postponed
-from tests.fakes import LIFETIME, NOON, SUCCESS, picture
-from tests.world import BLOCKED_RETRY, MAX_UPLOAD_MEGABYTES, POLICY, World
+from facepair.stories.compare import MEGABYTE, MOST_DEATHS, Postponed
+from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS, picture
+from tests.world import MAX_UPLOAD_MEGABYTES, POLICY, World
 
 NO_PICTURE = b"this is text"
 THROTTLED = Unavailable("ThrottlingException")
@@ -59,7 +59,8 @@ def test_a_pair_whose_pictures_were_deleted_costs_one_look_at_the_bucket(world: 
     world.bucket.delete("anna/second.jpg")
 
     assert compare(world, oracle) is None
-    assert (world.diary, world.verdicts.items) == (["queue.send", "queue.send", "bucket.find"], {})
+    assert world.happened("bucket.find", "bucket.read", "bucket.version") == ["bucket.find"]
+    assert world.verdicts.items == {}
 
 
 @pytest.mark.parametrize(("there", "missing"), [("first", "second"), ("second", "first")])
@@ -74,7 +75,7 @@ def test_a_lone_picture_waits_for_the_other_without_a_download(
     assert (row.verdict, row.waiting_for, row.fingerprint) == (Verdict.WAITING, missing, None)
     assert world.item()[there]["version_id"] == version
     assert missing not in world.item()
-    assert world.diary == ["bucket.find", "bucket.version", "verdicts.write"]
+    assert world.diary == ["gate.look", "verdicts.row", "bucket.find", "bucket.version", "verdicts.write"]
 
 
 def test_a_final_verdict_on_these_uploads_stands_and_nothing_is_downloaded(world: World, oracle: Oracle) -> None:
@@ -83,7 +84,7 @@ def test_a_final_verdict_on_these_uploads_stands_and_nothing_is_downloaded(world
     world.diary.clear()
 
     assert compare(world, oracle) is None
-    assert world.diary == ["bucket.find", "verdicts.row"]
+    assert world.diary == ["gate.look", "verdicts.row", "bucket.find"]
     assert len(oracle.questions) == 1
 
 
@@ -98,12 +99,11 @@ def test_a_row_for_newer_uploads_that_were_deleted_since_stands(world: World, or
     assert len(oracle.questions) == 1
 
 
-@pytest.mark.parametrize("code", ["OUTCOME_UNKNOWN", "CLIENT_ERROR"])
-def test_an_undetermined_pair_is_asked_for_again_when_its_message_comes_again(
-    world: World, oracle: Oracle, code: str
+def test_a_pair_of_unknown_outcome_is_asked_for_again_when_its_message_comes_again(
+    world: World, oracle: Oracle
 ) -> None:
     world.upload_pair()
-    oracle.says = Outcome(code=code, message="")
+    oracle.says = Outcome(code="OUTCOME_UNKNOWN", message="")
     compare(world, oracle)
     oracle.says = SUCCESS
 
@@ -111,6 +111,144 @@ def test_an_undetermined_pair_is_asked_for_again_when_its_message_comes_again(
 
     assert row is not None
     assert row.verdict is Verdict.PASS
+
+
+def test_a_free_refusal_is_asked_again_with_the_next_upload_and_not_before(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Outcome(code="CLIENT_ERROR", message="", pricing_strategy="FREE")
+    compare(world, oracle)
+    oracle.says = SUCCESS
+
+    assert compare(world, oracle) is None
+    world.time.passes(1)
+    world.upload("anna/second.jpg")
+
+    row = compare(world, oracle)
+    assert row is not None
+    assert row.verdict is Verdict.PASS
+
+
+# --- a gate that is closed, a pair that waits, a pair that kills ------------------------------------------------------
+
+
+def close(world: World) -> None:
+    world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
+
+
+def test_while_the_gate_is_closed_a_pair_is_listed_once_and_never_downloaded(world: World) -> None:
+    world.upload_pair()
+    close(world)
+    seen: list[Row] = []
+
+    for receive_count in (1, 2, 3):
+        with pytest.raises(Postponed) as put_off:
+            world.comparer().compare("anna", world.attempt(receive_count))
+        assert put_off.value.seconds > 0
+        seen.append(world.stored())
+        world.time.passes(30)
+
+    assert world.happened("bucket.find", "bucket.read", "bucket.version") == ["bucket.find"]
+    assert {(row.verdict, row.code, row.message) for row in seen} == {
+        (Verdict.PENDING, "INSUFFICIENT_BALANCE", "top up")
+    }
+    assert len({row.retry_at for row in seen}) == 3
+
+
+def test_a_lone_picture_waits_for_its_partner_also_while_the_gate_is_closed(world: World) -> None:
+    world.upload("anna/first.jpg")
+    close(world)
+
+    row = world.comparer().compare("anna", world.attempt())
+
+    assert row is not None
+    assert row.verdict is Verdict.WAITING
+
+
+def test_a_verdict_that_stands_is_no_matter_of_the_gate(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    compare(world, oracle)
+    close(world)
+
+    assert compare(world, oracle) is None
+
+
+def test_what_keeps_the_pair_now_is_what_its_row_says(world: World) -> None:
+    world.upload_pair()
+    close(world)
+    with pytest.raises(Postponed):
+        world.comparer().compare("anna", world.attempt())
+    world.gate.block(Blocked("ACCOUNT_DISABLED", "call us"))
+
+    with pytest.raises(Postponed):
+        world.comparer().compare("anna", world.attempt(2))
+
+    assert world.stored().code == "ACCOUNT_DISABLED"
+
+
+def test_a_new_picture_is_looked_at_though_the_old_one_waits(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Later("busy", code="SERVICE_BUSY", retry_after=3600)
+    postponed(world, oracle)
+    world.time.passes(1)
+    world.upload("anna/first.jpg", shade=9)
+    oracle.says = SUCCESS
+
+    row = world.comparer(oracle).compare("anna", world.attempt(created=world.created("anna/first.jpg", shade=9)))
+
+    assert row is not None
+    assert row.verdict is Verdict.PASS
+
+
+def test_a_pair_that_waits_for_its_time_goes_back_without_a_look_at_the_bucket(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.says = Later("busy", code="SERVICE_BUSY", retry_after=3600)
+    postponed(world, oracle)
+    world.diary.clear()
+
+    again = postponed(world, oracle, receive_count=2)
+
+    assert 3600 <= again.seconds <= 3610
+    assert world.diary == ["gate.look", "verdicts.row"]
+
+
+def test_a_pair_that_ends_every_worker_is_set_aside_after_a_few(world: World) -> None:
+    class Killed(BaseException):
+        """Nothing catches it: like SIGKILL."""
+
+    world.upload_pair()
+    for _ in range(MOST_DEATHS):
+        world.bucket.at("read", Killed())
+        with pytest.raises(Killed):
+            world.comparer().compare("anna", world.attempt())
+        world.time.passes(720)
+
+    row = world.comparer().compare("anna", world.attempt())
+
+    assert row is not None
+    assert (row.verdict, row.code) == (Verdict.UNDETERMINED, "WORKER_DIED")
+    assert world.comparer().compare("anna", world.attempt()) is None
+
+
+def test_an_error_ends_no_worker(world: World) -> None:
+    world.upload_pair()
+    for _ in range(MOST_DEATHS * 2):
+        world.bucket.at("read", THROTTLED)
+        with pytest.raises(Unavailable):
+            world.comparer().compare("anna", world.attempt())
+
+    row = world.comparer().compare("anna", world.attempt())
+
+    assert row is not None
+    assert row.verdict is Verdict.PASS
+
+
+def test_while_a_worker_can_be_alive_another_one_keeps_off(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    oracle.meanwhile = lambda: postponed(world, Oracle())
+
+    compare(world, oracle)
+
+    assert len(oracle.questions) == 1
 
 
 # --- what is read, and what is asked ---------------------------------------------------------------------------------
@@ -122,16 +260,21 @@ def test_a_pair_is_looked_at_in_this_order_and_no_guard_is_left_out(world: World
     world.comparer().compare("anna", world.attempt())
 
     steps = [
-        "bucket.find",
+        "gate.look",
         "verdicts.row",
+        "bucket.find",
+        "underway.begin",
         "bucket.read",
         "bucket.read",
         "idempotency.once",
         "ledger.of_pair",
+        "gate.enter",
         "ledger.open",
         "api.compare",
         "ledger.complete",
+        "gate.report",
         "verdicts.write",
+        "underway.finish",
     ]
     assert world.happened(*steps) == steps
 
@@ -155,6 +298,7 @@ def test_a_fingerprint_follows_the_contents_alone(world: World, oracle: Oracle) 
     world.time.passes(60)
     world.upload_pair()  # the same contents again, in new versions
     postponed(world, oracle)
+    world.time.passes(60)
     world.upload("anna/first.jpg", shade=9)
     postponed(world, oracle)
 
@@ -325,23 +469,25 @@ def test_without_a_retry_after_the_back_off_doubles_with_each_receive(
 
 def test_a_blocked_account_leaves_a_pending_row_and_comes_back_after_the_pause(world: World, oracle: Oracle) -> None:
     world.upload_pair()
-    oracle.says = Blocked("INSUFFICIENT_BALANCE", "top up", pause=BLOCKED_RETRY)
+    oracle.says = Closed("INSUFFICIENT_BALANCE", "top up", seconds=BLOCKED_RETRY)
 
     reason = postponed(world, oracle)
 
-    assert isinstance(reason.reason, Blocked)
+    assert isinstance(reason.reason, Closed)
     assert reason.seconds > BLOCKED_RETRY
     row = world.stored()
     assert (row.verdict, row.code, row.message) == (Verdict.PENDING, "INSUFFICIENT_BALANCE", "top up")
     assert row.retry_at == NOON + timedelta(seconds=reason.seconds)
 
 
-def test_a_block_whose_reason_got_lost_says_nothing_to_the_pair_s_readers(world: World, oracle: Oracle) -> None:
+def test_a_crowded_gate_leaves_a_pending_row_and_the_message_comes_in_turn(world: World, oracle: Oracle) -> None:
     world.upload_pair()
-    oracle.says = Blocked(None, "the account is blocked", pause=BLOCKED_RETRY)
+    oracle.says = Crowded(7)
 
-    assert postponed(world, oracle).seconds > BLOCKED_RETRY
-    assert world.verdicts.items == {}
+    reason = postponed(world, oracle, receive_count=3)
+
+    assert reason.seconds == 7 + 3 * 5
+    assert (world.stored().verdict, world.stored().code) == (Verdict.PENDING, "SERVICE_BUSY")
 
 
 def test_another_worker_at_the_same_pair_is_waited_for_a_moment_and_nothing_is_said(
@@ -372,8 +518,11 @@ def test_a_picture_that_changed_since_it_was_listed_is_left_to_its_own_event(
 
 def test_a_pending_row_never_replaces_a_verdict(world: World, oracle: Oracle) -> None:
     world.upload_pair()
+    compare(world, Oracle())
+    passed = dict(world.verdicts.items)
+    world.verdicts.items.clear()
     oracle.says = Later("busy", code="SERVICE_BUSY")
-    oracle.meanwhile = lambda: compare(world, Oracle())
+    oracle.meanwhile = lambda: world.verdicts.items.update(passed)
 
     postponed(world, oracle)
 
@@ -385,6 +534,7 @@ def test_a_verdict_replaces_a_pending_row_with_nothing_left_of_it(world: World, 
     oracle.says = Later("busy", code="SERVICE_BUSY")
     postponed(world, oracle)
     oracle.says = SUCCESS
+    world.time.passes(60)
 
     compare(world, oracle)
 

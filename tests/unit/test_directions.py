@@ -20,7 +20,8 @@ DIRECTIONS: dict[str, tuple[set[str], set[str]]] = {
     "stories": ({"domain", "stories"}, AWS | HTTP),
     "http": (set(), AWS),
     "advance": ({"domain", "advance", "http"}, AWS),
-    "aws": ({"domain", "advance", "aws"}, HTTP),
+    "webhook": ({"domain", "webhook", "http"}, AWS),
+    "aws": ({"domain", "advance", "webhook", "aws"}, HTTP),
     "settings": ({"domain"}, AWS | HTTP),
 }
 LONGEST_FILE = 350

@@ -7,7 +7,7 @@ import pytest
 
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
-from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.compare import Attempt, Postponed
@@ -18,7 +18,8 @@ from tests.unit.test_events import record
 from tests.world import POLICY, World
 
 BUSY = Later("busy", code="SERVICE_BUSY")
-BLOCKED = Blocked("INSUFFICIENT_BALANCE", "top up", pause=600)
+SILENT = Closed("API_NOT_ANSWERING", "no answer", seconds=600)
+BLOCKED = Closed("INSUFFICIENT_BALANCE", "top up", seconds=600)
 
 
 class Comparisons:
@@ -70,7 +71,7 @@ def created(*keys: str) -> str:
 
 
 def test_an_upload_brings_its_pair_up_to_date_and_its_message_is_gone(world: World, comparisons: Comparisons) -> None:
-    receive(world, comparisons, created_notification("a b/ü+%/FIRST.jpeg"))
+    receive(world, comparisons, created_notification("a b/ü+%/FIRST.jpeg", "etag"))
 
     assert comparisons.pairs == ["a b/ü+%"]
     assert world.queue.bodies == []
@@ -123,28 +124,35 @@ def test_a_message_that_nobody_can_read_is_set_aside_at_once(
     assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.MALFORMED_MESSAGES: 1}
 
 
-def test_a_message_that_cannot_be_set_aside_stays(world: World, comparisons: Comparisons) -> None:
+def test_a_message_that_cannot_be_set_aside_stays_and_the_log_says_why(
+    world: World, comparisons: Comparisons, caplog: pytest.LogCaptureFixture
+) -> None:
     world.queue.at("set_aside", Unavailable("ThrottlingException"))
 
-    with pytest.raises(Unavailable):
-        receive(world, comparisons, "not JSON")
+    receive(world, comparisons, "not JSON")
 
+    assert world.metrics.sums()[Metric.UNEXPECTED_ERRORS] == 1
+    assert "cannot be set aside: ThrottlingException" in caplog.text
     assert (world.queue.bodies, world.queue.dead_letters) == (["not JSON"], [])
 
 
 # --- what comes back -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("reason", "metric"), [(BUSY, Metric.POSTPONED), (BLOCKED, Metric.BLOCKED)])
+@pytest.mark.parametrize(
+    ("reason", "metric"),
+    [(BUSY, Metric.POSTPONED), (BLOCKED, Metric.BLOCKED), (SILENT, Metric.API_NOT_ANSWERING)],
+)
 def test_a_postponed_pair_s_message_comes_back_when_it_is_due(
-    world: World, comparisons: Comparisons, reason: Later | Blocked, metric: Metric
+    world: World, comparisons: Comparisons, reason: Later | Closed, metric: Metric
 ) -> None:
     comparisons.does["anna"] = Postponed(reason, 77)
 
     message = receive(world, comparisons, created("anna/first.jpg"))
 
+    age = (world.time.now() - message.sent_at).total_seconds()
     assert world.queue.due_in(message.receipt_handle) == 77
-    assert world.metrics.sums() == {Metric.MESSAGES: 1, metric: 1}
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, metric: 1, Metric.OLDEST_POSTPONED: age}
 
 
 @pytest.mark.parametrize(("receive_count", "seconds"), [(1, 5), (4, 40)])
@@ -162,20 +170,24 @@ def test_an_unexpected_error_is_logged_whole_counted_and_tried_again_ever_later(
     message = receive(world, comparisons, created("anna/first.jpg"), receive_count)
 
     assert world.queue.due_in(message.receipt_handle) == seconds
-    assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.UNEXPECTED_ERRORS: 1}
+    assert world.metrics.sums().keys() == {Metric.MESSAGES, Metric.UNEXPECTED_ERRORS, Metric.OLDEST_POSTPONED}
     [line] = [line for line in caplog.records if line.levelname == "ERROR"]
     assert line.exc_info
     assert line.exc_info[1] is error
 
 
-def test_a_message_that_cannot_be_postponed_comes_back_by_itself(world: World, comparisons: Comparisons) -> None:
+def test_a_message_that_cannot_be_postponed_comes_back_by_itself_and_the_log_says_why(
+    world: World, comparisons: Comparisons, caplog: pytest.LogCaptureFixture
+) -> None:
     comparisons.does["anna"] = Postponed(BUSY, 77)
     world.queue.at("postpone", Unavailable("ThrottlingException"))
 
-    with pytest.raises(Unavailable):
-        receive(world, comparisons, created("anna/first.jpg"))
+    receive(world, comparisons, created("anna/first.jpg"))
 
     assert len(world.queue.bodies) == 1
+    assert world.metrics.sums()[Metric.UNEXPECTED_ERRORS] == 1
+    assert "Not postponed by 77 s" in caplog.text
+    assert "ThrottlingException" in caplog.text
 
 
 def test_one_upload_spoils_no_other_and_the_message_comes_back_when_the_last_is_due(
@@ -262,8 +274,9 @@ def test_a_busy_api_is_asked_again_when_its_message_comes_back_and_the_pair_is_c
 
     world.work()
     pending = world.stored().verdict
-    world.time.passes(10)
-    world.work()
+    for _ in range(2):
+        world.time.passes(60)
+        world.work()
 
     assert (pending, world.stored().verdict) == (Verdict.PENDING, Verdict.PASS)
     assert (world.queue.bodies, world.api.charged) == ([], 1)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
-from facepair.advance import Answer, NoAnswer
-from facepair.advance.wire import LONGEST_RETRY_AFTER, read_answer, retry_after_seconds
-from facepair.http import Reply
+from facepair.advance import Answer
+from facepair.advance.wire import read_answer
+from facepair.http import LONGEST_RETRY_AFTER, NoAnswer, Reply, retry_after_seconds
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -1,5 +1,6 @@
 """One HTTP POST that cannot surprise: one connection, one request, one deadline, nothing followed, nothing repeated."""
 
+import re
 import socket
 import threading
 import time
@@ -7,12 +8,16 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 LONGEST_ANSWER = 1_000_000
 """Bytes; the documented answers have about a thousand."""
+LONGEST_RETRY_AFTER = 12 * 3600.0
+"""Seconds. An absurd Retry-After is not obeyed for longer than a message can be put off at once."""
 
 
 class PostFailed(Exception):
@@ -82,7 +87,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
         raise Unreached(f"cannot reach {url}: {reason}") from error
     with closing(connection), Deadline(connection.sock, moment) as deadline:
         try:
-            connection.request("POST", urlsplit(url).path, body=body, headers=headers, preload_content=False)
+            connection.request("POST", _target(url), body=body, headers=headers, preload_content=False)
             with closing(connection.getresponse()) as response:
                 answer = response.read(LONGEST_ANSWER + 1)
         except Exception as error:  # whatever it is: the request was on its way
@@ -93,6 +98,26 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
         if len(answer) > LONGEST_ANSWER:
             raise NoAnswer(f"{url} answered more than {LONGEST_ANSWER} bytes", http_status=response.status)
         return Reply(response.status, response.headers, answer)
+
+
+def retry_after_seconds(header: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After: `10`, the documented `10s`, or an HTTP date; None if absent, past or unreadable."""
+    if header is None:
+        return None
+    if number := re.fullmatch(r":?\s*(\d{1,9}(?:\.\d+)?)\s*s?", header.strip(), re.IGNORECASE):
+        return min(float(number[1]), LONGEST_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
+
+
+def _target(url: str) -> str:
+    """What the request line names: path and query."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _connected(url: str, seconds: float) -> HTTPConnection:

@@ -13,12 +13,22 @@ from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff
 from facepair.domain.verdict import Policy
+from facepair.domain.webhook import BACKOFF, PATIENCE
 
 
-class _Settings(BaseModel):
+class _Environment(BaseModel):
     """Each field is the environment variable of its name in capitals; ranges are those of the stack's parameters."""
 
     model_config = ConfigDict(alias_generator=str.upper, frozen=True)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Raises pydantic's ValidationError, which names each variable that is missing or out of range."""
+        return cls.model_validate(os.environ)
+
+
+class _Settings(_Environment):
+    """What functions need that look at pairs."""
 
     images_bucket: str
     verdicts_table: str
@@ -35,11 +45,6 @@ class _Settings(BaseModel):
         if self.first_name.casefold() == self.second_name.casefold():
             raise ValueError(f"FirstName and SecondName must differ in more than case: {self.first_name!r}")
         return self
-
-    @classmethod
-    def from_environment(cls) -> Self:
-        """Raises pydantic's ValidationError, which names each variable that is missing or out of range."""
-        return cls.model_validate(os.environ)
 
     @property
     def names(self) -> Names:
@@ -108,3 +113,28 @@ class FindMissedSettings(_Settings):
 
     find_missed_after_minutes: int = Field(ge=0)
     cursor_parameter: str
+
+
+class PublishSettings(_Environment):
+    """PublishFunction's."""
+
+    verdicts_table: str
+    verdicts_bus: str
+    unpublished_queue_url: str
+
+
+class DeliverSettings(_Environment):
+    """DeliverFunction's."""
+
+    webhook_url: str
+    webhook_secret: str
+    webhook_queue_url: str
+    webhook_dead_letter_queue_url: str
+    # Not of the template: nobody has to choose them, and tests would wait for days.
+    webhook_backoff_first_seconds: float = BACKOFF.first
+    webhook_backoff_longest_seconds: float = BACKOFF.longest
+    webhook_patience_seconds: float = PATIENCE.total_seconds()
+
+    @property
+    def backoff(self) -> Backoff:
+        return Backoff(self.webhook_backoff_first_seconds, self.webhook_backoff_longest_seconds)

@@ -1,11 +1,9 @@
 """What goes over the wire: the API's JSON, tolerantly read and strictly checked."""
 
 import json
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -21,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from facepair.http import NoAnswer, Reply
+from facepair.http import NoAnswer, Reply, retry_after_seconds
 
 LONGEST_NUMBER = 38
 """Digits, before or behind the point."""
@@ -39,10 +37,6 @@ def _a_number(value: object) -> object:
 
 Text = Annotated[str, AfterValidator(lambda text: text[:1000])]
 """Free text of the API's, cut so that it always fits a table row."""
-
-
-LONGEST_RETRY_AFTER = 12 * 3600.0
-"""Seconds. An absurd Retry-After is not obeyed for longer than a message can be put off at once."""
 Edge = Annotated[Decimal, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
 """Pixels; a face reaches beyond the picture at most a little."""
 
@@ -128,20 +122,6 @@ def read_answer(reply: Reply, now: datetime) -> Answer:
                 code="SERVICE_BUSY", message=f"HTTP {reply.status}", http_status=reply.status, retry_after=retry_after
             )
         raise NoAnswer(_describe(reply), http_status=reply.status) from error
-
-
-def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After: `10`, the documented `10s`, or an HTTP date; None if absent, past or unreadable."""
-    if header is None:
-        return None
-    if number := re.fullmatch(r":?\s*(\d{1,9}(?:\.\d+)?)\s*s?", header.strip(), re.IGNORECASE):
-        return min(float(number[1]), LONGEST_RETRY_AFTER)
-    try:
-        date = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):
-        return None
-    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
 
 
 def _describe(reply: Reply) -> str:

@@ -5,7 +5,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from facepair.domain.metric import Metric
 
-UNITS = dict.fromkeys((Metric.SECONDS_TO_VERDICT, Metric.OLDEST_POSTPONED), MetricUnit.Seconds)
+UNITS = dict.fromkeys(
+    (Metric.SECONDS_TO_VERDICT, Metric.OLDEST_POSTPONED, Metric.SECONDS_TO_RECEIVER, Metric.SECONDS_UNDELIVERED),
+    MetricUnit.Seconds,
+)
 """Of the metrics that are no counts."""
 
 

@@ -1,4 +1,4 @@
-"""The queue of uploads."""
+"""Queues of messages that come back until they are dealt with, and dead letters."""
 
 from collections.abc import Sequence
 from itertools import batched
@@ -14,23 +14,34 @@ BATCH = 10
 """SQS's limit of a SendMessageBatch."""
 
 
-class UploadsQueue:
-    """A facepair.stories.ports.UploadsQueue: S3 notifications in, and the dead letters beside it."""
+class DeadLetters:
+    """A facepair.stories.ports.Aside."""
+
+    def __init__(self, sqs: "SQSClient", dead_letter_url: str) -> None:
+        self._sqs = sqs
+        self._dead_letter_url = dead_letter_url
+
+    @aws_errors()
+    def set_aside(self, body: str) -> None:
+        """Put a message that nobody can read among the dead letters at once: no receive will mend it."""
+        self._sqs.send_message(QueueUrl=self._dead_letter_url, MessageBody=body or "(empty)")
+
+
+class Queue(DeadLetters):
+    """A facepair.stories.ports.WebhookQueue: what was received can be put off, or set aside."""
 
     def __init__(self, sqs: "SQSClient", url: str, *, dead_letter_url: str = "") -> None:
-        self._sqs = sqs
+        super().__init__(sqs, dead_letter_url)
         self._url = url
-        self._dead_letter_url = dead_letter_url
 
     @aws_errors()
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         """Let a received message come back in `seconds`. SQS keeps to it when the function reports it as failed."""
         self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
 
-    @aws_errors()
-    def set_aside(self, body: str) -> None:
-        """Put a message that nobody can read among the dead letters at once: no receive will mend it."""
-        self._sqs.send_message(QueueUrl=self._dead_letter_url, MessageBody=body or "(empty)")
+
+class UploadsQueue(Queue):
+    """A facepair.stories.ports.UploadsQueue: S3 notifications."""
 
     @aws_errors()
     def has_backlog(self) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=14)
 """As long as the queue keeps a message, DynamoDB keeps its mark at most."""
+FORGOTTEN = timedelta(days=1)
+"""A message of the search that nobody has begun with for so long was never sent: the search died before it."""
 
 
 class UnderwayMarks:
@@ -81,8 +83,12 @@ class UnderwayMarks:
             self._table.put_item(
                 Item={"id": _id(objects), "due": _seconds(now), "claimed": True, "expiration": _seconds(now + KEPT)},
                 ConditionExpression="attribute_not_exists(id) OR expiration <= :now "
-                "OR (due <= :late AND attribute_not_exists(claimed))",
-                ExpressionAttributeValues={":late": _seconds(now - late), ":now": _seconds(now)},
+                "OR (due <= :late AND (attribute_not_exists(claimed) OR due <= :forgotten))",
+                ExpressionAttributeValues={
+                    ":late": _seconds(now - late),
+                    ":forgotten": _seconds(now - FORGOTTEN),
+                    ":now": _seconds(now),
+                },
             )
         except ClientError as error:
             if condition_failed(error):

@@ -87,7 +87,9 @@ def _forward(row: Row) -> ConditionBase:
     forward: ConditionBase = Attr("fingerprint").not_exists() & surer
     if row.fingerprint:
         same_contents = Attr("fingerprint").eq(row.fingerprint) & surer
-        other_contents = Attr("fingerprint").ne(row.fingerprint) & Attr("listed_at").lt(listed_at)
+        # An attribute that is missing is unequal to everything.
+        others = Attr("fingerprint").exists() & Attr("fingerprint").ne(row.fingerprint)
+        other_contents = others & Attr("listed_at").lt(listed_at)
         forward = forward | same_contents | other_contents
     newer = Attr("pair_id").not_exists() | Attr("uploaded_at").lt(uploaded_at)
     return newer | (Attr("uploaded_at").eq(uploaded_at) & forward)

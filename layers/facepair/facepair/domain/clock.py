@@ -8,6 +8,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def at(seconds: float) -> datetime:
+    """The moment of so many seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def iso(moment: datetime) -> str:
     """ISO 8601 UTC in milliseconds, always equally long, so that it sorts as text: 2026-01-31T23:59:59.000Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -22,7 +22,6 @@ class Metric(StrEnum):
     REJECT = "Reject"
     RETAKE = "Retake"
     WAITING = "Waiting"
-    PENDING = "Pending"
     UNDETERMINED = "Undetermined"
     SECONDS_TO_VERDICT = "SecondsToVerdict"
     CALLS = "Calls"
@@ -32,7 +31,16 @@ class Metric(StrEnum):
     MISSED_PAIRS_SENT = "MissedPairsSent"
     SEARCH_ERRORS = "SearchErrors"
 
+    WRITES = "Writes"
+    REPUBLISHED = "Republished"
+    CHANGES_PUBLISHED = "ChangesPublished"
+    UNREADABLE_ROWS = "UnreadableRows"
+    WEBHOOKS_DELIVERED = "WebhooksDelivered"
+    WEBHOOKS_POSTPONED = "WebhooksPostponed"
+    SECONDS_TO_RECEIVER = "SecondsToReceiver"
+    SECONDS_UNDELIVERED = "SecondsUndelivered"
+
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":
-        """The metric that counts rows of a verdict."""
+        """The metric that counts rows of a verdict; a pair that is PENDING is counted by what keeps it."""
         return cls[verdict.name]

@@ -1,7 +1,7 @@
 """Finds complete pairs that nobody compares: their event was lost, switched off, or ran out of receives."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
@@ -9,6 +9,7 @@ from itertools import batched
 from facepair.domain import clock
 from facepair.domain.notification import created_notification
 from facepair.domain.pair import Names, Pair, Upload, folders
+from facepair.domain.retry import Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Verdict
 from facepair.stories.ports import Cursor, Underway, Uploads, UploadsQueue, Verdicts
@@ -77,12 +78,20 @@ class MissedPairs:
         pairs = sent = 0
         for batch in batched(self._complete(listing), PAIRS_AT_ONCE, strict=False):
             missed = [] if backlog else list(self._missed(batch))
-            firsts = [pair.uploads["first"] for pair in missed]
-            self.queue.send([created_notification(first.key, first.etag) for first in firsts])
+            self._enqueue(missed)
             pairs += len(batch)
             sent += len(missed)
         self.cursor.save(listing.last_key if listing.stopped else "")
         return Found(objects=listing.seen, pairs=pairs, sent=sent, finished=not listing.stopped)
+
+    def _enqueue(self, missed: Sequence[Pair]) -> None:
+        firsts = [pair.uploads["first"] for pair in missed]
+        try:
+            self.queue.send([created_notification(first.key, first.etag) for first in firsts])
+        except Unavailable:  # some may have been sent: twice is better than never
+            for pair in missed:
+                self.underway.finish(pair.objects)
+            raise
 
     def _complete(self, listing: Listing) -> Iterator[Pair]:
         """Pairs of which both pictures have been there for long enough."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from facepair.domain.change import Change, Image
 from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
@@ -15,6 +16,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, Crowded
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome
+from facepair.domain.webhook import Webhook
 
 
 class Uploads(Protocol):
@@ -162,3 +164,41 @@ class Metrics(Protocol):
 
     def add(self, metric: Metric, value: float = 1) -> None:
         """Add to a metric."""
+
+
+class Bus(Protocol):
+    """Where changes are told to whoever listens."""
+
+    def put(self, changes: Sequence[Change]) -> None:
+        """Tell of changes, however many. Where it raises, some of them may have been told."""
+
+
+class WrittenRows(Protocol):
+    """The verdicts table's rows as they are, by whomever they were written."""
+
+    def since(self, moment: datetime) -> Iterator[Image]:
+        """Rows written at that moment or later, in the order of their writing."""
+
+    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+        """The rows of pairs; those that exist."""
+
+
+class Aside(Protocol):
+    """Where messages go that nobody can deal with, for a person to look at."""
+
+    def set_aside(self, body: str) -> None:
+        """Put a message there."""
+
+
+class WebhookQueue(Aside, Protocol):
+    """The queue of webhooks that are still to be delivered, and the dead letters beside it."""
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        """Let a received message come back in `seconds`."""
+
+
+class WebhookReceiver(Protocol):
+    """The user's own server."""
+
+    def take(self, webhook: Webhook) -> None:
+        """Deliver one. Raises Undelivered if it does not say that it has taken it."""

@@ -1,0 +1,72 @@
+"""How long a verdict is under way: seconds from the writing of its row to the receiver of webhooks.
+
+At rest, one after the other, and in a burst: `python -m benchmarks.publish [--at-rest 30] [--burst 300]`. The sandbox
+answers on the same processors, so the figures are the sandbox's; AWS's own are not known here. What is written are
+rows as CompareFunction writes them, straight into the table.
+"""
+
+import argparse
+import time
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+
+from boto3.dynamodb.types import TypeSerializer
+
+from facepair.domain import clock
+from facepair.domain.pair import Pair, Upload
+from facepair.domain.row import Case, Row
+from facepair.domain.verdict import Outcome, Policy
+from sandbox.cloud import Sandbox
+
+ROOT = Path(__file__).parents[1]
+POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+OUTCOME = Outcome(code="SUCCESS", message="OK", similarity=Decimal(99))
+PATIENCE_SECONDS = 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Seconds from a row's writing to the receiver, in the sandbox.")
+    parser.add_argument("--at-rest", type=int, default=30)
+    parser.add_argument("--burst", type=int, default=300)
+    arguments = parser.parse_args()
+    with Sandbox(ROOT) as sandbox:
+        _under_way(sandbox, ["the first one starts what is not started yet"])
+        at_rest = [_under_way(sandbox, [f"at rest {number}"])[0] for number in range(arguments.at_rest)]
+        burst = _under_way(sandbox, [f"burst {number}" for number in range(arguments.burst)])
+    print(f"From row to receiver at rest: {_figures(at_rest)}")
+    print(f"From row to receiver in a burst of {len(burst)} rows: {_figures(burst)}")
+
+
+def _figures(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    most = ordered[len(ordered) * 95 // 100]
+    return f"median {median(ordered):.2f} s, 95 of 100 within {most:.2f} s, all within {ordered[-1]:.2f} s"
+
+
+def _under_way(sandbox: Sandbox, pair_ids: list[str]) -> list[float]:
+    """Write a verdict for each pair, and wait for the receiver to have verified all of them: the seconds of each."""
+    written_at = {}
+    for pair_id in pair_ids:
+        written_at[pair_id] = time.time()
+        sandbox.aws("dynamodb").put_item(TableName=sandbox.outputs["VerdictsTable"], Item=_item(pair_id))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        arrived = {each.message["data"]["pair_id"]: each.at for each in sandbox.receiver.taken.values()}
+        if written_at.keys() <= arrived.keys():
+            return [arrived[pair_id] - at for pair_id, at in written_at.items()]
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{len(written_at.keys() - arrived.keys())} verdicts have not arrived: see {sandbox.logs}")
+        time.sleep(0.05)
+
+
+def _item(pair_id: str) -> dict[str, object]:
+    now, serialize = clock.now(), TypeSerializer().serialize
+    first, second = (Upload(f"{pair_id}/{role}.jpg", "etag", 1, now) for role in ("first", "second"))
+    case = Case(Pair(pair_id, first, second, listed_at=now), {}, POLICY, fingerprint=f"of {pair_id}")
+    row = Row.judged(case, OUTCOME).model_copy(update={"updated_at": now})
+    return {name: serialize(value) for name, value in row.item().items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""What a blocked weekend costs in AWS: every receive of 1,000 pairs that wait 72 hours for somebody to top up.
+
+`python -m benchmarks.weekend [--pairs 1000]`. Simulated: the real Receiver, Comparer, Asker, back-off and rules of the
+gate in virtual time, over ports in memory that count; an API that answers INSUFFICIENT_BALANCE. All pairs are uploaded
+at the beginning, two messages each. Prices are list prices of us-east-1; how long a receive lasts is assumed.
+"""
+
+import argparse
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from io import BytesIO
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+from PIL import Image
+
+from facepair.domain import clock
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Slot
+from facepair.domain.ledger import Call, State
+from facepair.domain.metric import Metric
+from facepair.domain.notification import created_notification
+from facepair.domain.pair import Names, Pair, Upload
+from facepair.domain.picture import Fitted, fit
+from facepair.domain.retry import Backoff, Blocked, Closed, Crowded
+from facepair.domain.row import Row
+from facepair.domain.verdict import Outcome, Policy
+from facepair.stories import compare
+from facepair.stories.ask import Asker
+from facepair.stories.compare import Comparer
+from facepair.stories.receive import ComesBack, Message, Receiver
+
+FRIDAY = datetime(2026, 1, 30, 18, tzinfo=UTC)
+WEEKEND_SECONDS = 72 * 3600
+NAMES = Names("first", "second")
+MAX_RECEIVES = 300
+LIFETIME_SECONDS = 120
+CALL_SECONDS = 0.3
+BLOCKED = Outcome(code="INSUFFICIENT_BALANCE", message="top up", pricing_strategy="FREE")
+
+RECEIVES_BEFORE_THE_GATE = 246_000
+"""Of 1,000 pairs, each with a LIST, two downloads and their decoding."""
+SECONDS_WITH_DECODING, SECONDS_WITHOUT = 1.0, 0.05
+"""Assumed durations of a receive."""
+GIGABYTES = 2
+A_GIGABYTE_SECOND = 0.0000133334
+A_MILLION = {
+    "Lambda requests": 0.20,
+    "SQS requests": 0.40,
+    "LISTs": 5.00,
+    "GETs": 0.40,
+    "table writes": 0.625,
+    "table reads": 0.125,
+}
+"""US$."""
+WRITES_OF_A_ROW = 3
+"""The row, and in the index `by_verdict` its old place and its new one."""
+
+
+class House:
+    """Every port that the stories need, in memory, and a clock that stands still but for calls; it counts requests."""
+
+    def __init__(self, rules: Rules) -> None:
+        content = BytesIO()
+        Image.new("L", (256, 256)).save(content, "PNG")
+        self._picture = content.getvalue()
+        self._rules = rules
+        self._gate = Gate()
+        self._rows: dict[str, Row] = {}
+        self._calls: dict[str, list[Call]] = {}
+        self.now = FRIDAY
+        self.postponed = 0
+        self.counts: Counter[str] = Counter()
+
+    # --- bucket
+
+    def find(self, pair_id: str) -> Pair:
+        self.counts["LISTs"] += 1
+        first, second = (self._upload(pair_id, role) for role in ("first", "second"))
+        return Pair(pair_id, first, second, self.now)
+
+    def _upload(self, pair_id: str, role: str) -> Upload:
+        return Upload(f"{pair_id}/{role}.png", role, len(self._picture), FRIDAY)
+
+    def read(self, upload: Upload) -> tuple[bytes, None]:
+        self.counts["GETs"] += 1
+        return self._picture, None
+
+    # --- queue, metrics, tokens
+
+    def postpone(self, receipt_or_objects: str, when: int | datetime) -> None:
+        """Of a message, in so many seconds; or of a pair's mark."""
+        if isinstance(when, datetime):
+            self.counts["marks written"] += 1
+        else:
+            self.postponed = when
+
+    def add(self, metric: Metric, value: float = 1) -> None:
+        pass
+
+    def tokens(self) -> Iterator[str]:
+        yield "token"
+
+    # --- verdicts
+
+    def row(self, pair_id: str) -> Row | None:
+        self.counts["rows read"] += 1
+        return self._rows.get(pair_id)
+
+    def write(self, row: Row) -> bool:
+        self.counts["rows written"] += 1
+        self._rows[row.pair_id] = row
+        return True
+
+    # --- marks, idempotency, ledger
+
+    def begin(self, objects: str, alive_until: datetime) -> int:
+        self.counts["marks written"] += 1
+        return 1
+
+    def once(self, fingerprint: str, compare_now: Callable[[], Outcome]) -> Outcome:
+        self.counts["idempotency records written"] += 2  # in progress, then deleted: nothing else comes of a block
+        return compare_now()
+
+    def of_pair(self, pair_id: str) -> Sequence[Call]:
+        self.counts["ledger read"] += 1
+        return tuple(self._calls.get(pair_id, ()))
+
+    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
+        self.counts["ledger written"] += 1
+        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, "owner", self.now, alive_until)
+        self._calls.setdefault(pair_id, []).append(call)
+        return call
+
+    def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
+        self.counts["ledger written"] += 1
+        self._calls[call.pair_id][-1] = replace(call, state=state, outcome=outcome)
+
+    # --- gate: the rules of facepair.domain.gate, read and written as facepair.aws.gate does
+
+    def look(self) -> Closed | Crowded | None:
+        self.counts["gate read"] += 1
+        return self._gate.closed(self._epoch) or self._crowded()
+
+    def enter(self) -> Slot:
+        self.counts["gate read"] += 1
+        self.counts["gate written"] += 1
+        if closed := self._gate.closed(self._epoch):
+            raise closed
+        if self._gate.code:
+            self._gate = self._gate.trying(self._rules, self._epoch)
+            return Slot(at=self._epoch, taken_at=self._epoch, trial=True)
+        if crowded := self._crowded():
+            raise crowded
+        at = max(self._gate.next_slot, self._epoch)
+        self._gate = replace(self._gate, next_slot=at + self._gate.interval(self._rules, self._epoch))
+        return Slot(at=at, taken_at=self._epoch)
+
+    def _crowded(self) -> Crowded | None:
+        wait = 0.0 if self._gate.code else self._gate.wait(self._epoch)
+        return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
+
+    def block(self, blocked: Blocked) -> Closed:
+        self.counts["gate read"] += 1
+        self.counts["gate written"] += 1
+        self._gate = self._gate.shut(self._rules, blocked.code, blocked.message, self._epoch)
+        return Closed(blocked.code, blocked.message, seconds=self._rules.pause)
+
+    @property
+    def _epoch(self) -> float:
+        return self.now.timestamp()
+
+    # --- API
+
+    deadline = 15.0
+
+    def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
+        self.counts["calls"] += 1
+        self.now += timedelta(seconds=CALL_SECONDS)
+        return BLOCKED
+
+    def set_aside(self, body: str) -> NoReturn:
+        raise AssertionError(f"a message that nobody can read: {body}")
+
+
+def weekend(pairs: int, pause: float, seed: int) -> tuple[Counter[str], int]:
+    """What was asked of AWS, and how often the most received message was received."""
+    random.seed(seed)
+    house = House(Rules(per_second=0, stop_after_unknown=5, pause=pause))
+    receiver = _receiver(house)
+    bodies = [
+        created_notification(f"pair {number}/{role}.png", role)
+        for number in range(pairs)
+        for role in ("first", "second")
+    ]
+    due = [(number * 0.01, number) for number in range(len(bodies))]
+    receives = [0] * len(bodies)
+    with (
+        patch.object(clock, "now", lambda: house.now),
+        patch.object(compare, "fit", cache(fit)),  # of one picture a thousand times, which costs more than all else
+    ):
+        while due[0][0] < WEEKEND_SECONDS:
+            arrives, number = heapq.heappop(due)
+            receives[number] += 1
+            house.counts["receives"] += 1
+            house.now = max(house.now, FRIDAY + timedelta(seconds=arrives))
+            try:
+                receiver.receive(
+                    Message(bodies[number], f"receipt {number}", receives[number], FRIDAY), lambda: LIFETIME_SECONDS
+                )
+            except ComesBack:
+                heapq.heappush(due, ((house.now - FRIDAY).total_seconds() + house.postponed, number))
+                continue
+            raise AssertionError(f"nobody can have been compared: {bodies[number]}")
+    return house.counts, max(receives)
+
+
+def _receiver(house: House) -> Receiver:
+    ports: Any = house
+    policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+    asker = Asker(
+        api=ports,
+        tokens=ports,
+        ledger=ports,
+        idempotency=ports,
+        gate=ports,
+        metrics=ports,
+        on_unknown="hold",
+        sleep=lambda seconds: None,
+    )
+    comparer = Comparer(
+        uploads=ports,
+        verdicts=ports,
+        underway=ports,
+        gate=ports,
+        asker=asker,
+        policy=policy,
+        max_upload_megabytes=25,
+        backoff=Backoff(),
+    )
+    return Receiver(
+        names=NAMES,
+        comparer=comparer,
+        queue=ports,
+        backoff=Backoff(),
+        metrics=ports,
+        add_log_keys=lambda **keys: None,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Receives and AWS cost of a blocked weekend.")
+    parser.add_argument("--pairs", type=int, default=1000)
+    pairs = parser.parse_args().pairs
+    counts, most = weekend(pairs, pause=600, seed=1)
+    print(f"simulated: {pairs} pairs blocked for 72 h, BlockedRetrySeconds 600")
+    print("  " + ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
+    print(f"  the most received message: {most} receives of {MAX_RECEIVES}")
+    before = Counter(receives=RECEIVES_BEFORE_THE_GATE * pairs // 1000)
+    before |= Counter({"LISTs": before["receives"], "GETs": 2 * before["receives"]})
+    print("before the gate, every receive downloaded and decoded:")
+    _print_cost(before, seconds=before["receives"] * SECONDS_WITH_DECODING)
+    decoded = counts["GETs"] // 2
+    seconds = decoded * SECONDS_WITH_DECODING + (counts["receives"] - decoded) * SECONDS_WITHOUT
+    print("now:")
+    _print_cost(counts, seconds=seconds)
+
+
+def _print_cost(counts: Counter[str], seconds: float) -> None:
+    """The arithmetic, a line for each price."""
+    requests = {
+        "Lambda requests": counts["receives"],
+        "SQS requests": 2 * counts["receives"],  # the receive, and its postponement
+        "LISTs": counts["LISTs"],
+        "GETs": counts["GETs"],
+        "table writes": counts["rows written"] * WRITES_OF_A_ROW
+        + sum(count for name, count in counts.items() if name.endswith("written") and name != "rows written"),
+        "table reads": sum(count for name, count in counts.items() if name.endswith(" read")),
+    }
+    costs = {name: count * A_MILLION[name] / 1e6 for name, count in requests.items()}
+    compute = seconds * GIGABYTES * A_GIGABYTE_SECOND
+    for name, count in requests.items():
+        print(f"  {count:>9,} {name:<16} x ${A_MILLION[name]:<6} a million = ${costs[name]:.2f}")
+    print(f"  {seconds:>9,.0f} s x {GIGABYTES} GB x ${A_GIGABYTE_SECOND:.10f} a GB-s = ${compute:.2f}")
+    print(f"  together ${sum(costs.values()) + compute:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""What a pair's readers are told: its verdict changed, or it was erased. Never a picture, a face or a file's name."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from facepair.domain.pair import Role
+from facepair.domain.row import Moment
+from facepair.domain.verdict import FINAL, Verdict
+
+SOURCE = "facepair"
+"""The source of every event on the bus."""
+
+type Image = Mapping[str, Any]
+"""A row's attributes as the table held them, by whomever they were written."""
+
+Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+"""A JSON number, as near as a double comes to what the table holds."""
+Time = Annotated[Moment, WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization")]
+"""ISO 8601 UTC in milliseconds."""
+Nothing = SkipJsonSchema[None]
+"""Where there is nothing to say a field is absent, never null."""
+
+
+def _maybe(description: str) -> Any:
+    return Field(None, description=description, json_schema_extra=_without_default)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+class _Detail(BaseModel):
+    # Without its input an error may be logged: it says what is wrong, and nothing of a person.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    id: str = Field(description="Identifies this change; the same when it is delivered or published again.")
+    pair_id: str
+
+    def json(self) -> str:  # type: ignore[override]
+        """The event's detail. Fields are absent rather than null."""
+        return self.model_dump_json(exclude_none=True)
+
+
+class AppliedPolicy(BaseModel, frozen=True):
+    """The thresholds that were in force."""
+
+    pass_above: Number
+    reject_below: Number
+
+
+class VerdictChanged(_Detail):
+    """A pair's verdict, code or fingerprint is another one than before. Order the events of a pair by `updated_at`.
+
+    Fields may be added, and codes; none changes its meaning or goes away. Ignore what you do not know.
+    """
+
+    detail_type: ClassVar = "Verdict changed"
+
+    verdict: Verdict
+    previous_verdict: str | Nothing = _maybe("Absent for a pair's first verdict, and when it is published again.")
+    code: str | Nothing = _maybe("The API's status code, or one of our own.")
+    message: str | Nothing = _maybe("What the code says, for people.")
+    similarity: Number | Nothing = _maybe("0 to 100; only with the code SUCCESS.")
+    transaction_id: str | Nothing = _maybe("As the API answered.")
+    pricing_strategy: str | Nothing = _maybe("As the API answered: PAY or FREE.")
+    retake: tuple[Role, ...] | Nothing = _maybe("Which pictures have to be taken again; with RETAKE.")
+    waiting_for: Role | Nothing = _maybe("Which picture is not there yet; with WAITING.")
+    retry_at: Time | Nothing = _maybe("When the next try was due; with PENDING.")
+    fingerprint: str | Nothing = _maybe("Identifies these two contents under this pair id.")
+    uploaded_at: Time | Nothing = _maybe("The later upload of the two.")
+    updated_at: Time | Nothing = _maybe("The writing of the row that this event tells of.")
+    policy: AppliedPolicy | Nothing = _maybe("The thresholds that were in force.")
+
+    @classmethod
+    def to(cls, image: Image, previous_verdict: str | None = None) -> Self:
+        """The change that has made a row what it is. Raises ValueError for a row that cannot be read."""
+        told = {"id": _id(*_state(image), _moment(image)), "previous_verdict": previous_verdict}
+        return cls.model_validate({**image, **told})
+
+
+class PairErased(_Detail):
+    """A pair's row was deleted, by anything but its expiry."""
+
+    detail_type: ClassVar = "Pair erased"
+
+    erased_at: Time
+
+    @classmethod
+    def of(cls, image: Image, erased_at: datetime) -> Self:
+        """The deletion of a row. Raises ValueError for a row that cannot be read."""
+        pair_id = image.get("pair_id")
+        return cls.model_validate(
+            {"id": _id("erased", pair_id, image.get("updated_at")), "pair_id": pair_id, "erased_at": erased_at}
+        )
+
+
+type Change = VerdictChanged | PairErased
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write to the table: the row before and after it, when, and whether DynamoDB has deleted an expired row.
+
+    `place` says where in the stream of writes it is.
+    """
+
+    old: Image | None
+    new: Image | None
+    at: datetime
+    expired: bool
+    place: str
+
+    @property
+    def pair_id(self) -> str:
+        """The pair that it is about."""
+        return str((self.new or self.old or {}).get("pair_id"))
+
+    def change(self) -> Change | None:
+        """What it has changed for the pair's readers, if anything. Raises ValueError for a row that cannot be read.
+
+        Nothing where verdict, code and fingerprint stay (a PENDING whose `retry_at` moves), and where a row expires.
+        What has no verdict is no row.
+        """
+        before, after = _row(self.old), _row(self.new)
+        if after is None:
+            return None if before is None or self.expired else PairErased.of(before, self.at)
+        if before is None:
+            return VerdictChanged.to(after)
+        return None if _state(before) == _state(after) else VerdictChanged.to(after, str(before["verdict"]))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the events' details, as docs/events.schema.json has it."""
+    details = TypeAdapter(VerdictChanged | PairErased).json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Detail of facepair's events"} | details
+
+
+def _row(image: Image | None) -> Image | None:
+    return image if image and "verdict" in image else None
+
+
+def _state(image: Image) -> tuple[object, ...]:
+    """What a change is a change of, and of which pair."""
+    return tuple(image.get(name) for name in ("pair_id", "verdict", "code", "fingerprint"))
+
+
+def _moment(image: Image) -> object:
+    """What tells two changes to the same state apart: contents can come back, after others.
+
+    A final row is written once. Others are written again without being changed, by every try and by every message of
+    their pair: they go by the upload that they are about.
+    """
+    return image.get("updated_at" if image.get("verdict") in FINAL else "uploaded_at")
+
+
+def _id(*parts: object) -> str:
+    """32 hex digits that are always the same for the same parts."""
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]

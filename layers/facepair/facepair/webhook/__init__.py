@@ -1,0 +1,6 @@
+"""Webhooks by the Standard Webhooks specification: signing and sending. Knows nothing of AWS."""
+
+from facepair.webhook.sender import ReceiversKeys, Sender
+from facepair.webhook.signature import key, signature
+
+__all__ = ["ReceiversKeys", "Sender", "key", "signature"]

@@ -1,0 +1,344 @@
+"""Every alarm sounds at the fault that it is for, and no other does.
+
+Each fault happens for real. What the functions then write into their logs as metrics is laid out in time, as if the
+fault went on for as long as the alarms look back, before and behind it ordinary hours; and the alarms are evaluated by
+their definitions in the deployed template. One that watches what nobody emits is an error.
+
+Metrics of AWS's own are not measured here. In CloudWatch's place stand: for AWS/SQS what the queue's attributes say;
+for AWS/Lambda's Errors and Invocations an invocation that was made and how it ended. Throttles are made up: nothing
+throttles here, and that Lambda counts them under this name is believed.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+import urllib3
+
+from sandbox.alarms import EXTRA_PERIODS, Datapoint, State, emitted, states
+from tests.support.deployed import ANNA_ON_ANOTHER_DAY, BEN
+from tests.support.faulty_cloud import FaultyCloud, Worker
+from tests.support.waiting import next_second
+
+HOUR = 3600
+LONG_AGO = -1e9
+"""In no period of any alarm: tells that a metric is emitted at all."""
+STOP_AFTER_UNKNOWN = 5
+"""The parameter's default."""
+LAST_MODIFIED = re.compile(rb"(?<=<LastModified>)[^<.Z]+")
+DEATHS = 3
+"""Of workers, after which nobody takes a pair any more."""
+
+
+# --- What stands in CloudWatch's place --------------------------------------------------------------------------------
+
+
+def of_lambda(cloud: FaultyCloud, name: str, function: str, value: float) -> Datapoint:
+    dimensions = {"FunctionName": cloud.sandbox.outputs[function]}
+    return Datapoint("AWS/Lambda", name, dimensions, "Count", value, LONG_AGO)
+
+
+def of_queue(cloud: FaultyCloud, queue: str) -> Datapoint:
+    url, name = cloud.sandbox.outputs[queue], "ApproximateNumberOfMessages"
+    attributes = cloud.sandbox.aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+    dimensions = {"QueueName": url.rpartition("/")[2]}
+    return Datapoint("AWS/SQS", f"{name}Visible", dimensions, "Count", float(attributes[name]), LONG_AGO)
+
+
+def search(cloud: FaultyCloud) -> list[Datapoint]:
+    """Run FindMissedFunction; what Lambda counts of it."""
+    answer = cloud.sandbox.aws("lambda").invoke(FunctionName=cloud.sandbox.outputs["FindMissedFunction"])
+    errors = int("FunctionError" in answer)
+    return [of_lambda(cloud, name, "FindMissedFunction", n) for name, n in (("Invocations", 1), ("Errors", errors))]
+
+
+class Watch:
+    """The metrics that the functions emit from now on."""
+
+    def __init__(self, cloud: FaultyCloud) -> None:
+        self.cloud = cloud
+        self._before = {name: len(cloud.lines(name)) for name in ("CompareFunction", "FindMissedFunction")}
+
+    def points(self) -> list[Datapoint]:
+        return [each for name, seen in self._before.items() for each in emitted(self.cloud.lines(name)[seen:])]
+
+    def sum(self, metric: str) -> float:
+        return sum(point.value for point in self.points() if point.name == metric)
+
+    def until(self, metric: str, total: float = 1) -> None:
+        self.cloud.wait(
+            lambda: self.sum(metric) >= total, lambda: f"{metric} has come to {self.sum(metric)} instead of {total}"
+        )
+
+
+# --- The faults -------------------------------------------------------------------------------------------------------
+
+type Making = Callable[[Watch], Iterator[list[Datapoint]]]
+"""Makes a fault happen, gives what CloudWatch would have measured besides once it has shown, and mends it."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    make: Making
+    alarms: frozenset[str]
+    """Those that must sound."""
+    silent: frozenset[str] = field(default_factory=frozenset)
+    """Metrics of ordinary hours that are missing meanwhile."""
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def heard_by(*alarms: str, without: Sequence[str] = ()) -> Callable[[Making], Making]:
+    def add(make: Making) -> Making:
+        FAULTS[make.__name__] = Fault(make, frozenset(alarms), frozenset(without))
+        return make
+
+    return add
+
+
+@heard_by("BlockedAlarm", "NoVerdictsAlarm")
+def the_account_is_refused(watch: Watch) -> Iterator[list[Datapoint]]:
+    watch.cloud.control.script(code="INSUFFICIENT_BALANCE", times=None)
+    watch.cloud.put(watch.cloud.pair("alarms/refused"))
+    watch.until("Blocked")
+    yield []
+    watch.cloud.control.clear()
+
+
+@heard_by("NoVerdictsAlarm")
+def the_api_is_busy(watch: Watch) -> Iterator[list[Datapoint]]:
+    watch.cloud.control.script(code="SERVICE_BUSY", times=None)
+    watch.cloud.put(watch.cloud.pair("alarms/busy"))
+    watch.until("Postponed")
+    yield []
+    watch.cloud.control.clear()
+
+
+@heard_by("OldestPostponedAlarm", "NoVerdictsAlarm")
+def a_pair_waits_for_two_hours(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud = watch.cloud
+    cloud.control.script(code="SERVICE_BUSY", times=None)
+    with cloud.held():
+        cloud.put(cloud.pair("alarms/old"))
+        [event] = cloud.received(1)
+        attributes = event["Records"][0]["attributes"]
+        attributes["SentTimestamp"] = str(int(attributes["SentTimestamp"]) - 2 * HOUR * 1000)
+        cloud.invoke("CompareFunction", event)
+        watch.until("OldestPostponed", 2 * HOUR)
+        yield []
+    cloud.control.clear()
+
+
+@heard_by("NotAnsweringAlarm", "UndeterminedAlarm")
+def the_api_does_not_answer(watch: Watch) -> Iterator[list[Datapoint]]:
+    watch.cloud.control.script(drop="after_reading", times=None)
+    for number in count():
+        watch.cloud.put(watch.cloud.pair(f"alarms/unanswered {number}"))
+        if number >= STOP_AFTER_UNKNOWN:
+            break
+        watch.until("Undetermined", number + 1)
+    watch.until("ApiNotAnswering")
+    yield []
+    watch.cloud.control.clear()
+
+
+@heard_by("WorkerDiedAlarm", "UndeterminedAlarm", "CompareErrorsAlarm")
+def a_picture_ends_every_worker(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud, pair = watch.cloud, watch.cloud.pair("alarms/deadly")
+    cloud.aws.fault("GetObject", "delay", pair.pair_id, times=DEATHS, delay=5)
+    with ExitStack() as workers:
+        ready = [workers.enter_context(cloud.worker(Worker)) for _ in range(DEATHS)]
+        with cloud.held():
+            cloud.put(pair)
+            events = cloud.received(2)
+            cloud.delete(*events)
+        for worker in ready:
+            worker.function = replace(worker.function, timeout=2)  # a warm worker needs no longer to begin
+            assert worker.start(events[0]).result(20).failed
+    cloud.repeat(pair)
+    watch.until("WorkerDied")
+    yield [of_lambda(cloud, "Errors", "CompareFunction", 1)] * DEATHS
+
+
+@heard_by("CompareErrorsAlarm")
+def a_table_is_denied(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud, pair_id = watch.cloud, "alarms/denied"
+    cloud.aws.fault("Query", "deny", cloud.sandbox.outputs["CallsTable"], pair_id)
+    cloud.upload_in_turn(pair_id)
+    watch.until("UnexpectedErrors")
+    yield []
+
+
+@heard_by("SearchErrorsAlarm")
+def the_search_is_denied_its_parameter(watch: Watch) -> Iterator[list[Datapoint]]:
+    watch.cloud.aws.fault("GetParameter", "deny", "find-missed-cursor")
+    counted = search(watch.cloud)
+    watch.until("SearchErrors")
+    yield counted
+
+
+@heard_by("ChargesAlarm", "CompareErrorsAlarm")
+def verdicts_cannot_be_written(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud = watch.cloud
+    pairs = [cloud.pair(f"alarms/unwritten {number}") for number in range(6)]
+    with cloud.held():
+        for pair in pairs:
+            cloud.put(pair)
+        cloud.lose_messages()
+    cloud.aws.fault("PutItem", "deny", cloud.sandbox.outputs["VerdictsTable"], "alarms/unwritten", times=None)
+    for pair in pairs:
+        cloud.repeat(pair)  # one message each: a second one would be put off meanwhile
+    watch.until("ChargedCalls", len(pairs))
+    yield []
+    cloud.aws.clear()
+
+
+@heard_by("SlowVerdictsAlarm")
+def verdicts_come_ten_minutes_late(watch: Watch) -> Iterator[list[Datapoint]]:
+    with uploaded_earlier(watch.cloud, timedelta(minutes=10)):
+        watch.cloud.put(watch.cloud.pair("alarms/late"))
+        watch.until("SecondsToVerdict", 600)
+    yield []
+
+
+@heard_by("DeadLettersAlarm")
+def a_message_is_malformed(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud = watch.cloud
+    cloud.send("not a notification")
+    cloud.wait(lambda: cloud.messages("DeadLetterQueue"), lambda: "nothing lies in the dead-letter queue")
+    yield [of_queue(cloud, "DeadLetterQueue")]
+    assert cloud.dead_letters() == ["not a notification"]
+
+
+@heard_by("CompareSilentAlarm")
+def nobody_takes_messages(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud = watch.cloud
+    with cloud.held():
+        cloud.put(cloud.pair("alarms/unread"))
+        yield [of_queue(cloud, "UploadsQueue")]
+
+
+@heard_by("MissedPairsAlarm")
+def events_are_lost(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud = watch.cloud
+    with cloud.held():
+        cloud.put(cloud.pair("alarms/lost"))
+        cloud.lose_messages()
+        next_second()  # the search takes what is older than FindMissedAfterMinutes: here, than this moment
+        counted = search(cloud)
+        watch.until("MissedPairsSent")
+        yield counted
+
+
+@heard_by("ThrottlesAlarm")
+def lambda_refuses_to_start_a_function(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield [of_lambda(watch.cloud, "Throttles", "CompareFunction", 1)]
+
+
+@heard_by("FindMissedSilentAlarm", without=["Invocations"])
+def the_search_is_not_started(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield []
+
+
+@contextmanager
+def uploaded_earlier(cloud: FaultyCloud, by: timedelta) -> Iterator[None]:
+    """The bucket says meanwhile that everything was uploaded earlier."""
+    forward = cloud.aws.forward
+
+    def earlier(found: re.Match[bytes]) -> bytes:
+        return (datetime.fromisoformat(found[0].decode()) - by).strftime("%Y-%m-%dT%H:%M:%S").encode()
+
+    def backdated(*request: Any) -> urllib3.BaseHTTPResponse:
+        response = forward(*request)
+        body = LAST_MODIFIED.sub(earlier, response.data)
+        return urllib3.HTTPResponse(body, response.headers, response.status, decode_content=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cloud.aws, "forward", backdated)
+        yield
+
+
+# --- The alarms over them ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was measured in ordinary hours, and while each fault lasted."""
+
+    ordinary: Sequence[Datapoint]
+    faults: Mapping[str, Sequence[Datapoint]]
+
+    def history(self, alarm: Mapping[str, Any], fault: str) -> list[State]:
+        """The alarm's states before, at and after the fault."""
+        background = [each for each in self.ordinary if each.name == "Invocations"]
+        lasting = [each for each in background if each.name not in FAULTS[fault].silent]
+        period = period_of(alarm)
+        looked_at = period * (int(alarm["EvaluationPeriods"]) + EXTRA_PERIODS)
+        everything = [*self.ordinary, *(each for points in self.faults.values() for each in points)]
+        timeline = [replace(each, time=LONG_AGO) for each in everything]
+        phases = (self.ordinary, [*lasting, *self.faults[fault]], self.ordinary)
+        for number, points in enumerate(phases):
+            starts = range(number * looked_at, (number + 1) * looked_at, period)
+            timeline += [replace(each, time=start) for start in starts for each in points]
+        return states(alarm, timeline, [(number + 1) * looked_at for number in range(len(phases))])
+
+
+def period_of(alarm: Mapping[str, Any]) -> int:
+    metric = next((each["MetricStat"] for each in alarm.get("Metrics", []) if "MetricStat" in each), alarm)
+    return int(metric["Period"])
+
+
+@pytest.fixture(scope="module")
+def alarms(cloud: FaultyCloud) -> dict[str, Mapping[str, Any]]:
+    """The properties of every alarm of the stack, as deployed."""
+    resources = cloud.sandbox.stack.resources
+    return {name: each.properties for name, each in resources.items() if each.type == "AWS::CloudWatch::Alarm"}
+
+
+@pytest.fixture(scope="module")
+def observed(cloud: FaultyCloud) -> Observed:
+    ordinary = ordinary_hours(cloud)
+    faults = {}
+    for name, fault in FAULTS.items():
+        watch = Watch(cloud)
+        making = fault.make(watch)
+        counted = next(making)
+        faults[name] = [*watch.points(), *counted]
+        assert next(making, None) is None
+        cloud.idle()
+    return Observed(ordinary, faults)
+
+
+def ordinary_hours(cloud: FaultyCloud) -> list[Datapoint]:
+    """Pairs that get their verdicts, and a search that finds nothing to do."""
+    watch = Watch(cloud)
+    for name, second in {"same": "anna", "perhaps": ANNA_ON_ANOTHER_DAY, "other": BEN}.items():
+        cloud.put(cloud.pair(f"alarms/ordinary {name}", second=second))
+    cloud.idle()
+    counted = search(cloud)
+    return [
+        *(point for point in watch.points() if point.name != "OldestPostponed"),
+        *counted,
+        of_lambda(cloud, "Errors", "CompareFunction", 0),
+        *(of_lambda(cloud, "Throttles", function, 0) for function in ("CompareFunction", "FindMissedFunction")),
+        *(of_queue(cloud, queue) for queue in ("UploadsQueue", "DeadLetterQueue")),
+    ]
+
+
+def test_every_alarm_is_for_a_fault(alarms: Mapping[str, Any]) -> None:
+    assert frozenset().union(*(fault.alarms for fault in FAULTS.values())) == alarms.keys()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_heard_by_its_alarms_alone_and_only_while_it_lasts(
+    observed: Observed, alarms: Mapping[str, Mapping[str, Any]], fault: str
+) -> None:
+    histories = {name: observed.history(alarm, fault) for name, alarm in alarms.items()}
+
+    assert histories == {name: ["OK", "ALARM" if name in FAULTS[fault].alarms else "OK", "OK"] for name in alarms}

@@ -1,0 +1,168 @@
+"""The gate's item, with a real table and many workers."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from facepair.aws.gate import ITEM, GateItem
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, Rules
+from facepair.domain.retry import Blocked, Closed, Crowded
+from facepair.domain.verdict import Outcome
+from tests.support.faulty_aws import FaultyAws
+from tests.support.resources import HASTY, Resources
+
+PAUSE = 600.0
+SUCCESS = Outcome(code="SUCCESS", message="", pricing_strategy="PAY")
+UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
+BLOCKED = Blocked("INSUFFICIENT_BALANCE", "top up")
+
+
+class Clock:
+    """Epoch seconds that stand still until a test lets them pass."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(autouse=True)
+def _an_open_gate(deployed: Resources) -> Iterator[None]:
+    yield
+    deployed.table("IdempotencyTable").delete_item(Key={"id": ITEM})
+
+
+def gate(deployed: Resources, clock: Clock, per_second: float = 10, stop_after: int = 3) -> GateItem:
+    return GateItem(deployed.table("IdempotencyTable"), Rules(per_second, stop_after, PAUSE), clock)
+
+
+def test_slots_are_evenly_spaced_and_no_two_workers_have_the_same(deployed: Resources, clock: Clock) -> None:
+    start = threading.Barrier(8)
+
+    def worker(_: int) -> list[float]:
+        mine = gate(deployed, clock)
+        start.wait()
+        return [mine.enter().at for _ in range(3)]
+
+    with ThreadPoolExecutor(8) as workers:
+        slots = sorted(at for taken in workers.map(worker, range(8)) for at in taken)
+
+    assert slots[0] == pytest.approx(clock.now)
+    gaps = [later - earlier for earlier, later in pairwise(slots)]
+    assert gaps == pytest.approx([0.106] * 23, abs=1e-5)
+
+
+def test_after_a_quiet_time_the_next_slot_is_free_at_once(deployed: Resources, clock: Clock) -> None:
+    mine = gate(deployed, clock)
+    mine.enter()
+    clock.now += 60
+
+    assert mine.enter().at == pytest.approx(clock.now)
+
+
+def test_a_slot_too_far_away_is_nobody_s(deployed: Resources, clock: Clock) -> None:
+    mine = gate(deployed, clock, per_second=1)
+    while not mine.look():
+        mine.enter()
+
+    with pytest.raises(Crowded) as crowded:
+        mine.enter()
+
+    assert LONGEST_WAIT_SECONDS < crowded.value.seconds <= LONGEST_WAIT_SECONDS + 1.06
+    clock.now += 1.1
+    assert mine.look() is None
+
+
+def test_a_refusal_of_the_account_closes_it_for_everybody_with_its_reason(deployed: Resources, clock: Clock) -> None:
+    gate(deployed, clock).block(BLOCKED)
+
+    closed = gate(deployed, clock).look()
+
+    assert isinstance(closed, Closed)
+    assert (closed.code, closed.message, closed.seconds) == ("INSUFFICIENT_BALANCE", "top up", pytest.approx(PAUSE))
+    with pytest.raises(Closed):
+        gate(deployed, clock).enter()
+
+
+def test_after_the_pause_one_worker_of_eight_tries(deployed: Resources, clock: Clock) -> None:
+    gate(deployed, clock).block(BLOCKED)
+    clock.now += PAUSE
+    start = threading.Barrier(8)
+
+    def worker(_: int) -> bool:
+        mine = gate(deployed, clock)
+        assert mine.look() is None
+        start.wait()
+        try:
+            return mine.enter().trial
+        except Closed:
+            return False
+
+    with ThreadPoolExecutor(8) as workers:
+        assert sum(workers.map(worker, range(8))) == 1
+
+
+def test_a_trial_whose_worker_died_is_followed_by_another_after_the_pause(deployed: Resources, clock: Clock) -> None:
+    gate(deployed, clock).block(BLOCKED)
+    clock.now += PAUSE
+    gate(deployed, clock).enter()
+    clock.now += PAUSE
+
+    assert gate(deployed, clock).enter().trial
+
+
+def test_an_answer_opens_it_and_a_trial_given_back_is_the_next_one_s(deployed: Resources, clock: Clock) -> None:
+    mine = gate(deployed, clock)
+    mine.block(BLOCKED)
+    clock.now += PAUSE
+
+    mine.give_back(mine.enter())
+    slot = mine.enter()
+    assert slot.trial
+    mine.report(slot, SUCCESS)
+
+    assert mine.look() is None
+    assert not mine.enter().trial
+
+
+def test_unknown_outcomes_of_many_workers_are_counted_together(deployed: Resources, clock: Clock) -> None:
+    with ThreadPoolExecutor(3) as workers:
+        list(workers.map(lambda _: gate(deployed, clock).report(gate(deployed, clock).enter(), UNKNOWN), range(3)))
+
+    closed = gate(deployed, clock).look()
+    assert isinstance(closed, Closed)
+    assert closed.code == "API_NOT_ANSWERING"
+
+
+def test_a_slot_whose_response_was_lost_is_wasted_and_the_next_one_taken(
+    deployed: Resources, faults: FaultyAws, clock: Clock
+) -> None:
+    mine = gate(replace(deployed, url=faults.url), clock)
+    mine.enter()
+    faults.fault("UpdateItem", "lose_response", "gate")
+
+    assert mine.enter().at == pytest.approx(clock.now + 2 * 0.106)
+
+
+def test_an_answer_is_not_lost_for_a_gate_that_cannot_be_told(
+    deployed: Resources, faults: FaultyAws, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = gate(replace(deployed, url=faults.url, config=HASTY), clock)
+    slot = mine.enter()
+    faults.fault("UpdateItem", "throttle", times=None)
+
+    mine.report(slot, UNKNOWN)
+    closed = mine.block(BLOCKED)
+
+    assert closed.code == "INSUFFICIENT_BALANCE"
+    assert "The gate cannot be told: top up" in caplog.text

@@ -1,0 +1,137 @@
+"""One attempt to deliver a webhook, against a receiver that really listens."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from facepair.domain.webhook import Undelivered, Webhook
+from facepair.webhook import Sender, key
+from sandbox.receiver import Answer, Receiver
+
+EVENT = (Path(__file__).parents[2] / "events" / "verdict-changed.json").read_text()
+WEBHOOK = Webhook.from_event(EVENT)
+VALUE = "0123456789abcdefGHIJKLMNOPQRSTUV"
+BEFORE = "zyxwvutsrqponmlkjihgfedcba987654"
+
+
+class Keys:
+    """Those of the given values, the current one first."""
+
+    def __init__(self, *values: str) -> None:
+        self.values = values
+
+    def load(self) -> Sequence[bytes]:
+        return [key(value) for value in self.values]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver(f"whsec_{VALUE}")
+    yield receiver
+    receiver.close()
+
+
+def sender(receiver: Receiver, *values: str, deadline: float = 5) -> Sender:
+    return Sender(receiver.url, Keys(*values or (VALUE,)), deadline)
+
+
+def test_a_receiver_verifies_and_takes_it(receiver: Receiver) -> None:
+    sender(receiver).take(WEBHOOK)
+
+    [delivery] = receiver.deliveries
+    assert delivery.verified
+    assert (delivery.id, delivery.message) == (WEBHOOK.id, json.loads(WEBHOOK.content()))
+    assert delivery.headers["content-type"] == "application/json"
+    assert abs(int(delivery.headers["webhook-timestamp"]) - time.time()) < 60
+
+
+def test_while_a_secret_is_rotated_a_receiver_with_either_takes_it(receiver: Receiver) -> None:
+    sender(receiver, BEFORE, VALUE).take(WEBHOOK)
+    sender(receiver, VALUE, BEFORE).take(WEBHOOK)
+
+    with pytest.raises(Undelivered, match="401"):
+        sender(receiver, BEFORE).take(WEBHOOK)
+
+    assert [delivery.verified for delivery in receiver.deliveries] == [True, True, False]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_any_2xx_ends_it(receiver: Receiver, status: int) -> None:
+    receiver.answer(Answer(status))
+
+    sender(receiver).take(WEBHOOK)
+
+
+@pytest.mark.parametrize("status", [304, 400, 401, 404, 410, 429, 500, 503])
+def test_anything_else_does_not(receiver: Receiver, status: int) -> None:
+    receiver.answer(Answer(status))
+
+    with pytest.raises(Undelivered, match=f"HTTP {status}"):
+        sender(receiver).take(WEBHOOK)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
+    elsewhere = Receiver(f"whsec_{VALUE}")
+    receiver.answer(Answer(status, {"Location": elsewhere.url}))
+
+    with pytest.raises(Undelivered, match=f"HTTP {status}"):
+        sender(receiver).take(WEBHOOK)
+
+    assert elsewhere.deliveries == []
+    elsewhere.close()
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("120", 120), ("120s", 120), ("soon", None), ("999999999", 12 * 3600)])
+def test_its_retry_after_is_read(receiver: Receiver, said: str, seconds: float | None) -> None:
+    receiver.answer(Answer(503, {"Retry-After": said}))
+
+    with pytest.raises(Undelivered) as undelivered:
+        sender(receiver).take(WEBHOOK)
+
+    assert undelivered.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+def test_a_line_that_drops_is_no_answer(receiver: Receiver, drop: str) -> None:
+    receiver.answer(Answer(drop=drop))  # type: ignore[arg-type]
+
+    with pytest.raises(Undelivered, match="called"):
+        sender(receiver).take(WEBHOOK)
+
+
+def test_a_receiver_that_is_slow_is_left_at_the_deadline(receiver: Receiver) -> None:
+    receiver.answer(Answer(delay=3))
+    started = time.monotonic()
+
+    with pytest.raises(Undelivered, match="no answer within"):
+        sender(receiver, deadline=0.5).take(WEBHOOK)
+
+    assert time.monotonic() - started < 3
+
+
+def test_a_receiver_that_is_not_there_is_undelivered(receiver: Receiver) -> None:
+    receiver.close()
+
+    with pytest.raises(Undelivered, match="cannot reach"):
+        sender(receiver).take(WEBHOOK)
+
+
+def test_a_url_s_path_and_query_arrive(receiver: Receiver) -> None:
+    root = receiver.url.removesuffix("/verdicts")
+
+    for url in (f"{root}/a/b?tenant=7&x=%20", f"{root}?tenant=7", root):
+        Sender(url, Keys(VALUE), 5).take(WEBHOOK)
+
+    assert [delivery.path for delivery in receiver.deliveries] == ["/a/b?tenant=7&x=%20", "/?tenant=7", "/"]
+
+
+def test_a_receiver_that_takes_only_what_is_signed_takes_nothing_from_strangers(receiver: Receiver) -> None:
+    with suppress(Undelivered):
+        sender(receiver, BEFORE).take(WEBHOOK)
+
+    assert receiver.taken == {}

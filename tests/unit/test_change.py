@@ -1,0 +1,270 @@
+"""What a write to the verdicts table has changed for a pair's readers; the event's schema and examples."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord, DynamoDBStreamEvent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facepair.aws.stream import write_of
+from facepair.domain.change import PairErased, VerdictChanged, Write, schema
+from facepair.domain.row import PictureRow, Row
+from facepair.domain.verdict import Face, Policy, Verdict
+
+ROOT = Path(__file__).parents[2]
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+POLICY = {"pass_above": Decimal(70), "reject_below": Decimal(55)}
+ASKED = {"code": "SUCCESS", "message": "OK", "transaction_id": "196eb", "pricing_strategy": "PAY", "policy": POLICY}
+WAITING = {"pair_id": "anna", "verdict": "WAITING", "waiting_for": "second", "policy": POLICY} | {
+    "uploaded_at": "2026-01-31T12:00:00.000Z",
+    "updated_at": "2026-01-31T12:00:01.000Z",
+}
+PASS = {"pair_id": "anna", "verdict": "PASS", "similarity": Decimal("91.5"), "fingerprint": "f" * 64} | {
+    "uploaded_at": "2026-01-31T12:00:05.000Z",
+    "updated_at": "2026-01-31T12:00:08.123Z",
+    **ASKED,
+}
+PENDING = {"pair_id": "anna", "verdict": "PENDING", "code": "SERVICE_BUSY", "message": "busy", "policy": POLICY} | {
+    "fingerprint": "f" * 64,
+    "retry_at": "2026-01-31T12:01:00.000Z",
+    "uploaded_at": "2026-01-31T12:00:05.000Z",
+    "updated_at": "2026-01-31T12:00:06.000Z",
+}
+LATER = {"updated_at": "2026-01-31T13:00:00.000Z"}
+
+
+def written(old: dict[str, Any] | None, new: dict[str, Any] | None, *, expired: bool = False) -> Write:
+    return Write(old, new, NOON, expired, place="1")
+
+
+def verdict_changed(old: dict[str, Any] | None, new: dict[str, Any]) -> VerdictChanged:
+    change = written(old, new).change()
+    assert isinstance(change, VerdictChanged)
+    return change
+
+
+def detail(change: VerdictChanged | PairErased) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(change.json())
+    return parsed
+
+
+# --- What is a change -------------------------------------------------------------------------------------------------
+
+
+def test_a_first_row_is_a_change_without_a_previous_verdict() -> None:
+    told = detail(verdict_changed(None, WAITING))
+
+    assert (told["verdict"], told["waiting_for"]) == ("WAITING", "second")
+    assert "previous_verdict" not in told
+
+
+def test_another_verdict_is_a_change_from_the_previous_one() -> None:
+    told = detail(verdict_changed(WAITING, PASS))
+
+    assert (told["previous_verdict"], told["verdict"], told["similarity"]) == ("WAITING", "PASS", 91.5)
+
+
+@pytest.mark.parametrize("changed", [{"verdict": "REJECT"}, {"code": "RETRY_LATER"}, {"fingerprint": "e" * 64}])
+def test_another_verdict_code_or_fingerprint_is_a_change(changed: dict[str, str]) -> None:
+    assert verdict_changed(PENDING, PENDING | changed).previous_verdict == "PENDING"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"retry_at": "2026-01-31T13:30:00.000Z"} | LATER,
+        LATER,
+        {"message": "still busy"},
+        {"expires_at": Decimal(1)},
+        {},
+    ],
+)
+def test_anything_else_is_no_change(changed: dict[str, Any]) -> None:
+    assert written(PENDING, PENDING | changed).change() is None
+
+
+def test_a_review_is_a_change_like_any_other() -> None:
+    review = {
+        "by": "arn:aws:iam::1:user/eve",
+        "at": "2026-02-01T12:00:00.000Z",
+        "reason": "same",
+        "from": "MANUAL_CHECK",
+    }
+
+    told = detail(verdict_changed(PASS | {"verdict": "MANUAL_CHECK"}, PASS | LATER | {"review": review}))
+
+    assert (told["previous_verdict"], told["verdict"]) == ("MANUAL_CHECK", "PASS")
+
+
+# --- Deletions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_row_is_an_erased_pair() -> None:
+    erased = written(PASS, None).change()
+
+    assert isinstance(erased, PairErased)
+    assert detail(erased) == {"id": erased.id, "pair_id": "anna", "erased_at": "2026-01-31T12:00:00.000Z"}
+
+
+def test_a_row_that_expires_is_no_change() -> None:
+    assert written(PASS, None, expired=True).change() is None
+
+
+def test_what_has_no_verdict_is_no_row() -> None:
+    mark = {"pair_id": "anna", "erased_at": "2026-01-31T12:00:00.000Z"}
+
+    assert isinstance(written(PASS, mark).change(), PairErased)
+    assert written(mark, None).change() is None
+    assert written(None, mark).change() is None
+    assert "previous_verdict" not in detail(verdict_changed(mark, WAITING))
+
+
+@pytest.mark.parametrize(
+    ("identity", "expired"),
+    [
+        ({"type": "Service", "principalId": "dynamodb.amazonaws.com"}, True),
+        ({"type": "AssumedRole", "principalId": "AROA:eve"}, False),
+        (None, False),
+    ],
+)
+def test_only_dynamodb_s_own_deletion_is_an_expiry(identity: dict[str, str] | None, expired: bool) -> None:
+    record: dict[str, Any] = {
+        "eventName": "REMOVE",
+        "dynamodb": {"OldImage": {"pair_id": {"S": "anna"}, "verdict": {"S": "PASS"}}, "SequenceNumber": "7"},
+    }
+
+    write = write_of(DynamoDBRecord(record | ({"userIdentity": identity} if identity else {})))
+
+    assert (write.expired, write.new, write.place) == (expired, None, "7")
+    assert (write.change() is None) == expired
+
+
+# --- The id -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_that_is_published_again_has_the_same_id() -> None:
+    assert VerdictChanged.to(PASS).id == verdict_changed(WAITING, PASS).id == verdict_changed(WAITING, dict(PASS)).id
+
+
+@pytest.mark.parametrize("row", [PENDING, WAITING, PENDING | {"verdict": "UNDETERMINED", "code": "OUTCOME_UNKNOWN"}])
+def test_the_id_stays_while_an_unfinished_row_is_only_written_again(row: dict[str, Any]) -> None:
+    assert VerdictChanged.to(row).id == VerdictChanged.to(row | LATER | {"retry_at": "2026-01-31T14:00:00.000Z"}).id
+
+
+def test_every_change_of_a_pair_s_life_has_an_id_of_its_own() -> None:
+    uploaded_anew = {"uploaded_at": "2026-02-01T12:00:00.000Z", "updated_at": "2026-02-01T12:00:01.000Z"}
+    first_again = {"uploaded_at": "2026-02-02T12:00:00.000Z", "updated_at": "2026-02-02T12:00:01.000Z"}
+    life = [
+        None,
+        WAITING,
+        PENDING,
+        PENDING | {"code": "INSUFFICIENT_BALANCE"},
+        PASS,
+        PASS | {"verdict": "REJECT"} | LATER,
+        PASS | {"fingerprint": "e" * 64} | uploaded_anew,
+        PASS | first_again,
+        None,
+    ]
+
+    ids = [change.id for old, new in pairwise(life) if (change := written(old, new).change())]
+
+    assert len(ids) == len(life) - 1
+    assert len(set(ids)) == len(ids)
+
+
+def test_two_pairs_never_share_an_id() -> None:
+    assert VerdictChanged.to(PASS).id != VerdictChanged.to(PASS | {"pair_id": "ben"}).id
+
+
+# --- What is never told -----------------------------------------------------------------------------------------------
+
+
+def test_an_event_says_nothing_of_pictures_faces_or_file_names() -> None:
+    face = Face(id="face-id", left=Decimal(618), top=Decimal(227), right=Decimal(715), bottom=Decimal(350))
+    picture = PictureRow(key="anna/passport of anna.jpg", version_id="v1", etag="e1", size=1234567, face=face)
+    row = Row(
+        pair_id="anna",
+        verdict=Verdict.PASS,
+        first=picture,
+        second=picture,
+        uploaded_at=NOON,
+        updated_at=NOON,
+        listed_at=NOON,
+        policy=Policy(pass_above=Decimal(70), reject_below=Decimal(55)),
+    )
+
+    told = VerdictChanged.to(row.item()).json()
+
+    for secret in ("passport", "face", "618", "227", "v1", "e1", "1234567", "first", "second"):
+        assert secret not in told
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.none(), max_size=5))
+def test_an_attribute_that_nobody_foresaw_is_not_told(more: dict[str, Any]) -> None:
+    told = detail(VerdictChanged.to(more | PASS))
+
+    assert told.keys() - {"id"} == PASS.keys()
+
+
+# --- Rows that somebody else has written ------------------------------------------------------------------------------
+
+
+def test_a_row_of_two_attributes_is_told_as_far_as_it_goes() -> None:
+    told = detail(verdict_changed(None, {"pair_id": "anna", "verdict": "PASS"}))
+
+    assert told == {"id": told["id"], "pair_id": "anna", "verdict": "PASS"}
+
+
+def test_an_unreadable_row_that_is_mended_is_told() -> None:
+    assert verdict_changed(PASS | {"verdict": "PASSED", "policy": 7}, PASS).previous_verdict == "PASSED"
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [{"verdict": "PASSED"}, {"verdict": Decimal(7)}, {"updated_at": "yesterday"}, {"policy": "strict"}, {"code": []}],
+)
+def test_an_unreadable_row_says_what_is_wrong_and_nothing_of_the_person(unreadable: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(unreadable))) as refused:
+        written(None, PASS | unreadable).change()
+
+    assert not any(said in str(refused.value) for said in ("91.5", "196eb", "strict"))
+
+
+# --- The schema and the examples --------------------------------------------------------------------------------------
+
+
+def test_the_published_schema_is_the_code_s() -> None:
+    published = json.loads((ROOT / "docs" / "events.schema.json").read_text())
+
+    assert published == schema(), "`make schema` renews it; a field that goes away or changes breaks its readers"
+
+
+@pytest.mark.parametrize("example", ["verdict-changed", "pair-erased"])
+def test_the_examples_are_as_the_schema_says(example: str) -> None:
+    event = json.loads((ROOT / "events" / f"{example}.json").read_text())
+
+    jsonschema.validate(event["detail"], schema(), format_checker=jsonschema.FormatChecker())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**event["detail"], "pair_id": 7}, schema())
+
+
+def test_the_example_is_what_the_sample_of_the_stream_becomes() -> None:
+    sample = DynamoDBStreamEvent(json.loads((ROOT / "events" / "rows-written.json").read_text()))
+    example = json.loads((ROOT / "events" / "verdict-changed.json").read_text())
+
+    [change] = [write_of(record).change() for record in sample.records]
+
+    assert change is not None
+    assert (change.detail_type, detail(change)) == (example["detail-type"], example["detail"])
+
+
+def test_every_row_that_is_told_is_as_the_schema_says() -> None:
+    for row in (WAITING, PENDING, PASS, PASS | {"verdict": "RETAKE", "retake": ["first", "second"]}):
+        jsonschema.validate(detail(VerdictChanged.to(row)), schema())

@@ -1,0 +1,143 @@
+"""The gate's rules, and that a fleet which keeps them comes close to an API's rate."""
+
+import random
+from dataclasses import replace
+from statistics import mean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.pace import RATE, Burst, SlidingWindow, TokenBucket
+from facepair.domain.gate import FIRST_PACE, LEAST_PACE, MOST_PACE, Gate, Report, Rules, Slot
+from facepair.domain.verdict import COMPARISON_CODES, Outcome
+
+RULES = Rules(per_second=0, stop_after_unknown=3, pause=600)
+NOW = 1_800_000_000.0
+SUCCESS = Outcome(code="SUCCESS", message="", pricing_strategy="PAY")
+BUSY = Outcome(code="SERVICE_BUSY", message="slow down", pricing_strategy="FREE")
+UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
+NETWORK = Outcome(code="NETWORK_ERROR", message="refused")
+SLOT = Slot(at=NOW, taken_at=NOW)
+TRIAL = Slot(at=NOW, taken_at=NOW, trial=True)
+
+paces = st.floats(LEAST_PACE, MOST_PACE)
+outcomes = st.sampled_from([SUCCESS, BUSY, UNKNOWN, NETWORK])
+
+
+@given(st.lists(st.tuples(outcomes, st.booleans(), st.floats(0, 100)), max_size=40))
+def test_whatever_calls_bring_the_pace_stays_in_its_bounds_and_a_closed_gate_opens_within_a_pause(
+    story: list[tuple[Outcome, bool, float]],
+) -> None:
+    gate, now = Gate(), NOW
+    for outcome, trial, seconds in story:
+        now += seconds
+        gate = gate.after(Slot(now, now, trial), outcome, RULES, now)
+
+        assert LEAST_PACE <= gate.pace_at(now) <= MOST_PACE
+        assert (gate.code is None) == (gate.message is None)
+        if closed := gate.closed(now):
+            assert 0 < closed.seconds <= RULES.pause
+
+
+@given(paces, st.floats(0, 1000))
+def test_a_refusal_never_makes_it_faster_and_one_burst_is_one_lesson(pace: float, later: float) -> None:
+    gate = Gate(pace=pace, paced_at=NOW, cut_at=NOW - 1)
+
+    cut = gate.after(SLOT, BUSY, RULES, NOW + later)
+    again = cut.after(SLOT, BUSY, RULES, NOW + later + 1)
+
+    assert cut.pace <= max(LEAST_PACE, gate.pace_at(NOW + later))
+    assert again.pace == cut.pace
+
+
+@given(paces, st.floats(0.01, 3600))
+def test_calling_makes_it_faster_and_a_pause_no_more_than_a_second_of_calling(pace: float, seconds: float) -> None:
+    gate = Gate(pace=pace, paced_at=NOW)
+
+    assert gate.pace <= gate.pace_at(NOW + seconds) <= max(gate.pace_at(NOW + 1), gate.pace)
+
+
+def test_a_rate_that_is_known_is_kept_whatever_happens() -> None:
+    known = replace(RULES, per_second=10)
+
+    gate = Gate().after(SLOT, BUSY, known, NOW)
+
+    assert gate.interval(known, NOW) == pytest.approx(0.106)
+
+
+def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_trial_without_an_answer_keeps_it_closed() -> None:
+    gate = Gate()
+    for _ in range(RULES.stop_after_unknown):
+        assert gate.closed(NOW) is None
+        gate = gate.after(SLOT, UNKNOWN, RULES, NOW)
+
+    closed = gate.closed(NOW)
+    assert closed is not None
+    assert (closed.code, closed.seconds) == ("API_NOT_ANSWERING", 600)
+    tried = gate.trying(RULES, NOW + 600).after(TRIAL, UNKNOWN, RULES, NOW + 610)
+    assert tried.closed(NOW + 1200) is not None
+    assert tried.closed(NOW + 1210) is None
+
+
+@pytest.mark.parametrize("outcome", [SUCCESS, BUSY], ids=lambda outcome: outcome.code)
+def test_an_answer_opens_it(outcome: Outcome) -> None:
+    gate = Gate(unanswered=7).shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW)
+
+    opened = gate.after(TRIAL, outcome, RULES, NOW)
+
+    assert (opened.code, opened.unanswered, opened.closed(NOW)) == (None, 0, None)
+
+
+def test_a_trial_that_told_nothing_is_the_next_one_s() -> None:
+    gate = Gate().shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW).trying(RULES, NOW + 600)
+
+    assert gate.closed(NOW + 601) is not None
+    assert gate.after(TRIAL, NETWORK, RULES, NOW + 601).closed(NOW + 601) is None
+    assert gate.after(SLOT, NETWORK, RULES, NOW + 601) is gate  # whose slot is from before it was closed
+
+
+def test_since_when_it_is_closed_is_not_forgotten_by_another_refusal() -> None:
+    gate = Gate().shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW).shut(RULES, "ACCOUNT_DISABLED", "call", NOW + 600)
+
+    assert (gate.code, gate.closed_at) == ("ACCOUNT_DISABLED", NOW)
+
+
+@pytest.mark.parametrize("code", sorted(COMPARISON_CODES))
+def test_what_was_charged_is_an_answer_and_no_refusal(code: str) -> None:
+    charged = Outcome(code=code, message="", pricing_strategy="PAY")
+
+    assert Report.of(charged) in (Report.ANSWERED, Report.UNANSWERED)
+    assert (Report.of(charged) is Report.UNANSWERED) == (code == "OUTCOME_UNKNOWN")
+
+
+# --- a burst of 120 pairs at an API of ten calls a second, ten workers ------------------------------------------------
+
+SEEDS = range(6)
+"""The same bursts in every run."""
+
+
+def bursts(api: type[SlidingWindow | TokenBucket], per_second: float) -> tuple[float, float]:
+    """Mean ratio to the ideal time, and mean refusals a pair."""
+    runs = [Burst(120, api(), per_second, 1, random.Random(seed)).run() for seed in SEEDS]
+    return mean(ratio for ratio, _ in runs), mean(refusals for _, refusals in runs)
+
+
+@pytest.mark.parametrize("api", [SlidingWindow, TokenBucket])
+def test_a_burst_at_a_known_rate_is_hardly_refused(api: type[SlidingWindow | TokenBucket]) -> None:
+    ratio, refusals = bursts(api, RATE)
+
+    assert ratio <= 1.2
+    assert refusals <= 0.05
+
+
+@pytest.mark.parametrize("api", [SlidingWindow, TokenBucket])
+def test_a_burst_finds_the_rate_out(api: type[SlidingWindow | TokenBucket]) -> None:
+    ratio, refusals = bursts(api, 0)
+
+    assert ratio <= 1.4
+    assert refusals <= 0.15
+
+
+def test_it_begins_at_a_pace_that_most_accounts_allow() -> None:
+    assert Gate().interval(RULES, NOW) == pytest.approx(1 / FIRST_PACE)

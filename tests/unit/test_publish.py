@@ -1,0 +1,282 @@
+"""The stories of what goes out: publishing, publishing again, and delivering webhooks."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from facepair.domain import clock
+from facepair.domain.change import Change, Image, Write
+from facepair.domain.retry import Backoff, Unavailable
+from facepair.domain.webhook import Undelivered, Webhook
+from facepair.stories.deliver import Deliverer, WebhookMessage
+from facepair.stories.publish import Publisher, Republish
+from facepair.stories.receive import ComesBack
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def row(pair_id: str, verdict: object = "PASS", minute: int = 0) -> dict[str, Any]:
+    return {"pair_id": pair_id, "verdict": verdict, "updated_at": clock.iso(NOON + timedelta(minutes=minute))}
+
+
+def write(old: Image | None, new: Image | None) -> Write:
+    return Write(old, new, NOON, expired=False, place="111")
+
+
+@dataclass
+class Bus:
+    """Remembers what it was told; raises while it is down."""
+
+    told: list[Change] = field(default_factory=list)
+    requests: int = 0
+    down: bool = False
+
+    def put(self, changes: Sequence[Change]) -> None:
+        self.requests += 1
+        if self.down:
+            raise Unavailable("the bus is down")
+        self.told += changes
+
+    @property
+    def pairs(self) -> list[str]:
+        return [change.pair_id for change in self.told]
+
+
+@dataclass
+class Rows:
+    """A table of rows, by pair id."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def since(self, moment: datetime) -> Iterator[Image]:
+        late = [each for each in self.rows if each["updated_at"] >= clock.iso(moment)]
+        return iter(sorted(late, key=lambda each: str(each["updated_at"])))
+
+    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+        wanted = set(pair_ids)
+        return iter([each for each in self.rows if each["pair_id"] in wanted])
+
+
+@dataclass
+class Queue:
+    """Remembers what was put off and what was set aside."""
+
+    aside: list[str] = field(default_factory=list)
+    postponed: list[tuple[str, int]] = field(default_factory=list)
+
+    def set_aside(self, body: str) -> None:
+        self.aside.append(body)
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        self.postponed.append((receipt_handle, seconds))
+
+
+class Counts(Counter[str]):
+    def add(self, metric: str, value: float = 1) -> None:
+        self[metric] += value  # type: ignore[assignment]
+
+
+@dataclass
+class World:
+    bus: Bus = field(default_factory=Bus)
+    rows: Rows = field(default_factory=Rows)
+    aside: Queue = field(default_factory=Queue)
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def publisher(self) -> Publisher:
+        return Publisher(bus=self.bus, rows=self.rows, aside=self.aside, metrics=self.counts)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def always() -> float:
+    return 300
+
+
+# --- Publishing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_is_told_once_and_no_change_is_not_told(world: World) -> None:
+    world.publisher.publish(write(None, row("anna")))
+    world.publisher.publish(write(row("anna"), row("anna", minute=1)))
+
+    assert world.bus.pairs == ["anna"]
+    assert (world.counts["Writes"], world.counts["ChangesPublished"]) == (2, 1)
+
+
+def test_a_bus_that_is_down_is_tried_again_by_whoever_asked(world: World) -> None:
+    world.bus.down = True
+
+    with pytest.raises(Unavailable):
+        world.publisher.publish(write(None, row("anna")))
+
+    assert world.aside.aside == []
+
+
+def test_a_row_that_nobody_can_read_is_set_aside_without_its_contents(world: World) -> None:
+    world.publisher.publish(write(None, row("anna") | {"code": Decimal(7), "message": "private"}))
+
+    [told] = [json.loads(body) for body in world.aside.aside]
+    assert (told["pair_id"], told["place"]) == ("anna", "111")
+    assert "code" in told["reason"]
+    assert "private" not in json.dumps(told)
+    assert world.bus.told == []
+    assert world.counts["UnreadableRows"] == 1
+
+
+# --- Publishing again -------------------------------------------------------------------------------------------------
+
+
+def test_rows_since_a_time_are_told_again_in_the_order_of_their_writing_ten_at_a_time(world: World) -> None:
+    world.rows.rows = [row(f"pair {minute}", minute=minute) for minute in reversed(range(25))]
+
+    done = world.publisher.republish(Republish.wanted({"since": "2026-01-31T12:02:00Z"}), always)
+
+    assert world.bus.pairs == [f"pair {minute}" for minute in range(2, 25)]
+    assert world.bus.requests == 3
+    assert (done.published, done.since, done.missing) == (23, None, [])
+
+
+def test_named_pairs_are_told_again_under_the_same_ids_and_missing_ones_are_named(world: World) -> None:
+    world.publisher.publish(write(None, row("anna")))
+    world.rows.rows = [row("anna"), row("ben")]
+
+    done = world.publisher.republish(Republish.wanted({"pair_ids": ["anna", "carl", "anna"]}), always)
+
+    assert [change.id for change in world.bus.told] == [world.bus.told[0].id] * 2
+    assert (done.published, done.missing) == (1, ["carl"])
+
+
+def test_an_unreadable_row_does_not_keep_the_others_from_being_told_again(world: World) -> None:
+    world.rows.rows = [row("anna"), row("ben", verdict="PASSED"), row("carl")]
+
+    done = world.publisher.republish(Republish.wanted({"pair_ids": ["anna", "ben", "carl"]}), always)
+
+    assert world.bus.pairs == ["anna", "carl"]
+    assert (done.unreadable, done.missing) == (["ben"], [])
+
+
+def test_when_the_time_runs_out_the_answer_says_from_where_to_go_on(world: World) -> None:
+    world.rows.rows = [row(f"pair {minute}", minute=minute) for minute in range(25)]
+    time_left = iter([300.0, 29.0]).__next__
+
+    done = world.publisher.republish(Republish.wanted({"since": "2026-01-31T12:00:00Z"}), time_left)
+    rest = world.publisher.republish(Republish.wanted({"since": done.since}), always)
+
+    assert (done.published, done.since) == (10, "2026-01-31T12:10:00.000Z")
+    assert (rest.published, rest.since) == (15, None)
+    assert world.bus.pairs == [f"pair {minute}" for minute in range(25)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        None,
+        [],
+        {"since": "yesterday"},
+        {"since": "2026-01-31T12:00:00"},
+        {"pair_ids": "anna"},
+        {"since": "2026-01-31T12:00:00Z", "pair_ids": ["anna"]},
+        {"pairs": ["anna"]},
+    ],
+)
+def test_a_request_that_cannot_be_understood_is_answered_with_how_to_ask(said: object) -> None:
+    with pytest.raises(ValueError, match=r"republish cannot be understood: .*say") as refused:
+        Republish.wanted(said)
+
+    assert "\n" not in str(refused.value)
+
+
+# --- Delivering -------------------------------------------------------------------------------------------------------
+
+EVENT = {"detail-type": "Verdict changed", "time": "2026-01-31T12:00:00Z", "detail": {"id": "1", "pair_id": "anna"}}
+
+
+@dataclass
+class Server:
+    """A receiver that refuses with `refusals` in turn, then takes everything."""
+
+    refusals: list[Undelivered] = field(default_factory=list)
+    taken: list[Webhook] = field(default_factory=list)
+
+    def take(self, webhook: Webhook) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.taken.append(webhook)
+
+
+def deliverer(server: Server, queue: Queue, counts: Counts) -> Deliverer:
+    return Deliverer(
+        receiver=server,
+        queue=queue,
+        backoff=Backoff(10, 3600),
+        metrics=counts,
+        add_log_keys=lambda **keys: None,
+    )
+
+
+def message(body: str = json.dumps(EVENT), receive_count: int = 1, age: timedelta = timedelta()) -> WebhookMessage:
+    return WebhookMessage(body, f"receipt {receive_count}", receive_count, clock.now() - age)
+
+
+def test_what_the_receiver_takes_is_done() -> None:
+    server, queue, counts = Server(), Queue(), Counts()
+
+    deliverer(server, queue, counts).deliver(message(age=timedelta(seconds=2)))
+
+    assert [webhook.id for webhook in server.taken] == ["1"]
+    assert (counts["WebhooksDelivered"], counts["WebhooksPostponed"]) == (1, 0)
+    assert 2 <= counts["SecondsToReceiver"] < 3
+
+
+def test_what_it_does_not_take_comes_back_within_ten_seconds() -> None:
+    server, queue, counts = Server([Undelivered("HTTP 500")]), Queue(), Counts()
+
+    with pytest.raises(ComesBack):
+        deliverer(server, queue, counts).deliver(message())
+
+    [(receipt, seconds)] = queue.postponed
+    assert (receipt, counts["WebhooksPostponed"]) == ("receipt 1", 1)
+    assert 1 <= seconds <= 10
+
+
+@pytest.mark.parametrize(("retry_after", "seconds"), [(1200.0, 1200), (10 * 86400.0, 12 * 3600 - 60)])
+def test_its_retry_after_is_obeyed_as_far_as_a_queue_can(retry_after: float, seconds: int) -> None:
+    server, queue = Server([Undelivered("HTTP 503", retry_after=retry_after)]), Queue()
+
+    with pytest.raises(ComesBack):
+        deliverer(server, queue, Counts()).deliver(message())
+
+    assert queue.postponed == [("receipt 1", seconds)]
+
+
+def test_after_three_days_it_is_given_up_and_kept_for_a_person() -> None:
+    server, queue, counts = Server([Undelivered("HTTP 500")] * 2), Queue(), Counts()
+
+    with pytest.raises(ComesBack):
+        deliverer(server, queue, counts).deliver(message(receive_count=150, age=timedelta(days=3, seconds=-5)))
+    deliverer(server, queue, counts).deliver(message(receive_count=151, age=timedelta(days=3, seconds=5)))
+
+    assert queue.aside == [json.dumps(EVENT)]
+    assert len(queue.postponed) == 1
+    assert counts["SecondsUndelivered"] > 3 * 86400
+
+
+def test_a_message_that_is_no_event_is_set_aside_at_once() -> None:
+    server, queue, counts = Server(), Queue(), Counts()
+
+    deliverer(server, queue, counts).deliver(message("not an event"))
+
+    assert queue.aside == ["not an event"]
+    assert (server.taken, counts["MalformedMessages"]) == ([], 1)
