@@ -20,8 +20,8 @@ class LambdaHost:
     """Runs a stack's functions until closed; functions are named by logical id or by name.
 
     `python` is the interpreter of the functions' environment: awslambdaric and the packages of the layer that holds
-    only a requirements.txt. What a function writes goes to a file for each environment in `<logs>/<logical id>/`. Streams
-    go on behind their `checkpoints`, which are kept up to date.
+    only a requirements.txt. What a function writes goes to a file for each environment in `<logs>/<logical id>/`.
+    Streams go on behind their `checkpoints`, which are kept up to date.
     """
 
     def __init__(
