@@ -146,8 +146,9 @@ class _Deployment:
             self._scope.resolve(declared.get("Properties", {})),
         )
         if wanted.type in LEFT_OUT:
-            # Some placeholder to refer to.
-            return wanted.created(wanted.name, Arn=f"arn:aws:sandbox:{REGION}:{ACCOUNT}:{wanted.name}")
+            # Some placeholder to refer to, the same one in every update.
+            name = self._previous[logical_id].physical_id if logical_id in self._previous else wanted.name
+            return wanted.created(name, Arn=f"arn:aws:sandbox:{REGION}:{ACCOUNT}:{name}")
         if logical_id in self._previous:
             return self._update(wanted, self._previous[logical_id])
         return KINDS[wanted.type].create(self._aws.client, _without_left_out(wanted))

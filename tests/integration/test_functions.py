@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from facepair.domain.metric import Metric
-from facepair.domain.notification import created_keys
+from facepair.domain.notification import created_objects
 from facepair.stories.missed import STOPPING_SECONDS
 from sandbox.advance_api.control import Control
 from sandbox.aws import LocalAws
@@ -265,7 +265,7 @@ def test_a_pair_whose_messages_were_lost_is_found_and_enqueued(
 
     assert found["finished"]
     event = deployment.take()
-    keys = [key for each in event["Records"] for key in created_keys(each["body"])]
+    keys = [created.key for each in event["Records"] for created in created_objects(each["body"])]
     assert f"{pair_id}/first.jpg" in keys
     assert found["sent"] == len(keys)
     output = capsys.readouterr().out
