@@ -78,6 +78,7 @@ CHANGED: dict[str, object] = {
     "PassAbove": 90.5,
     "RejectBelow": 70,
     "AlarmEmail": "oncall@example.com",
+    "WebhookUrl": "http://127.0.0.1:9/nobody-listens",
 }
 
 
@@ -148,6 +149,26 @@ def test_the_ledger_has_what_the_api_charged(used: Rehearsed) -> None:
     assert len(charged) == len(answered) + len(unknown)
 
 
+def test_verdicts_are_published_again_by_time_and_by_name(used: Rehearsed) -> None:
+    used.settled("one person")
+
+    since = used.invoke("PublishFunction", {"republish": {"since": "2020-01-01T00:00:00Z"}})
+    named = used.invoke("PublishFunction", {"republish": {"pair_ids": ["one person", "nobody"]}})
+
+    assert since["published"] >= len(CASES)
+    assert (named["published"], named["missing"]) == (1, ["nobody"])
+
+
+def test_a_row_that_nobody_can_read_is_set_aside(used: Rehearsed) -> None:
+    table = used.deployment.outputs["VerdictsTable"]
+    row = {"pair_id": {"S": "unreadable"}, "verdict": {"S": "PASS"}, "updated_at": {"S": "yesterday"}}
+
+    used.deployment.aws("dynamodb").put_item(TableName=table, Item=row)
+
+    used.wait(lambda: used.messages("UnpublishedQueue"), lambda: "nothing lies in UnpublishedQueue")
+    used.deployment.aws("dynamodb").delete_item(TableName=table, Key={"pair_id": {"S": "unreadable"}})
+
+
 def test_changed_parameters_reach_the_running_stack(used: Rehearsed) -> None:
     before = used.settled("one person")
 
@@ -159,6 +180,16 @@ def test_changed_parameters_reach_the_running_stack(used: Rehearsed) -> None:
     assert row["verdict"] == "REJECT"
     assert row["policy"] == {"pass_above": Decimal("90.5"), "reject_below": 70}
     assert used.row("one person") == before
+
+
+def test_a_webhook_that_nobody_takes_is_put_off_by_what_was_deployed(used: Rehearsed) -> None:
+    used.upload("webhook/id card.jpg", anna("webhook, first"))
+    used.upload("webhook/selfie.jpg", ben("webhook, second"))
+
+    used.settled("webhook")
+
+    used.wait(lambda: used.metrics("DeliverFunction")["WebhooksPostponed"], lambda: "no webhook was put off")
+    used.deployment.aws("sqs").purge_queue(QueueUrl=used.deployment.outputs["WebhookQueue"])
 
 
 def test_a_change_of_a_layer_alone_reaches_the_running_function(used: Rehearsed) -> None:

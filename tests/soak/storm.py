@@ -23,6 +23,7 @@ NOT_ANSWERED: tuple[dict[str, Any], ...] = (
     {"drop": "mid_answer"},
     {"body": '{"code": "SUC'},
     {"body": "<html>", "status": 502},
+    {"body": "<html>", "status": 503, "retry_after": "1", "charged": True},
 )
 NOT_NOW: tuple[dict[str, Any], ...] = (
     {"code": "SERVICE_BUSY", "retry_after": "1s"},
@@ -127,13 +128,19 @@ def _drop(cloud: FaultyCloud, pair: Pair, chance: random.Random) -> None:
 
 def _gust(cloud: FaultyCloud, chance: random.Random) -> None:
     """Something that befalls whoever is at work."""
-    match chance.choice(("kill", "revoke", "fail", "fail")):
+    match chance.choice(("kill", "revoke", "fail", "fail", "limit", "slow", "block")):
         case "kill":
             busy = [environment for environment in cloud.host.environments() if environment.busy]
             if busy:
                 chance.choice(busy).kill()
         case "revoke":
             cloud.control.revoke_tokens()
+        case "limit":
+            cloud.control.script(above_per_second=3, code="SERVICE_BUSY", retry_after="1s", times=5)
+        case "slow":
+            cloud.control.script(delay=DEADLINE + 0.5, times=1)
+        case "block":
+            cloud.control.script(code="INSUFFICIENT_BALANCE", times=2)
         case "fail":
             operation, resource = chance.choice(ANY_WRITES)
             kind: Kind = chance.choice(("throttle", "lose_response"))

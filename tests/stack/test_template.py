@@ -243,7 +243,6 @@ def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_p
 ) -> None:
     rules = [one for one in stack.of_type("AWS::Events::Rule").values() if "EventPattern" in one]
     patterns = {pattern["detail-type"][0]: pattern for pattern in (rule["EventPattern"] for rule in rules)}
-    [statement] = stack.properties("WebhookQueuesPolicy")["PolicyDocument"]["Statement"]
 
     assert patterns.keys() == {"Verdict changed", "Pair erased"}
     assert set(patterns["Verdict changed"]["detail"]["verdict"]) == set(Verdict) - {Verdict.WAITING, Verdict.PENDING}
@@ -254,11 +253,13 @@ def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_p
             "<WebhookQueue.Arn>",
             {"Arn": "<WebhookDeadLetterQueue.Arn>"},
         )
-    assert set(statement["Resource"]) == {"<WebhookQueue.Arn>", "<WebhookDeadLetterQueue.Arn>"}
-    assert set(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == {
-        "<FinalVerdictsRule.Arn>",
-        "<ErasuresRule.Arn>",
-    }
+    for queue in ("WebhookQueue", "WebhookDeadLetterQueue"):
+        [statement] = stack.properties(f"{queue}Policy")["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == f"<{queue}.Arn>"
+        assert set(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == {
+            "<FinalVerdictsRule.Arn>",
+            "<ErasuresRule.Arn>",
+        }
 
 
 def test_a_webhook_s_attempt_ends_before_the_function_does_and_the_function_before_its_message_comes_back(

@@ -211,10 +211,10 @@ class Deployed:
         """What the log says while an upload of that key is dealt with."""
         return [line["message"] for line in self.log() if line.get("key") == key]
 
-    def metrics(self) -> Counter[str]:
-        """Sums of CompareFunction's metrics so far."""
+    def metrics(self, function: str = "CompareFunction") -> Counter[str]:
+        """Sums of the function's metrics so far."""
         sums: Counter[str] = Counter()
-        for line in self.log():
+        for line in self.log(function):
             for group in line.get("_aws", {}).get("CloudWatchMetrics", []):
                 for metric in group["Metrics"]:
                     sums[metric["Name"]] += sum(line[metric["Name"]])
