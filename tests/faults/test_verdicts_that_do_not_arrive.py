@@ -227,7 +227,7 @@ def test_a_publisher_that_is_killed_between_the_bus_and_its_checkpoint_loses_not
 
 
 def test_what_could_not_be_published_is_told_and_published_again_by_a_person(town: Town) -> None:
-    town.aws.fault("PutEvents", "throttle", "unlucky", times=None)
+    town.aws.fault("PutEvents", "deny", "unlucky", times=None)
     with held(town):
         town.write("unlucky")
         town.write("lucky")
