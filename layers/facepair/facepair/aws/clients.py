@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facepair.domain.retry import Unavailable
 
 PATIENT = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
-"""For what must not be lost for a moment's throttling: six attempts take about 15 s of the function's 60."""
+"""For what must not be lost for a moment's throttling: six attempts take about 15 s of the function's 120."""
 
 
 BRISK = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})

@@ -57,8 +57,8 @@ class Unavailable(Exception):
     """AWS did not do what it was asked: throttled, denied, down. Nothing is known to be lost; the message names it."""
 
 
-QUEUE_LIMIT_SECONDS = 12 * 3600 - 60
-"""SQS counts 12 hours from the receive (quota: visibility timeout), of which an invocation takes up to a minute."""
+QUEUE_LIMIT_SECONDS = 12 * 3600 - 120
+"""SQS counts 12 hours from the receive (quota: visibility timeout), of which an invocation takes up to two minutes."""
 
 
 @dataclass(frozen=True)
