@@ -225,7 +225,7 @@ class Deployed:
         while not until():
             if time.monotonic() > deadline:
                 pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *self.lines()[-15:]]))
-            time.sleep(0.05)
+            time.sleep(0.1)
 
 
 def plain(item: dict[str, Any]) -> Row:
