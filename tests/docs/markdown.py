@@ -55,13 +55,14 @@ class Document:
     def table(self, first_heading: str, *, below: str = "") -> Table:
         """The table whose first column has this heading, of the whole file or below a heading of the file."""
         place = f'{self.name}, table "{first_heading}"' + (f' below "{below}"' if below else "")
-        prose = self._section(below) if below else self.prose
+        prose = self.section(below) if below else self.prose
         head = re.search(rf"^\| {re.escape(first_heading)} \|.*\n\|[-|: ]+\|\n((?:\|.*\n)*)", prose, re.MULTILINE)
         assert head, f"{place} is missing"
         rows = (line.strip().removeprefix("|").removesuffix("|") for line in head[1].splitlines())
         return Table(place, tuple(tuple(cell.strip() for cell in row.split("|")) for row in rows))
 
-    def _section(self, heading: str) -> str:
+    def section(self, heading: str) -> str:
+        """What stands below a heading until the next one, without blocks of commands."""
         found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", self.prose, re.MULTILINE | re.DOTALL)
         assert found, f'{self.name} has no section "{heading}"'
         return found[1]

@@ -176,6 +176,16 @@ def test_every_alarm_has_its_heading_and_no_other() -> None:
     assert_same("docs/runbook.md's headings", headings, "template.yaml", ALARMS)
 
 
+@pytest.mark.parametrize("alarm", sorted(ALARMS))
+def test_an_alarm_s_description_is_how_its_section_begins(alarm: str) -> None:
+    """Whoever is woken by it has read the beginning already, and finds there where to go on."""
+    described = TEMPLATE["Resources"][alarm]["Properties"]["AlarmDescription"]
+
+    beginning = " ".join(RUNBOOK.section(alarm).partition("\n\n")[0].split())
+
+    assert described == f"{beginning} (docs/runbook.md)"
+
+
 @pytest.mark.parametrize(
     ("alarm", "meanings"),
     [("BlockedAlarm", (Meaning.BLOCKED, Meaning.RENEW_TOKEN)), ("UndeterminedAlarm", (Meaning.HOLD,))],

@@ -33,8 +33,10 @@ def pending(deployed: Deployed) -> dict[str, Row]:
         says = "Signature error" if name == "of another account" else "into the secret"
         rows[name] = next_in_trouble(deployed, name, "CREDENTIALS_INVALID", says=says)
         put_secret(deployed, json.dumps(CREDENTIALS))
+        deployed.settled(name)  # or it would try again in the midst of the next trouble
     for code, times in REFUSALS.items():
         rows[code] = next_in_trouble(deployed, code, code, {"code": code, "times": times})
+        deployed.settled(code)
     return rows
 
 

@@ -5,10 +5,11 @@ fault went on for as long as the alarms look back, before and behind it ordinary
 their definitions in the deployed template. One that watches what nobody emits is an error.
 
 Metrics of AWS's own are not measured here. In CloudWatch's place stand: for AWS/SQS what the queue's attributes say;
-for AWS/Lambda's Errors and Invocations an invocation that was made and how it ended. Throttles are made up: nothing
-throttles here, and that Lambda counts them under this name is believed.
+for AWS/Lambda's Errors and Invocations an invocation that was made and how it ended. Throttles and IteratorAge are made
+up: nothing throttles here or falls ten minutes behind, and that Lambda counts so, by these names, is believed.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,16 +21,18 @@ from typing import Any
 import pytest
 import urllib3
 
+from facepair.domain import clock
 from sandbox.alarms import EXTRA_PERIODS, Datapoint, State, emitted, states
+from sandbox.receiver import Answer
+from tests.support import ROOT
 from tests.support.deployed import ANNA_ON_ANOTHER_DAY, BEN
-from tests.support.faulty_cloud import FaultyCloud, Worker
+from tests.support.faulty_cloud import FaultyCloud, Worker, faulty_cloud
 from tests.support.waiting import next_second
 
 HOUR = 3600
 LONG_AGO = -1e9
 """In no period of any alarm: tells that a metric is emitted at all."""
-STOP_AFTER_UNKNOWN = 5
-"""The parameter's default."""
+STOP_AFTER_UNKNOWN = 2
 LAST_MODIFIED = re.compile(rb"(?<=<LastModified>)[^<.Z]+")
 DEATHS = 3
 """Of workers, after which nobody takes a pair any more."""
@@ -50,11 +53,15 @@ def of_queue(cloud: FaultyCloud, queue: str) -> Datapoint:
     return Datapoint("AWS/SQS", f"{name}Visible", dimensions, "Count", float(attributes[name]), LONG_AGO)
 
 
-def search(cloud: FaultyCloud) -> list[Datapoint]:
-    """Run FindMissedFunction; what Lambda counts of it."""
-    answer = cloud.sandbox.aws("lambda").invoke(FunctionName=cloud.sandbox.outputs["FindMissedFunction"])
+def invoke(cloud: FaultyCloud, function: str, event: object) -> list[Datapoint]:
+    """Invoke a function; what Lambda counts of it."""
+    answer = cloud.sandbox.aws("lambda").invoke(FunctionName=cloud.sandbox.outputs[function], Payload=json.dumps(event))
     errors = int("FunctionError" in answer)
-    return [of_lambda(cloud, name, "FindMissedFunction", n) for name, n in (("Invocations", 1), ("Errors", errors))]
+    return [of_lambda(cloud, name, function, value) for name, value in (("Invocations", 1), ("Errors", errors))]
+
+
+def search(cloud: FaultyCloud) -> list[Datapoint]:
+    return invoke(cloud, "FindMissedFunction", {})
 
 
 class Watch:
@@ -62,7 +69,7 @@ class Watch:
 
     def __init__(self, cloud: FaultyCloud) -> None:
         self.cloud = cloud
-        self._before = {name: len(cloud.lines(name)) for name in ("CompareFunction", "FindMissedFunction")}
+        self._before = {name: len(cloud.lines(name)) for name in cloud.sandbox.stack.functions}
 
     def points(self) -> list[Datapoint]:
         return [each for name, seen in self._before.items() for each in emitted(self.cloud.lines(name)[seen:])]
@@ -248,6 +255,59 @@ def the_search_is_not_started(watch: Watch) -> Iterator[list[Datapoint]]:
     yield []
 
 
+@heard_by("UnpublishedChangesAlarm")
+def a_row_cannot_be_read(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud = watch.cloud
+    item = {name: {"S": value} for name, value in {"pair_id": "alarms/unreadable", "verdict": "PASSED"}.items()}
+    cloud.sandbox.aws("dynamodb").put_item(TableName=cloud.sandbox.outputs["VerdictsTable"], Item=item)
+    cloud.wait(lambda: cloud.messages("UnpublishedQueue"), lambda: "nobody is told of the row")
+    yield [of_queue(cloud, "UnpublishedQueue")]
+    cloud.take("UnpublishedQueue")
+
+
+@heard_by("PublishErrorsAlarm")
+def something_unknown_is_asked_of_publishing(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield invoke(watch.cloud, "PublishFunction", {"republish": {"from": "the beginning"}})
+
+
+@heard_by("PublishingBehindAlarm")
+def publishing_is_an_hour_behind(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield [of_lambda(watch.cloud, "IteratorAge", "PublishFunction", HOUR * 1000)]
+
+
+@heard_by("WebhookDownAlarm")
+def the_receiver_takes_nothing_for_two_hours(watch: Watch) -> Iterator[list[Datapoint]]:
+    receiver = watch.cloud.sandbox.receiver
+    receiver.always(Answer(500))
+    invoke(watch.cloud, "DeliverFunction", webhook_sent(timedelta(hours=2)))
+    watch.until("SecondsUndelivered", 2 * HOUR)
+    yield []
+    receiver.always(None)
+
+
+@heard_by("UndeliveredWebhooksAlarm", "WebhookDownAlarm")
+def the_receiver_takes_nothing_for_days(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud, receiver = watch.cloud, watch.cloud.sandbox.receiver
+    receiver.always(Answer(500))
+    invoke(cloud, "DeliverFunction", webhook_sent(timedelta(days=4)))
+    cloud.wait(lambda: cloud.messages("WebhookDeadLetterQueue"), lambda: "no webhook was given up")
+    yield [of_queue(cloud, "WebhookDeadLetterQueue")]
+    receiver.always(None)
+    cloud.take("WebhookDeadLetterQueue")
+
+
+@heard_by("DeliverErrorsAlarm")
+def the_function_that_delivers_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield invoke(watch.cloud, "DeliverFunction", {})
+
+
+def webhook_sent(ago: timedelta) -> Any:
+    """A message of the webhooks' queue, as Lambda hands it over, that was sent so long ago."""
+    event = json.loads((ROOT / "events" / "webhook-message.json").read_text())
+    event["Records"][0]["attributes"]["SentTimestamp"] = str(int((clock.now() - ago).timestamp() * 1000))
+    return event
+
+
 @contextmanager
 def uploaded_earlier(cloud: FaultyCloud, by: timedelta) -> Iterator[None]:
     """The bucket says meanwhile that everything was uploaded earlier."""
@@ -299,6 +359,13 @@ def period_of(alarm: Mapping[str, Any]) -> int:
 
 
 @pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyCloud]:
+    """A stack of its own, whose gate closes soon."""
+    with faulty_cloud(tmp_path_factory.mktemp("alarms"), warm=2, StopAfterUnknown=STOP_AFTER_UNKNOWN) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="module")
 def alarms(cloud: FaultyCloud) -> dict[str, Mapping[str, Any]]:
     """The properties of every alarm of the stack, as deployed."""
     resources = cloud.sandbox.stack.resources
@@ -329,9 +396,13 @@ def ordinary_hours(cloud: FaultyCloud) -> list[Datapoint]:
     return [
         *(point for point in watch.points() if point.name != "OldestPostponed"),
         *counted,
-        of_lambda(cloud, "Errors", "CompareFunction", 0),
-        *(of_lambda(cloud, "Throttles", function, 0) for function in ("CompareFunction", "FindMissedFunction")),
-        *(of_queue(cloud, queue) for queue in ("UploadsQueue", "DeadLetterQueue")),
+        *(
+            of_lambda(cloud, name, each, 0)
+            for each in cloud.sandbox.stack.functions
+            for name in ("Errors", "Throttles")
+        ),
+        of_lambda(cloud, "IteratorAge", "PublishFunction", 300),
+        *(of_queue(cloud, name) for name in cloud.sandbox.outputs if name.endswith("Queue")),
     ]
 
 

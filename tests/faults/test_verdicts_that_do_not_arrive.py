@@ -56,7 +56,7 @@ class Town(Deployed):
 
     def lying_in(self, queue: str) -> list[dict[str, Any]]:
         """Take what lies in the queue of that output."""
-        return [json.loads(body) for body in self._take(queue)]
+        return [json.loads(body) for body in self.take(queue)]
 
 
 @contextmanager

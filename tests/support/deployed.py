@@ -177,13 +177,14 @@ class Deployed:
 
     def lose_messages(self) -> list[str]:
         """Take the bodies that lie in the queue of uploads, so that nobody else receives them."""
-        return self._take("UploadsQueue")
+        return self.take("UploadsQueue")
 
     def dead_letters(self) -> list[str]:
         """Take the bodies that lie in the dead-letter queue."""
-        return self._take("DeadLetterQueue")
+        return self.take("DeadLetterQueue")
 
-    def _take(self, queue: str) -> list[str]:
+    def take(self, queue: str) -> list[str]:
+        """Take the bodies that lie in the queue of that output."""
         url, bodies = self.sandbox.outputs[queue], []
         while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             bodies += [message["Body"] for message in messages]
