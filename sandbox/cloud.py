@@ -15,6 +15,7 @@ from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from sandbox.lambda_host import LambdaHost
 from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
+from sandbox.lambda_host.log_group import LogGroup
 from sandbox.processes import Server
 from sandbox.receiver import Receiver
 from sandbox.stack import Stack
@@ -118,6 +119,10 @@ class Sandbox:
     def aws(self, service: str) -> Any:
         """A boto3 client."""
         return self._aws.client(service)
+
+    def log(self, function: str) -> list[str]:
+        """What a function, by its logical id, has written so far, one environment after the other."""
+        return LogGroup(self.logs / function).lines()
 
     def redeploy(self, **parameters: object) -> None:
         """Change parameters of the running stack, as far as functions, event sources and schedules depend on them.

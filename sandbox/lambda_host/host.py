@@ -9,6 +9,7 @@ from sandbox.lambda_host.environment import Environment
 from sandbox.lambda_host.event_source import QueuePoller
 from sandbox.lambda_host.fleet import Fleet
 from sandbox.lambda_host.invoke_api import FunctionNotFound
+from sandbox.lambda_host.log_group import LogGroup
 from sandbox.lambda_host.runtime_api import Answer
 from sandbox.lambda_host.scheduler import Scheduler
 from sandbox.lambda_host.stream_source import Checkpoints, StreamPoller
@@ -19,8 +20,8 @@ class LambdaHost:
     """Runs a stack's functions until closed; functions are named by logical id or by name.
 
     `python` is the interpreter of the functions' environment: awslambdaric and the packages of the layer that holds
-    only a requirements.txt. What a function writes to its log goes to `<logs>/<logical id>.log`. Streams go on behind
-    their `checkpoints`, which are kept up to date.
+    only a requirements.txt. What a function writes goes to a file for each environment in `<logs>/<logical id>/`.
+    Streams go on behind their `checkpoints`, which are kept up to date.
     """
 
     def __init__(
@@ -28,11 +29,10 @@ class LambdaHost:
     ) -> None:
         if not python.exists():
             raise FileNotFoundError(f"{python}: the functions' Python is not installed; make installs it")
-        self._logs = logs
         self._fleets: dict[str, Fleet] = {}
         for function in stack.functions.values():
-            log_file = self.log_file(function.logical_id)
-            fleet = Fleet(partial(_start, function, python, aws.child_variables, log_file))
+            log_group = LogGroup(logs / function.logical_id)
+            fleet = Fleet(partial(_start, function, python, aws.child_variables, log_group))
             self._fleets |= dict.fromkeys((function.logical_id, function.name, function.arn), fleet)
         self._event_sources = stack.event_sources
         self._stream_sources = stack.stream_sources
@@ -89,9 +89,6 @@ class LambdaHost:
         for poller in self._pollers:
             poller.resume()
 
-    def log_file(self, logical_id: str) -> Path:
-        return self._logs / f"{logical_id}.log"
-
     def close(self) -> None:
         """Stop polling and kill every environment; messages under way come back after their visibility timeout."""
         for poller in self._pollers:
@@ -107,6 +104,5 @@ class LambdaHost:
         return self._fleets[function]
 
 
-def _start(function: Function, python: Path, aws_variables: Mapping[str, str], log_file: Path) -> Environment:
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    return Environment(function, python, aws_variables, log_file.open("ab"))
+def _start(function: Function, python: Path, aws_variables: Mapping[str, str], log_group: LogGroup) -> Environment:
+    return Environment(function, python, aws_variables, log_group.new_stream())

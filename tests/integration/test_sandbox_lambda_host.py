@@ -189,12 +189,31 @@ def handler(event, context):
         assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
 
 
-def test_what_a_function_prints_is_in_its_log_file(workshop: Workshop) -> None:
+def test_what_a_function_prints_is_in_its_log(workshop: Workshop) -> None:
     host = workshop.host("def handler(event, context): print('compared', event['pair'])")
 
     host.invoke("work", b'{"pair": "a/b"}')
 
-    assert "compared a/b" in host.log_file("work").read_text()
+    assert "compared a/b" in workshop.log()
+
+
+def test_no_line_of_an_environment_runs_into_another_s(workshop: Workshop) -> None:
+    lines, writers = 2000, 3
+    source = f"""{NOTE}
+import time
+def handler(event, context):
+    note("here")
+    while len(open(os.environ["NOTES"]).readlines()) < {writers}:
+        time.sleep(0.01)
+    for _ in range({lines}):
+        print("a line")
+"""
+    host = workshop.host(source)
+
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(lambda _: host.invoke("work", b"{}"), range(writers)))
+
+    assert workshop.log().count("a line") == lines * writers
 
 
 # --- Messages from a queue --------------------------------------------------------------------------------------------

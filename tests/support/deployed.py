@@ -209,8 +209,7 @@ class Deployed:
 
     def lines(self, function: str = "CompareFunction") -> list[str]:
         """Everything that the function wrote."""
-        file = self.sandbox.logs / f"{function}.log"
-        return file.read_text().splitlines() if file.exists() else []
+        return self.sandbox.log(function)
 
     def log_of(self, key: str) -> list[str]:
         """What the log says while an upload of that key is dealt with."""
@@ -230,7 +229,7 @@ class Deployed:
         while not until():
             if time.monotonic() > deadline:
                 pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *self.lines()[-15:]]))
-            time.sleep(0.05)
+            time.sleep(0.1)
 
 
 def objects(line: str) -> Iterator[Row]:

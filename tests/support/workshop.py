@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.lambda_host import LambdaHost
+from sandbox.lambda_host.log_group import LogGroup
 from sandbox.stack import EventSource, Function, Schedule, Stack, StreamSource
 from tests.support import LAMBDA_PYTHON
 
@@ -79,6 +80,10 @@ class Workshop:
             attributes["RedrivePolicy"] = policy
         url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return Queue(sqs, url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}", dead_letters)
+
+    def log(self) -> list[str]:
+        """What the function has printed."""
+        return LogGroup(self.folder / "logs" / "work").lines()
 
     def noted(self) -> list[str]:
         """The lines that the function left."""
