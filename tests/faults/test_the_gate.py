@@ -95,7 +95,8 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
     assert cloud.metrics()["ApiNotAnswering"] > stops_before
     for pair_id, calls in calls_of(cloud, pairs).items():
         [call] = calls  # nobody is called for twice
-        [ledgered] = cloud.ledger(pair_id)
+        # What never reached the API, of a machine too busy to connect in time, was refused and costs nothing.
+        [ledgered] = [row for row in cloud.ledger(pair_id) if row["state"] != "REFUSED"]
         assert call.charged
         assert (verdicts[pair_id], ledgered["state"]) in {("UNDETERMINED", "UNKNOWN"), ("PASS", "ANSWERED")}
     assert Counter(verdicts.values())["UNDETERMINED"] >= len(tried)

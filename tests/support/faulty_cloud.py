@@ -18,11 +18,11 @@ from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.deployed import ANNA, Deployed, Row, notification, picture, plain, sha256
 from tests.support.faulty_aws import FaultyAws
 
-TIMEOUT = 11
+TIMEOUT = 12
 """Seconds after which a worker is dead for sure, and its ledger row and idempotency record are given up."""
-VISIBILITY_TIMEOUT = 12
+VISIBILITY_TIMEOUT = 13
 """Seconds after which the message of a killed worker comes back."""
-DEADLINE = 2
+DEADLINE = 3
 """Seconds of ApiDeadlineSeconds."""
 PARAMETERS: dict[str, object] = {
     "ApiDeadlineSeconds": DEADLINE,
