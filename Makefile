@@ -13,7 +13,7 @@ FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test unit lint rehearse bench soak deploy delete dashboard pins format schema clean
+.PHONY: help demo sandbox console test unit lint rehearse bench soak deploy delete dashboard pins format schema clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -25,7 +25,9 @@ demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads
 sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox $(WITH_FACES)
 
-test: lint .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
+console: .venv/console ## Install the command `facepair` into .venv/bin
+
+test: lint .venv/console .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
 	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
 
 unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
@@ -77,7 +79,7 @@ DEPENDENCIES := layers/dependencies/requirements.txt
 pins: .uv/installed ## Renew every pinned version, with hashes
 	$(COMPILE) --group lambda -o $(DEPENDENCIES)
 	$(COMPILE) --group runtime -c $(DEPENDENCIES) -o requirements/runtime.txt
-	$(COMPILE) --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
 	for tool in uv sam checkov aws ministack; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
 	$(COMPILE) --group faces -c requirements/dev.txt -o requirements/faces.txt
 
@@ -89,6 +91,11 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 .venv/installed: requirements/dev.txt .uv/installed
 	$(UV) venv --quiet --clear --python 3.13 .venv
 	$(UV) pip install --quiet --compile-bytecode --python .venv --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+# The command line as it is here, so that a change of it needs no new installation.
+.venv/console: pyproject.toml .venv/installed
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What the functions run in: Lambda's own runtime client, and exactly the packages of the layer.

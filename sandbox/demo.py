@@ -19,12 +19,12 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
+from console.verdict_table import entry, heading
 from facepair.domain.row import Row
 from sandbox import photographs
 from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import Sandbox
 from sandbox.portraits import NEEDS_A_LOOK, PASSES, blank, blurred, jpeg, portrait
-from sandbox.verdict_table import entry, heading
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 45
@@ -197,7 +197,6 @@ def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
     ledger = sandbox.aws("dynamodb").scan(TableName=sandbox.outputs["CallsTable"], ConsistentRead=True)["Items"]
     booked = [row for row in ledger if row["state"]["S"] in ("ANSWERED", "UNKNOWN")]
     wrong = [sample for sample in pairs if not sample.done]
-    console.print(BY_HAND)
     console.print(
         f"\n{len(pairs)} pairs, {len(calls)} calls to the comparison API. ADVANCE charged {len(charged)} of them; "
         f"CallsTable has {len(booked)} that were or may have been charged."

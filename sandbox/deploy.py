@@ -55,7 +55,7 @@ def deploy(
     deployment = _Deployment(aws, template | {"Rules": written.get("Rules", {})}, stack_name, values, previous)
     resources = deployment.create_all()
     outputs = deployment.outputs()
-    _describe(aws, stack_name, outputs, update=previous is not None)
+    _describe(aws, stack_name, values, outputs, update=previous is not None)
     functions = dict(_functions(resources, template_file.parent))
     return Stack(
         name=stack_name,
@@ -293,15 +293,19 @@ def _rate(expression: str) -> timedelta:
     return timedelta(**{f"{match[2]}s": int(match[1])})
 
 
-def _describe(aws: LocalAws, stack_name: str, outputs: Mapping[str, str], *, update: bool) -> None:
-    """Let CloudFormation tell the stack's outputs, as on AWS; of its resources it knows nothing."""
+def _describe(
+    aws: LocalAws, stack_name: str, parameters: Mapping[str, str], outputs: Mapping[str, str], *, update: bool
+) -> None:
+    """Let CloudFormation tell the stack's parameters and outputs, as on AWS; of its resources it knows nothing."""
     body = {
+        "Parameters": {name: {"Type": "String"} for name in parameters},
         "Resources": {"Sandbox": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
     cloudformation = aws.client("cloudformation")
     call = cloudformation.update_stack if update else cloudformation.create_stack
-    call(StackName=stack_name, TemplateBody=json.dumps(body))
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    call(StackName=stack_name, TemplateBody=json.dumps(body), Parameters=given)
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -1,0 +1,35 @@
+"""`facepair`: the operator's command line. Each command is a module of console/commands/.
+
+Exit status: 0 done, 1 not (or not as asked), 2 wrong use.
+"""
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from console.commands.show import show
+from console.stack import DEFAULT_NAME
+from facepair.domain.retry import Unavailable
+
+
+class Facepair(click.Group):
+    """A group whose errors of AWS are one sentence each."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except (Unavailable, BotoCoreError, ClientError) as error:
+            raise click.ClickException(f"AWS did not do it: {error}") from error
+
+
+@click.group(cls=Facepair, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--stack", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="The stack's name.")
+@click.pass_context
+def main(context: click.Context, stack: str) -> None:
+    """Works with a stack of facepair, found by its name.
+
+    AWS credentials, region and AWS_ENDPOINT_URL are those of the shell.
+    """
+    context.obj = stack
+
+
+main.add_command(show)

@@ -1,0 +1,95 @@
+"""The stack that a command works with: found by its name, everything else by its outputs and parameters."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import click
+from botocore.exceptions import ClientError
+
+from facepair.aws.clients import PATIENT, error_code
+from facepair.aws.ledger import CallsTable
+from facepair.aws.uploads import ImagesBucket
+from facepair.aws.verdicts import VerdictsTable
+from facepair.domain.pair import Names
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+DEFAULT_NAME = "facepair"
+
+
+class Stack:
+    """What a command needs of a deployed stack; each part is looked for when it is first used.
+
+    Raises click.ClickException, whose message says what to do, where there is no such stack.
+    """
+
+    def __init__(self, name: str, session: boto3.Session | None = None) -> None:
+        self.name = name
+        self.session = session or boto3.Session()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        return self.session.client(service, config=PATIENT)  # type: ignore[call-overload]
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs, by their names in template.yaml."""
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in self._described.get("Outputs", [])}
+        if not {"ImagesBucket", "VerdictsTable", "CallsTable"} <= outputs.keys():
+            raise click.ClickException(f"The stack {self.name} is none of facepair; name one with --stack.")
+        return outputs
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters with which it was deployed."""
+        return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
+
+    @property
+    def names(self) -> Names:
+        """The stems of the two pictures' file names."""
+        return Names(self.parameters["FirstName"], self.parameters["SecondName"])
+
+    @cached_property
+    def tables(self) -> "DynamoDBServiceResource":
+        return self.session.resource("dynamodb", config=PATIENT)
+
+    @cached_property
+    def uploads(self) -> ImagesBucket:
+        return ImagesBucket(self.client("s3"), self.outputs["ImagesBucket"], self.names)
+
+    @cached_property
+    def verdicts(self) -> VerdictsTable:
+        """To be read only."""
+        return VerdictsTable(self.tables, self.outputs["VerdictsTable"])
+
+    @cached_property
+    def calls(self) -> CallsTable:
+        """To be read only."""
+        return CallsTable(self.tables.Table(self.outputs["CallsTable"]))
+
+    @cached_property
+    def _described(self) -> Mapping[str, Any]:
+        try:
+            [described] = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if error_code(error) != "ValidationError":
+                raise
+            raise click.ClickException(
+                f"There is no stack {self.name} in this account and region; name another with --stack, or set "
+                "AWS_PROFILE, AWS_REGION or AWS_ENDPOINT_URL."
+            ) from error
+        found: Mapping[str, Any] = described
+        return found
+
+
+def _stack_of(context: click.Context, _: click.Parameter, name: str | None) -> Stack:
+    return Stack(name or context.obj or DEFAULT_NAME)
+
+
+stack_option: Callable[..., Any] = click.option(
+    "--stack", metavar="NAME", callback=_stack_of, help="The stack's name, as before the command."
+)
+"""Hands a command its Stack as `stack`."""
