@@ -13,7 +13,7 @@ FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console test unit lint rehearse bench soak deploy delete dashboard pins format schema clean
+.PHONY: help demo sandbox console test unit lint browser rehearse bench soak deploy delete dashboard pins format schema clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -27,7 +27,7 @@ sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud,
 
 console: .venv/console ## Install the command `facepair` into .venv/bin
 
-test: lint .venv/console .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
+test: lint browser .venv/console .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
 	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
 
 unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
@@ -40,6 +40,9 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
+
+browser: .venv/installed ## Find the browser in which the tests look at pages, or install one
+	@$(PYTHON) -m tests.support.browser
 
 rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
 	$(PYTHON) -m pytest tests/rehearsal

@@ -1,0 +1,82 @@
+"""The browser in which pages are looked at: the machine's own Chrome or Chromium, or Playwright's.
+
+A conftest that needs it says `from tests.support.browser import browser as browser, complaints as complaints, page as
+page`. `make browser` installs Playwright's where the machine has none; `make test` does too.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from tests.support import ROOT
+
+NAMES = ("google-chrome", "chromium")
+REMEDY = "install Chrome or Chromium (Debian: apt-get install chromium), or run `make browser`"
+
+# Here rather than in the home directory, so that `make clean` removes it.
+os.environ.setdefault("PLAYWRIGHT_BROWSERS_PATH", str(ROOT / ".tools" / "browser"))
+
+
+def find_browser() -> Path | None:
+    """The machine's own; None where Playwright's has to do.
+
+    One in a snap sees neither /tmp, where Playwright puts its profile, nor hidden folders, where a clone may be.
+    """
+    found = (Path(path) for name in NAMES if (path := shutil.which(name)))
+    return next((path for path in found if path.resolve().name != "snap"), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser without a window. Of a module and not of the session: while it runs, its thread has an event loop."""
+    with sync_playwright() as playwright:
+        try:
+            # Chromium's own sandbox refuses to run as root.
+            browser = playwright.chromium.launch(executable_path=find_browser(), chromium_sandbox=os.geteuid() != 0)
+        except Error as error:
+            pytest.fail(f"No browser starts; {REMEDY}. Playwright says: {error}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page without cookies or history; `complaints` has what it complains of."""
+    with browser.new_context(viewport={"width": 1280, "height": 720}) as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def complaints(page: Page) -> list[str]:
+    """What `page` complains of, as it comes; ask for it before the page goes anywhere."""
+    return complaints_of(page)
+
+
+def complaints_of(page: Page) -> list[str]:
+    """What a page complains of from now on: errors and warnings of its console, exceptions, requests that fail."""
+    heard: list[str] = []
+    page.on("console", lambda said: heard.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("requestfailed", lambda request: heard.append(f"{request.url}: {request.failure}"))
+    return heard
+
+
+def main() -> int:
+    """Install Playwright's browser where the machine has none of its own."""
+    if find_browser():
+        return 0
+    command = [sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"]
+    if subprocess.run(command, check=False).returncode == 0:
+        return 0
+    print(f"There is no browser for the tests of pages; {REMEDY}.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
