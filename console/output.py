@@ -1,7 +1,7 @@
 """How commands answer: in JSON for programs, by rich for people."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -19,3 +19,19 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
     raise TypeError(f"{value!r} is nothing for JSON")
+
+
+def print_json_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """One JSON object, field by field; of an iterator each item as it comes, so that a million take no room."""
+    separator = "{\n"
+    for name, value in fields:
+        click.echo(f"{separator}  {json.dumps(name)}: ", nl=False)
+        if isinstance(value, Iterator):
+            click.echo("[", nl=False)
+            for number, item in enumerate(value):
+                click.echo(f"{',' if number else ''}\n    {json.dumps(item, ensure_ascii=False)}", nl=False)
+            click.echo("]", nl=False)
+        else:
+            click.echo(json.dumps(value, ensure_ascii=False, default=_plain), nl=False)
+        separator = ",\n"
+    click.echo("\n}")

@@ -28,7 +28,7 @@ class Month:
     @classmethod
     def parse(cls, text: str, zone: tzinfo = UTC) -> Self:
         """`2026-10`, as a clock in that zone sees it. Raises ValueError for anything else."""
-        found = re.fullmatch(r"(\d{4})-(\d\d)", text)
+        found = re.fullmatch(r"([1-9]\d{3})-(0[1-9]|1[0-2])", text)
         if not found:
             raise ValueError(f"{text!r} is no month: write it as 2026-10")
         year, month = map(int, found.groups())
