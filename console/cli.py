@@ -7,6 +7,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.commands.reconcile import reconcile
+from console.commands.report import report
 from console.commands.show import show
 from console.commands.whatif import whatif
 from console.stack import DEFAULT_NAME
@@ -35,5 +36,6 @@ def main(context: click.Context, stack: str) -> None:
 
 
 main.add_command(reconcile)
+main.add_command(report)
 main.add_command(show)
 main.add_command(whatif)

@@ -67,9 +67,9 @@ def whatif(
         print_json(_plain(flows))
         return
     console = Console()
-    console.print(_text(flows, _deployed(stack)))
+    console.print(_text(flows, stack.policy))
     if flows.total:
-        click.echo(_plot(flows, _deployed(stack), width=min(console.width, WIDEST)))
+        click.echo(_plot(flows, stack.policy, width=min(console.width, WIDEST)))
 
 
 def _sentence(error: ValidationError) -> str:
@@ -78,12 +78,6 @@ def _sentence(error: ValidationError) -> str:
     where = "".join(f"--{str(name).replace('_', '-')}: " for name in said["loc"])
     message = said["msg"].removeprefix("Value error, ")
     return f"{where}{message}".replace("RejectBelow", "--reject-below").replace("PassAbove", "--pass-above")
-
-
-def _deployed(stack: Stack) -> Policy:
-    return Policy(
-        pass_above=Decimal(stack.parameters["PassAbove"]), reject_below=Decimal(stack.parameters["RejectBelow"])
-    )
 
 
 def _plain(flows: Flows) -> dict[str, object]:
