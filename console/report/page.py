@@ -80,4 +80,4 @@ def percent(share: Share) -> str:
 def interval(share: Share) -> str:
     """With what is to be said of too few."""
     low, high = share.interval
-    return f"{100 * low:.1f} to {100 * high:.1f} %{' (too few to conclude)' if share.too_few else ''}"
+    return f"{100 * low:.1f} to {100 * high:.1f} %{', too few' if share.too_few else ''}"
