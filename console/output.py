@@ -3,11 +3,24 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
 
 json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+class FileToWrite(click.ParamType[Path]):
+    """A file that can be written, which is found out before anything is done for it."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(str(click.Path(dir_okay=False, writable=True).convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {path.parent}", param, ctx)
+        return path
 
 
 def print_json(value: object) -> None:

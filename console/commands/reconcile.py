@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.csv_cells import CellWriter
-from console.output import json_option, print_json_fields
+from console.output import FileToWrite, json_option, print_json_fields
 from console.reading import announce, with_progress
 from console.reconciliation.books import COLUMNS, Books
 from console.reconciliation.invoice import Invoice, Layout
@@ -53,7 +53,7 @@ class Zone(click.ParamType[tzinfo]):
 @click.option("--month", "month_text", metavar="M", required=True, help="The invoice's month: 2026-10.")
 @click.option("--column", metavar="NAME", help="The column of transaction ids; else it is found by its values.")
 @click.option("--timezone", "zone", metavar="Z", type=Zone(), default="UTC", show_default=True, help="The bill's.")
-@click.option("--output", metavar="FILE.csv", type=click.Path(dir_okay=False, path_type=Path), help="The differences.")
+@click.option("--output", metavar="FILE.csv", type=FileToWrite(), help="The differences.")
 @json_option
 @stack_option
 def reconcile(
@@ -115,7 +115,7 @@ def _bill(books: Books, rows: Iterable[Billed], month: Month) -> int:
 def _tell_layout(layout: Layout, month: str, zone: tzinfo, left_out: int) -> None:
     """What the invoice was taken for, on stderr."""
     if layout.times:
-        times = f"times in the column {layout.times.name}, in {zone}: {left_out:,} rows are of other months"
+        times = f"times in the column {layout.times.name}, in {zone}; rows of other months, left out: {left_out:,}"
     else:
         times = f"no column of times was found, so all its rows are taken for {month}'s"
     click.echo(f"The invoice: transaction ids in the column {layout.ids.name}; {times}.", err=True)
@@ -145,13 +145,13 @@ def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
     Console().print(table)
     billed = sum(counts[kind] for kind in Class if kind is not Class.CHARGED_NOT_BILLED)
     charged = counts[Class.MATCHED] + counts[Class.CHARGED_NOT_BILLED]
-    click.echo(f"{billed:,} rows of the invoice, {charged:,} charged calls of the ledger.")
+    click.echo(f"Rows of the invoice: {billed:,}. Charged calls of the ledger: {charged:,}.")
     unanswered = sum(1 for _ in books.without_answer(month))
     if unanswered:
-        click.echo(f"{unanswered:,} calls of the month had no answer: they may be among what is billed unknown.")
+        click.echo(f"Calls without an answer: {unanswered:,}. They may be among what is billed unknown.")
     at_the_ends = sum(1 for found in books.findings(Class.CHARGED_NOT_BILLED) if _remark(found, month))
     if at_the_ends:
-        click.echo(f"{at_the_ends:,} charged and not billed {NEXT_INVOICE}.")
+        click.echo(f"Charged and not billed {NEXT_INVOICE}: {at_the_ends:,}.")
 
 
 def _write(path: Path, books: Books, month: Month) -> None:

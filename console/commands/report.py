@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from console.output import FileToWrite
 from console.reading import announce, judgements, with_progress
 from console.stack import Stack, stack_option
 from facepair.aws.reading import Entries, JudgedRows
@@ -15,9 +16,7 @@ from facepair.domain.verdict import Verdict
 
 @click.command()
 @click.option("--month", "month_text", metavar="M", required=True, help="A month of UTC: 2026-10.")
-@click.option(
-    "--output", metavar="FILE.html", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The page."
-)
+@click.option("--output", metavar="FILE.html", type=FileToWrite(), required=True, help="The page.")
 @stack_option
 def report(month_text: str, output: Path, stack: Stack) -> None:
     """Write a page about a month: verdicts by day, similarities, seconds to the verdict, charges, persons' decisions.

@@ -105,7 +105,7 @@ def _text(flows: Flows, deployed: Policy) -> RenderableType:
 
 def _lines(flows: Flows, deployed: Policy) -> list[RenderableType]:
     lines: list[RenderableType] = [
-        Text(f"{flows.total:,} rows with a similarity. Then: {_told(flows.policy)}; deployed: {_told(deployed)}."),
+        Text(f"Rows with a similarity: {flows.total:,}. Then: {_told(flows.policy)}; deployed: {_told(deployed)}."),
         Text(),
         _flow_table(flows),
         Text(),
@@ -119,7 +119,7 @@ def _lines(flows: Flows, deployed: Policy) -> list[RenderableType]:
         lines.append(Text("These are too few rows to choose thresholds by.", style="bold"))
     others = sum(count for policy, count in flows.policies.items() if policy != deployed)
     if others:
-        lines.append(Text(f"{others:,} of the verdicts now were made by other thresholds than those deployed."))
+        lines.append(Text(f"Verdicts now that were made by other thresholds than those deployed: {others:,}."))
     if flows.decided:
         lines.append(Text("Persons have decided some of these; they would have been:"))
         lines += [

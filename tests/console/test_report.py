@@ -132,11 +132,3 @@ def test_a_month_without_anything_says_so(facepair: CommandLine, page: Page, tmp
     assert page.get_by_text("No row was written in this month.").is_visible()
     assert page.get_by_text("The ledger has no call of this month.").is_visible()
     assert page.get_by_role("img").count() == 0
-
-
-def test_a_file_that_cannot_be_written_is_told(facepair: CommandLine, tmp_path: Path) -> None:
-    made = facepair("report", "--month", "2031-07", "--output", str(tmp_path / "missing" / "july.html"))
-
-    assert made.returncode == 1
-    assert "Error: " in made.stderr
-    assert "No such file or directory" in made.stderr
