@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from facepair.domain import clock
@@ -187,7 +187,7 @@ def test_decisions_are_counted_by_person_by_similarity_and_by_the_hours_that_the
     verdicts = Verdicts()
     verdicts.add(row("60", decided="PASS"))
     verdicts.add(row("64.9", decided="REJECT"))
-    verdicts.add(row("65", decided="PASS"))
+    verdicts.add(row("65", decided="PASS", updated_at=clock.iso(NOON + timedelta(hours=3))))
 
     decisions = verdicts.decisions
     assert decisions.by_person == {"anna": {"PASS": 2, "REJECT": 1}}
@@ -209,10 +209,13 @@ def test_durations_are_counted_once_each_and_by_steps_that_grow(seconds: list[fl
 
 
 @given(similarities)
+@example(Decimal(100))
 def test_a_band_holds_its_similarities_and_one_hundred_is_in_the_last(similarity: Decimal) -> None:
     lowest = band(similarity)
 
-    assert lowest <= similarity < lowest + 5 or (similarity == 100 and lowest == 95)
+    assert lowest in range(0, 100, 5)
+    assert lowest <= similarity
+    assert similarity < lowest + 5 or (similarity == 100 and lowest == 95)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,18 @@ def test_without_a_header_the_first_row_is_a_row(file: Path) -> None:
     assert [row.transaction_id for row in rows] == ["tx1", "tx2"]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(file: Path) -> None:
+    file.write_text("\ufeffReference,Other\na,tx1\n", encoding="utf-8")
+
+    assert [row.transaction_id for row in read(file, "Reference")[1]] == ["a"]
+
+
+def test_a_decimal_comma_divides_no_cells(file: Path) -> None:
+    file.write_text("tx1;0,5\ntx2;0,5\n")
+
+    assert [row.transaction_id for row in read(file)[1]] == ["tx1", "tx2"]
+
+
 def test_a_column_that_is_named_is_taken_in_any_case(file: Path) -> None:
     file.write_text("Reference,Other\na,tx1\nb,tx2\n")
 
