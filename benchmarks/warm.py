@@ -38,9 +38,7 @@ def main() -> None:
         _compare(sandbox, *etags.popitem())  # the first event makes the clients and gets the token
         floor = median(_seconds(partial(ask, pair_id)) for pair_id in etags)
         warm = median(_seconds(partial(_compare, sandbox, *each)) for each in etags.items())
-    print(
-        f"A warm pair takes {warm / floor:.1f} times the floor: {warm:.3f} s, the floor {floor:.3f} s ({len(etags)} pairs)"
-    )
+    print(f"A warm pair takes {warm / floor:.1f} times the floor: {warm:.3f} s over {floor:.3f} s ({len(etags)} pairs)")
 
 
 def _upload(sandbox: Sandbox, pair_id: str, content: bytes) -> str:
