@@ -23,6 +23,11 @@ class FileToWrite(click.ParamType[Path]):
         return path
 
 
+def printable(text: str) -> str:
+    """A text of somebody else's for a terminal, which would obey its control characters."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
 def print_json(value: object) -> None:
     """One JSON document; Decimals are numbers, as near as a double comes."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from console.csv_cells import CellWriter
-from console.output import FileToWrite, json_option, print_json_fields
+from console.output import FileToWrite, json_option, print_json_fields, printable
 from console.reading import announce, with_progress
 from console.reconciliation.books import COLUMNS, Books
 from console.reconciliation.invoice import Invoice, Layout
@@ -115,10 +116,11 @@ def _bill(books: Books, rows: Iterable[Billed], month: Month) -> int:
 def _tell_layout(layout: Layout, month: str, zone: tzinfo, left_out: int) -> None:
     """What the invoice was taken for, on stderr."""
     if layout.times:
-        times = f"times in the column {layout.times.name}, in {zone}; rows of other months, left out: {left_out:,}"
+        name = printable(layout.times.name)
+        times = f"times in the column {name}, in {zone}; rows of other months, left out: {left_out:,}"
     else:
         times = f"no column of times was found, so all its rows are taken for {month}'s"
-    click.echo(f"The invoice: transaction ids in the column {layout.ids.name}; {times}.", err=True)
+    click.echo(f"The invoice: transaction ids in the column {printable(layout.ids.name)}; {times}.", err=True)
 
 
 def _fields(books: Books, counts: dict[Class, int], month: Month) -> Iterator[tuple[str, object]]:
@@ -138,10 +140,10 @@ def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
     table.add_column("rows", justify="right")
     table.add_column("")
     for kind in Class:
-        examples = [*islice(books.transaction_ids(kind), EXAMPLES)]
+        examples = [*map(printable, islice(books.transaction_ids(kind), EXAMPLES))]
         more = ", …" if counts[kind] > len(examples) > 0 else ""
         told = f": {', '.join(examples)}{more}" if examples else ""
-        table.add_row(kind, f"{counts[kind]:,}", f"{MEANINGS[kind]}{told}")
+        table.add_row(kind, f"{counts[kind]:,}", Text(f"{MEANINGS[kind]}{told}"))
     Console().print(table)
     billed = sum(counts[kind] for kind in Class if kind is not Class.CHARGED_NOT_BILLED)
     charged = counts[Class.MATCHED] + counts[Class.CHARGED_NOT_BILLED]

@@ -1,9 +1,9 @@
 """Rows and calls of a month of their own, as the functions would have written them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from boto3.dynamodb.types import TypeSerializer
 
@@ -12,14 +12,23 @@ from facepair.domain.verdict import Policy
 from sandbox.cloud import Sandbox
 
 DEPLOYED = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
-REVIEWER = "arn:aws:sts::123456789012:assumed-role/Reviewer/anna@example.com"
+REVIEWER = "arn:aws:sts::123456789012:assumed-role/Reviewer/anna<script>alert(1)</script>"
+"""What is HTML in it must not become any."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Writes into the deployed stack's tables."""
+    """A context manager that writes into the deployed stack's tables and leaves nothing there, as others count and list."""
 
     sandbox: Sandbox
+    _written: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for table, key in self._written:
+            self._dynamodb.delete_item(TableName=table, Key=key)
 
     def row(
         self, pair_id: str, similarity: str | None, at: datetime, *, decided: str | None = None, seconds: float = 3
@@ -66,8 +75,12 @@ class Tables:
             },
         )
 
-    def _put(self, output: str, item: dict[str, Any]) -> None:
-        self.sandbox.aws("dynamodb").put_item(
-            TableName=self.sandbox.outputs[output],
-            Item={name: TypeSerializer().serialize(value) for name, value in item.items() if value is not None},
-        )
+    def _put(self, output: str, said: dict[str, Any]) -> None:
+        table = self.sandbox.outputs[output]
+        item = {name: TypeSerializer().serialize(value) for name, value in said.items() if value is not None}
+        self._written.append((table, {name: item[name] for name in ("pair_id", "call") if name in item}))
+        self._dynamodb.put_item(TableName=table, Item=item)
+
+    @property
+    def _dynamodb(self) -> Any:
+        return self.sandbox.aws("dynamodb")

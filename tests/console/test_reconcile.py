@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,31 +14,34 @@ from tests.console.conftest import CommandLine
 from tests.console.stored import Tables
 from tests.support.deployed import Deployed
 
-MIDDLE = datetime(2031, 5, 15, 12, tzinfo=UTC)
-END = datetime(2031, 6, 1, tzinfo=UTC)
-MONTH = ("--month", "2031-05")
+MIDDLE = datetime(2021, 5, 15, 12, tzinfo=UTC)
+END = datetime(2021, 6, 1, tzinfo=UTC)
+MONTH = ("--month", "2021-05")
+UNKNOWN = "[/]\x1bcmd|' /C calc'!A0"
+"""Nothing for a spreadsheet, a terminal or rich to obey."""
 INVOICE = """\
 Invoice;No 7;;
 Transaction ID;Date;Product;Price
-matched-1;15.05.2031 12:00;face comparison;0,05
-=cmd|' /C calc'!A0;15.05.2031 12:00;face comparison;0,05
-free-1;15.05.2031 12:00;face comparison;0,05
-matched-1;15.05.2031 12:00;face comparison;0,05
-beside-1;31.05.2031 23:59;face comparison;0,05
-next-month;15.06.2031 12:00;face comparison;0,05
+matched-1;15.05.2021 12:00;face comparison;0,05
+=[/]\x1bcmd|' /C calc'!A0;15.05.2021 12:00;face comparison;0,05
+free-1;15.05.2021 12:00;face comparison;0,05
+matched-1;15.05.2021 12:00;face comparison;0,05
+beside-1;31.05.2021 23:59;face comparison;0,05
+next-month;15.06.2021 12:00;face comparison;0,05
 ;;total;0,25
 """
 
 
 @pytest.fixture(scope="module")
-def _stored(sandbox: Sandbox) -> None:
-    tables = Tables(sandbox)
-    for number in (1, 2):
-        tables.call(f"reconcile/{number}", f"matched-{number}", MIDDLE)
-    tables.call("reconcile/free", "free-1", MIDDLE, "FREE")
-    tables.call("reconcile/silent", None, MIDDLE)
-    tables.call("reconcile/beside", "beside-1", END + timedelta(hours=1))
-    tables.call("reconcile/at-the-end", "at-the-end", END - timedelta(seconds=1))
+def _stored(sandbox: Sandbox) -> Iterator[None]:
+    with Tables(sandbox) as tables:
+        for number in (1, 2):
+            tables.call(f"reconcile/{number}", f"matched-{number}", MIDDLE)
+        tables.call("reconcile/free", "free-1", MIDDLE, "FREE")
+        tables.call("reconcile/silent", None, MIDDLE)
+        tables.call("reconcile/beside", "beside-1", END + timedelta(hours=1))
+        tables.call("reconcile/at-the-end", "at-the-end", END - timedelta(seconds=1))
+        yield
 
 
 @pytest.fixture
@@ -57,7 +61,7 @@ def test_every_row_of_either_side_is_told_in_its_class(facepair: CommandLine, in
     assert (silent["pair_id"], silent["state"]) == ("reconcile/silent", "UNKNOWN")
     assert told == {
         "matched": 2,
-        "billed_unknown": ["cmd|' /C calc'!A0"],
+        "billed_unknown": [UNKNOWN],
         "charged_not_billed": ["at-the-end", "matched-2"],
         "billed_free": ["free-1"],
         "billed_twice": ["matched-1"],
@@ -73,7 +77,7 @@ def test_the_differences_are_a_csv_that_is_no_formula(facepair: CommandLine, inv
     with output.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["class"], row["transaction_id"], row["line"], row["pair_id"]) for row in rows] == [
-        ("billed_unknown", "cmd|' /C calc'!A0", "4", ""),
+        ("billed_unknown", UNKNOWN, "4", ""),
         ("charged_not_billed", "at-the-end", "", "reconcile/at-the-end"),
         ("charged_not_billed", "matched-2", "", "reconcile/2"),
         ("billed_free", "free-1", "5", "reconcile/free"),
@@ -95,6 +99,7 @@ def test_a_person_reads_totals_what_was_read_and_how_the_invoice_was_understood(
         "rows of other months, left out: 1." in held.stderr
     )
     text = " ".join(held.stdout.split())
+    assert "such call: [/]\N{REPLACEMENT CHARACTER}cmd|" in text
     assert "charged_not_billed │ 1 │ charged by the ledger; not billed: matched-2" in text
     assert "Rows of the invoice: 5. Charged calls of the ledger: 3." in text
     assert "Calls without an answer: 1." in text
@@ -111,7 +116,7 @@ def test_an_invoice_without_times_is_taken_for_the_month_s_and_that_is_said(
     held = facepair("reconcile", str(invoice), *MONTH, "--json")
 
     assert held.returncode == 0
-    assert "no column of times was found, so all its rows are taken for 2031-05's" in held.stderr
+    assert "no column of times was found, so all its rows are taken for 2021-05's" in held.stderr
     assert json.loads(held.stdout)["matched"] == 3
 
 

@@ -1,6 +1,7 @@
 """`facepair whatif`: what other thresholds would have made of the stored similarities."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,20 +12,21 @@ from tests.console.conftest import CommandLine
 from tests.console.stored import Tables
 from tests.support.deployed import Deployed
 
-SPRING = datetime(2031, 3, 1, tzinfo=UTC)
+SPRING = datetime(2021, 3, 1, tzinfo=UTC)
 """A time of their own, so that rows of other tests are no part of it."""
-OF_SPRING = ("--since", "2031-03-01", "--until", "2031-03-02T00:00Z")
+OF_SPRING = ("--since", "2021-03-01", "--until", "2021-03-02T00:00Z")
 
 
 @pytest.fixture(scope="module")
-def _stored(sandbox: Sandbox) -> None:
-    tables = Tables(sandbox)
-    for number, similarity in enumerate(("95", "80.01", "80", "70.5", "70", "60", "59.99", "20")):
-        tables.row(f"whatif/{number}", similarity, SPRING + timedelta(hours=number))
-    tables.row("whatif/decided", "58", SPRING, decided="PASS")
-    tables.row("whatif/retaken", "65", SPRING, decided="RETAKE")
-    tables.row("whatif/no-face", None, SPRING)
-    tables.row("whatif/later", "75", SPRING + timedelta(days=1))
+def _stored(sandbox: Sandbox) -> Iterator[None]:
+    with Tables(sandbox) as tables:
+        for number, similarity in enumerate(("95", "80.01", "80", "70.5", "70", "60", "59.99", "20")):
+            tables.row(f"whatif/{number}", similarity, SPRING + timedelta(hours=number))
+        tables.row("whatif/decided", "58", SPRING, decided="PASS")
+        tables.row("whatif/retaken", "65", SPRING, decided="RETAKE")
+        tables.row("whatif/no-face", None, SPRING)
+        tables.row("whatif/later", "75", SPRING + timedelta(days=1))
+        yield
 
 
 @pytest.mark.usefixtures("_stored")
@@ -75,7 +77,7 @@ def test_a_pair_that_was_compared_flows_to_where_its_similarity_leads(
     deployed.row_with("whatif/compared", "MANUAL_CHECK")
 
     asked = facepair(
-        "whatif", "--pass-above", "69", "--reject-below", "50", "--since", before, "--until", "2031-01-01", "--json"
+        "whatif", "--pass-above", "69", "--reject-below", "50", "--since", before, "--until", "2041-01-01", "--json"
     )
 
     assert json.loads(asked.stdout)["flows"]["MANUAL_CHECK"]["PASS"] == 1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from console.reading import judgements
 from facepair.domain import clock
 from facepair.domain.entry import Cost, Entry
 from facepair.domain.figures import SECONDS, Charges, Durations, Verdicts, band
@@ -155,6 +156,15 @@ def test_the_thresholds_deployed_change_nothing(stored: list[Decimal]) -> None:
         flows.add(row(similarity))
 
     assert flows.changed.count == 0
+
+
+def test_a_row_that_cannot_be_read_is_told_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = row("90").model_dump(mode="json") | {"similarity": Decimal(90)}
+
+    read = list(judgements([{"pair_id": "odd", "verdict": "PASS"}, whole]))
+
+    assert [each.pair_id for each in read] == ["p"]
+    assert capsys.readouterr().err == "The row of odd cannot be read, and is left out.\n"
 
 
 # --- a month ----------------------------------------------------------------------------------------------------------
