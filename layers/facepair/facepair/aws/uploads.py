@@ -1,6 +1,8 @@
 """The images bucket."""
 
+import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -18,7 +20,7 @@ _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "C
 
 
 class ImagesBucket:
-    """A facepair.stories.ports.Uploads: pictures under `<pair id>/<first or second>.<ext>`."""
+    """Pictures under `<pair id>/<first or second>.<ext>`: a stories.ports.Uploads, and a stories.submit.Drop."""
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3
@@ -64,6 +66,36 @@ class ImagesBucket:
             )
         except ClientError as error:
             raise _changed(error, upload) from error
+
+    @aws_errors()
+    def sha256(self, upload: Upload) -> str | None:
+        """The content's SHA-256 in hex, as S3 itself has computed it; None where it has not, or the object has changed
+        since it was listed. An ETag is no such thing: under KMS it says nothing of the content."""
+        try:
+            head = self._s3.head_object(
+                Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"', ChecksumMode="ENABLED"
+            )
+        except ClientError as error:
+            if error_code(error) in _CHANGED:
+                return None
+            raise
+        checksum = head.get("ChecksumSHA256", "")
+        # That of a multipart upload, ending in the number of its parts, is one of the parts' checksums.
+        return base64.b64decode(checksum).hex() if checksum and "-" not in checksum else None
+
+    @aws_errors()
+    def upload(self, key: str, file: Path, sha256: str) -> str:
+        """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        with file.open("rb") as content:
+            put = self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=checksum,
+            )
+        return put["ETag"].strip('"')
 
 
 def _upload(listed: "ObjectTypeDef") -> Upload:
