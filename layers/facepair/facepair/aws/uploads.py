@@ -68,34 +68,38 @@ class ImagesBucket:
             raise _changed(error, upload) from error
 
     @aws_errors()
-    def sha256(self, upload: Upload) -> str | None:
-        """The content's SHA-256 in hex, as S3 itself has computed it; None where it has not, or the object has changed
-        since it was listed. An ETag is no such thing: under KMS it says nothing of the content."""
+    def holds(self, upload: Upload, sha256: str) -> bool:
+        """Whether an object has the content of this SHA-256 (hex), by the checksum that S3 itself has computed; False
+        where it has none, or the object has changed since it was listed.
+
+        An ETag says less: under KMS it is no digest of the content, and two contents can be made to share an MD5.
+        """
         try:
             head = self._s3.head_object(
                 Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"', ChecksumMode="ENABLED"
             )
         except ClientError as error:
             if error_code(error) in _CHANGED:
-                return None
+                return False
             raise
-        checksum = head.get("ChecksumSHA256", "")
-        # That of a multipart upload, ending in the number of its parts, is one of the parts' checksums.
-        return base64.b64decode(checksum).hex() if checksum and "-" not in checksum else None
+        return head.get("ChecksumSHA256") == _base64(sha256)
 
     @aws_errors()
     def upload(self, key: str, file: Path, sha256: str) -> str:
         """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
-        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         with file.open("rb") as content:
             put = self._s3.put_object(
                 Bucket=self._bucket,
                 Key=key,
                 Body=content,
                 ChecksumAlgorithm="SHA256",
-                ChecksumSHA256=checksum,
+                ChecksumSHA256=_base64(sha256),
             )
         return put["ETag"].strip('"')
+
+
+def _base64(sha256: str) -> str:
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
 def _upload(listed: "ObjectTypeDef") -> Upload:

@@ -28,8 +28,9 @@ class Drop(Protocol):
     def find(self, pair_id: str) -> Pair:
         """The pair as it is in the bucket now."""
 
-    def sha256(self, upload: Upload) -> str | None:
-        """The content's SHA-256 in hex; None where it is not known, or the object has changed since it was listed."""
+    def holds(self, upload: Upload, sha256: str) -> bool:
+        """Whether an object has the content of this SHA-256 (hex); False where that is not known, or the object has
+        changed since it was listed."""
 
     def upload(self, key: str, file: Path, sha256: str) -> str:
         """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
@@ -72,7 +73,7 @@ class Submitter:
         return Considered(submission, contents, standing, there, problems)
 
     def _counts(self, upload: Upload | None, content: Content) -> bool:
-        return upload is not None and upload.size == content.size and self.drop.sha256(upload) == content.sha256
+        return upload is not None and upload.size == content.size and self.drop.holds(upload, content.sha256)
 
     def send(self, considered: Considered) -> Pair | LeftOut:
         """Send what is lacking; the pair as it counts in the bucket now. Raises Unavailable; then it may have been sent

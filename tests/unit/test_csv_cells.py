@@ -1,0 +1,28 @@
+"""CSV whose cells stay texts."""
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+
+from console.csv_cells import CellWriter
+
+
+def written(*cells: object) -> str:
+    file = io.StringIO()
+    CellWriter(file).row(cells)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", " ＋1"])  # noqa: RUF001
+def test_a_text_that_could_be_a_formula_begins_with_an_apostrophe(formula: str) -> None:
+    [[cell]] = csv.reader(io.StringIO(written(formula), newline=""))
+
+    assert cell == f"'{formula}"
+
+
+def test_everything_else_is_written_as_it_is() -> None:
+    assert written("anna + 50%", "a,b", 'say "x"', "", None, Decimal("87.3"), -1, "é") == (
+        'anna + 50%,"a,b","say ""x""",,,87.3,-1,é\n'
+    )
