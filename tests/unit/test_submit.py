@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from console import plan_text
+from console.cli import main
 from console.pairs import from_folder
 from console.pictures import problem
 from facepair.domain import submission
@@ -395,3 +397,25 @@ def test_the_pause_grows_while_nothing_comes_and_with_what_there_is_to_read(worl
 
 def test_a_quota_of_s3_is_what_it_is() -> None:
     assert (submission.LONGEST_KEY, submission.LARGEST_OBJECT) == (1024, 5_368_709_120)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (["nowhere"], "'nowhere' does not exist"),
+        ([".", "--dry-run", "--wait"], "--dry-run sends nothing, so that there is nothing to wait for"),
+        ([".", "--output", "nowhere/x.csv"], "There is no folder nowhere to write x.csv into"),
+    ],
+)
+def test_wrong_use_is_told_at_once(arguments: list[str], remedy: str) -> None:
+    used = CliRunner().invoke(main, ["submit", *arguments])
+
+    assert used.exit_code == 2
+    assert remedy in used.stderr
+
+
+def test_the_help_has_an_example() -> None:
+    assert "Example: facepair submit photos/ --dry-run" in CliRunner().invoke(main, ["submit", "--help"]).stdout
