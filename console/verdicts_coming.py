@@ -17,7 +17,7 @@ from facepair.domain.verdict import Verdict
 from facepair.stories.submit import REPLACED, Followed, Verdicted
 
 LATEST = 10
-"""Entries that stay in a terminal: with what is above and below them they fit into 24 lines, most of the time."""
+"""Entries that stay in a terminal."""
 
 
 class VerdictsComing:
@@ -28,8 +28,9 @@ class VerdictsComing:
         self._followed = followed
         self._latest: deque[Verdicted] = deque(maxlen=LATEST)
         self._counts: Counter[Verdict] = Counter()
-        self._told = ""
-        self._live = Live(console=console, get_renderable=self._table) if console.is_terminal else None
+        self._told: frozenset[str | None] = frozenset()
+        # Drawn when there is news: a thread that draws by the clock would read what a look is just changing.
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -47,19 +48,24 @@ class VerdictsComing:
     def show(self, new: Sequence[Verdicted]) -> None:
         """What one look has brought."""
         self._counts.update(each.row.verdict for each in new if each.row)
-        self._latest.extend(new)
-        if self._live is None:
+        self._latest.extendleft(new)
+        if self._live:
+            self._live.update(self._table(), refresh=True)
+        else:
             for each in new:
                 self._console.print(_entry(each))
-            self._say_once(waiting(self._followed, only_known=True))
+            self._tell_what_keeps_them()
 
-    def _say_once(self, sentence: str) -> None:
-        if sentence and sentence != self._told:
-            self._console.print(Text(sentence))
-        self._told = sentence
+    def _tell_what_keeps_them(self) -> None:
+        """In a log only when it is something else than before, not for every pair."""
+        codes = frozenset(code for verdict, code in self._followed.states if verdict is Verdict.PENDING)
+        if codes - self._told:
+            self._console.print(Text(waiting(self._followed)))
+        self._told = codes
 
     def _table(self) -> RenderableType:
-        return Group(heading(), *map(_entry, self._latest), Text(), self._sums(), Text(waiting(self._followed)))
+        """What matters most comes first, and the newest entry: a terminal too small for all of it loses the rest."""
+        return Group(self._sums(), Text(waiting(self._followed)), heading(), *map(_entry, self._latest))
 
     def _sums(self) -> Text:
         sums = Text(f"{pairs(len(self._followed.settled))} with a verdict")
@@ -69,14 +75,14 @@ class VerdictsComing:
         return sums
 
 
-def waiting(followed: Followed, *, only_known: bool = False) -> str:
-    """What the others wait for; `only_known`: nothing, unless a row says why."""
+def waiting(followed: Followed) -> str:
+    """How many wait, and what for."""
+    if not followed.waiting:
+        return ""
     states = followed.states
     known = [f"{count:,} {verdict}" + (f" ({code})" if code else "") for (verdict, code), count in states.items()]
-    if not followed.waiting or (only_known and not known):
-        return ""
     unknown = followed.waiting - sum(states.values())
-    parts = known + ([f"{unknown:,} not compared yet"] if unknown else [])
+    parts = [*known, *([f"{unknown:,} not compared yet"] if unknown else [])]
     next_try = f"; next try at {clock.iso(followed.next_try)}" if followed.next_try else ""
     return f"{pairs(followed.waiting)} without a verdict: {', '.join(parts)}{next_try}"
 
@@ -85,5 +91,5 @@ def _entry(verdicted: Verdicted) -> RenderableType:
     row = verdicted.row
     if row is None:
         return Text(f"{verdicted.pair_id}: {REPLACED}")
-    seconds = (row.updated_at - row.uploaded_at).total_seconds() if row.updated_at else None
+    seconds = max(0.0, (row.updated_at - row.uploaded_at).total_seconds()) if row.updated_at else None
     return entry(row, seconds=seconds)

@@ -162,6 +162,17 @@ def test_other_contents_are_sent_even_if_they_are_equally_long(world: World, des
     assert desk.considered().to_send == ["first"]
 
 
+def test_s3_is_not_asked_for_the_content_of_what_is_longer_or_shorter(world: World, desk: Desk) -> None:
+    desk.pair("anna", b"one", b"two")
+    desk.submit()
+    world.time.passes(1)
+    desk.pair("anna", b"three", b"four")
+
+    desk.plan()
+
+    assert world.happened("bucket.holds") == []
+
+
 def test_an_upload_by_other_means_whose_content_nobody_knows_is_sent_again(world: World, desk: Desk) -> None:
     desk.pair("anna")
     world.bucket.put("anna/first.png", picture(1))
@@ -350,6 +361,21 @@ def test_what_is_pending_is_waited_for_and_told(world: World, desk: Desk) -> Non
     assert followed.look() == []
     assert followed.states == {(Verdict.PENDING, "SERVICE_BUSY"): 1}
     assert followed.next_try == world.stored().retry_at
+
+
+def test_of_an_older_row_nothing_is_told(world: World, desk: Desk) -> None:
+    desk.pair("anna")
+    desk.submit()
+    world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
+    with pytest.raises(Postponed):
+        compare(world)
+    world.time.passes(1)
+    desk.pair("anna", 3, 4)
+    followed = Followed(world.verdicts, standing(desk.submit()))
+
+    followed.look()
+
+    assert (followed.states, followed.next_try, followed.waiting) == ({}, None, 1)
 
 
 def test_what_is_undetermined_is_not_waited_for(world: World, desk: Desk) -> None:
