@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,3 +60,17 @@ def test_a_picture_whose_neighbour_ended_the_process_is_looked_at_again(pictures
         problem = looked.result()
     assert problem is not None
     assert problem.code == "IMAGE_INVALID_FORMAT"
+
+
+def test_ctrl_c_is_not_for_the_processes(pictures: LocalPictures, reading: Path) -> None:
+    with ThreadPoolExecutor() as threads:
+        looked = threads.submit(pictures.problem, reading)
+        with reading.open("wb") as picture_that_is_read:
+            [process] = multiprocessing.active_children()
+
+            os.kill(process.pid or 0, signal.SIGINT)
+            picture_that_is_read.write(b"hello")
+
+        problem = looked.result()
+    assert problem is not None
+    assert process.is_alive()

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,8 @@ class Started:
     """Runs `facepair` behind the faulty AWS, as in a terminal of its own: Ctrl-C meets every process of the command."""
 
     def __init__(self, sandbox: Sandbox, tmp_path: Path, aws: FaultyAws) -> None:
-        self._variables = sandbox.variables | {"AWS_ENDPOINT_URL": aws.url, "COLUMNS": "80", "PYTHONUNBUFFERED": "1"}
+        own = {"AWS_ENDPOINT_URL": aws.url, "COLUMNS": "80", "PYTHONUNBUFFERED": "1"}
+        self._variables = dict(sandbox.variables) | own
         self._stdout, self._stderr = tmp_path / "stdout", tmp_path / "stderr"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -103,7 +104,7 @@ class Started:
             self._process.wait()
 
 
-def written(file: Path) -> list[Mapping[str, str]]:
+def written(file: Path) -> list[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as content:
         rows = csv.DictReader(content)
         found = list(rows)
