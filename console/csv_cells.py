@@ -7,11 +7,15 @@ from typing import TextIO
 
 FORMULA_BEGINS = tuple("=+-@\t\r\n")
 """What a cell begins with that spreadsheets take for a formula (OWASP, CSV Injection)."""
+HOW_TO_READ = (
+    "In CSV, a cell that a spreadsheet would take for a formula (it begins with =, +, - or @) has an apostrophe before "
+    "it, and so has one that begins with an apostrophe: a program that reads the file takes one away."
+)
 
 
 class CellWriter:
     """Writes rows of CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it, by which it
-    is a text there; None is an empty cell, numbers stay what they are."""
+    is a text there, and so does one that begins with one; None is an empty cell, numbers stay what they are."""
 
     def __init__(self, file: TextIO) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
@@ -21,7 +25,7 @@ class CellWriter:
 
 
 def _defused(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and _is_formula(cell) else cell
+    return f"'{cell}" if isinstance(cell, str) and (_is_formula(cell) or cell.startswith("'")) else cell
 
 
 def _is_formula(text: str) -> bool:
