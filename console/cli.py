@@ -7,6 +7,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.commands.show import show
+from console.commands.submit import submit
 from console.stack import DEFAULT_NAME
 from facepair.domain.retry import Unavailable
 
@@ -33,3 +34,4 @@ def main(context: click.Context, stack: str) -> None:
 
 
 main.add_command(show)
+main.add_command(submit)
