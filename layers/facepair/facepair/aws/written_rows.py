@@ -87,7 +87,7 @@ class WrittenRows:
         while True:
             page = self._page(query)
             found = [Oldest(**image) for image in page["Items"] if "uploaded_at" in image]
-            oldest = min([*found, *([oldest] if oldest else [])], key=lambda each: each.uploaded_at, default=None)
+            oldest = min([*([oldest] if oldest else []), *found], key=lambda each: each.uploaded_at, default=None)
             query["Limit"] -= page["ScannedCount"]
             if "LastEvaluatedKey" not in page or query["Limit"] <= 0:
                 return oldest
