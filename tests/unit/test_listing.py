@@ -70,7 +70,7 @@ def most_held(rows: int) -> int:
 
 
 def test_ten_times_the_rows_are_exported_in_the_same_memory() -> None:
-    assert most_held(42_000) < 1.2 * most_held(4_200)
+    assert most_held(28_000) < 1.2 * most_held(3_500)
 
 
 def test_rows_of_all_verdicts_come_newest_first_whatever_their_page() -> None:
