@@ -13,7 +13,7 @@ FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console test unit lint rehearse bench soak deploy delete dashboard pins format schema clean
+.PHONY: help demo sandbox console test unit lint rehearse bench soak deploy delete dashboard pins format schema reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -67,6 +67,9 @@ format: .venv/installed ## Format the code
 
 schema: .venv/installed ## Renew docs/events.schema.json from the code
 	@PYTHONPATH=layers/facepair $(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
+
+reference: .venv/installed ## Renew docs/commands.md from the code
+	@PYTHONPATH=layers/facepair $(PYTHON) -m console.reference > docs/commands.md
 
 clean: ## Remove everything that was installed or built here
 	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -9,12 +9,13 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, error_code
 from facepair.domain import clock
+from facepair.domain.history import Version
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.retry import Later
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
+    from mypy_boto3_s3.type_defs import DeleteMarkerEntryTypeDef, ObjectTypeDef, ObjectVersionTypeDef
 
 _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "ConditionalRequestConflict"}
 
@@ -41,6 +42,16 @@ class ImagesBucket:
             _upload(each) for page in pages for each in page.get("Contents", []) if split(each["Key"])[0] == pair_id
         )
         return Pair.among(pair_id, found, self._names, listed_at)
+
+    @aws_errors()
+    def versions(self, pair_id: str) -> list[Version]:
+        """Every version of every object in the pair's folder, and every deletion, oldest first."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=self._bucket, Prefix=f"{pair_id}/", Delimiter="/"
+        )
+        listed = (each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])])
+        found = [self._version(each) for each in listed if split(each["Key"])[0] == pair_id]
+        return sorted(found, key=lambda version: (version.upload.last_modified, version.latest))
 
     def all(self, after: str) -> Iterator[Upload]:
         """Every object whose key sorts behind `after`, in the order of their keys, page by page."""
@@ -96,6 +107,16 @@ class ImagesBucket:
                 ChecksumSHA256=_base64(sha256),
             )
         return put["ETag"].strip('"')
+
+    def _version(self, listed: "ObjectVersionTypeDef | DeleteMarkerEntryTypeDef") -> Version:
+        key, etag, size = listed["Key"], str(listed.get("ETag", "")).strip('"'), int(str(listed.get("Size", 0)))
+        return Version(
+            Upload(key, etag, size, listed["LastModified"]),
+            version_id=listed["VersionId"],
+            role=self._names.role(key),
+            latest=listed["IsLatest"],
+            deleted="ETag" not in listed,
+        )
 
 
 def _base64(sha256: str) -> str:
