@@ -6,9 +6,14 @@ Exit status: 0 done, 1 not (or not as asked), 2 wrong use.
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.commands.list import list_rows
 from console.commands.reconcile import reconcile
+from console.commands.redrive import redrive
 from console.commands.report import report
+from console.commands.resend import resend
 from console.commands.show import show
+from console.commands.status import status
+from console.commands.submit import submit
 from console.commands.whatif import whatif
 from console.stack import DEFAULT_NAME
 from facepair.domain.retry import Unavailable
@@ -35,7 +40,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
-main.add_command(reconcile)
-main.add_command(report)
-main.add_command(show)
-main.add_command(whatif)
+for command in (submit, show, list_rows, status, whatif, report, reconcile, redrive, resend):
+    main.add_command(command)

@@ -1,16 +1,21 @@
 """CSV for spreadsheets: what comes from outside must not become a formula there."""
 
 import csv
+import unicodedata
 from collections.abc import Iterable
 from typing import TextIO
 
-FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""Beginnings that spreadsheets take for a formula's (OWASP, CSV Injection)."""
+FORMULA_BEGINS = tuple("=+-@\t\r\n")
+"""What a cell begins with that spreadsheets take for a formula (OWASP, CSV Injection)."""
+HOW_TO_READ = (
+    "In CSV, a cell that a spreadsheet would take for a formula (it begins with =, +, - or @) has an apostrophe before "
+    "it, and so has one that begins with an apostrophe: a program that reads the file takes one away."
+)
 
 
 class CellWriter:
     """Writes rows of CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it, by which it
-    is a text there; None is an empty cell, numbers stay what they are."""
+    is a text there, and so does one that begins with one; None is an empty cell, numbers stay what they are."""
 
     def __init__(self, file: TextIO) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
@@ -20,7 +25,10 @@ class CellWriter:
 
 
 def _defused(cell: object) -> object:
-    """A blank at the beginning does not hide a formula from every spreadsheet."""
-    if isinstance(cell, str) and (cell.startswith(FORMULA_BEGINS) or cell.lstrip().startswith(FORMULA_BEGINS)):
-        return f"'{cell}"
-    return cell
+    return f"'{cell}" if isinstance(cell, str) and (_is_formula(cell) or cell.startswith("'")) else cell
+
+
+def _is_formula(text: str) -> bool:
+    """Some spreadsheets look behind blanks, and take full-width signs for the plain ones (NFKC makes them plain)."""
+    visible = unicodedata.normalize("NFKC", text.lstrip()[:1])
+    return text.startswith(FORMULA_BEGINS) or visible.startswith(FORMULA_BEGINS)

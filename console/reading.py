@@ -4,29 +4,25 @@ from collections.abc import Iterable, Iterator
 
 import click
 from rich.console import Console
-from rich.filesize import decimal
 from rich.progress import track
 
-from facepair.aws.reading import Extent
+from console import cost
 from facepair.domain.change import Image
 from facepair.domain.judgement import Judgement
 
 
-def announce(extent: Extent, *, part: bool = False) -> None:
-    """Say what is about to be read and what it costs; of a `part` of it, what all of it would."""
-    click.echo(
-        f"Reads {'a part of ' if part else ''}{extent.name}: {'at most ' if part else ''}about {extent.items:,} rows, "
-        f"{decimal(extent.bytes)}, {extent.read_units:,} read units, US$ {extent.us_dollars:.4f} "
-        "(as DynamoDB last counted it, up to six hours ago).",
-        err=True,
-    )
+def told[T](rows: Iterable[T], what: str, size: tuple[int, int], *, part: bool = False) -> Iterator[T]:
+    """The rows; before them it is said how many there are of `what` and what reading them costs, and a bar is shown
+    where somebody watches.
 
-
-def with_progress[T](rows: Iterable[T], extent: Extent, what: str) -> Iterator[T]:
-    """The rows, with a bar while they are read where somebody watches."""
+    `size` is that of the table, in rows and bytes, as DynamoDB last counted it; with `part` not all of it is read.
+    """
+    count, total = size
+    most = "at most " if part else ""
+    click.echo(f"Reading {what}, {most}about {count:,}: {most}{cost.of_bytes(total)}.", err=True)
     console = Console(stderr=True)
     yield from track(
-        rows, what, total=max(extent.items, 1), console=console, transient=True, disable=not console.is_terminal
+        rows, f"Reading {what}", total=max(count, 1), console=console, transient=True, disable=not console.is_terminal
     )
 
 

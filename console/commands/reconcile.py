@@ -14,11 +14,10 @@ from rich.text import Text
 
 from console.csv_cells import CellWriter
 from console.output import FileToWrite, json_option, print_json_fields, printable
-from console.reading import announce, with_progress
+from console.reading import told
 from console.reconciliation.books import COLUMNS, Books
 from console.reconciliation.invoice import Invoice, Layout
 from console.stack import Stack, stack_option
-from facepair.aws.reading import Entries
 from facepair.domain import clock
 from facepair.domain.entry import Entry
 from facepair.domain.month import Month, Place
@@ -78,11 +77,8 @@ def reconcile(
     except ValueError as error:
         raise click.UsageError(f"--month: {error}") from error
     invoice = Invoice(invoice_path, zone)
-    ledger = Entries(stack.tables.Table(stack.outputs["CallsTable"]))
-    extent = ledger.extent()
-    announce(extent)
     with Books() as books:
-        books.enter(with_progress(ledger.all(), extent, "Reading the ledger"))
+        books.enter(told(stack.calls.entries(), "calls", stack.calls.size()))
         layout = invoice.layout(books.charged_at, column)
         left_out = _bill(books, invoice.billed(layout), month)
         _tell_layout(layout, month_text, zone, left_out)
@@ -142,8 +138,8 @@ def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
     for kind in Class:
         examples = [*map(printable, islice(books.transaction_ids(kind), EXAMPLES))]
         more = ", …" if counts[kind] > len(examples) > 0 else ""
-        told = f": {', '.join(examples)}{more}" if examples else ""
-        table.add_row(kind, f"{counts[kind]:,}", Text(f"{MEANINGS[kind]}{told}"))
+        shown = f": {', '.join(examples)}{more}" if examples else ""
+        table.add_row(kind, f"{counts[kind]:,}", Text(f"{MEANINGS[kind]}{shown}"))
     Console().print(table)
     billed = sum(counts[kind] for kind in Class if kind is not Class.CHARGED_NOT_BILLED)
     charged = counts[Class.MATCHED] + counts[Class.CHARGED_NOT_BILLED]

@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from console.output import FileToWrite
-from console.reading import announce, judgements, with_progress
+from console.reading import judgements, told
 from console.stack import Stack, stack_option
-from facepair.aws.reading import Entries, JudgedRows
 from facepair.domain import clock
 from facepair.domain.figures import Charges, Verdicts
 from facepair.domain.month import Month
@@ -29,15 +28,11 @@ def report(month_text: str, output: Path, stack: Stack) -> None:
         month = Month.parse(month_text)
     except ValueError as error:
         raise click.UsageError(f"--month: {error}") from error
-    rows = JudgedRows(stack.tables.Table(stack.outputs["VerdictsTable"]))
-    ledger = Entries(stack.tables.Table(stack.outputs["CallsTable"]))
-    rows_extent, ledger_extent = rows.extent(), ledger.extent()
-    announce(rows_extent, part=True)
-    announce(ledger_extent)
     verdicts, charges = Verdicts(), Charges(month)
-    for row in judgements(with_progress(rows.written([*Verdict], month.start, month.end), rows_extent, "Reading rows")):
+    rows = stack.written.newest_first([*Verdict], since=month.start, until=month.end)
+    for row in judgements(told(rows, "rows", stack.written.size(), part=True)):
         verdicts.add(row)
-    for entry in with_progress(ledger.all(), ledger_extent, "Reading the ledger"):
+    for entry in told(stack.calls.entries(), "calls", stack.calls.size()):
         charges.add(entry)
 
     from console.report.page import Report  # matplotlib takes a second

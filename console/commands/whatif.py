@@ -9,12 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.moments import MOMENT
 from console.output import json_option, print_json
-from console.reading import announce, judgements, with_progress
+from console.reading import judgements, told
 from console.stack import Stack, stack_option
+from console.times import TIME, TIMES, check_order
 from console.verdict_table import STYLES, WIDEST
-from facepair.aws.reading import EARLIEST, LATEST, JudgedRows
 from facepair.domain.flows import JUDGED, Flows
 from facepair.domain.verdict import Policy, Verdict
 
@@ -37,15 +36,20 @@ class Threshold(click.ParamType[Decimal]):
             self.fail(f"{value!r} is no number from 0 to 100", param, ctx)
 
 
-@click.command()
+@click.command(epilog=TIMES)
 @click.option("--pass-above", metavar="X", type=Threshold(), required=True, help="PASS above this similarity.")
 @click.option("--reject-below", metavar="Y", type=Threshold(), required=True, help="REJECT below this similarity.")
-@click.option("--since", metavar="T", type=MOMENT, default=EARLIEST, help="Rows written at T or later: 2026-10-01.")
-@click.option("--until", metavar="T", type=MOMENT, default=LATEST, help="Rows written before T.")
+@click.option("--since", type=TIME, help="Rows written at that time or later.")
+@click.option("--until", type=TIME, help="Rows written before that time.")
 @json_option
 @stack_option
 def whatif(
-    pass_above: Decimal, reject_below: Decimal, since: datetime, until: datetime, as_json: bool, stack: Stack
+    pass_above: Decimal,
+    reject_below: Decimal,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,
+    stack: Stack,
 ) -> None:
     """Tell what other thresholds would have made of the similarities that are stored. Changes nothing, calls nobody.
 
@@ -57,11 +61,10 @@ def whatif(
         policy = Policy(pass_above=pass_above, reject_below=reject_below)
     except ValidationError as error:
         raise click.UsageError(_sentence(error)) from error
-    rows = JudgedRows(stack.tables.Table(stack.outputs["VerdictsTable"]))
-    extent = rows.extent()
-    announce(extent, part=True)
+    check_order(since, until)
     flows = Flows(policy)
-    for row in judgements(with_progress(rows.written(SIMILAR, since, until), extent, "Reading rows")):
+    rows = stack.written.newest_first(SIMILAR, since=since, until=until)
+    for row in judgements(told(rows, "rows", stack.written.size(), part=True)):
         flows.add(row)
     if as_json:
         print_json(_plain(flows))

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any, Self
 
 from facepair.domain import clock
-from facepair.domain.entry import Cost, Entry
-from facepair.domain.ledger import State
+from facepair.domain.entry import Entry
+from facepair.domain.ledger import Charge, State
 from facepair.domain.month import Month, Place
 from facepair.domain.reconciliation import Billed, Class, Finding, reconcile
 
@@ -90,7 +90,7 @@ class Books:
         """Calls of a month that may have been charged under an id that nobody knows."""
         for row in self._file.execute("SELECT * FROM ledger WHERE transaction_id IS NULL ORDER BY sent_at"):
             entry = _entry(*row)
-            if entry.cost is not Cost.FREE and month.place(entry.at) is Place.INSIDE:
+            if entry.charge is not Charge.FREE and month.place(entry.at) is Place.INSIDE:
                 yield entry
 
     def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from console.report import plots
-from facepair.domain.entry import Cost
 from facepair.domain.figures import BAND, HOURS, SECONDS, Charges, Verdicts
+from facepair.domain.ledger import Charge
 from facepair.domain.month import Month
 from facepair.domain.share import Share
 from facepair.domain.verdict import Policy, Verdict
@@ -37,8 +37,7 @@ class Report:
             title=f"{self.month.start:%B %Y}",
             days=self.month.days,
             Verdict=Verdict,
-            Cost=Cost,
-            COST_NAMES=plots.COST_NAMES,
+            Charge=Charge,
             SECONDS=[plots.brief(step) for step in SECONDS],
             HOURS=[plots.brief(3_600 * step) for step in HOURS],
             BAND=BAND,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from matplotlib import rc_context
@@ -13,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from facepair.domain.entry import Cost
 from facepair.domain.figures import BAND, Charges, Decisions, Durations, Verdicts
+from facepair.domain.ledger import Charge
 from facepair.domain.verdict import Policy, Verdict
 
 WIDTH, HEIGHT = 9.0, 2.9
@@ -28,8 +29,7 @@ VERDICT_COLOURS = {
     Verdict.PENDING: "#6cb4c9",
     Verdict.UNDETERMINED: "#3d444b",
 }
-COST_COLOURS = {Cost.CHARGED: "#2f6690", Cost.FREE: "#b8cfe0", Cost.UNKNOWN: "#f0b93a"}
-COST_NAMES = {Cost.CHARGED: "charged", Cost.FREE: "free", Cost.UNKNOWN: "perhaps charged: no answer"}
+CHARGE_COLOURS = {Charge.CHARGED: "#2f6690", Charge.FREE: "#b8cfe0", Charge.PERHAPS: "#f0b93a"}
 INK = "#3d444b"
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searched, read aloud, and small
@@ -54,7 +54,7 @@ STYLE: dict[Any, Any] = {
 def verdicts_by_day(verdicts: Verdicts, days: Sequence[date]) -> str:
     def draw(axes: Axes) -> None:
         layers = {each: [verdicts.by_day[day, each] for day in days] for each in Verdict}
-        _stack(axes, [day.day for day in days], layers, VERDICT_COLOURS, {each: each for each in Verdict})
+        _stack(axes, [day.day for day in days], layers, VERDICT_COLOURS)
         _month(axes, days, "rows")
 
     return _svg("verdicts", "Stacked bars: rows by day and verdict; the table “By day” has the numbers.", draw)
@@ -86,7 +86,7 @@ def seconds(durations: Durations) -> str:
 
     def draw(axes: Axes) -> None:
         counts = [durations.counts[number] for number in range(len(names))]
-        bars = axes.bar(names, counts, width=0.8, color=COST_COLOURS[Cost.CHARGED])
+        bars = axes.bar(names, counts, width=0.8, color=CHARGE_COLOURS[Charge.CHARGED])
         axes.bar_label(bars, [f"{count:,}" if count else "" for count in counts], fontsize=8, padding=2)
         axes.set(xlabel="from the later upload to the verdict", ylabel="rows")
 
@@ -95,8 +95,14 @@ def seconds(durations: Durations) -> str:
 
 def charges_by_day(charges: Charges, days: Sequence[date]) -> str:
     def draw(axes: Axes) -> None:
-        layers = {cost: [charges.by_day[day, cost] for day in days] for cost in COST_NAMES}
-        _stack(axes, [day.day for day in days], layers, COST_COLOURS, COST_NAMES, hatched=Cost.UNKNOWN)
+        layers = {each: [charges.by_day[day, each] for day in days] for each in Charge}
+        _stack(
+            axes,
+            [day.day for day in days],
+            layers,
+            CHARGE_COLOURS,
+            hatched=Charge.PERHAPS,
+        )
         _month(axes, days, "calls")
 
     return _svg("charges", "Stacked bars: calls by day and cost; the table “By day” has the numbers.", draw)
@@ -111,7 +117,7 @@ def decisions_by_similarity(decisions: Decisions) -> str:
             each: [decisions.by_band[lowest][each] if lowest in decisions.by_band else 0 for lowest in bands]
             for each in decided
         }
-        _stack(axes, list(bands), layers, VERDICT_COLOURS, {each: each for each in decided}, width=0.8 * BAND)
+        _stack(axes, list(bands), layers, VERDICT_COLOURS, width=0.8 * BAND)
         axes.set_xticks(list(bands), [f"{lowest} to {lowest + BAND}" for lowest in bands])
         axes.set(xlabel="similarity", ylabel="decisions")
 
@@ -135,12 +141,11 @@ def _month(axes: Axes, days: Sequence[date], what: str) -> None:
     axes.set(xlim=(0.4, len(days) + 0.6), xticks=range(1, len(days) + 1, 2), xlabel="day of the month", ylabel=what)
 
 
-def _stack[K](
+def _stack[K: StrEnum](
     axes: Axes,
     places: Sequence[float],
     layers: Mapping[K, Sequence[int]],
     colours: Mapping[K, str],
-    names: Mapping[K, str],
     *,
     width: float = 0.8,
     hatched: K | None = None,
@@ -156,7 +161,7 @@ def _stack[K](
                 width,
                 bottom=height,
                 color=colours[key],
-                label=names[key],
+                label=key,
                 hatch=hatch,
                 edgecolor="white",
             )

@@ -18,7 +18,7 @@ REVIEWER = "arn:aws:sts::123456789012:assumed-role/Reviewer/anna<script>alert(1)
 
 @dataclass(frozen=True)
 class Tables:
-    """A context manager that writes into the deployed stack's tables and leaves nothing there, as others count and list."""
+    """A context manager that writes into the deployed tables, and leaves nothing there: others count and list."""
 
     sandbox: Sandbox
     _written: list[tuple[str, dict[str, Any]]] = field(default_factory=list)

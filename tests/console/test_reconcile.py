@@ -93,7 +93,7 @@ def test_a_person_reads_totals_what_was_read_and_how_the_invoice_was_understood(
 ) -> None:
     held = facepair("reconcile", str(invoice), *MONTH, "--timezone", "Europe/Berlin")
 
-    assert held.stderr.startswith("Reads the table facepair-")
+    assert held.stderr.startswith("Reading calls, about ")
     assert (
         "transaction ids in the column Transaction ID; times in the column Date, in Europe/Berlin; "
         "rows of other months, left out: 1." in held.stderr

@@ -65,8 +65,8 @@ def test_a_person_reads_counts_with_intervals_a_plot_and_that_they_are_few(facep
 def test_what_is_read_and_what_it_costs_is_said_first(facepair: CommandLine) -> None:
     asked = facepair("whatif", "--pass-above", "80", "--reject-below", "60", "--json")
 
-    assert asked.stderr.startswith("Reads a part of the index by_verdict of facepair-")
-    assert "read units, US$ 0.0" in asked.stderr
+    assert asked.stderr.startswith("Reading rows, at most about ")
+    assert "read units, about US$ 0.0" in asked.stderr
 
 
 def test_a_pair_that_was_compared_flows_to_where_its_similarity_leads(

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from console.reading import judgements
 from facepair.domain import clock
-from facepair.domain.entry import Cost, Entry
+from facepair.domain.entry import Entry
 from facepair.domain.figures import SECONDS, Charges, Durations, Verdicts, band
 from facepair.domain.flows import JUDGED, Flows
 from facepair.domain.judgement import Judgement
-from facepair.domain.ledger import State
+from facepair.domain.ledger import Charge, State
 from facepair.domain.month import Month
 from facepair.domain.share import Share, Z
 from facepair.domain.verdict import Policy, Verdict
@@ -229,22 +229,22 @@ def test_a_band_holds_its_similarities_and_one_hundred_is_in_the_last(similarity
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "pricing", "cost"),
+    ("state", "code", "pricing", "charge"),
     [
-        (State.ANSWERED, "SUCCESS", "PAY", Cost.CHARGED),
-        (State.ANSWERED, "SUCCESS", "FREE", Cost.FREE),
-        (State.ANSWERED, "SUCCESS", None, Cost.CHARGED),
-        (State.ANSWERED, "BAD_ANSWER", None, Cost.CHARGED),
-        (State.ANSWERED, "A_CODE_OF_TOMORROW", None, Cost.CHARGED),
-        (State.REFUSED, "SERVICE_BUSY", None, Cost.FREE),
-        (State.UNKNOWN, "OUTCOME_UNKNOWN", None, Cost.UNKNOWN),
-        (State.SENT, None, None, Cost.UNKNOWN),
+        (State.ANSWERED, "SUCCESS", "PAY", Charge.CHARGED),
+        (State.ANSWERED, "SUCCESS", "FREE", Charge.FREE),
+        (State.ANSWERED, "SUCCESS", None, Charge.CHARGED),
+        (State.ANSWERED, "BAD_ANSWER", None, Charge.CHARGED),
+        (State.ANSWERED, "A_CODE_OF_TOMORROW", None, Charge.CHARGED),
+        (State.REFUSED, "SERVICE_BUSY", None, Charge.FREE),
+        (State.UNKNOWN, "OUTCOME_UNKNOWN", None, Charge.PERHAPS),
+        (State.SENT, None, None, Charge.PERHAPS),
     ],
 )
 def test_a_call_was_charged_or_free_or_nobody_knows(
-    state: State, code: str | None, pricing: str | None, cost: Cost
+    state: State, code: str | None, pricing: str | None, charge: Charge
 ) -> None:
-    assert Entry("p", "000001", state, NOON, None, code, "t1", pricing).cost is cost
+    assert Entry("p", "000001", state, NOON, None, code, "t1", pricing).charge is charge
 
 
 def test_charges_are_those_of_the_month_by_the_day_of_their_answer() -> None:
@@ -258,5 +258,5 @@ def test_charges_are_those_of_the_month_by_the_day_of_their_answer() -> None:
     ]:
         charges.add(Entry("p", "000001", State.ANSWERED, sent_at, answered_at, "SUCCESS", "t", "PAY"))
 
-    assert charges.by_day == {(date(2026, 10, 5), Cost.CHARGED): 1, (date(2026, 10, 31), Cost.CHARGED): 1}
-    assert (charges.of(Cost.CHARGED), charges.of(Cost.FREE)) == (2, 0)
+    assert charges.by_day == {(date(2026, 10, 5), Charge.CHARGED): 1, (date(2026, 10, 31), Charge.CHARGED): 1}
+    assert (charges.of(Charge.CHARGED), charges.of(Charge.FREE)) == (2, 0)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facepair.domain.entry import Cost, Entry
-from facepair.domain.ledger import State
+from facepair.domain.entry import Entry
+from facepair.domain.ledger import Charge, State
 from facepair.domain.month import Month, Place
 from facepair.domain.reconciliation import Billed, Class, Finding, reconcile
 
@@ -101,7 +101,7 @@ def test_every_row_of_the_month_ends_in_exactly_one_class_whatever_there_is(
         if finding.entry and finding.kind in (Class.MATCHED, Class.CHARGED_NOT_BILLED)
     )
     inside = [row for row in rows if row.at is None or OCTOBER.place(row.at) is Place.INSIDE]
-    charged = [each for each in entries if OCTOBER.place(each.at) is Place.INSIDE and each.cost is Cost.CHARGED]
+    charged = [each for each in entries if OCTOBER.place(each.at) is Place.INSIDE and each.charge is Charge.CHARGED]
     assert all(of_rows[row] == 1 for row in inside)
     assert all(of_charges[each] == 1 for each in charged)
     assert max(of_rows.values(), default=1) == max(of_charges.values(), default=1) == 1

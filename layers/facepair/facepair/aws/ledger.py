@@ -1,6 +1,7 @@
 """The ledger's table: what makes paying twice impossible."""
 
 import uuid
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.domain import clock
+from facepair.domain.entry import Entry
 from facepair.domain.ledger import Call, State
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
@@ -16,6 +18,9 @@ from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+
+ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transaction_id", "pricing_strategy")
+"""The attributes of an entry; fewer are no cheaper to read, but sooner here."""
 
 
 class CallsTable:
@@ -29,14 +34,30 @@ class CallsTable:
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
         """All calls of a pair, oldest first."""
-        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
-        calls: list[Call] = []
+        return [_call(item) for item in self._items(pair_id)]
+
+    @aws_errors()
+    def rows_of_pair(self, pair_id: str) -> list[Mapping[str, Any]]:
+        """The same as they were written, by this release or another, with every attribute."""
+        return list(self._items(pair_id))
+
+    @aws_errors()
+    def size(self) -> tuple[int, int]:
+        """About how many rows there are, and their bytes: DynamoDB counts them every six hours."""
+        self._table.load()
+        return self._table.item_count, self._table.table_size_bytes
+
+    def entries(self) -> Iterator[Entry]:
+        """Every row of the table, page by page and in no order: there is no index to read less by."""
+        names = {f"#{name}": name for name in ENTRY}
+        scan: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         while True:
-            page = self._table.query(**query)
-            calls += (_call(item) for item in page["Items"])
+            with aws_errors():
+                page = self._table.scan(**scan)
+            yield from map(_entry, page["Items"])
             if "LastEvaluatedKey" not in page:
-                return calls
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+                return
+            scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call:
@@ -110,8 +131,17 @@ class CallsTable:
             if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
                 raise Later("the call was answered after all") from error
 
+    def _items(self, pair_id: str) -> Iterator[Mapping[str, Any]]:
+        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
+        while True:
+            page = self._table.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-def _call(item: dict[str, Any]) -> Call:
+
+def _call(item: Mapping[str, Any]) -> Call:
     return Call(
         pair_id=item["pair_id"],
         call=item["call"],
@@ -121,4 +151,17 @@ def _call(item: dict[str, Any]) -> Call:
         sent_at=clock.parse(item["sent_at"]),
         alive_until=clock.parse(item["alive_until"]),
         outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
+    )
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    return Entry(
+        pair_id=item["pair_id"],
+        call=item["call"],
+        state=State(item["state"]),
+        sent_at=clock.parse(item["sent_at"]),
+        answered_at=clock.parse(item["answered_at"]) if "answered_at" in item else None,
+        code=item.get("code"),
+        transaction_id=item.get("transaction_id"),
+        pricing_strategy=item.get("pricing_strategy"),
     )

@@ -2,18 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from facepair.domain.ledger import State
-from facepair.domain.verdict import is_charged
-
-
-class Cost(StrEnum):
-    """What a call has cost, as far as anybody knows."""
-
-    CHARGED = "CHARGED"
-    FREE = "FREE"
-    UNKNOWN = "UNKNOWN"  # perhaps charged: no answer came, or none yet
+from facepair.domain.ledger import Charge, State
 
 
 @dataclass(frozen=True)
@@ -35,7 +25,6 @@ class Entry:
         return self.answered_at or self.sent_at
 
     @property
-    def cost(self) -> Cost:
-        if self.state in (State.SENT, State.UNKNOWN):
-            return Cost.UNKNOWN
-        return Cost.CHARGED if is_charged(self.code or "", self.pricing_strategy) else Cost.FREE
+    def charge(self) -> Charge:
+        """What it has cost."""
+        return Charge.of(self.state, self.code, self.pricing_strategy)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
-from facepair.domain.entry import Cost, Entry
+from facepair.domain.entry import Entry
 from facepair.domain.flows import point
 from facepair.domain.judgement import Judgement
+from facepair.domain.ledger import Charge
 from facepair.domain.month import Month, Place
 from facepair.domain.share import Share
 from facepair.domain.verdict import FINAL, Verdict
@@ -103,15 +104,15 @@ class Charges:
     """The calls of a month, by day and by what they cost."""
 
     month: Month
-    by_day: Counter[tuple[date, Cost]] = field(default_factory=Counter)
+    by_day: Counter[tuple[date, Charge]] = field(default_factory=Counter)
 
     def add(self, entry: Entry) -> None:
         """Count a call, if it is of the month."""
         if self.month.place(entry.at) is Place.INSIDE:
-            self.by_day[entry.at.date(), entry.cost] += 1
+            self.by_day[entry.at.date(), entry.charge] += 1
 
-    def of(self, cost: Cost) -> int:
-        return sum(count for (_, each), count in self.by_day.items() if each is cost)
+    def of(self, charge: Charge) -> int:
+        return sum(count for (_, each), count in self.by_day.items() if each is charge)
 
     @property
     def total(self) -> int:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from facepair.domain.entry import Cost, Entry
+from facepair.domain.entry import Entry
+from facepair.domain.ledger import Charge
 from facepair.domain.month import Month, Place
 
 
@@ -59,8 +60,8 @@ def reconcile(billed: Sequence[Billed], charges: Sequence[Entry], month: Month) 
 
     rows = sorted((row for row in billed if dated(row) is not Place.ELSEWHERE), key=lambda row: row.line)
     near = [charge for charge in charges if placed(charge) is not Place.ELSEWHERE]
-    charged = [charge for charge in near if charge.cost is Cost.CHARGED]
-    free = [charge for charge in near if charge.cost is Cost.FREE]
+    charged = [charge for charge in near if charge.charge is Charge.CHARGED]
+    free = [charge for charge in near if charge.charge is Charge.FREE]
     known = bool(charged or free)
 
     left = [*rows]
