@@ -13,6 +13,8 @@ from facepair.domain.verdict import Verdict
 
 MOST_COUNTED = 10_000
 """Rows of a verdict that are looked at: a second, and a tenth of a cent, at most."""
+OLDEST_AMONG = 1_000
+"""Rows among which the oldest upload is looked for: a page of them."""
 LONG = timedelta(hours=1)
 """A pair that is put off for longer is worth a look: as OldestPostponedAlarm has it."""
 WAITS = (Verdict.PENDING, Verdict.WAITING)
@@ -98,7 +100,7 @@ def look(
     """Everything at the same time: it takes as long as the slowest answer."""
     with ThreadPoolExecutor(max_workers=16) as threads:
         counts = {verdict: threads.submit(rows.count, verdict, MOST_COUNTED) for verdict in Verdict}
-        oldest = {verdict: threads.submit(rows.oldest, verdict, MOST_COUNTED) for verdict in WAITS}
+        oldest = {verdict: threads.submit(rows.oldest, verdict, OLDEST_AMONG) for verdict in WAITS}
         letters = {name: threads.submit(letters.backlog) for name, letters in dead_letters.items()}
         uploads, state = threads.submit(queue.backlog), threads.submit(gate.state)
         return Status(
