@@ -28,7 +28,7 @@ sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud,
 console: .venv/console ## Install the command `facepair` into .venv/bin
 
 test: lint .venv/console .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
-	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
+	$(PYTHON) -m pytest -n 2 --dist loadgroup --cov
 
 unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
 	$(PYTHON) -m pytest tests/unit -q
@@ -48,8 +48,8 @@ bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as r
 	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
 	@PYTHONPATH=layers/facepair .tools/faces/bin/python -m benchmarks.fitted_faces
 
-soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
-	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
+soak: .venv/installed .lambda/installed ## Hundreds of pairs through a storm of faults, then a burst: make soak PAIRS=200 BURST=1000 SEED=1
+	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(BURST),--burst $(BURST)) $(if $(SEED),--seed $(SEED))
 
 deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell: make deploy ENV=staging (samconfig.toml)
 	$(SAM) build --config-env $(ENV)

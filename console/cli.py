@@ -11,6 +11,7 @@ from console.commands.redrive import redrive
 from console.commands.resend import resend
 from console.commands.show import show
 from console.commands.status import status
+from console.commands.submit import submit
 from console.stack import DEFAULT_NAME
 from facepair.domain.retry import Unavailable
 
@@ -36,5 +37,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
-for command in (show, list_rows, status, redrive, resend):
+for command in (submit, show, list_rows, status, redrive, resend):
     main.add_command(command)

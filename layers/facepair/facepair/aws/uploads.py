@@ -1,6 +1,8 @@
 """The images bucket."""
 
+import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -19,7 +21,7 @@ _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "C
 
 
 class ImagesBucket:
-    """A facepair.stories.ports.Uploads: pictures under `<pair id>/<first or second>.<ext>`."""
+    """Pictures under `<pair id>/<first or second>.<ext>`: a stories.ports.Uploads, and a stories.submit.Drop."""
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3
@@ -76,6 +78,36 @@ class ImagesBucket:
         except ClientError as error:
             raise _changed(error, upload) from error
 
+    @aws_errors()
+    def holds(self, upload: Upload, sha256: str) -> bool:
+        """Whether an object has the content of this SHA-256 (hex), by the checksum that S3 itself has computed; False
+        where it has none, or the object has changed since it was listed.
+
+        An ETag says less: under KMS it is no digest of the content, and two contents can be made to share an MD5.
+        """
+        try:
+            head = self._s3.head_object(
+                Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"', ChecksumMode="ENABLED"
+            )
+        except ClientError as error:
+            if error_code(error) in _CHANGED:
+                return False
+            raise
+        return head.get("ChecksumSHA256") == _base64(sha256)
+
+    @aws_errors()
+    def upload(self, key: str, file: Path, sha256: str) -> str:
+        """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
+        with file.open("rb") as content:
+            put = self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=_base64(sha256),
+            )
+        return put["ETag"].strip('"')
+
     def _version(self, listed: "ObjectVersionTypeDef | DeleteMarkerEntryTypeDef") -> Version:
         key, etag, size = listed["Key"], str(listed.get("ETag", "")).strip('"'), int(str(listed.get("Size", 0)))
         return Version(
@@ -85,6 +117,10 @@ class ImagesBucket:
             latest=listed["IsLatest"],
             deleted="ETag" not in listed,
         )
+
+
+def _base64(sha256: str) -> str:
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
 def _upload(listed: "ObjectTypeDef") -> Upload:
