@@ -214,6 +214,14 @@ class FakeLedger(Fake):
         elif stands.state is not state:
             raise Later("the call was answered after all")
 
+    def permit(self, call: Call, by: str) -> bool:
+        self._begin("permit")
+        stands = self._calls[call.pair_id, call.call]
+        if stands.owner != call.owner or not stands.unanswered or stands.permitted_by:
+            return False
+        self._calls[call.pair_id, call.call] = replace(stands, permitted_by=by)
+        return True
+
     def _of(self, pair_id: str) -> list[Call]:
         return sorted((call for call in self._calls.values() if call.pair_id == pair_id), key=lambda call: call.call)
 

@@ -14,6 +14,7 @@ from facepair.domain.verdict import Policy
 from facepair.stories.ask import Asker
 from facepair.stories.compare import Asks, Attempt, Comparer
 from facepair.stories.missed import MissedPairs
+from facepair.stories.permit import Permits
 from facepair.stories.receive import ComesBack, Compares, Receiver
 from tests.fakes import (
     NAMES,
@@ -110,6 +111,9 @@ class World:
             after=after,
             images_retention=IMAGES_RETENTION,
         )
+
+    def permits(self) -> Permits:
+        return Permits(verdicts=self.verdicts, ledger=self.ledger, queue=self.queue)
 
     # --- what people and AWS do --------------------------------------------------------------------------------------
 

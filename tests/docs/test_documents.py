@@ -144,6 +144,7 @@ def attributes_of_a_call() -> set[str]:
         code="SUCCESS", message="OK", similarity=Decimal(80), transaction_id="196eb0c777789e58", pricing_strategy="PAY"
     )
     call = ledger.open("anna", "f" * 64, 1, alive_until=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    ledger.permit(call, "arn:aws:iam::1:user/ann")
     ledger.complete(call, State.ANSWERED, answer, latency_ms=700)
     return set(table.attributes)
 

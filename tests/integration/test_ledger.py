@@ -124,6 +124,38 @@ def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
     assert [row["state"] for row in rows(deployed, pair_id)] == ["ANSWERED"]
 
 
+def test_a_permission_is_written_once_with_who_gave_it_and_when(
+    calls: CallsTable, deployed: Resources, pair_id: str
+) -> None:
+    call = calls.open(pair_id, "f1", 1, a_minute_ago())
+    calls.complete(call, State.UNKNOWN, UNKNOWN)
+
+    assert [calls.permit(call, "ann"), calls.permit(call, "bob")] == [True, False]
+
+    [row] = rows(deployed, pair_id)
+    assert row["permitted_by"] == "ann"
+    assert row["sent_at"] <= row["permitted_at"]
+    assert [each.permitted_by for each in calls.of_pair(pair_id)] == ["ann"]
+
+
+def test_a_call_that_was_answered_needs_no_permission(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
+    call = calls.open(pair_id, "f1", 1, in_a_minute())
+    calls.complete(call, State.ANSWERED, SUCCESS)
+
+    assert calls.permit(call, "ann") is False
+    assert "permitted_by" not in rows(deployed, pair_id)[0]
+
+
+def test_a_permission_whose_response_was_lost_is_recognised_as_our_own(
+    deployed: Resources, faults: FaultyAws, pair_id: str
+) -> None:
+    calls = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
+    call = calls.open(pair_id, "f1", 1, a_minute_ago())
+    faults.fault("UpdateItem", "lose_response", times=2)
+
+    assert calls.permit(call, "ann") is True
+
+
 @pytest.mark.parametrize(
     ("earlier", "later", "stands"),
     [

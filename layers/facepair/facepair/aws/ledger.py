@@ -110,6 +110,29 @@ class CallsTable:
             if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
                 raise Later("the call was answered after all") from error
 
+    @aws_errors()
+    def permit(self, call: Call, by: str) -> bool:
+        """Write that a person permits to call once more although this call was not answered; False if somebody has
+        permitted it already, or it was answered after all."""
+        permission = {"permitted_by": by, "permitted_at": clock.iso(clock.now())}
+        unanswered = Attr("state").is_in([State.SENT, State.UNKNOWN])
+        try:
+            self._table.update_item(
+                Key={"pair_id": call.pair_id, "call": call.call},
+                UpdateExpression="SET #permitted_by = :permitted_by, #permitted_at = :permitted_at",
+                ConditionExpression=Attr("owner").eq(call.owner) & unanswered & Attr("permitted_by").not_exists(),
+                ExpressionAttributeNames={f"#{name}": name for name in permission},
+                ExpressionAttributeValues={f":{name}": value for name, value in permission.items()},
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            key = {"pair_id": call.pair_id, "call": call.call}
+            stands = self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
+            # A write that arrived and whose response was lost is repeated by botocore, and then fails on itself.
+            return {name: stands.get(name) for name in permission} == permission
+        return True
+
 
 def _call(item: dict[str, Any]) -> Call:
     return Call(
@@ -121,4 +144,5 @@ def _call(item: dict[str, Any]) -> Call:
         sent_at=clock.parse(item["sent_at"]),
         alive_until=clock.parse(item["alive_until"]),
         outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
+        permitted_by=item.get("permitted_by"),
     )

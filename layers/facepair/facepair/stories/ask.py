@@ -9,7 +9,7 @@ from itertools import count
 
 from facepair.domain import clock
 from facepair.domain.gate import Slot
-from facepair.domain.ledger import Call, OnUnknownOutcome, State
+from facepair.domain.ledger import MOST_UNANSWERED, Call, OnUnknownOutcome, State, may_call_again
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
@@ -74,7 +74,7 @@ class Asker:
         if earlier and earlier[-1].outcome:
             _wait_for(earlier[-1].outcome, refusals)
         unanswered = self._unanswered(earlier)
-        if unanswered and not self._may_repeat(len(unanswered)):
+        if not may_call_again(unanswered, self.on_unknown):
             return unanswered[-1].outcome or _unknown(unanswered[-1])
         next_number = int(calls[-1].call) + 1 if calls else 1
         return self._call(question, next_number, len(unanswered), refusals)
@@ -86,10 +86,7 @@ class Asker:
                 if call.alive_until > clock.now():
                     raise Later("another worker is waiting for the answer")
                 self.ledger.complete(call, State.UNKNOWN, _unknown(call))
-        return [call for call in earlier if call.state in (State.SENT, State.UNKNOWN)]
-
-    def _may_repeat(self, unanswered: int) -> bool:
-        return self.on_unknown == "retry" and unanswered < 2
+        return [call for call in earlier if call.unanswered]
 
     def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
         """Call with one token after the other until one is accepted, each in a slot of its own; a trial goes on with
@@ -99,7 +96,7 @@ class Asker:
         for attempt in count():
             slot = slot if slot and slot.trial else self.gate.enter()
             outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
-            if outcome.code == OUTCOME_UNKNOWN and self._may_repeat(unanswered + 1):
+            if outcome.code == OUTCOME_UNKNOWN and self.on_unknown == "retry" and unanswered + 1 < MOST_UNANSWERED:
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)
             if outcome.charged:  # whatever its code: another call would be paid for again
                 return outcome

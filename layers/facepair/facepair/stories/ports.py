@@ -66,6 +66,10 @@ class Ledger(Protocol):
         Raises Later if the call was answered while it was given up.
         """
 
+    def permit(self, call: Call, by: str) -> bool:
+        """Write that a person permits to call once more although this call was not answered; False if somebody has
+        permitted it already, or it was answered after all."""
+
 
 class ComparisonApi(Protocol):
     """The paid API."""
