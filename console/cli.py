@@ -6,6 +6,7 @@ Exit status: 0 done, 1 not (or not as asked), 2 wrong use.
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.commands.erase import erase
 from console.commands.retry import retry
 from console.commands.show import show
 from console.stack import DEFAULT_NAME
@@ -33,5 +34,6 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
+main.add_command(erase)
 main.add_command(retry)
 main.add_command(show)

@@ -16,7 +16,7 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.pair import Names
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
 
 DEFAULT_NAME = "facepair"
 
@@ -63,6 +63,15 @@ class Stack:
     def tables(self) -> "DynamoDBServiceResource":
         return self.session.resource("dynamodb", config=PATIENT)
 
+    def table(self, output: str) -> "Table":
+        """The table of that output."""
+        return self.tables.Table(self.outputs[output])
+
+    @cached_property
+    def caller(self) -> str:
+        """The ARN under which AWS knows who runs the command."""
+        return str(self.client("sts").get_caller_identity()["Arn"])
+
     @cached_property
     def uploads(self) -> ImagesBucket:
         return ImagesBucket(self.client("s3"), self.outputs["ImagesBucket"], self.names)
@@ -75,7 +84,7 @@ class Stack:
     @cached_property
     def calls(self) -> CallsTable:
         """To be read only."""
-        return CallsTable(self.tables.Table(self.outputs["CallsTable"]))
+        return CallsTable(self.table("CallsTable"))
 
     @cached_property
     def _described(self) -> Mapping[str, Any]:

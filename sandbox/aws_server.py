@@ -5,6 +5,7 @@ Prints its own URL, alone on one line, once it listens.
 - moto has no locks: of two conditional writes at the same moment both can win. Here one request runs at a time.
 - A long poll would hold that lock, so it is answered by short polls: one at once, the next when another request is done
   (it may have brought a message) or a delay may have passed.
+- A transaction copies whole tables, and a canceled one loses their streams' readers: see sandbox/transactions.py.
 - Lambda's Invoke goes to the Lambda host; moto would only echo. So do functions' URLs, which moto does not serve.
 """
 
@@ -27,6 +28,7 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
+from sandbox import transactions
 from sandbox.function_urls import FunctionUrls
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ def main() -> None:
     # moto would look through its folder for them at every request: about a quarter of a request's time.
     services = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: services
+    transactions.mend()
     moto = OneAtATime(DomainDispatcherApplication(create_backend_app))
     invokes = LambdaInvokes(moto, arguments.lambda_url)
     application = FunctionUrls(invokes, invokes.invoke)

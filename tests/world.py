@@ -21,6 +21,7 @@ from tests.fakes import (
     FakeApi,
     FakeBucket,
     FakeCursor,
+    FakeErasures,
     FakeGate,
     FakeIdempotency,
     FakeLedger,
@@ -54,8 +55,9 @@ class World:
         self.time = Time()
         self.diary: list[str] = []
         self.bucket = FakeBucket(self.time, self.diary)
-        self.verdicts = FakeVerdicts(self.time, self.diary)
-        self.ledger = FakeLedger(self.time, self.diary)
+        self.erased = FakeErasures()
+        self.verdicts = FakeVerdicts(self.time, self.diary, self.erased)
+        self.ledger = FakeLedger(self.time, self.diary, self.erased)
         self.api = FakeApi(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
         self.idempotency = FakeIdempotency(self.time, self.diary)

@@ -200,7 +200,8 @@ def verdicts_cannot_be_written(watch: Watch) -> Iterator[list[Datapoint]]:
         cloud.upload_pair(pair_id, only="first")
     for pair_id in pairs:
         cloud.row_with(pair_id, "WAITING")
-    cloud.aws.fault("PutItem", "deny", cloud.sandbox.outputs["VerdictsTable"], "alarms/unwritten", times=None)
+    denied = (cloud.sandbox.outputs["VerdictsTable"], "alarms/unwritten")
+    cloud.aws.fault("TransactWriteItems", "deny", *denied, times=None)
     for pair_id in pairs:
         cloud.upload_pair(pair_id, only="second")
     watch.until("ChargedCalls", len(pairs))

@@ -8,7 +8,7 @@ from facepair.domain.ledger import State
 from facepair.domain.retry import Unavailable
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.permit import MOST_PAIRS, Answer, Permission, Wanted
-from tests.fakes import SUCCESS
+from tests.fakes import NOON, SUCCESS
 from tests.world import World
 
 ANN, BOB = "arn:aws:iam::1:user/ann", "arn:aws:sts::1:assumed-role/ops/bob"
@@ -94,7 +94,7 @@ def test_a_refusal_that_costs_nothing_does_not_use_the_permission_up(held: World
 def test_a_permitted_call_whose_worker_dies_is_not_repeated(held: World) -> None:
     permit(held)
     calls = held.ledger.of_pair("anna")
-    held.ledger.open("anna", calls[0].fingerprint, 2, held.time.now() + timedelta(seconds=60))
+    held.ledger.open("anna", calls[0].fingerprint, 2, held.time.now() + timedelta(seconds=60), NOON)
 
     assert permit(held, by=BOB).permission is Permission.ALREADY_PERMITTED  # it is under way
     held.time.passes(61)

@@ -38,6 +38,7 @@ class Call:
 
     `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered;
     `permitted_by` is who has permitted to call once more although it was not answered: an ARN, as AWS has told it.
+    An `erased` one says what was charged and nothing of the pictures: nobody goes by it any more.
     """
 
     pair_id: str
@@ -49,6 +50,7 @@ class Call:
     alive_until: datetime
     outcome: Outcome | None = None
     permitted_by: str | None = None
+    erased: bool = False
 
     @property
     def unanswered(self) -> bool:

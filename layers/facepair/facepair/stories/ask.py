@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from facepair.domain import clock
@@ -24,14 +24,15 @@ SAVING_SECONDS = 5
 
 @dataclass(frozen=True)
 class Question:
-    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role. `time_left` gives
-    the seconds that this worker has still to live."""
+    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role, `earliest_upload`
+    is when the older one was uploaded. `time_left` gives the seconds that this worker has still to live."""
 
     pair_id: str
     fingerprint: str
     reversed_fingerprint: str
     first: Fitted
     second: Fitted
+    earliest_upload: datetime
     time_left: Callable[[], float]
 
 
@@ -65,7 +66,7 @@ class Asker:
         """From the ledger if it has been asked before, in whichever order, else by calling."""
         calls = self.ledger.of_pair(question.pair_id)
         orders = (question.fingerprint, question.reversed_fingerprint)
-        earlier = [call for call in calls if call.fingerprint in orders]
+        earlier = [call for call in calls if call.fingerprint in orders and not call.erased]
         for call in earlier:
             if call.state is State.ANSWERED and call.outcome:
                 same_order = call.fingerprint == question.fingerprint
@@ -153,7 +154,7 @@ class Asker:
         if left < needed + _seconds_until(slot):
             raise Later(too_late, code=TOO_LITTLE_TIME)
         alive_until = clock.now() + timedelta(seconds=left)
-        call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until)
+        call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until, question.earliest_upload)
         if question.time_left() < needed + _seconds_until(slot):  # the table was slow
             outcome = Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call)
             self.ledger.complete(call, State.REFUSED, outcome)

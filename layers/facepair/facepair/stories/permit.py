@@ -101,7 +101,7 @@ class Permits:
         """The call because of which a pair has no verdict, if that is the reason."""
         if row.verdict is not Verdict.UNDETERMINED or row.code != OUTCOME_UNKNOWN:
             return None
-        calls = _of_these_contents(self.ledger.of_pair(row.pair_id), row)
+        calls = _of_these_contents([call for call in self.ledger.of_pair(row.pair_id) if not call.erased], row)
         if any(call.state is State.ANSWERED for call in calls):
             return None
         return next((call for call in reversed(calls) if call.unanswered), None)
