@@ -7,8 +7,13 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.commands.erase import erase
+from console.commands.list import list_rows
+from console.commands.redrive import redrive
+from console.commands.resend import resend
 from console.commands.retry import retry
 from console.commands.show import show
+from console.commands.status import status
+from console.commands.submit import submit
 from console.stack import DEFAULT_NAME
 from facepair.domain.retry import Unavailable
 
@@ -34,6 +39,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
-main.add_command(erase)
-main.add_command(retry)
-main.add_command(show)
+for command in (submit, show, list_rows, status, retry, resend, redrive, erase):
+    main.add_command(command)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -100,6 +101,7 @@ class FakeBucket(Fake):
         super().__init__(time, diary)
         self._objects: dict[str, tuple[Upload, bytes, str]] = {}
         self._versions = 0
+        self._with_checksum: set[str] = set()
 
     def put(self, key: str, content: bytes) -> str:
         """The new object's version id."""
@@ -108,6 +110,20 @@ class FakeBucket(Fake):
         upload = Upload(key, etag, len(content), self._time.now().replace(microsecond=0))
         self._objects[key] = upload, content, version
         return version
+
+    def upload(self, key: str, file: Path, sha256: str) -> str:
+        self._begin("upload")
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise Unavailable("BadDigest")
+        self._with_checksum.add(self.put(key, content))
+        return self._objects[key][0].etag
+
+    def holds(self, upload: Upload, sha256: str) -> bool:
+        self._begin("holds")
+        found, content, version = self._objects.get(upload.key, (None, b"", ""))
+        known = found is not None and found.etag == upload.etag and version in self._with_checksum
+        return known and hashlib.sha256(content).hexdigest() == sha256
 
     def delete(self, key: str) -> None:
         self._objects.pop(key, None)

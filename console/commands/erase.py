@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from console.cost import of_bytes
 from console.output import json_option
 from console.receipt import Receipt
 from console.spool import Spool
@@ -16,9 +17,6 @@ from facepair.aws.erasure_marks import ErasureMarks
 from facepair.domain import clock
 from facepair.domain.erasure import Erasure
 from facepair.stories.erase import Eraser
-
-DOLLARS_A_MILLION_READS = 0.125
-"""List price of us-east-1 for DynamoDB on demand; a scan reads 8 KB with one."""
 
 
 @click.command()
@@ -35,9 +33,10 @@ def erase(pair_or_prefix: str, yes: bool, receipt: Path | None, as_json: bool, s
     more; what is uploaded after it is a new submission. In the end it is looked through again. The receipt says what
     remains elsewhere, and until when.
 
-    Example: facepair erase customers/4711 --receipt 4711.json
-
-    Example: facepair erase customers/ --yes
+    \b
+    Examples:
+      facepair erase customers/4711 --receipt 4711.json
+      facepair erase customers/ --yes
     """
     with ExitStack() as spools:
         pair_ids, erased, transactions = (spools.enter_context(Spool()) for _ in range(3))
@@ -71,8 +70,7 @@ def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, yes: bool) -> None
         size = verdicts.table_size_bytes + calls.table_size_bytes
         click.echo(
             f"Looks for pairs below {pair_or_prefix} among the versions in the bucket, and scans "
-            f"{verdicts.item_count} rows and {calls.item_count} calls for it: {size / 1e6:.1f} MB, about "
-            f"${size / 8192 * DOLLARS_A_MILLION_READS / 1e6:.2f}.",
+            f"{verdicts.item_count} rows and {calls.item_count} calls for it: {of_bytes(size)}.",
             err=True,
         )
         for source in (PictureVersions(stack.client("s3"), stack.outputs["ImagesBucket"]),

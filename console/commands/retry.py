@@ -1,13 +1,15 @@
 """`facepair retry`: a person permits to call once more for pairs of unknown outcome."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import batched
 from typing import IO
 
 import click
 
-from console.output import json_option, print_json
+from console.function_url import FunctionUrl
+from console.output import json_option, print_json_array
 from console.stack import Stack, stack_option
 from facepair.stories.permit import MOST_PAIRS, Answer, Permission
 
@@ -27,9 +29,10 @@ def retry(pair_ids: tuple[str, ...], file: IO[str] | None, yes: bool, as_json: b
     permission. The ledger keeps who has permitted it (permitted_by, permitted_at). Exit status 1 if a pair is not of
     unknown outcome.
 
-    Example: facepair retry customers/4711
-
-    Example: facepair list --verdict UNDETERMINED --jsonl | jq -r .pair_id | facepair retry --from -
+    \b
+    Examples:
+      facepair retry customers/4711
+      facepair list --verdict UNDETERMINED --jsonl | jq -r .pair_id | facepair retry --from -
     """
     if not pair_ids and file is None:
         raise click.UsageError("Name pairs, or a file of pair ids with --from.")
@@ -37,19 +40,23 @@ def retry(pair_ids: tuple[str, ...], file: IO[str] | None, yes: bool, as_json: b
     if not yes and sys.stdin.isatty():
         whom = f"{len(pair_ids)} pair(s)" if file is None else f"every pair in {file.name}"
         click.confirm(f"Permit one more call for {whom}? Each may be paid a second time.", abort=True, err=True)
-    answers: list[Answer] = []
-    refused = False
-    for batch in batched(_wanted(pair_ids, file), MOST_PAIRS, strict=False):
-        said = function.post({"pair_ids": batch})
-        for each in map(Answer.model_validate, said["answers"]):
-            refused |= each.permission not in WISHED
-            if as_json:
-                answers.append(each)
-            else:
-                click.echo(_sentence(each))
+    told = Counter[bool]()
+    answers = _answers(function, _wanted(pair_ids, file), told)
     if as_json:
-        print_json([each.model_dump(mode="json", exclude_none=True) for each in answers])
-    sys.exit(int(refused))
+        print_json_array(each.model_dump(mode="json", exclude_none=True) for each in answers)
+    else:
+        for each in answers:
+            click.echo(_sentence(each))
+    sys.exit(int(told[False] > 0))
+
+
+def _answers(function: FunctionUrl, pair_ids: Iterable[str], told: Counter[bool]) -> Iterator[Answer]:
+    """What became of each pair, as it comes; `told` counts which of them got what was wished."""
+    for batch in batched(pair_ids, MOST_PAIRS, strict=False):
+        for each in function.post({"pair_ids": batch})["answers"]:
+            answer = Answer.model_validate(each)
+            told[answer.permission in WISHED] += 1
+            yield answer
 
 
 def _wanted(pair_ids: Iterable[str], file: IO[str] | None) -> Iterator[str]:

@@ -96,7 +96,7 @@ def test_whoever_listens_is_told(deployed: Deployed, facepair: CommandLine, pair
     facepair("erase", pair_id, "--yes")
 
     def told() -> bool:
-        messages = [json.loads(each.body) for each in receiver.received]
+        messages = [each.message for each in receiver.deliveries]
         return any(each["type"] == "pair.erased" and each["data"]["pair_id"] == pair_id for each in messages)
 
     deployed.wait(told, lambda: "nobody was told of the erasure")

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +39,12 @@ class CallsTable:
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
         """All calls of a pair, oldest first."""
-        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
-        calls: list[Call] = []
-        while True:
-            page = self._table.query(**query)
-            calls += (_call(item) for item in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return calls
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return [_call(item) for item in self._items(pair_id)]
+
+    @aws_errors()
+    def rows_of_pair(self, pair_id: str) -> list[Mapping[str, Any]]:
+        """The same as they were written, by this release or another, with every attribute."""
+        return list(self._items(pair_id))
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call:
@@ -148,8 +146,17 @@ class CallsTable:
             return False
         return True
 
+    def _items(self, pair_id: str) -> Iterator[Mapping[str, Any]]:
+        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
+        while True:
+            page = self._table.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-def _call(item: dict[str, Any]) -> Call:
+
+def _call(item: Mapping[str, Any]) -> Call:
     return Call(
         pair_id=item["pair_id"],
         call=item["call"],

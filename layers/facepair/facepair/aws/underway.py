@@ -2,12 +2,13 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.domain import clock
+from facepair.domain.history import Mark
 from facepair.domain.retry import Later
 
 if TYPE_CHECKING:
@@ -20,20 +21,23 @@ FORGOTTEN = timedelta(days=1)
 
 
 class UnderwayMarks:
-    """A facepair.stories.ports.Underway. `comes_back` is the queue's visibility timeout.
+    """A facepair.stories.ports.Underway. `comes_back` is the queue's visibility timeout; without it marks can only be
+    read.
 
     Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),
     `owner` and `alive_until` of the last of them, `due` when the message is back at the latest, `claimed` once the
     search has sent one, and `expiration`; times in epoch seconds.
     """
 
-    def __init__(self, table: "Table", *, comes_back: timedelta) -> None:
+    def __init__(self, table: "Table", *, comes_back: timedelta | None = None) -> None:
         self._table = table
         self._comes_back = comes_back
 
     @aws_errors()
     def begin(self, objects: str, alive_until: datetime) -> int:
         """A worker begins; how many have begun without coming to an end. Raises Later while another can be alive."""
+        if self._comes_back is None:
+            raise TypeError("marks without the queue's visibility timeout can only be read")
         now, owner = clock.now(), uuid.uuid4().hex
         try:
             answer = self._table.update_item(
@@ -56,11 +60,20 @@ class UnderwayMarks:
             if not condition_failed(error):
                 raise
             # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
-            mark = self._table.get_item(Key={"id": mark_id(objects)}, ConsistentRead=True).get("Item", {})
+            mark = self._item(objects)
             if mark.get("owner") != owner:
                 raise Later("another worker is at it") from error
             return int(str(mark["begun"]))
         return int(str(answer["Attributes"]["begun"]))
+
+    @aws_errors()
+    def mark(self, objects: str) -> Mark | None:
+        """What is known of a message under way; None if none is known."""
+        item = self._item(objects)
+        if not item or item.get("expiration", 0) <= _seconds(clock.now()):
+            return None
+        alive_until = clock.at(float(item["alive_until"])) if "alive_until" in item else None
+        return Mark(clock.at(float(item["due"])), int(item.get("begun", 0)), alive_until)
 
     @aws_errors()
     def postpone(self, objects: str, until: datetime) -> None:
@@ -104,6 +117,9 @@ class UnderwayMarks:
                 return False
             raise
         return True
+
+    def _item(self, objects: str) -> dict[str, Any]:
+        return self._table.get_item(Key={"id": mark_id(objects)}, ConsistentRead=True).get("Item", {})
 
 
 def mark_id(objects: str) -> str:

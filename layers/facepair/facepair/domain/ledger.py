@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from facepair.domain.verdict import OUTCOME_UNKNOWN, Meaning, Outcome, comparison_code
+from facepair.domain.verdict import OUTCOME_UNKNOWN, Meaning, Outcome, comparison_code, is_charged
 
 OnUnknownOutcome = Literal["hold", "retry"]
 """What becomes of a pair whose call may have been charged without an answer: it is held, or called for once more."""
@@ -30,6 +30,23 @@ class State(StrEnum):
         if outcome.charged or comparison_code(outcome.code).meaning is Meaning.JUDGE:
             return cls.ANSWERED
         return cls.REFUSED
+
+
+class Charge(StrEnum):
+    """What a call has cost, as far as it is known."""
+
+    CHARGED = "charged"
+    FREE = "free"
+    PERHAPS = "perhaps charged"
+
+    @classmethod
+    def of(cls, state: str | None, code: str | None, pricing_strategy: str | None) -> "Charge":
+        """By a row's attributes. Only an answer says; where it does not, the documentation does."""
+        if state == State.REFUSED:
+            return cls.FREE
+        if state != State.ANSWERED or code is None:
+            return cls.PERHAPS
+        return cls.CHARGED if is_charged(code, pricing_strategy) else cls.FREE
 
 
 @dataclass(frozen=True)

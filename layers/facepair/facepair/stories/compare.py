@@ -11,7 +11,7 @@ from typing import Protocol
 from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
-from facepair.domain.picture import Fitted, Unusable, fit
+from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
 from facepair.domain.retry import Backoff, Closed, Crowded, Later
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
@@ -19,9 +19,6 @@ from facepair.stories.ask import Question
 from facepair.stories.ports import FleetGate, Underway, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
-
-MEGABYTE = 1_000_000
-
 
 MOST_DEATHS = 3
 """Receives of a pair that end their worker, until nobody takes it any more."""
@@ -187,11 +184,9 @@ class Comparer:
         return Postponed(hindrance, seconds)
 
     def _read(self, upload: Upload) -> _Read:
-        if upload.size > self.max_upload_megabytes * MEGABYTE:
-            too_large = Unusable(
-                "IMAGE_INVALID_SIZE",
-                f"it has {upload.size / MEGABYTE:.1f} MB; at most {self.max_upload_megabytes} MB are looked at",
-            )
+        try:
+            check_size_of_upload(upload.size, self.max_upload_megabytes)
+        except Unusable as too_large:
             return _Read(self.uploads.version(upload), f"{upload.etag}, {upload.size} bytes", too_large)
         content, version_id = self.uploads.read(upload)
         fitted: Fitted | Unusable
