@@ -6,11 +6,13 @@ Exit status: 0 done, 1 not (or not as asked), 2 wrong use.
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.commands.erase import erase
 from console.commands.list import list_rows
 from console.commands.reconcile import reconcile
 from console.commands.redrive import redrive
 from console.commands.report import report
 from console.commands.resend import resend
+from console.commands.retry import retry
 from console.commands.show import show
 from console.commands.status import status
 from console.commands.submit import submit
@@ -40,5 +42,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
-for command in (submit, show, list_rows, status, whatif, report, reconcile, redrive, resend):
+for command in (submit, show, list_rows, status, whatif, report, reconcile, retry, resend, redrive, erase):
     main.add_command(command)

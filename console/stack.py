@@ -10,6 +10,7 @@ import click
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from console.function_url import FunctionUrl
 from facepair.aws.clients import PATIENT, error_code
 from facepair.aws.gate import GateItem
 from facepair.aws.ledger import CallsTable
@@ -24,7 +25,7 @@ from facepair.domain.pair import Names
 from facepair.domain.verdict import Policy
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
 
 DEFAULT_NAME = "facepair"
 
@@ -56,6 +57,12 @@ class Stack:
         """The parameters with which it was deployed."""
         return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
 
+    def function_url(self, output: str, *, policy: str) -> FunctionUrl:
+        """The function whose URL is that output; `policy` is the managed policy that allows to call it."""
+        if output not in self.outputs:
+            raise click.ClickException(f"The stack {self.name} has no {output} yet; deploy the present release.")
+        return FunctionUrl(self.session, self.outputs[output], policy)
+
     @property
     def names(self) -> Names:
         """The stems of the two pictures' file names."""
@@ -72,6 +79,15 @@ class Stack:
     def tables(self) -> "DynamoDBServiceResource":
         return self.session.resource("dynamodb", config=PATIENT)
 
+    def table(self, output: str) -> "Table":
+        """The table of that output."""
+        return self.tables.Table(self.outputs[output])
+
+    @cached_property
+    def caller(self) -> str:
+        """The ARN under which AWS knows who runs the command."""
+        return str(self.client("sts").get_caller_identity()["Arn"])
+
     @cached_property
     def uploads(self) -> ImagesBucket:
         return ImagesBucket(self.client("s3"), self.outputs["ImagesBucket"], self.names)
@@ -84,7 +100,7 @@ class Stack:
     @cached_property
     def calls(self) -> CallsTable:
         """To be read only."""
-        return CallsTable(self.tables.Table(self.outputs["CallsTable"]))
+        return CallsTable(self.table("CallsTable"))
 
     @cached_property
     def written(self) -> WrittenRows:

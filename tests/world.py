@@ -14,12 +14,14 @@ from facepair.domain.verdict import Policy
 from facepair.stories.ask import Asker
 from facepair.stories.compare import Asks, Attempt, Comparer
 from facepair.stories.missed import MissedPairs
+from facepair.stories.permit import Permits
 from facepair.stories.receive import ComesBack, Compares, Receiver
 from tests.fakes import (
     NAMES,
     FakeApi,
     FakeBucket,
     FakeCursor,
+    FakeErasures,
     FakeGate,
     FakeIdempotency,
     FakeLedger,
@@ -53,8 +55,9 @@ class World:
         self.time = Time()
         self.diary: list[str] = []
         self.bucket = FakeBucket(self.time, self.diary)
-        self.verdicts = FakeVerdicts(self.time, self.diary)
-        self.ledger = FakeLedger(self.time, self.diary)
+        self.erased = FakeErasures()
+        self.verdicts = FakeVerdicts(self.time, self.diary, self.erased)
+        self.ledger = FakeLedger(self.time, self.diary, self.erased)
         self.api = FakeApi(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
         self.idempotency = FakeIdempotency(self.time, self.diary)
@@ -110,6 +113,9 @@ class World:
             after=after,
             images_retention=IMAGES_RETENTION,
         )
+
+    def permits(self) -> Permits:
+        return Permits(verdicts=self.verdicts, ledger=self.ledger, queue=self.queue)
 
     # --- what people and AWS do --------------------------------------------------------------------------------------
 

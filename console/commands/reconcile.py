@@ -32,7 +32,7 @@ MEANINGS = {
 }
 EXAMPLES = 3
 """Transaction ids that are shown of a class."""
-NEXT_INVOICE = "within a day of the month's ends: may be on the neighbouring month's invoice"
+NEXT_INVOICE = "within a day of the month's ends, so perhaps on the neighbouring month's invoice"
 OTHER_MONTH = "the ledger has it, in another month"
 
 
@@ -70,7 +70,9 @@ def reconcile(
     Any CSV will do. The whole ledger is read. What lies within a day of the month's ends is looked up on both sides
     before anything is called a difference: clocks and time zones differ.
 
-    Example: facepair reconcile invoice.csv --month 2026-10 --timezone Asia/Singapore --output differences.csv
+    \b
+    Example:
+      facepair reconcile invoice.csv --month 2026-10 --timezone Asia/Singapore
     """
     try:
         month = Month.parse(month_text, zone)
@@ -149,7 +151,7 @@ def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
         click.echo(f"Calls without an answer: {unanswered:,}. They may be among what is billed unknown.")
     at_the_ends = sum(1 for found in books.findings(Class.CHARGED_NOT_BILLED) if _remark(found, month))
     if at_the_ends:
-        click.echo(f"Charged and not billed {NEXT_INVOICE}: {at_the_ends:,}.")
+        click.echo(f"Charged and not billed, but {NEXT_INVOICE}: {at_the_ends:,}.")
 
 
 def _write(path: Path, books: Books, month: Month) -> None:

@@ -31,7 +31,7 @@ from facepair.stories.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
 from facepair.stories.ports import UploadsQueue as QueuePort
 from facepair.stories.receive import Message
 from facepair.stories.submit import Drop
-from tests.fakes import NAMES, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
+from tests.fakes import NAMES, NOON, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
 from tests.integration.test_idempotency import Context
 from tests.integration.test_verdicts_table import state
 from tests.support.resources import Resources
@@ -142,6 +142,7 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
         deployed.tables,
         deployed.outputs["VerdictsTable"],
         retention=Retention(own=timedelta(days=365), images=timedelta(days=30)),
+        erased=deployed.erased,
     )
     moved = []
 
@@ -158,9 +159,9 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
                 listed=chance.choice([11, 12, 12.0005]),
                 pair_id=name,
             )
-            moved.append(real.write(row))
+            moved.append(real.write(row, row.uploaded_at))
 
-            assert fakes.verdicts.write(row) == moved[-1], f"{seed=} {row}"
+            assert fakes.verdicts.write(row, row.uploaded_at) == moved[-1], f"{seed=} {row}"
             rows = [table.row(name) for table in (real, fakes.verdicts)]
             one, other = (each and each.model_copy(update={"updated_at": None, "expires_at": None}) for each in rows)
             assert one == other
@@ -175,7 +176,7 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
 
 def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
     def open_call(number: int, fingerprint: str = "f1") -> Any:
-        return ledger.open(pair_id, fingerprint, number, clock.now() + timedelta(seconds=60))
+        return ledger.open(pair_id, fingerprint, number, clock.now() + timedelta(seconds=60), NOON)
 
     yield list(ledger.of_pair(pair_id))
     for number in (1, 2, 10, 11, 2):
@@ -197,7 +198,7 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
 
 def test_the_ledger(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeLedger = fakes.ledger
-    real = CallsTable(deployed.table("CallsTable"))
+    real = CallsTable(deployed.table("CallsTable"), erased=deployed.erased)
 
     observed = list(ledger_story(real, pair_id))
 

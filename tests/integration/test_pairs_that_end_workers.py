@@ -41,8 +41,8 @@ def uploads(deployed: Resources) -> ImagesBucket:
 
 @pytest.fixture
 def verdicts(deployed: Resources) -> VerdictsTable:
-    days = timedelta(days=30)
-    return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=Retention(own=days, images=days))
+    retention, name = Retention(own=timedelta(days=30), images=timedelta(days=30)), deployed.outputs["VerdictsTable"]
+    return VerdictsTable(deployed.tables, name, retention=retention, erased=deployed.erased)
 
 
 @pytest.fixture

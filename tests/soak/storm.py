@@ -32,7 +32,7 @@ NOT_NOW: tuple[dict[str, Any], ...] = (
     {"code": "IAM_FAILED"},
     {"delay": 1},
 )
-WRITES = (("PutItem", "CallsTable"), ("UpdateItem", "CallsTable"), ("PutItem", "VerdictsTable"))
+WRITES = (("TransactWriteItems", "CallsTable"), ("UpdateItem", "CallsTable"), ("TransactWriteItems", "VerdictsTable"))
 ANY_WRITES = (("PutItem", "IdempotencyTable"), ("UpdateItem", "IdempotencyTable"), ("PutParameter", "TokenParameter"))
 MOST_MESSAGES = 50
 """In the queue when the next pair is dropped: on a slow machine it takes longer, and nobody runs out of time."""

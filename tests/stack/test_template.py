@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 WRITTEN = read_template(ROOT / "template.yaml")
 TWO_LARGEST_PICTURES_SECONDS = 30
 """Measured, beside other load: docs/decisions.md, Pictures."""
-FUNCTIONS = ("CompareFunction", "FindMissedFunction", "PublishFunction", "DeliverFunction")
+FUNCTIONS = ("CompareFunction", "FindMissedFunction", "PermitFunction", "PublishFunction", "DeliverFunction")
 PAIRS_FUNCTIONS = ("CompareFunction", "FindMissedFunction")
 WEBHOOK = {"WebhookUrl": "https://example.com/verdicts"}
 
@@ -109,6 +109,8 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "TokenParameter": "/pairs/advance-token",
         "CompareFunction": "<CompareFunction>",
         "FindMissedFunction": "<FindMissedFunction>",
+        "PermitFunction": "<PermitFunction>",
+        "PermitUrl": "<PermitFunctionUrl.FunctionUrl>",
         "PublishFunction": "<PublishFunction>",
         "VerdictsBus": "<VerdictsBus>",
         "UnpublishedQueue": "<UnpublishedQueue>",
@@ -439,6 +441,29 @@ def test_a_function_may_only_read_the_secret_that_it_needs(stack: ExpandedStack)
 
 def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def test_the_ledger_is_written_by_the_function_that_calls_and_by_the_one_that_permits_and_by_no_other(
+    stack: ExpandedStack,
+) -> None:
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    writers = {
+        name.partition(".")[0]: writing & set(listed(statement["Action"]))
+        for name, statement in statements(stack)
+        if "<CallsTable.Arn>" in listed(statement["Resource"]) and writing & set(listed(statement["Action"]))
+    }
+
+    assert writers == {
+        "CompareFunctionRole": {"dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "PermitFunctionRole": {"dynamodb:UpdateItem"},
+    }
+
+
+def test_functions_with_a_url_are_called_under_iam_alone(stack: ExpandedStack) -> None:
+    urls = stack.of_type("AWS::Lambda::Url")
+
+    assert urls
+    assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
 
 
 # --- Alarms -----------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class Weekend:
     def postpone(self, objects: str, until: datetime) -> None:
         pass
 
-    def write(self, row: Row) -> bool:
+    def write(self, row: Row, earliest_upload: datetime) -> bool:
         return True
 
     def ask(self, question: Question) -> NoReturn:

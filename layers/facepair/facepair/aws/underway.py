@@ -41,7 +41,7 @@ class UnderwayMarks:
         now, owner = clock.now(), uuid.uuid4().hex
         try:
             answer = self._table.update_item(
-                Key={"id": _id(objects)},
+                Key={"id": mark_id(objects)},
                 UpdateExpression="SET #owner = :owner, alive_until = :until, due = :due, expiration = :expiration "
                 "ADD begun :one REMOVE claimed",
                 ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
@@ -80,7 +80,7 @@ class UnderwayMarks:
         """The worker came to an end, and the message will come back."""
         # By the same operation as `begin`: were it another's permission that is missing, workers would seem to die.
         self._table.update_item(
-            Key={"id": _id(objects)},
+            Key={"id": mark_id(objects)},
             UpdateExpression="SET due = :due, expiration = :expiration REMOVE begun, #owner, alive_until, claimed",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={":due": _seconds(until), ":expiration": _seconds(clock.now() + KEPT)},
@@ -89,7 +89,7 @@ class UnderwayMarks:
     @aws_errors()
     def finish(self, objects: str) -> None:
         """The worker came to an end, and the message is done."""
-        self._table.delete_item(Key={"id": _id(objects)})
+        self._table.delete_item(Key={"id": mark_id(objects)})
 
     @aws_errors()
     def claim(self, objects: str, late: timedelta) -> bool:
@@ -98,7 +98,12 @@ class UnderwayMarks:
         now = clock.now()
         try:
             self._table.put_item(
-                Item={"id": _id(objects), "due": _seconds(now), "claimed": True, "expiration": _seconds(now + KEPT)},
+                Item={
+                    "id": mark_id(objects),
+                    "due": _seconds(now),
+                    "claimed": True,
+                    "expiration": _seconds(now + KEPT),
+                },
                 ConditionExpression="attribute_not_exists(id) OR expiration <= :now "
                 "OR (due <= :late AND (attribute_not_exists(claimed) OR due <= :forgotten))",
                 ExpressionAttributeValues={
@@ -114,10 +119,11 @@ class UnderwayMarks:
         return True
 
     def _item(self, objects: str) -> dict[str, Any]:
-        return self._table.get_item(Key={"id": _id(objects)}, ConsistentRead=True).get("Item", {})
+        return self._table.get_item(Key={"id": mark_id(objects)}, ConsistentRead=True).get("Item", {})
 
 
-def _id(objects: str) -> str:
+def mark_id(objects: str) -> str:
+    """The id of the mark of a pair's objects."""
     return f"underway#{objects}"
 
 
