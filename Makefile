@@ -41,7 +41,7 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
 
-rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
+rehearse: .venv/console .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
 	$(PYTHON) -m pytest tests/rehearsal
 
 bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as ratios

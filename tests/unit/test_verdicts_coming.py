@@ -28,11 +28,11 @@ class Pairs:
 
     def passed(self, *numbers: int) -> None:
         for number in numbers:
-            self._world.verdicts.write(Row.judged(self._case(number), SUCCESS))
+            self._world.verdicts.write(Row.judged(self._case(number), SUCCESS), NOON)
 
     def pending(self, number: int, code: str, minutes: int = 1) -> None:
         retry_at = NOON + timedelta(minutes=minutes)
-        self._world.verdicts.write(Row.pending(self._case(number), code, "later", retry_at))
+        self._world.verdicts.write(Row.pending(self._case(number), code, "later", retry_at), NOON)
 
     def _case(self, number: int) -> Case:
         return Case(self.pairs[number], {}, POLICY, "f" * 64)

@@ -8,7 +8,8 @@ from itertools import batched
 from typing import Protocol
 
 from facepair.domain import clock
-from facepair.domain.erasure import Charged, Erasure, Record, Version
+from facepair.domain.erasure import Charged, Erasure, Record
+from facepair.domain.history import Version, pair_among
 from facepair.domain.ledger import State
 from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.row import Row
@@ -193,8 +194,7 @@ class Eraser:
 
     def _objects(self, pair_id: str, versions: Sequence[Version], row: Row | None) -> set[str]:
         """What marks of messages under way are named after: the newest objects, and those of the row."""
-        newest = [each.upload for each in versions if each.latest and each.upload.etag]
-        pairs = [Pair.among(pair_id, newest, self.names, clock.now())]
+        pairs = [pair_among(pair_id, versions, self.names, clock.now())]
         if row:
             of_row: Mapping[str, Upload] = {
                 role: Upload(each.key, each.etag, each.size, row.uploaded_at) for role, each in row.pictures.items()
