@@ -30,7 +30,8 @@ def status(as_json: bool, stack: Stack) -> None:
       facepair status --json | jq .attention
 
     Exit status 1 if a person is needed. It takes about two seconds however many rows there are: beyond 10,000 of a
-    verdict it counts no further, and says so ("or more"; in JSON the verdict is in `at_least`).
+    verdict, or after one and a half, it counts no further, and says so ("or more"; in JSON the verdict is in
+    `at_least`).
     """
     dead_letters = {name: stack.queue(name) for name in DEAD_LETTERS if name in stack.outputs}
     seen = look(stack.written, stack.queue("UploadsQueue"), dead_letters, stack.gate)

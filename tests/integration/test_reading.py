@@ -144,6 +144,15 @@ def test_rows_are_counted_up_to_a_bound_that_is_said(table: Any, rows: list[Any]
     assert written.count(Verdict.PASS, 100, since=T + timedelta(seconds=7)) == Count(5)
 
 
+def test_no_further_page_is_counted_when_its_time_is_over(table: Any) -> None:
+    put(table, *(row(f"large {number}", "RETAKE", number, message="x" * 300_000) for number in range(5)))
+
+    counted = WrittenRows(table).count(Verdict.RETAKE, 100, seconds=0)
+
+    assert counted.lower_bound
+    assert 0 < counted.number < 5
+
+
 def test_the_oldest_is_the_first_upload_and_not_the_first_row(table: Any) -> None:
     old, new = clock.iso(T - timedelta(days=2)), clock.iso(T - timedelta(days=1))
     put(

@@ -28,11 +28,14 @@ class Pairs:
 
     def passed(self, *numbers: int) -> None:
         for number in numbers:
-            self._world.verdicts.write(Row.judged(self._case(number), SUCCESS), NOON)
+            self._write(Row.judged(self._case(number), SUCCESS))
 
     def pending(self, number: int, code: str, minutes: int = 1) -> None:
         retry_at = NOON + timedelta(minutes=minutes)
-        self._world.verdicts.write(Row.pending(self._case(number), code, "later", retry_at), NOON)
+        self._write(Row.pending(self._case(number), code, "later", retry_at))
+
+    def _write(self, row: Row) -> None:
+        self._world.verdicts.write(row, row.uploaded_at)
 
     def _case(self, number: int) -> Case:
         return Case(self.pairs[number], {}, POLICY, "f" * 64)

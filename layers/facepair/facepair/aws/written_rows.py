@@ -1,6 +1,8 @@
 """The verdicts table's rows as they are, by whomever they were written."""
 
 import heapq
+import math
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -59,15 +61,19 @@ class WrittenRows:
         return self._table.item_count, self._table.table_size_bytes
 
     @aws_errors()
-    def count(self, verdict: Verdict, at_most: int, *, since: datetime | None = None) -> Count:
-        """How many rows there are of a verdict, written at `since` or later; no more than `at_most` are looked at."""
+    def count(
+        self, verdict: Verdict, at_most: int, *, since: datetime | None = None, seconds: float = math.inf
+    ) -> Count:
+        """How many rows there are of a verdict, written at `since` or later; no more than `at_most` are looked at, nor
+        another page after so many seconds."""
         query, counted = _query(verdict, since=since) | {"Select": "COUNT"}, 0
+        ends = time.monotonic() + seconds
         while True:
             page = self._page(query | {"Limit": at_most - counted})
             counted += page["Count"]
             if "LastEvaluatedKey" not in page:
                 return Count(counted)
-            if counted >= at_most:
+            if counted >= at_most or time.monotonic() >= ends:
                 return Count(counted, lower_bound=True)
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 

@@ -13,6 +13,10 @@ from facepair.domain.verdict import Verdict
 
 MOST_COUNTED = 10_000
 """Rows of a verdict that are looked at: a second, and a tenth of a cent, at most."""
+COUNTING_SECONDS = 1.5
+"""After which no further page of rows is counted: an answer is wanted in two."""
+OLDEST_AMONG = 1_000
+"""Rows among which the oldest upload is looked for: a page of them."""
 LONG = timedelta(hours=1)
 """A pair that is put off for longer is worth a look: as OldestPostponedAlarm has it."""
 WAITS = (Verdict.PENDING, Verdict.WAITING)
@@ -29,8 +33,8 @@ DEAD_LETTERS = {
 class CountedRows(Protocol):
     """The verdicts table's rows, counted."""
 
-    def count(self, verdict: Verdict, at_most: int) -> Count:
-        """How many rows there are of a verdict; no more than `at_most` are looked at."""
+    def count(self, verdict: Verdict, at_most: int, *, seconds: float) -> Count:
+        """How many rows there are of a verdict; no more than `at_most` are looked at, nor a page after so long."""
 
     def oldest(self, verdict: Verdict, at_most: int) -> Oldest | None:
         """Of a verdict's rows the one whose upload was first, among `at_most`."""
@@ -97,8 +101,10 @@ def look(
 ) -> Status:
     """Everything at the same time: it takes as long as the slowest answer."""
     with ThreadPoolExecutor(max_workers=16) as threads:
-        counts = {verdict: threads.submit(rows.count, verdict, MOST_COUNTED) for verdict in Verdict}
-        oldest = {verdict: threads.submit(rows.oldest, verdict, MOST_COUNTED) for verdict in WAITS}
+        counts = {
+            verdict: threads.submit(rows.count, verdict, MOST_COUNTED, seconds=COUNTING_SECONDS) for verdict in Verdict
+        }
+        oldest = {verdict: threads.submit(rows.oldest, verdict, OLDEST_AMONG) for verdict in WAITS}
         letters = {name: threads.submit(letters.backlog) for name, letters in dead_letters.items()}
         uploads, state = threads.submit(queue.backlog), threads.submit(gate.state)
         return Status(
