@@ -350,9 +350,9 @@ class FakeIdempotency(Fake):
 
     def take(self, fingerprint: str) -> Record | None:
         """Delete a record; the record."""
+        until = self._in_progress.pop(fingerprint, None)
         if self._stored.pop(fingerprint, None):
             return Record(in_progress_until=None)
-        until = self._in_progress.pop(fingerprint, None)
         return Record(in_progress_until=until) if until else None
 
     def forget(self) -> None:

@@ -19,6 +19,7 @@ from facepair.stories.permit import Permits
 from facepair.stories.receive import ComesBack, Compares, Receiver
 from tests.fakes import (
     NAMES,
+    NOON,
     FakeApi,
     FakeBucket,
     FakeCursor,
@@ -135,7 +136,7 @@ class World:
             names=NAMES,
             waits=lambda pair_id, until: self.waited_for.append(pair_id),
             sleep=self.time.passes,
-            monotonic=lambda: self.time.now().timestamp(),
+            monotonic=lambda: (self.time.now() - NOON).total_seconds(),
         )
 
     def permits(self) -> Permits:

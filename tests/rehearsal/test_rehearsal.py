@@ -179,11 +179,14 @@ def test_verdicts_are_published_again_by_time_and_by_name(used: Rehearsed) -> No
 # --- What persons do with the command line, each under the policy that README names for it ----------------------------
 
 
-def test_a_submitter_uploads_a_pair_and_reads_its_verdict(used: Rehearsed, tmp_path: Path) -> None:
-    folder = tmp_path / "submitted"
+def a_pair(folder: Path) -> None:
     folder.mkdir()
     for role in ("first", "second"):
-        (folder / f"{role}.jpg").write_bytes(anna(f"submitted, {role}"))
+        (folder / f"{role}.jpg").write_bytes(anna(f"{folder.name}, {role}"))
+
+
+def test_a_submitter_uploads_a_pair_and_reads_its_verdict(used: Rehearsed, tmp_path: Path) -> None:
+    a_pair(tmp_path / "submitted")
 
     done = used.facepair("SubmitterPolicy", "submit", str(tmp_path), "--yes", "--output", str(tmp_path / "out.csv"))
 
@@ -273,7 +276,7 @@ def test_an_eraser_changes_nothing_else_of_the_ledger_and_no_other_record(used: 
 
 
 REFUSED = {
-    "submit": ("ReaderPolicy", "submit", "tests/rehearsal", "--yes"),
+    "submit": ("ReaderPolicy", "submit", "{folder}", "--yes"),
     "show": ("SubmitterPolicy", "show", "one person"),
     "list": ("SubmitterPolicy", "list"),
     "status": ("AuditorPolicy", "status"),
@@ -285,8 +288,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("command", REFUSED)
-def test_a_command_is_refused_to_whom_no_policy_allows_it(used: Rehearsed, command: str) -> None:
-    done = used.facepair(*REFUSED[command])
+def test_a_command_is_refused_to_whom_no_policy_allows_it(used: Rehearsed, command: str, tmp_path: Path) -> None:
+    a_pair(tmp_path / "refused")
+
+    done = used.facepair(*(each.format(folder=tmp_path) for each in REFUSED[command]))
 
     assert done.returncode == 1
     assert "AccessDenied" in done.stderr or "needs the stack's managed policy" in done.stderr, done.stderr

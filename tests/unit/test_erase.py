@@ -1,15 +1,16 @@
 """A pair is erased, at whatever moment somebody is at work with it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from facepair.domain.erasure import Erasure, remaining
 from facepair.domain.ledger import State
-from facepair.domain.retry import Unavailable
+from facepair.domain.retry import Blocked, Unavailable
+from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.erase import AHEAD_SECONDS, PATIENCE
-from tests.fakes import LIFETIME, NOON
+from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS
 from tests.world import World
 
 UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
@@ -75,15 +76,76 @@ def test_what_is_uploaded_after_the_mark_s_second_stays_and_is_compared_and_paid
     assert world.api.posts == 2
 
 
-def test_a_pair_is_looked_through_when_the_mark_s_second_is_over_and_not_before(world: World) -> None:
+def test_a_new_submission_s_calls_are_not_touched_by_the_erasure_before_it(world: World) -> None:
+    compared(world)
+
+    world.erasable_ledger.at("of_pair", lambda: None, lambda: compared(world))
+
+    erasure = erase(world)
+
+    assert erasure.calls == 1
+    assert [call.erased for call in world.ledger.of_pair("anna")] == [True, False]
+    assert world.stored().verdict is Verdict.PASS
+
+
+def test_a_mark_of_a_message_under_way_goes_too(world: World) -> None:
     world.upload_pair()
-    looked = []
-    world.pictures.at("versions", lambda: looked.append(world.time.now()))
+    [pair] = [world.bucket.find("anna")]
+    world.underway.postpone(pair.objects, NOON)
+
+    erase(world)
+
+    assert world.underway.marks == {}
+
+
+@pytest.mark.parametrize("earlier", [SUCCESS, UNKNOWN])
+def test_a_stripped_call_is_nobody_s_answer_even_if_its_fingerprint_is_still_there(
+    world: World, earlier: Outcome
+) -> None:
+    world.api.answers(earlier, SUCCESS)
+    world.upload_pair()
+    world.work()
+    world.erasable_ledger.at("forget", Unavailable("throttled"))
+    with pytest.raises(Unavailable):
+        erase(world)
+
+    compared(world)
+
+    assert world.api.posts == 2
+
+
+def test_a_pair_that_waits_for_the_account_is_not_written_again_by_who_has_read_its_row(world: World) -> None:
+    world.gate.block(Blocked("INSUFFICIENT_BALANCE", "no money"))
+    world.upload_pair()
+    world.work()
+    assert world.stored().verdict is Verdict.PENDING
+    world.time.passes(2 * BLOCKED_RETRY)
+    world.gate.block(Blocked("INSUFFICIENT_BALANCE", "no money"))
+    read = world.verdicts.row
+
+    def read_and_overtaken(pair_id: str) -> Row | None:
+        row = read(pair_id)
+        erase(world)
+        return row
+
+    world.verdicts.row = read_and_overtaken  # type: ignore[method-assign]
+
+    world.work()
+
+    nothing_is_left(world)
+
+
+def test_a_pair_is_looked_through_at_once_and_when_the_mark_s_second_is_over(world: World) -> None:
+    world.upload_pair()
+    looked: list[datetime] = []
+    for _ in range(2):
+        world.pictures.at("versions", lambda: looked.append(world.time.now()))
 
     erasure = erase(world)
 
     assert erasure.erased_at == NOON + timedelta(seconds=AHEAD_SECONDS)
-    assert looked[0] >= erasure.erased_at + timedelta(seconds=1)
+    assert looked[0] == NOON
+    assert looked[1] >= erasure.erased_at + timedelta(seconds=1)
 
 
 def test_a_mark_that_came_too_late_for_its_second_is_set_anew(world: World) -> None:
@@ -202,8 +264,6 @@ def test_an_erasure_that_aws_interrupted_is_completed_by_the_next(world: World) 
 
 
 def test_a_new_picture_beside_an_old_one_that_is_being_erased_is_not_compared_with_it(world: World) -> None:
-    world.upload("anna/second.jpg")
-    world.work()
     moments: list[object] = []
 
     def a_new_picture_comes() -> None:
@@ -211,7 +271,7 @@ def test_a_new_picture_beside_an_old_one_that_is_being_erased_is_not_compared_wi
         world.upload("anna/first.jpg", shade=5)
         world.work()  # a worker sees the new first and the old second
 
-    world.pictures.at("delete", a_new_picture_comes)
+    world.pictures.at("delete", lambda: world.upload("anna/second.jpg"), a_new_picture_comes)
 
     erase(world)
     world.time.passes(15)
