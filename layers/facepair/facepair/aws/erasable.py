@@ -137,8 +137,9 @@ class ErasableCalls:
         """Take out of a row what describes faces; whoever completes it later leaves that out too."""
         self._update(
             charged,
-            f"SET erased_at = :moment REMOVE {', '.join(OF_FACES)}",
-            ExpressionAttributeValues={":moment": clock.iso(moment)},
+            "SET #erased_at = :erased_at REMOVE " + ", ".join(f"#{name}" for name in OF_FACES),
+            ExpressionAttributeNames={f"#{name}": name for name in ("erased_at", *OF_FACES)},
+            ExpressionAttributeValues={":erased_at": clock.iso(moment)},
         )
 
     def forget(self, charged: Charged) -> None:
