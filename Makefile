@@ -44,7 +44,7 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 browser: .venv/installed ## Find the browser in which the tests look at pages, or install one
 	@$(PYTHON) -m tests.support.browser
 
-rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
+rehearse: .venv/console .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
 	$(PYTHON) -m pytest tests/rehearsal
 
 bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as ratios

@@ -58,8 +58,9 @@ A_MILLION = {
     "table reads": 0.125,
 }
 """US$."""
-WRITES_OF_A_ROW = 3
-"""The row, and in the index `by_verdict` its old place and its new one."""
+WRITES_OF_A_ROW = 6
+"""In a transaction the row and the look at the mark of an erasure, two each; in the index `by_verdict` its old place
+and its new one."""
 
 
 class House:

@@ -18,7 +18,9 @@ from typing import Any
 from PIL import Image
 
 from facepair.domain import clock
+from facepair.domain.erasure import Charged, Record
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Slot
+from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Names, Pair, Upload, split
@@ -102,14 +104,23 @@ class FakeBucket(Fake):
         self._objects: dict[str, tuple[Upload, bytes, str]] = {}
         self._versions = 0
         self._with_checksum: set[str] = set()
+        self.versions: list[Version] = []
+        """All that were ever there, and deletions."""
 
     def put(self, key: str, content: bytes) -> str:
         """The new object's version id."""
-        self._versions += 1
-        etag, version = hashlib.md5(content).hexdigest(), f"v{self._versions}"
+        etag = hashlib.md5(content).hexdigest()
         upload = Upload(key, etag, len(content), self._time.now().replace(microsecond=0))
+        version = self._new_version(upload)
         self._objects[key] = upload, content, version
         return version
+
+    def _new_version(self, upload: Upload, *, deleted: bool = False) -> str:
+        self._versions += 1
+        self.versions = [replace(each, latest=each.latest and each.upload.key != upload.key) for each in self.versions]
+        version = Version(upload, f"v{self._versions}", NAMES.role(upload.key), latest=True, deleted=deleted)
+        self.versions.append(version)
+        return version.version_id
 
     def upload(self, key: str, file: Path, sha256: str) -> str:
         self._begin("upload")
@@ -127,6 +138,13 @@ class FakeBucket(Fake):
 
     def delete(self, key: str) -> None:
         self._objects.pop(key, None)
+        self._new_version(Upload(key, "", 0, self._time.now().replace(microsecond=0)), deleted=True)
+
+    def erase(self, versions: Sequence[Version]) -> None:
+        """Delete versions for good."""
+        self.versions = [each for each in self.versions if each not in versions]
+        left = {each.version_id for each in self.versions}
+        self._objects = {key: there for key, there in self._objects.items() if there[2] in left}
 
     def find(self, pair_id: str) -> Pair:
         listed_at = self._time.now()
@@ -162,8 +180,10 @@ class FakeErasures:
     def __init__(self) -> None:
         self.marks: dict[str, datetime] = {}
 
-    def set(self, pair_id: str, moment: datetime) -> None:
+    def set(self, pair_id: str, moment: datetime) -> bool:
+        marked = pair_id in self.marks
         self.marks[pair_id] = max(moment, self.marks.get(pair_id, moment))
+        return marked
 
     def check(self, pair_id: str, uploaded_at: datetime) -> None:
         if pair_id in self.marks and self.marks[pair_id] >= uploaded_at.replace(microsecond=0):
@@ -215,6 +235,7 @@ class FakeLedger(Fake):
         super().__init__(time, diary)
         self._erased = erased or FakeErasures()
         self._calls: dict[tuple[str, str], Call] = {}
+        self.transaction_ids: dict[tuple[str, str], str | None] = {}
         self._owners = 0
 
     def states(self, pair_id: str) -> list[State]:
@@ -247,6 +268,7 @@ class FakeLedger(Fake):
         if stands.owner == call.owner and stands.state in open_states:
             stored = None if stands.erased else outcome.model_copy(update={"unsaved": False})
             self._calls[call.pair_id, call.call] = replace(stands, state=state, outcome=stored)
+            self.transaction_ids[call.pair_id, call.call] = outcome.transaction_id
         elif stands.state is not state:
             raise Later("the call was answered after all")
 
@@ -257,6 +279,10 @@ class FakeLedger(Fake):
             return False
         self._calls[call.pair_id, call.call] = replace(stands, permitted_by=by)
         return True
+
+    def change(self, pair_id: str, number: str, **values: object) -> None:
+        """As an eraser changes a row."""
+        self._calls[pair_id, number] = replace(self._calls[pair_id, number], **values)  # type: ignore[arg-type]
 
     def _of(self, pair_id: str) -> list[Call]:
         return sorted((call for call in self._calls.values() if call.pair_id == pair_id), key=lambda call: call.call)
@@ -322,6 +348,13 @@ class FakeIdempotency(Fake):
         self._stored: dict[str, dict[str, Any]] = {}
         self._in_progress: dict[str, datetime] = {}
 
+    def take(self, fingerprint: str) -> Record | None:
+        """Delete a record; the record."""
+        until = self._in_progress.pop(fingerprint, None)
+        if self._stored.pop(fingerprint, None):
+            return Record(in_progress_until=None)
+        return Record(in_progress_until=until) if until else None
+
     def forget(self) -> None:
         """As if all records had expired, or been lost."""
         self._stored.clear()
@@ -337,10 +370,10 @@ class FakeIdempotency(Fake):
         try:
             outcome = compare()
         except Exception:
-            del self._in_progress[fingerprint]
+            self._in_progress.pop(fingerprint, None)
             raise
         if not outcome.settled:
-            del self._in_progress[fingerprint]
+            self._in_progress.pop(fingerprint, None)
             return outcome
         self._begin("save")
         self._stored[fingerprint] = outcome.model_dump(mode="json")
@@ -523,3 +556,91 @@ class FakeMetrics:
 
     def sums(self) -> dict[Metric, float]:
         return {metric: sum(values) for metric, values in self.values.items()}
+
+
+class FakePictures(Fake):
+    """The bucket as an eraser sees it."""
+
+    def __init__(self, time: Time, diary: list[str], bucket: FakeBucket) -> None:
+        super().__init__(time, diary)
+        self._bucket = bucket
+
+    def now(self) -> datetime:
+        return self._time.now().replace(microsecond=0)
+
+    def versions(self, pair_id: str, until: datetime) -> list[Version]:
+        self._begin("versions")
+        there = [each for each in self._bucket.versions if split(each.upload.key)[0] == pair_id]
+        return [each for each in there if each.upload.last_modified <= until]
+
+    def delete(self, versions: Sequence[Version]) -> None:
+        self._begin("delete")
+        self._bucket.erase(versions)
+
+    def abort(self, pair_id: str, until: datetime) -> int:
+        self._begin("abort")
+        return 0
+
+
+class FakeErasableRows(Fake):
+    """The rows as an eraser sees them."""
+
+    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
+        super().__init__(time, diary)
+        self._items = verdicts.items
+
+    def take(self, pair_id: str, until: datetime) -> Row | None:
+        self._begin("take")
+        item = self._items.get(pair_id)
+        if item is None or Row.from_item(item).uploaded_at > until:
+            return None
+        return Row.from_item(self._items.pop(pair_id))
+
+
+class FakeErasableLedger(Fake):
+    """The ledger as an eraser sees it."""
+
+    def __init__(self, time: Time, diary: list[str], ledger: FakeLedger) -> None:
+        super().__init__(time, diary)
+        self._ledger = ledger
+
+    def of_pair(self, pair_id: str) -> list[Charged]:
+        self._begin("of_pair")
+        return [
+            Charged(
+                pair_id=pair_id,
+                call=call.call,
+                state=call.state,
+                sent_at=call.sent_at,
+                alive_until=call.alive_until,
+                fingerprint=call.fingerprint,
+                transaction_id=self._ledger.transaction_ids.get((pair_id, call.call)),
+                erased=call.erased,
+                tells=call.outcome is not None,
+            )
+            for call in self._ledger.of_pair(pair_id)
+        ]
+
+    def strip(self, charged: Charged, moment: datetime) -> None:
+        self._begin("strip")
+        self._ledger.change(charged.pair_id, charged.call, erased=True, outcome=None)
+
+    def forget(self, charged: Charged) -> None:
+        self._begin("forget")
+        self._ledger.change(charged.pair_id, charged.call, fingerprint="")
+
+
+class FakeErasableRecords(Fake):
+    """Records and marks of messages under way as an eraser sees them."""
+
+    def __init__(self, time: Time, diary: list[str], idempotency: FakeIdempotency, underway: FakeUnderway) -> None:
+        super().__init__(time, diary)
+        self._idempotency, self._underway = idempotency, underway
+
+    def take(self, fingerprint: str) -> Record | None:
+        self._begin("take")
+        return self._idempotency.take(fingerprint)
+
+    def unmark(self, objects: str) -> None:
+        self._begin("unmark")
+        self._underway.finish(objects)

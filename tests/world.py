@@ -13,19 +13,25 @@ from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
 from facepair.stories.ask import Asker
 from facepair.stories.compare import Asks, Attempt, Comparer
+from facepair.stories.erase import Eraser
 from facepair.stories.missed import MissedPairs
 from facepair.stories.permit import Permits
 from facepair.stories.receive import ComesBack, Compares, Receiver
 from tests.fakes import (
     NAMES,
+    NOON,
     FakeApi,
     FakeBucket,
     FakeCursor,
+    FakeErasableLedger,
+    FakeErasableRecords,
+    FakeErasableRows,
     FakeErasures,
     FakeGate,
     FakeIdempotency,
     FakeLedger,
     FakeMetrics,
+    FakePictures,
     FakeQueue,
     FakeTokens,
     FakeUnderway,
@@ -66,6 +72,11 @@ class World:
         self.queue = FakeQueue(self.time, self.diary)
         self.cursor = FakeCursor(self.time, self.diary)
         self.metrics = FakeMetrics()
+        self.pictures = FakePictures(self.time, self.diary, self.bucket)
+        self.erasable_rows = FakeErasableRows(self.time, self.diary, self.verdicts)
+        self.erasable_ledger = FakeErasableLedger(self.time, self.diary, self.ledger)
+        self.erasable_records = FakeErasableRecords(self.time, self.diary, self.idempotency, self.underway)
+        self.waited_for: list[str] = []
         self.log_keys: list[dict[str, str]] = []
 
     def asker(self, on_unknown: OnUnknownOutcome = "hold") -> Asker:
@@ -112,6 +123,20 @@ class World:
             cursor=self.cursor,
             after=after,
             images_retention=IMAGES_RETENTION,
+        )
+
+    def eraser(self) -> Eraser:
+        """`waited_for` are the pairs at which somebody was at work."""
+        return Eraser(
+            marks=self.erased,
+            pictures=self.pictures,
+            rows=self.erasable_rows,
+            ledger=self.erasable_ledger,
+            records=self.erasable_records,
+            names=NAMES,
+            waits=lambda pair_id, until: self.waited_for.append(pair_id),
+            sleep=self.time.passes,
+            monotonic=lambda: (self.time.now() - NOON).total_seconds(),
         )
 
     def permits(self) -> Permits:

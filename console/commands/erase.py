@@ -73,7 +73,7 @@ def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, yes: bool) -> None
             f"{verdicts.item_count} rows and {calls.item_count} calls for it: {of_bytes(size)}.",
             err=True,
         )
-        for source in (PictureVersions(stack.client("s3"), stack.outputs["ImagesBucket"]),
+        for source in (_pictures(stack),
                        ErasableRows(verdicts), ErasableCalls(calls)):  # fmt: skip
             pair_ids.add(source.pair_ids(pair_or_prefix))
     else:
@@ -90,13 +90,17 @@ def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, yes: bool) -> None
 def _eraser(stack: Stack) -> Eraser:
     return Eraser(
         marks=ErasureMarks(stack.tables, stack.outputs["IdempotencyTable"]),
-        pictures=PictureVersions(stack.client("s3"), stack.outputs["ImagesBucket"]),
+        pictures=_pictures(stack),
         rows=ErasableRows(stack.table("VerdictsTable")),
         ledger=ErasableCalls(stack.table("CallsTable")),
         records=ErasableRecords(stack.table("IdempotencyTable")),
         names=stack.names,
         waits=_waits,
     )
+
+
+def _pictures(stack: Stack) -> PictureVersions:
+    return PictureVersions(stack.client("s3"), stack.outputs["ImagesBucket"], stack.names)
 
 
 def _waits(pair_id: str, until: datetime) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -161,12 +162,11 @@ def test_a_picture_that_comes_while_the_pair_is_erased_is_kept_and_waits_for_its
 ) -> None:
     compared(deployed, pair_id)
     new = picture(ANNA, "of a new submission")
-    slow = threading.Thread(target=lambda: facepair("erase", pair_id, "--yes"))
-    slow.start()
-    deployed.wait(lambda: marked(deployed, pair_id), lambda: "the pair was not marked")
-    threading.Event().wait(3.5)  # the mark's second must be over for an upload to be a new one
+    erasing = threading.Thread(target=lambda: facepair("erase", pair_id, "--yes"))
+    erasing.start()
+    deployed.wait(lambda: over(deployed, pair_id), lambda: "the pair was not marked, or its second is not over")
     deployed.upload(f"{pair_id}/first.jpg", new)
-    slow.join()
+    erasing.join()
 
     deployed.row_with(pair_id, "WAITING")
     assert deployed.asked(new) == []
@@ -174,10 +174,12 @@ def test_a_picture_that_comes_while_the_pair_is_erased_is_kept_and_waits_for_its
     deployed.row_with(pair_id, "PASS")
 
 
-def marked(deployed: Deployed, pair_id: str) -> bool:
+def over(deployed: Deployed, pair_id: str) -> bool:
+    """Whether the pair is marked, and the mark's second is over: what is uploaded now is a new submission."""
     key = {"id": {"S": f"erased#{sha256(pair_id.encode())}"}}
     table = deployed.sandbox.outputs["IdempotencyTable"]
-    return "Item" in deployed.sandbox.aws("dynamodb").get_item(TableName=table, Key=key)
+    mark = deployed.sandbox.aws("dynamodb").get_item(TableName=table, Key=key).get("Item")
+    return mark is not None and time.time() >= int(mark["erased_at"]["N"]) + 1
 
 
 def test_a_prefix_erases_the_pairs_below_it_and_no_other(deployed: Deployed, facepair: CommandLine) -> None:

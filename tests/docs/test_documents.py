@@ -12,8 +12,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from facepair.aws.erasable import ErasableCalls
 from facepair.aws.ledger import CallsTable
 from facepair.domain import verdict
+from facepair.domain.erasure import Charged
 from facepair.domain.ledger import State
 from facepair.domain.metric import Metric
 from facepair.domain.row import Row
@@ -151,6 +153,18 @@ def attributes_of_a_call() -> set[str]:
     call = ledger.open("anna", "f" * 64, 1, noon, noon)
     ledger.permit(call, "arn:aws:iam::1:user/ann")
     ledger.complete(call, State.ANSWERED, answer, latency_ms=700)
+    charged = Charged(
+        pair_id=call.pair_id,
+        call=call.call,
+        state=State.ANSWERED,
+        sent_at=noon,
+        alive_until=noon,
+        fingerprint=call.fingerprint,
+        transaction_id=answer.transaction_id,
+        erased=False,
+        tells=True,
+    )
+    ErasableCalls(table).strip(charged, noon)
     return set(table.attributes)
 
 
@@ -171,6 +185,13 @@ def test_every_code_of_our_own_is_listed_and_no_other() -> None:
     table = README.table("code of our own, beside the API's")
 
     assert_same(table.where, table.names, "domain/verdict.py", OWN_CODES)
+
+
+def test_every_policy_of_persons_is_listed_and_no_other() -> None:
+    table = README.table("policy")
+
+    policies = {name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
+    assert_same(table.where, table.names, "template.yaml", policies)
 
 
 # --- The runbook ------------------------------------------------------------------------------------------------------

@@ -98,6 +98,29 @@ def test_every_write_arrives_in_its_order_from_the_first_on(workshop: Workshop, 
     eventually(lambda: rows(workshop) == wanted)
 
 
+def test_a_transaction_that_is_canceled_changes_nothing_and_what_comes_after_it_is_still_brought(
+    workshop: Workshop, table: Table
+) -> None:
+    dynamodb = table.aws.client("dynamodb")
+
+    def put(each: str) -> dict[str, Any]:
+        return {"Put": {"TableName": table.name, "Item": {"id": {"S": each}}}}
+
+    new = {"ConditionExpression": "attribute_not_exists(id)"}
+    table.put("a")
+    workshop.host(WORKER, stream=table.stream())
+    eventually(lambda: rows(workshop) == ["INSERT a"])
+
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as canceled:
+        dynamodb.transact_write_items(TransactItems=[put("b"), {"Put": put("a")["Put"] | new}])
+    check = {"ConditionCheck": {"TableName": table.name, "Key": {"id": {"S": "absent"}}} | new}
+    dynamodb.transact_write_items(TransactItems=[check, put("c")])
+
+    codes = [reason["Code"] for reason in canceled.value.response["CancellationReasons"]]
+    assert codes == ["None", "ConditionalCheckFailed"]
+    eventually(lambda: rows(workshop) == ["INSERT a", "INSERT c"])
+
+
 def test_a_batch_has_no_more_records_than_wished(workshop: Workshop, table: Table) -> None:
     table.put("a", "b", "c", "d", "e")
 

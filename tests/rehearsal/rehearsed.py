@@ -1,12 +1,16 @@
 """The stack in the second AWS as its users meet it: the same words as in the end-to-end tests."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.rehearsal.deployment import Deployment
+from sandbox.processes import clean_environment
+from tests.rehearsal.deployment import ROOT, STACK_NAME, Deployment
 from tests.support.deployed import PATIENCE, Deployed
+
+FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 
 
 class Rehearsed(Deployed):
@@ -33,6 +37,17 @@ class Rehearsed(Deployed):
         """Fails with the role and the action."""
         if denied := self.deployment.denied():
             pytest.fail("\n".join(["Permissions are missing:", *sorted(map(str, denied))]))
+
+    def facepair(self, person: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command line, run by a person who has the managed policy of that logical id, and no other."""
+        return subprocess.run(
+            [FACEPAIR, *arguments, "--stack", STACK_NAME],
+            env=clean_environment() | self.deployment.variables(person),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
 
     @contextmanager
     def without_events(self) -> Iterator[None]:

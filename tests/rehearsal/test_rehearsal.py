@@ -3,14 +3,17 @@
 docs/rehearsal.md says what this can show and what it cannot.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from PIL import Image
 
 from sandbox import portraits
@@ -19,7 +22,7 @@ from tests.rehearsal.conftest import PARAMETERS
 from tests.rehearsal.deployment import ARTEFACT, ROOT
 from tests.rehearsal.permissions import excuses
 from tests.rehearsal.rehearsed import Rehearsed
-from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, picture, sha256
+from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, notification, picture, sha256
 
 MOST_OF_LAYERS = 80_000_000
 """Bytes, unpacked; Lambda takes 250 MB with the function. docs/performance.md has what they are."""
@@ -173,6 +176,131 @@ def test_verdicts_are_published_again_by_time_and_by_name(used: Rehearsed) -> No
     assert (named["published"], named["missing"]) == (1, ["nobody"])
 
 
+# --- What persons do with the command line, each under the policy that README names for it ----------------------------
+
+
+def a_pair(folder: Path) -> None:
+    folder.mkdir()
+    for role in ("first", "second"):
+        (folder / f"{role}.jpg").write_bytes(anna(f"{folder.name}, {role}"))
+
+
+def test_a_submitter_uploads_a_pair_and_reads_its_verdict(used: Rehearsed, tmp_path: Path) -> None:
+    a_pair(tmp_path / "submitted")
+
+    done = used.facepair("SubmitterPolicy", "submit", str(tmp_path), "--yes", "--output", str(tmp_path / "out.csv"))
+    again = used.facepair("SubmitterPolicy", "submit", str(tmp_path), "--yes")  # compares with what is there
+
+    assert (done.returncode, again.returncode) == (0, 0), done.stderr + again.stderr
+    assert "submitted,PASS,SUCCESS" in (tmp_path / "out.csv").read_text()
+
+
+def test_a_reader_looks_at_pairs_and_at_the_stack(used: Rehearsed) -> None:
+    shown = used.facepair("ReaderPolicy", "show", "one person", "--json")
+    listed = used.facepair("ReaderPolicy", "list", "--json")
+    status = used.facepair("ReaderPolicy", "status", "--json")
+
+    assert json.loads(shown.stdout)["verdict"] == "PASS", shown.stderr
+    assert {row["pair_id"] for row in json.loads(listed.stdout)} >= set(CASES), listed.stderr
+    assert json.loads(status.stdout)["gate"]["state"] == "open", status.stderr
+
+
+def test_an_auditor_lists_rows(used: Rehearsed) -> None:
+    listed = used.facepair("AuditorPolicy", "list", "--json")
+
+    assert {row["pair_id"] for row in json.loads(listed.stdout)} >= set(CASES), listed.stderr
+
+
+def test_an_operator_permits_another_call_and_is_named_in_the_ledger(used: Rehearsed) -> None:
+    done = used.facepair("OperatorPolicy", "retry", "a lost answer")
+
+    assert (done.returncode, done.stdout) == (0, "a lost answer: permitted; its verdict will follow\n"), done.stderr
+    used.wait(lambda: len(used.ledger("a lost answer")) == 2, lambda: "the permission was not used")
+    assert used.ledger("a lost answer")[0]["permitted_by"].endswith(":user/OperatorPolicy")
+
+
+def test_an_operator_who_invokes_the_function_directly_as_somebody_else_is_denied(used: Rehearsed) -> None:
+    forged = {"requestContext": {"authorizer": {"iam": {"userArn": "somebody else"}}}, "body": "{}"}
+    name = used.deployment.outputs["PermitFunction"]
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        used.deployment.aws("lambda", "OperatorPolicy").invoke(FunctionName=name, Payload=json.dumps(forged))
+
+
+def test_an_operator_publishes_again_and_sends_dead_letters_back(used: Rehearsed) -> None:
+    used.deployment.aws("sqs").send_message(
+        QueueUrl=used.deployment.outputs["DeadLetterQueue"], MessageBody=notification("one person/first.jpg")
+    )
+
+    resent = used.facepair("OperatorPolicy", "resend", "one person", "--json")
+    redriven = used.facepair("OperatorPolicy", "redrive", "--yes", "--json")
+
+    assert json.loads(resent.stdout)["published"] == 1, resent.stderr
+    assert json.loads(redriven.stdout)["sent"] == 1, redriven.stderr
+
+
+def test_an_eraser_erases_pairs(used: Rehearsed) -> None:
+    used.upload_pair("erased/by name")
+    used.upload_pair("erased/by prefix")
+    for pair_id in ("erased/by name", "erased/by prefix"):
+        used.settled(pair_id)
+    bucket = used.deployment.outputs["ImagesBucket"]
+    used.deployment.aws("s3").create_multipart_upload(Bucket=bucket, Key="erased/by name/first.png")
+
+    named = used.facepair("EraserPolicy", "erase", "erased/by name", "--yes", "--json")
+    below = used.facepair("EraserPolicy", "erase", "erased/", "--yes", "--json")
+
+    assert named.returncode == 0, named.stderr
+    receipt = json.loads(named.stdout)
+    assert (receipt["versions_deleted"], receipt["uploads_aborted"], receipt["rows_deleted"]) == (2, 1, 1)
+    assert receipt["erased_by"].endswith(":user/EraserPolicy")
+    assert json.loads(below.stdout)["pair_ids"] == ["erased/by prefix"], below.stderr
+    assert [used.row(pair_id) for pair_id in ("erased/by name", "erased/by prefix")] == [None, None]
+
+
+def test_an_eraser_changes_nothing_else_of_the_ledger_and_no_other_record(used: Rehearsed) -> None:
+    dynamodb, outputs = used.deployment.aws("dynamodb", "EraserPolicy"), used.deployment.outputs
+    [call] = used.ledger("one person")
+    row = {"pair_id": {"S": "one person"}, "call": {"S": call["call"]}}
+    names, values = {"#state": "state"}, {":refused": {"S": "REFUSED"}}
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        dynamodb.update_item(
+            TableName=outputs["CallsTable"],
+            Key=row,
+            UpdateExpression="SET #state = :refused",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        dynamodb.delete_item(TableName=outputs["IdempotencyTable"], Key={"id": {"S": "gate"}})
+
+
+REFUSED = {
+    "submit": ("ReaderPolicy", "submit", "{folder}", "--yes"),
+    "show": ("SubmitterPolicy", "show", "one person"),
+    "list": ("SubmitterPolicy", "list"),
+    "status": ("AuditorPolicy", "status"),
+    "retry": ("ReaderPolicy", "retry", "a lost answer"),
+    "resend": ("ReaderPolicy", "resend", "one person"),
+    "redrive": ("ReaderPolicy", "redrive", "--yes"),
+    "erase": ("OperatorPolicy", "erase", "one person", "--yes"),
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_a_command_is_refused_to_whom_no_policy_allows_it(used: Rehearsed, command: str, tmp_path: Path) -> None:
+    a_pair(tmp_path / "refused")
+
+    done = used.facepair(*(each.format(folder=tmp_path) for each in REFUSED[command]))
+
+    assert done.returncode == 1
+    assert "AccessDenied" in done.stderr or "needs the stack's managed policy" in done.stderr, done.stderr
+
+
+# --- The stack itself -------------------------------------------------------------------------------------------------
+
+
 def test_a_row_that_nobody_can_read_is_set_aside(used: Rehearsed) -> None:
     table = used.deployment.outputs["VerdictsTable"]
     row = {"pair_id": {"S": "unreadable"}, "verdict": {"S": "PASS"}, "updated_at": {"S": "yesterday"}}
@@ -203,6 +331,18 @@ def test_a_webhook_that_nobody_takes_is_put_off_by_what_was_deployed(used: Rehea
     used.settled("webhook")
 
     used.wait(lambda: used.metrics("DeliverFunction")["WebhooksPostponed"], lambda: "no webhook was put off")
+
+
+def test_an_operator_sends_webhooks_back_that_were_given_up(used: Rehearsed) -> None:
+    body = json.loads((ROOT / "events" / "webhook-message.json").read_text())["Records"][0]["body"]
+    queue = used.deployment.outputs["WebhookDeadLetterQueue"]
+    used.deployment.aws("sqs").send_message(QueueUrl=queue, MessageBody=body)
+
+    redriven = used.facepair("OperatorPolicy", "redrive", "--webhooks", "--yes", "--json")
+    status = used.facepair("ReaderPolicy", "status", "--json")
+
+    assert json.loads(redriven.stdout)["sent"] == 1, redriven.stderr
+    assert json.loads(status.stdout)["dead_letter_queues"]["WebhookDeadLetterQueue"] == 0, status.stderr
 
 
 def test_a_change_of_a_layer_alone_reaches_the_running_function(used: Rehearsed) -> None:

@@ -466,6 +466,77 @@ def test_functions_with_a_url_are_called_under_iam_alone(stack: ExpandedStack) -
     assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
 
 
+# --- Persons ----------------------------------------------------------------------------------------------------------
+
+
+def policies(stack: ExpandedStack) -> dict[str, list[dict[str, Any]]]:
+    """Managed policy -> its statements."""
+    found = stack.of_type("AWS::IAM::ManagedPolicy")
+    return {name: policy["PolicyDocument"]["Statement"] for name, policy in found.items()}
+
+
+def actions(statements: list[dict[str, Any]]) -> set[str]:
+    return {action for statement in statements for action in listed(statement["Action"])}
+
+
+def test_persons_may_only_do_named_things_to_named_resources(stack_with_key: ExpandedStack) -> None:
+    for name, statements in policies(stack_with_key).items():
+        for statement in statements:
+            assert not [action for action in listed(statement["Action"]) if "*" in action], name
+            for resource in listed(statement["Resource"]):
+                of_this_stack = resource.startswith("arn:aws:cloudformation:") and "stack/pairs/" in resource
+                assert of_this_stack or "*" not in resource.replace("<ImagesBucket.Arn>/*", ""), f"{name}: {resource}"
+
+
+def test_nobody_gets_to_write_to_the_ledger_but_the_eraser_what_describes_no_charge(stack: ExpandedStack) -> None:
+    writers = {
+        name: statement
+        for name, statements in policies(stack).items()
+        for statement in statements
+        if "<CallsTable.Arn>" in listed(statement["Resource"])
+        and re.search("Put|Update|Delete|Write", str(statement["Action"]))
+    }
+
+    assert writers.keys() == {"EraserPolicy"}
+    assert writers["EraserPolicy"]["Action"] == "dynamodb:UpdateItem"
+    condition = writers["EraserPolicy"]["Condition"]
+    allowed = set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"])
+    assert allowed == {"pair_id", "call", "erased_at", "similarity", "outcome", "fingerprint"}
+    assert condition["Null"] == {"dynamodb:Attributes": "false"}  # a request that names none would pass else
+
+
+def test_functions_that_are_told_who_calls_are_called_by_their_url_alone(stack: ExpandedStack) -> None:
+    told = {f"<{name.removesuffix('Url')}.Arn>" for name in stack.of_type("AWS::Lambda::Url")}
+
+    for name, statements in policies(stack).items():
+        for statement in statements:
+            if told & set(listed(statement["Resource"])):
+                conditions = {
+                    "lambda:InvokeFunctionUrl": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
+                    "lambda:InvokeFunction": {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}},
+                }
+                assert statement["Condition"] == conditions[statement["Action"]], name
+
+
+def test_pictures_are_read_by_the_submitter_alone(stack: ExpandedStack) -> None:
+    assert {name for name, statements in policies(stack).items() if "s3:GetObject" in actions(statements)} <= {
+        "SubmitterPolicy"
+    }
+
+
+def test_with_a_key_every_person_may_use_it_who_reads_or_writes_what_it_encrypts(
+    stack: ExpandedStack, stack_with_key: ExpandedStack
+) -> None:
+    def users(of: ExpandedStack) -> set[str]:
+        return {
+            name for name, statements in policies(of).items() if any("kms:" in each for each in actions(statements))
+        }
+
+    assert users(stack) == set()
+    calls_a_function_alone = {"ReviewerPolicy"}
+    assert users(stack_with_key) == policies(stack).keys() - calls_a_function_alone
+
+
 # --- Alarms -----------------------------------------------------------------------------------------------------------
 
 

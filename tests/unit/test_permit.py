@@ -104,6 +104,14 @@ def test_a_permitted_call_whose_worker_dies_is_not_repeated(held: World) -> None
     assert permit(held, by=BOB).permission is Permission.PERMITTED
 
 
+def test_a_call_that_was_answered_late_needs_no_permission(held: World) -> None:
+    [first] = held.ledger.of_pair("anna")
+    second = held.ledger.open("anna", first.fingerprint, 2, NOON, NOON)
+    held.ledger.complete(second, State.ANSWERED, SUCCESS)
+
+    assert permit(held).permission is Permission.NOT_UNKNOWN
+
+
 def test_a_message_that_was_lost_is_sent_again_with_the_next_wish(held: World) -> None:
     held.queue.at("send", Unavailable("SQS is down"))
     with pytest.raises(Unavailable):

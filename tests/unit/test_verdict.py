@@ -150,3 +150,9 @@ def test_only_verdicts_on_the_pictures_themselves_are_final() -> None:
         < CERTAINTY[Verdict.UNDETERMINED]
         < CERTAINTY[Verdict.PASS]
     )
+
+
+def test_an_outcome_for_the_pictures_in_each_other_s_role_is_remembered_under_its_own_fingerprint_alone() -> None:
+    outcome = Outcome(code="SUCCESS", message="OK", similarity=Decimal(80), pricing_strategy="PAY")
+
+    assert (outcome.settled, outcome.turned_round().settled) == (True, False)

@@ -5,7 +5,9 @@ does not start until the mend is taken out.
 """
 
 import inspect
+import json
 import os
+import re
 import string
 from typing import Any
 
@@ -209,6 +211,63 @@ def function_urls_need_two_permissions() -> None:
     app._handle_lambda_url_request = handle_if_both
 
 
+def versions_are_deleted_together_as_one_by_one() -> None:
+    """Who deletes versions needs s3:DeleteObjectVersion, by DeleteObjects too (its reference, Permissions).
+
+    ministack knows that of all objects of such a request but the first, for which it asks s3:DeleteObject.
+    """
+    extract = iam_actions.extract_iam_action
+    version = b"<Delete><Object><Key>k</Key><VersionId>v</VersionId></Object></Delete>"
+    action = extract("s3", "POST", "/bucket", {}, version, {"delete": [""]})
+    expect_slip(action == "s3:DeleteObject", "versions_are_deleted_together_as_one_by_one")
+
+    def of_the_first(service: str, method: str, path: str, headers: Any, body: Any, *more: Any) -> str | None:
+        action: str | None = extract(service, method, path, headers, body, *more)
+        if (action, method) == ("s3:DeleteObject", "POST"):
+            targets = iam_actions._s3_batch_delete_targets("", body)
+            return "s3:DeleteObjectVersion" if targets and targets[0][1] else action
+        return action
+
+    iam_actions.extract_iam_action = of_the_first
+
+
+NAME = re.compile(r"(?<![:\w#.])(#?[A-Za-z_]\w*)(?!\w*\s*\()")
+NO_NAMES = {"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN"}
+
+
+def writes_tell_their_items_and_attributes() -> None:
+    """dynamodb:LeadingKeys are the partition keys of a request's items, dynamodb:Attributes all attributes that it
+    names, those of its key, update and condition too (DynamoDB's guide, IAM policy conditions for fine-grained access).
+
+    ministack knows no leading keys, and of attributes those that are read. Mended for writes of one item, leading keys
+    for tables without a sort key.
+    """
+    context_of = iam_actions.dynamodb_service_context
+    write = {
+        "Key": {"id": {"S": "probe"}},
+        "UpdateExpression": "SET #a = :b",
+        "ExpressionAttributeNames": {"#a": "probe"},
+    }
+    probe = context_of(json.dumps(write).encode())
+    slips = not probe.keys() & {"dynamodb:LeadingKeys", "dynamodb:Attributes"}
+    expect_slip(slips, "writes_tell_their_items_and_attributes")
+
+    def context_with_items(body: bytes) -> dict[str, Any]:
+        context: dict[str, Any] = context_of(body)
+        request = json.loads(body or b"{}")
+        key = request.get("Key", {})
+        if len(key) == 1:
+            context["dynamodb:LeadingKeys"] = [str(value) for kind in key.values() for value in kind.values()]
+        if "UpdateExpression" in request:
+            said = f"{request['UpdateExpression']} {request.get('ConditionExpression', '')}"
+            names = {name for name in NAME.findall(said) if name.upper() not in NO_NAMES}
+            known = request.get("ExpressionAttributeNames", {})
+            context["dynamodb:Attributes"] = [*key, *(known.get(name, name) for name in names)]
+        return context
+
+    iam_actions.dynamodb_service_context = context_with_items
+
+
 MENDS = (
     batches_are_authorized_as_their_single_action,
     maximum_concurrency_is_a_number,
@@ -219,6 +278,8 @@ MENDS = (
     function_urls_are_addresses,
     function_urls_name_their_caller,
     function_urls_need_two_permissions,
+    versions_are_deleted_together_as_one_by_one,
+    writes_tell_their_items_and_attributes,
 )
 
 

@@ -13,10 +13,12 @@ from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.idempotency import record_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.underway import mark_id
+from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
-from facepair.domain.erasure import Charged, Record, Version
+from facepair.domain.erasure import Charged, Record
+from facepair.domain.history import Version
 from facepair.domain.ledger import State
-from facepair.domain.pair import Upload, split
+from facepair.domain.pair import Names, split
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Row
 
@@ -34,9 +36,10 @@ OF_FACES = ("similarity", "outcome")
 class PictureVersions:
     """A facepair.stories.erase.Pictures."""
 
-    def __init__(self, s3: "S3Client", bucket: str) -> None:
+    def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3
         self._bucket = bucket
+        self._images = ImagesBucket(s3, bucket, names)
 
     @aws_errors()
     def now(self) -> datetime:
@@ -44,17 +47,18 @@ class PictureVersions:
         answer = self._s3.list_object_versions(Bucket=self._bucket, MaxKeys=1)
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
-    @aws_errors()
     def versions(self, pair_id: str, until: datetime) -> list[Version]:
         """What lies in the pair's folder itself and was uploaded in that second or before it."""
-        found = self._versions(Prefix=f"{pair_id}/", Delimiter="/")
-        return [each for each in found if _in_folder(each.upload.key, pair_id) and each.upload.last_modified <= until]
+        return [each for each in self._images.versions(pair_id) if each.upload.last_modified < until + SECOND]
 
     def pair_ids(self, prefix: str) -> Iterator[str]:
         """Pairs below a prefix of which there is any version; some more than once."""
         with aws_errors():
-            for each in self._versions(Prefix=prefix):
-                pair_id, _ = split(each.upload.key)
+            pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+            for each in (
+                each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            ):
+                pair_id, _ = split(each["Key"])
                 if pair_id.startswith(prefix):
                     yield pair_id
 
@@ -76,18 +80,10 @@ class PictureVersions:
         count = 0
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=f"{pair_id}/")
         for each in (each for page in pages for each in page.get("Uploads", [])):
-            if _in_folder(each["Key"], pair_id) and each["Initiated"] < until + SECOND:
+            if split(each["Key"])[0] == pair_id and each["Initiated"] < until + SECOND:
                 self._s3.abort_multipart_upload(Bucket=self._bucket, Key=each["Key"], UploadId=each["UploadId"])
                 count += 1
         return count
-
-    def _versions(self, **where: str) -> Iterator[Version]:
-        list_versions: Any = self._s3.get_paginator("list_object_versions").paginate
-        for page in list_versions(Bucket=self._bucket, **where):
-            for each in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                etag, size = each.get("ETag", "").strip('"'), each.get("Size", 0)
-                upload = Upload(each["Key"], etag, size, each["LastModified"].replace(microsecond=0))
-                yield Version(upload, each["VersionId"], bool(each["IsLatest"]))
 
 
 class ErasableRows:
@@ -141,8 +137,9 @@ class ErasableCalls:
         """Take out of a row what describes faces; whoever completes it later leaves that out too."""
         self._update(
             charged,
-            f"SET erased_at = :moment REMOVE {', '.join(OF_FACES)}",
-            ExpressionAttributeValues={":moment": clock.iso(moment)},
+            "SET #erased_at = :erased_at REMOVE " + ", ".join(f"#{name}" for name in OF_FACES),
+            ExpressionAttributeNames={f"#{name}": name for name in ("erased_at", *OF_FACES)},
+            ExpressionAttributeValues={":erased_at": clock.iso(moment)},
         )
 
     def forget(self, charged: Charged) -> None:
@@ -200,10 +197,6 @@ def _charged(item: Mapping[str, Any]) -> Charged:
         erased="erased_at" in item,
         tells=any(name in item for name in OF_FACES),
     )
-
-
-def _in_folder(key: str, pair_id: str) -> bool:
-    return split(key)[0] == pair_id
 
 
 def _scanned(table: "Table", prefix: str, also: ConditionBase | None = None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What an erasure finds and leaves: versions, rows of the ledger, and what of a person remains elsewhere."""
+"""What an erasure finds and leaves: rows of the ledger, records, and what of a person remains elsewhere."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from facepair.domain import clock
 from facepair.domain.ledger import State
-from facepair.domain.pair import Upload
 
 BACKUPS = timedelta(days=35)
 """Of a table with point-in-time recovery (DynamoDB Developer Guide)."""
@@ -14,15 +13,6 @@ STREAM = timedelta(hours=24)
 """A table's stream keeps what was written and deleted (DynamoDB Developer Guide)."""
 MESSAGES = timedelta(days=14)
 """The queues' MessageRetentionPeriod."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of an object, or a delete marker: then without an ETag. `upload_id` is of an upload in parts."""
-
-    upload: Upload
-    version_id: str
-    latest: bool = False
 
 
 @dataclass(frozen=True)

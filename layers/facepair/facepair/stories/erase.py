@@ -8,7 +8,8 @@ from itertools import batched
 from typing import Protocol
 
 from facepair.domain import clock
-from facepair.domain.erasure import Charged, Erasure, Record, Version
+from facepair.domain.erasure import Charged, Erasure, Record
+from facepair.domain.history import Version, pair_among
 from facepair.domain.ledger import State
 from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.row import Row
@@ -117,30 +118,34 @@ class Eraser:
     def erase(self, pair_ids: Iterable[str]) -> Iterator[Erasure]:
         """Erase pairs, one after the other. Raises Unavailable; then it can be begun again.
 
-        First a mark for each: from then on nothing is written any more of what was uploaded up to its second. When that
-        second is over the pair is looked through, again and again until there is nothing and nobody is at work.
+        First a mark for each: from then on nothing is written any more of what was uploaded up to its second. All that
+        is there is deleted before that second is over, so that no later upload is answered with it; then the pair is
+        looked through again and again, until there is nothing and nobody is at work.
         """
         for batch in batched(pair_ids, AT_ONCE, strict=False):
-            for erasure in self._mark(batch):
-                self._erase(_Sight(erasure))
-                yield erasure
+            sights = self._begin(batch)
+            for sight in sights:
+                self._finish(sight)
+                yield sight.erasure
 
-    def _mark(self, pair_ids: Sequence[str]) -> list[Erasure]:
-        """Mark pairs, and wait until the marks' second is over. They have to be there before that: or an upload after
-        it could be compared with a picture from before, unhindered."""
+    def _begin(self, pair_ids: Sequence[str]) -> list[_Sight]:
+        """Mark pairs, delete what is there, and wait until the marks' second is over. The marks have to be there before
+        that: or an upload after it could be compared with a picture from before, unhindered."""
         ahead = AHEAD_SECONDS
         while True:
             began = self.monotonic()
             moment = self.pictures.now() + timedelta(seconds=ahead)
             read = self.monotonic()
-            erasures = [Erasure(each, moment, known=self.marks.set(each, moment)) for each in pair_ids]
+            sights = [_Sight(Erasure(each, moment, known=self.marks.set(each, moment))) for each in pair_ids]
             if self.monotonic() - began < ahead:
                 break
             ahead *= 2
+        for sight in sights:
+            self._sweep(sight)
         self.sleep(max(0.0, read + ahead + 1 - self.monotonic()))
-        return erasures
+        return sights
 
-    def _erase(self, sight: _Sight) -> None:
+    def _finish(self, sight: _Sight) -> None:
         erasure, patience, told = sight.erasure, clock.now() + PATIENCE, False
         while self._sweep(sight) or sight.busy_until(clock.now()):
             if clock.now() > patience:
@@ -193,8 +198,7 @@ class Eraser:
 
     def _objects(self, pair_id: str, versions: Sequence[Version], row: Row | None) -> set[str]:
         """What marks of messages under way are named after: the newest objects, and those of the row."""
-        newest = [each.upload for each in versions if each.latest and each.upload.etag]
-        pairs = [Pair.among(pair_id, newest, self.names, clock.now())]
+        pairs = [pair_among(pair_id, versions, self.names, clock.now())]
         if row:
             of_row: Mapping[str, Upload] = {
                 role: Upload(each.key, each.etag, each.size, row.uploaded_at) for role, each in row.pictures.items()

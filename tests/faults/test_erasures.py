@@ -1,0 +1,82 @@
+"""A person is erased while a worker has the pair and stands just before a write: it is not written."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.faulty_aws import Fault
+from tests.support.faulty_cloud import FaultyCloud, Pair
+
+FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
+LONGER_THAN_AN_ERASURE = 9.0  # seconds
+WRITES = {"the call": "CallsTable", "the verdict": "VerdictsTable"}
+
+
+@dataclass(frozen=True)
+class Overtaken:
+    """A pair whose worker stood before a write until the pair was erased."""
+
+    pair: Pair
+    fault: Fault
+    erased_before_the_write: bool
+
+
+@pytest.fixture(scope="module")
+def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
+    """One pair for each write, all at once."""
+    cloud.idle()
+    standing = {}
+    for name, table in WRITES.items():
+        pair = cloud.pair(f"overtaken/{name}")
+        cloud.upload(f"{pair.pair_id}/first.jpg", pair.first)
+        cloud.row_with(pair.pair_id, "WAITING")
+        written = (cloud.sandbox.outputs[table], pair.pair_id)
+        fault = cloud.aws.fault("TransactWriteItems", "delay", *written, delay=LONGER_THAN_AN_ERASURE)
+        standing[name] = (pair, fault)
+    for pair, fault in standing.values():
+        cloud.upload(f"{pair.pair_id}/second.jpg", pair.second)
+        cloud.wait(lambda fault=fault: fault.met, lambda: "nobody stands before the write")  # type: ignore[misc]
+    erasing = [
+        subprocess.Popen(
+            [FACEPAIR, "erase", pair.pair_id, "--yes"], env=os.environ | cloud.sandbox.variables, stderr=subprocess.PIPE
+        )
+        for pair, _ in standing.values()
+    ]
+    found = {}
+    for (name, (pair, fault)), process in zip(standing.items(), erasing, strict=True):
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        found[name] = Overtaken(pair, fault, cloud.messages("UploadsQueue") > 0)
+    cloud.idle(within=90)
+    return found
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_that_an_erasure_overtakes_is_not_carried_out(
+    cloud: FaultyCloud, overtaken: dict[str, Overtaken], write: str
+) -> None:
+    pair = overtaken[write].pair
+
+    assert overtaken[write].erased_before_the_write
+    assert cloud.row(pair.pair_id) is None
+    assert not [call for call in cloud.ledger(pair.pair_id) if call.keys() & {"similarity", "outcome", "fingerprint"}]
+
+
+def test_nobody_is_called_for_a_pair_that_was_erased_before_the_call(
+    cloud: FaultyCloud, overtaken: dict[str, Overtaken]
+) -> None:
+    pair = overtaken["the call"].pair
+
+    assert (cloud.checks(pair), cloud.ledger(pair.pair_id)) == ([], [])
+
+
+def test_what_was_charged_is_kept_of_a_pair_that_was_erased_before_its_verdict(
+    cloud: FaultyCloud, overtaken: dict[str, Overtaken]
+) -> None:
+    pair = overtaken["the verdict"].pair
+
+    [call] = cloud.ledger(pair.pair_id)
+    assert [call["transaction_id"]] == cloud.charges(pair)
