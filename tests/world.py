@@ -15,16 +15,21 @@ from facepair.stories.ask import Asker
 from facepair.stories.compare import Asks, Attempt, Comparer
 from facepair.stories.missed import MissedPairs
 from facepair.stories.receive import ComesBack, Compares, Receiver
+from facepair.stories.review import Reviewing
 from tests.fakes import (
     NAMES,
     FakeApi,
     FakeBucket,
     FakeCursor,
+    FakeDecisions,
     FakeGate,
     FakeIdempotency,
+    FakeLeases,
     FakeLedger,
     FakeMetrics,
+    FakeLinks,
     FakeQueue,
+    FakeReviewQueue,
     FakeTokens,
     FakeUnderway,
     FakeVerdicts,
@@ -54,6 +59,8 @@ class World:
         self.diary: list[str] = []
         self.bucket = FakeBucket(self.time, self.diary)
         self.verdicts = FakeVerdicts(self.time, self.diary)
+        self.decisions = FakeDecisions(self.time, self.diary, self.verdicts)
+        self.leases = FakeLeases(self.time, self.diary)
         self.ledger = FakeLedger(self.time, self.diary)
         self.api = FakeApi(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
@@ -81,6 +88,7 @@ class World:
         return Comparer(
             uploads=self.bucket,
             verdicts=self.verdicts,
+            decisions=self.decisions,
             underway=self.underway,
             gate=self.gate,
             asker=asker or self.asker(),
@@ -109,6 +117,16 @@ class World:
             cursor=self.cursor,
             after=after,
             images_retention=IMAGES_RETENTION,
+        )
+
+    def reviewing(self) -> Reviewing:
+        return Reviewing(
+            queue=FakeReviewQueue(self.time, self.diary, self.verdicts),
+            leases=self.leases,
+            links=FakeLinks(),
+            verdicts=self.verdicts,
+            decisions=self.decisions,
+            metrics=self.metrics,
         )
 
     # --- what people and AWS do --------------------------------------------------------------------------------------

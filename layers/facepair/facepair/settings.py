@@ -115,6 +115,14 @@ class FindMissedSettings(_Settings):
     cursor_parameter: str
 
 
+class ReviewSettings(_Environment):
+    """ReviewFunction's."""
+
+    images_bucket: str
+    verdicts_table: str
+    idempotency_table: str
+
+
 class PublishSettings(_Environment):
     """PublishFunction's."""
 

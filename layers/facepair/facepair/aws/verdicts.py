@@ -65,12 +65,21 @@ class VerdictsTable:
         expires_at = self._retention.expires_at(now, row.uploaded_at)
         written = row.model_copy(update={"updated_at": now, "expires_at": int(expires_at.timestamp())})
         try:
-            self._table.put_item(Item=written.item(), ConditionExpression=_forward(row))
+            self._table.put_item(Item=written.item(), ConditionExpression=_may_replace(row))
         except ClientError as error:
             if not condition_failed(error):
                 raise
             return False
         return True
+
+
+def _may_replace(row: Row) -> ConditionBase:
+    """A row moves forward, and no verdict replaces what a person has decided about the same contents."""
+    forward = _forward(row)
+    if row.review or not row.fingerprint:
+        return forward
+    other_contents = Attr("fingerprint").ne(row.fingerprint)
+    return forward & (Attr("review").not_exists() | other_contents)
 
 
 def _forward(row: Row) -> ConditionBase:

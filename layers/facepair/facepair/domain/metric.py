@@ -39,6 +39,9 @@ class Metric(StrEnum):
     WEBHOOKS_POSTPONED = "WebhooksPostponed"
     SECONDS_TO_RECEIVER = "SecondsToReceiver"
     SECONDS_UNDELIVERED = "SecondsUndelivered"
+    DECISIONS = "Decisions"
+    DECISIONS_TOO_LATE = "DecisionsTooLate"
+    SECONDS_TO_DECISION = "SecondsToDecision"
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":

@@ -16,7 +16,7 @@ from facepair.domain.retry import Backoff, Closed, Crowded, Later
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.stories.ask import Question
-from facepair.stories.ports import FleetGate, Underway, Uploads, Verdicts
+from facepair.stories.ports import Decisions, FleetGate, Underway, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Comparer:
 
     uploads: Uploads
     verdicts: Verdicts
+    decisions: Decisions
     underway: Underway
     gate: FleetGate
     asker: Asks
@@ -154,7 +155,7 @@ class Comparer:
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
         )
         if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
-            return self._write(Row.unusable(case, _problems(read)))
+            return self._settle(Row.unusable(case, _problems(read)))
         question = Question(
             pair_id=pair.pair_id,
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
@@ -167,7 +168,7 @@ class Comparer:
             outcome = self.asker.ask(question)
         except (Later, Closed, Crowded) as hindrance:
             raise self._postponed(hindrance, attempt, partial(Row.pending, case)) from hindrance
-        return self._write(Row.judged(case, outcome))
+        return self._settle(Row.judged(case, outcome))
 
     def _postponed(
         self, hindrance: Hindrance, attempt: Attempt, pending: Callable[[str, str, datetime], Row]
@@ -204,6 +205,16 @@ class Comparer:
                 return self.backoff.seconds_soon(hindrance.retry_after or 0)
             case _:
                 return self.backoff.seconds(hindrance.refusals or attempt.receive_count, hindrance.retry_after or 0)
+
+    def _settle(self, row: Row) -> Row | None:
+        """Write a verdict. What a person has decided about these two contents holds, also if he does so meanwhile."""
+        decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
+        if written := self._write(row.as_decided(decision) if decision else row):
+            return written
+        stands = self.verdicts.row(row.pair_id)
+        if decision is None and stands and stands.decision and stands.fingerprint == row.fingerprint:
+            return self._write(row.as_decided(stands.decision))
+        return None
 
     def _write(self, row: Row) -> Row | None:
         if self.verdicts.write(row):

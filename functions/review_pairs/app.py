@@ -1,0 +1,86 @@
+"""ReviewFunction: what a reviewer's page asks for, by its function URL; who asks is said by AWS alone.
+
+A POST of {"action": "pairs" | "decide" | "give_back", ...}: facepair/domain/review.py has the fields. Answers 200 with
+what the story gives, 400 for what cannot be understood and 403 for a caller without a name, with {"error": sentence}.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.utilities.data_classes import LambdaFunctionUrlEvent
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from facepair.aws.clients import LINKING, PATIENT
+from facepair.aws.metrics import PowertoolsMetrics
+from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases
+from facepair.aws.verdicts import VerdictsTable
+from facepair.domain.review import AskForPairs, Decide, Misunderstood, asked
+from facepair.settings import ReviewSettings
+from facepair.stories.review import Reviewing
+
+Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """The entry point that template.yaml names. Returns a function URL's answer."""
+    return _handler()(event, context)
+
+
+@cache
+def _handler() -> Handler:
+    """Made at the first event, once for an execution environment: importing makes no client and reads no setting."""
+    settings = ReviewSettings.from_environment()
+    logger, metrics = Logger(), Metrics()
+    copy_config_to_registered_loggers(source_logger=logger, include={"facepair"})
+    session = boto3.Session()
+    tables = session.resource("dynamodb", config=PATIENT)
+    verdicts, idempotency = settings.verdicts_table, settings.idempotency_table
+    reviewing = Reviewing(
+        queue=ManualChecks(tables.Table(verdicts)),
+        leases=ReviewLeases(tables.Table(idempotency)),
+        links=PictureLinks(session.client("s3", config=LINKING), settings.images_bucket),
+        verdicts=VerdictsTable(tables, verdicts),
+        decisions=ReviewDecisions(tables, verdicts=verdicts, idempotency=idempotency),
+        metrics=PowertoolsMetrics(metrics),
+    )
+
+    @logger.inject_lambda_context(clear_state=True)
+    @metrics.log_metrics
+    def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        reviewer = _caller(event)
+        if reviewer is None:
+            return _answer(HTTPStatus.FORBIDDEN, {"error": "Nobody has signed this request; sign it by SigV4"})
+        try:
+            request = asked(LambdaFunctionUrlEvent(event).json_body)
+        except (ValueError, Misunderstood) as error:
+            return _answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        match request:
+            case AskForPairs():
+                return _answer(HTTPStatus.OK, reviewing.pairs(reviewer, request))
+            case Decide():
+                return _answer(HTTPStatus.OK, reviewing.decide(reviewer, request))
+            case _:
+                return _answer(HTTPStatus.OK, reviewing.give_back(reviewer, request))
+
+    return handle
+
+
+def _caller(event: dict[str, Any]) -> str | None:
+    """Who AWS says it is. Nothing that the caller sends can get there."""
+    signed_by = event.get("requestContext", {}).get("authorizer", {}).get("iam", {})
+    arn: str | None = signed_by.get("userArn")
+    return arn
+
+
+def _answer(status: HTTPStatus, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
+        "body": json.dumps(body),
+    }
