@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 WRITTEN = read_template(ROOT / "template.yaml")
 TWO_LARGEST_PICTURES_SECONDS = 30
 """Measured, beside other load: docs/decisions.md, Pictures."""
-FUNCTIONS = ("CompareFunction", "FindMissedFunction", "PublishFunction", "DeliverFunction")
+FUNCTIONS = ("CompareFunction", "FindMissedFunction", "PublishFunction", "DeliverFunction", "ReviewFunction")
 PAIRS_FUNCTIONS = ("CompareFunction", "FindMissedFunction")
 WEBHOOK = {"WebhookUrl": "https://example.com/verdicts"}
 
@@ -110,6 +110,9 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "CompareFunction": "<CompareFunction>",
         "FindMissedFunction": "<FindMissedFunction>",
         "PublishFunction": "<PublishFunction>",
+        "ReviewFunction": "<ReviewFunction>",
+        "ReviewUrl": "<ReviewFunctionUrl.FunctionUrl>",
+        "ReviewerPolicy": "<ReviewerPolicy>",
         "VerdictsBus": "<VerdictsBus>",
         "UnpublishedQueue": "<UnpublishedQueue>",
         "WebhookSecret": "<WebhookSecret>",
@@ -409,7 +412,9 @@ def test_beside_them_a_role_has_only_what_lambda_itself_needs(stack: ExpandedSta
     }
 
 
-def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts(stack: ExpandedStack) -> None:
+def test_only_the_function_that_compares_may_read_credentials_and_none_but_it_and_reviewers_write_verdicts(
+    stack: ExpandedStack,
+) -> None:
     allowed = {name.partition(".")[0]: set[str]() for name, _ in statements(stack)}
     for name, statement in statements(stack):
         allowed[name.partition(".")[0]] |= set(listed(statement["Action"]))
@@ -419,9 +424,10 @@ def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts
     writers = {
         name.partition(".")[0]
         for name, statement in statements(stack)
-        if "dynamodb:PutItem" in listed(statement["Action"]) and "<VerdictsTable.Arn>" in listed(statement["Resource"])
+        if {"dynamodb:PutItem", "dynamodb:UpdateItem"} & set(listed(statement["Action"]))
+        and "<VerdictsTable.Arn>" in listed(statement["Resource"])
     }
-    assert writers == {"CompareFunctionRole"}
+    assert writers == {"CompareFunctionRole", "ReviewFunctionRole"}
     assert not any(
         action.startswith("s3:Put") or action.startswith("s3:Delete") for one in allowed.values() for action in one
     )
@@ -439,6 +445,36 @@ def test_a_function_may_only_read_the_secret_that_it_needs(stack: ExpandedStack)
 
 def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def test_a_reviewer_may_call_one_function_by_its_url_and_nothing_else(stack: ExpandedStack) -> None:
+    by_url, directly = stack.properties("ReviewerPolicy")["PolicyDocument"]["Statement"]
+
+    assert (by_url["Effect"], by_url["Action"]) == ("Allow", "lambda:InvokeFunctionUrl")
+    assert (directly["Effect"], directly["Action"]) == ("Allow", "lambda:InvokeFunction")
+    assert by_url["Resource"] == directly["Resource"] == "<ReviewFunction.Arn>"
+    # Without it he could invoke the function with an event of his own making, and so as anybody.
+    assert directly["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+
+
+def test_who_calls_a_function_s_url_has_to_sign(stack: ExpandedStack) -> None:
+    urls = stack.of_type("AWS::Lambda::Url")
+
+    assert urls
+    assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
+    assert not [one for one in stack.of_type("AWS::Lambda::Permission").values() if "FunctionUrlAuthType" in one]
+
+
+def test_who_reviews_sees_pictures_by_links_to_versions_alone(stack: ExpandedStack) -> None:
+    actions = {
+        action
+        for name, statement in statements(stack)
+        if name.startswith("ReviewFunctionRole.")
+        for action in listed(statement["Action"])
+        if action.startswith("s3:")
+    }
+
+    assert actions == {"s3:GetObjectVersion"}
 
 
 # --- Alarms -----------------------------------------------------------------------------------------------------------

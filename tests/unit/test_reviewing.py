@@ -1,4 +1,4 @@
-"""The story of a review: two reviewers share a queue, and the first decision about two contents holds, whenever they come."""
+"""The story of a review: reviewers share a queue, and the first decision about two contents holds."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -17,7 +17,7 @@ BRISK = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "
 
 
 LINKING = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-"""For presigned URLs: by default they lead to S3's global host, which sends those of a new bucket elsewhere for hours."""
+"""For presigned URLs. By default they lead to S3's global host, which sends those of a new bucket elsewhere."""
 
 
 @contextmanager
