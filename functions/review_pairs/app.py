@@ -1,7 +1,7 @@
 """ReviewFunction: what a reviewer's page asks for, by its function URL; who asks is said by AWS alone.
 
 A POST of {"action": "pairs" | "decide" | "give_back", ...}: facepair/domain/review.py has the fields. Answers 200 with
-what the story gives, 400 for what cannot be understood and 403 for a caller without a name, with {"error": sentence}.
+what the story gives, 400 for what cannot be understood and 403 for a caller without a name, with {"message": sentence}.
 """
 
 import json
@@ -55,11 +55,11 @@ def _handler() -> Handler:
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         reviewer = _caller(event)
         if reviewer is None:
-            return _answer(HTTPStatus.FORBIDDEN, {"error": "Nobody has signed this request; sign it by SigV4"})
+            return _answer(HTTPStatus.FORBIDDEN, {"message": "Nobody has signed this request; sign it by SigV4"})
         try:
             request = asked(LambdaFunctionUrlEvent(event).json_body)
         except (ValueError, Misunderstood) as error:
-            return _answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+            return _answer(HTTPStatus.BAD_REQUEST, {"message": str(error)})
         match request:
             case AskForPairs():
                 return _answer(HTTPStatus.OK, reviewing.pairs(reviewer, request))
