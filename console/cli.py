@@ -6,6 +6,7 @@ Exit status: 0 done, 1 not (or not as asked), 2 wrong use.
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.commands.review import review
 from console.commands.show import show
 from console.stack import DEFAULT_NAME
 from facepair.domain.retry import Unavailable
@@ -32,4 +33,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
+main.add_command(review)
 main.add_command(show)

@@ -14,8 +14,8 @@ from console.stack import Stack, stack_option
 def review(url: str | None, stack: Stack) -> None:
     """Decide pairs whose similarity is neither high nor low, on a page in your browser.
 
-    The page is served on this machine to one browser. It ends when it is closed, or with Ctrl-C; what was decided is sent
-    then at the latest. With --url you need the stack's ReviewerPolicy and nothing else.
+    The page is served on this machine to one browser. It ends when it is closed, or with Ctrl-C; what was decided is
+    sent then at the latest. With --url you need the stack's ReviewerPolicy and nothing else.
 
     Example: facepair review
     """

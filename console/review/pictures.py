@@ -1,4 +1,4 @@
-"""A picture on its way to the page: fetched by its link, upright, as ADVANCE was sent it. Nothing is written to disk."""
+"""A picture on its way to the page: fetched by its link, upright, as ADVANCE was sent it; never on disk."""
 
 import secrets
 import threading

@@ -1,16 +1,22 @@
 """ReviewFunction as the desk asks it, and S3 as its links lead there."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import boto3
 import click
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
-from console.function_url import FunctionUrl, client
+from console.function_url import FunctionUrl
 from console.review.desk import NotAnswered
 from console.review.pictures import Unseen
 
+SECONDS = (5, 30)
+"""For connecting to S3, and between two parts of a picture."""
 POLICY = "ReviewerPolicy"
 SIGN_IN = "Sign in again where facepair review runs, then try again: nothing that you decided is lost."
 
@@ -35,3 +41,15 @@ class ReviewStack:
     def renew(self) -> None:
         """A new session reads the credentials' files again; those in the environment stay what they were."""
         self._function = FunctionUrl(boto3.Session(), self._url, POLICY)
+
+
+def fetch(url: str) -> tuple[int, bytes]:
+    """GET a picture by its link. Raises Unseen."""
+    client = URLLib3Session(os.environ.get("AWS_CA_BUNDLE") or True, get_environ_proxies(url), SECONDS)
+    try:
+        answer = client.send(AWSRequest("GET", url).prepare())
+        return answer.status_code, answer.content
+    except BotoCoreError as error:
+        raise Unseen(f"S3 cannot be reached: {error}. Press A to try again.", again=True) from error
+    finally:
+        client.close()

@@ -1,6 +1,6 @@
 // One of the two pictures: loads it, says what keeps it from being shown, and shows the face or the whole.
 
-const MARGIN = 0.7; // of the face's size, on each side: hair, chin and ears belong to a face
+const MARGIN = 0.5; // of the face's size, on each side: hair, chin and ears belong to a face
 
 const loaded = new Map(); // address -> promise of a Picture
 

@@ -3,12 +3,12 @@
 import { Frame, keep, load } from "/static/picture.js";
 
 const REASONS = [
-  "Clearly the same person",
-  "Same person, looks have changed",
-  "Clearly different persons",
-  "Alike, but different persons",
-  "Face covered, blurred or too dark",
-  "A picture of a picture",
+  "Clearly one person",
+  "Looks have changed",
+  "Clearly two persons",
+  "Alike, yet two",
+  "Covered, blurred, dark",
+  "Picture of a picture",
 ];
 const BY_ITSELF = { PASS: "Same person", REJECT: "Different persons", RETAKE: "Picture not usable" };
 const SAID = { PASS: "passed", REJECT: "rejected", RETAKE: "to be taken again" };
@@ -24,12 +24,14 @@ let whole = false;
 let gone = false; // it is not to be decided any more
 let leaving = new Set(); // pairs that are decided or skipped, as long as the command does not know
 let asking = Promise.resolve(); // one request after the other
+let busy = 0; // requests under way
 let ended = false;
 
 // --- what the command is asked -------------------------------------------------------------------------------------
 
 function ask(path, body = {}) {
-  asking = asking.then(() => post(path, body));
+  busy += 1;
+  asking = asking.then(() => post(path, body)).finally(() => { busy -= 1; });
   return asking;
 }
 
@@ -56,13 +58,13 @@ async function post(path, body) {
 function take(told) {
   state = told;
   problem(told.problem);
-  if (told.notices.length) say(told.notices.join(" "));
+  notice(told.notices.join(" "));
   const pairs = queue();
   keep(new Set(told.pairs.flatMap((pair) => [pair.first.address, pair.second.address])));
-  pairs.forEach((pair) => [load(pair.first), load(pair.second)]);
+  for (const pair of pairs.slice(0, 3)) [load(pair.first), load(pair.second)];
   const still = current && told.pairs.find((pair) => pair.address === current.address);
   if (told.taken_back) show(pairs.find((pair) => pair.pair_id === told.taken_back) ?? pairs[0]);
-  else if (!current) show(pairs[0]);
+  else if (!current && !leaving.size) show(pairs[0]);
   else if (!still && !gone && !told.problem) vanish();
   count();
 }
@@ -77,7 +79,7 @@ function show(pair) {
   current = pair ?? null;
   gone = false;
   $("gone").hidden = true;
-  $("work").hidden = !current;
+  for (const part of ["work", "decisions", "view"]) $(part).hidden = !current;
   $("empty").hidden = Boolean(current);
   $("pair").textContent = current ? current.pair_id : "";
   $("pair").title = $("pair").textContent;
@@ -85,13 +87,15 @@ function show(pair) {
   reason("");
   if (!current) return empty();
   for (const role of ["first", "second"]) frames[role].show(current[role], whole);
-  $("similarity").textContent = current.similarity ?? "–";
+  $("similarity").textContent = current.similarity;
   scale(current.similarity, current.policy);
   announce(`Pair ${current.pair_id}, ${current.similarity} similar.`);
 }
 
 function empty() {
-  const [title, text] = state.waiting > 0
+  const [title, text] = busy
+    ? ["One moment", "The next pairs are on their way."]
+    : state.waiting > 0
     ? ["Others have the rest", "Pairs that wait are before other reviewers. What they leave comes here by itself."]
     : ["Nothing waits", "Every pair is decided. New ones come here by themselves."];
   $("empty").querySelector("h2").textContent = title;
@@ -99,11 +103,9 @@ function empty() {
 }
 
 function scale(similarity, { reject_below: low, pass_above: high }) {
-  $("between").style.left = `${low}%`;
-  $("between").style.width = `${high - low}%`;
+  $("scale").style.setProperty("--low", `${low}%`);
+  $("scale").style.setProperty("--high", `${high}%`);
   $("needle").style.left = `${similarity}%`;
-  $("reject-below").style.left = `${low}%`;
-  $("pass-above").style.left = `${high}%`;
   $("reject-below").textContent = `reject below ${low}`;
   $("pass-above").textContent = `pass above ${high}`;
   $("scale").setAttribute("aria-label", `${similarity} of 100; rejected below ${low}, passed above ${high}`);
@@ -124,6 +126,12 @@ function vanish() {
     "If it has to be looked at again, it comes back.";
   $("gone").hidden = false;
   say($("gone-says").textContent);
+}
+
+/** Something that the reviewer should know; it stays until he decides the next pair. */
+function notice(sentences) {
+  if (sentences) $("notice").textContent = sentences;
+  $("notice").hidden = !$("notice").textContent;
 }
 
 function problem(sentence) {
@@ -183,6 +191,8 @@ function skip() {
 /** Show the next pair at once; the command is told meanwhile. */
 function leave(pair_id, told) {
   leaving.add(pair_id);
+  $("notice").textContent = "";
+  notice();
   say(told);
   show(queue()[0]);
   count();
