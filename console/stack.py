@@ -8,6 +8,7 @@ import boto3
 import click
 from botocore.exceptions import ClientError
 
+from console.function_url import FunctionUrl
 from facepair.aws.clients import PATIENT, error_code
 from facepair.aws.ledger import CallsTable
 from facepair.aws.uploads import ImagesBucket
@@ -46,6 +47,12 @@ class Stack:
     def parameters(self) -> Mapping[str, str]:
         """The parameters with which it was deployed."""
         return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
+
+    def function_url(self, output: str, *, policy: str) -> FunctionUrl:
+        """The function whose URL is that output; `policy` is the managed policy that allows to call it."""
+        if output not in self.outputs:
+            raise click.ClickException(f"The stack {self.name} has no {output} yet; deploy the present release.")
+        return FunctionUrl(self.session, self.outputs[output], policy)
 
     @property
     def names(self) -> Names:

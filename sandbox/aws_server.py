@@ -5,7 +5,7 @@ Prints its own URL, alone on one line, once it listens.
 - moto has no locks: of two conditional writes at the same moment both can win. Here one request runs at a time.
 - A long poll would hold that lock, so it is answered by short polls: one at once, the next when another request is done
   (it may have brought a message) or a delay may have passed.
-- Lambda's Invoke goes to the Lambda host; moto would only echo.
+- Lambda's Invoke goes to the Lambda host; moto would only echo. So do functions' URLs, which moto does not serve.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
+
+from sandbox.function_urls import FunctionUrls
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -80,13 +83,19 @@ class LambdaInvokes:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if not INVOKE_PATH.fullmatch(environ["PATH_INFO"]):
             return self._application(environ, start_response)
-        answer = self._http.request(
-            "POST",
-            self._lambda_url + environ["PATH_INFO"],
-            body=_read_body(environ),
-            headers={"X-Amz-Invocation-Type": environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")},
-        )
+        kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
+        answer = self._post(environ["PATH_INFO"], _read_body(environ), kind)
         return Response(answer.data, answer.status, dict(answer.headers))(environ, start_response)
+
+    def invoke(self, function: str, payload: bytes) -> bytes | None:
+        """A function's answer; None if it failed or is not there."""
+        answer = self._post(f"/2015-03-31/functions/{function}/invocations", payload, "RequestResponse")
+        failed = answer.status != HTTPStatus.OK or "X-Amz-Function-Error" in answer.headers
+        return None if failed else answer.data
+
+    def _post(self, path: str, payload: bytes, kind: str) -> urllib3.BaseHTTPResponse:
+        headers = {"X-Amz-Invocation-Type": kind}
+        return self._http.request("POST", self._lambda_url + path, body=payload, headers=headers)
 
 
 class QuietHandler(MotoRequestHandler):
@@ -114,9 +123,9 @@ def main() -> None:
     services = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: services
     moto = OneAtATime(DomainDispatcherApplication(create_backend_app))
-    server = make_server(
-        "127.0.0.1", 0, LambdaInvokes(moto, arguments.lambda_url), threaded=True, request_handler=QuietHandler
-    )
+    invokes = LambdaInvokes(moto, arguments.lambda_url)
+    application = FunctionUrls(invokes, invokes.invoke)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=QuietHandler)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     # CloudFormation brings all of moto along, almost two seconds: meanwhile others may be served.
     threading.Thread(target=importlib.import_module, args=("moto.cloudformation.models",), daemon=True).start()

@@ -91,6 +91,7 @@ class Sandbox:
         self._advance: Advance | None = None
         self._receiver: Receiver | None = None
         self._checkpoints: dict[str, str] = {}
+        self._log_groups: dict[str, LogGroup] = {}
         self._open = ExitStack()
 
     @property
@@ -121,8 +122,8 @@ class Sandbox:
         return self._aws.client(service)
 
     def log(self, function: str) -> list[str]:
-        """What a function, by its logical id, has written so far, one environment after the other."""
-        return LogGroup(self.logs / function).lines()
+        """What a function, by its logical id, has written so far; what was there at an earlier look comes first."""
+        return self._log_groups.setdefault(function, LogGroup(self.logs / function)).lines()
 
     def redeploy(self, **parameters: object) -> None:
         """Change parameters of the running stack, as far as functions, event sources and schedules depend on them.

@@ -208,6 +208,15 @@ def _function_configuration(wanted: Wanted) -> dict[str, Any]:
     }
 
 
+def create_function_url(aws: Clients, wanted: Wanted) -> Resource:
+    """It is served by the sandbox's AWS: sandbox/function_urls.py."""
+    name = wanted.properties["TargetFunctionArn"].split(":")[-1]
+    if wanted.properties["AuthType"] != "AWS_IAM":
+        raise TemplateError(f"{wanted.logical_id}: the sandbox knows function URLs with AuthType AWS_IAM alone")
+    url = f"{aws('lambda').meta.endpoint_url}/_function-url/{name}/"
+    return wanted.created(name, FunctionUrl=url)
+
+
 def create_event_source_mapping(_: Clients, wanted: Wanted) -> Resource:
     wanted.only(wanted.properties.get("ScalingConfig", {}), "MaximumConcurrency")
     wanted.only(wanted.properties.get("DestinationConfig", {}), "OnFailure")
@@ -330,6 +339,7 @@ KINDS = {
         frozenset({"CompatibleArchitectures", "CompatibleRuntimes", "Content", "Description", "LayerName"}),
         create_layer,
     ),
+    "AWS::Lambda::Url": Kind(frozenset({"AuthType", "TargetFunctionArn"}), create_function_url),
     "AWS::Logs::LogGroup": Kind(frozenset({"KmsKeyId", "RetentionInDays"}), create_log_group),
     "AWS::S3::Bucket": Kind(
         frozenset(
@@ -358,6 +368,7 @@ KINDS = {
 LEFT_OUT = {
     "AWS::CloudWatch::Alarm": "nothing is measured here",
     "AWS::CloudWatch::Dashboard": "nothing is measured here",
+    "AWS::IAM::ManagedPolicy": "moto checks no permissions",
     "AWS::IAM::Role.ManagedPolicyArns": "moto checks no permissions",
     "AWS::IAM::Role.Policies": "moto checks no permissions",
     "AWS::IAM::Role.Tags": "nothing reads them",

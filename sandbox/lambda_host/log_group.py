@@ -15,6 +15,8 @@ class LogGroup:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count(1)
+        self._read: dict[Path, int] = {}
+        self._lines: list[str] = []
 
     def new_stream(self) -> IO[bytes]:
         """The file of an environment that is about to start. Names sort in that order, over several hosts too."""
@@ -22,6 +24,11 @@ class LogGroup:
         return (self._folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{next(self._numbers):04d}.log").open("ab")
 
     def lines(self) -> list[str]:
-        """Everything written so far, one environment after the other."""
-        streams = sorted(self._folder.glob("*.log"))
-        return [line for stream in streams for line in stream.read_text("utf-8", errors="replace").splitlines()]
+        """Every whole line written so far. What was there at an earlier look stays where it was: new ones come last."""
+        for stream in sorted(self._folder.glob("*.log")):
+            with stream.open("rb") as file:
+                file.seek(self._read.get(stream, 0))
+                whole, newline, _ = file.read().rpartition(b"\n")
+            self._read[stream] = self._read.get(stream, 0) + len(whole) + len(newline)
+            self._lines += whole.decode(errors="replace").splitlines()
+        return self._lines[:]

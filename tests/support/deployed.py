@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote_plus
@@ -68,6 +68,7 @@ class Deployed:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self._logs: dict[str, list[Row | None]] = {}
         self._s3, self._dynamodb, self._sqs = (sandbox.aws(service) for service in ("s3", "dynamodb", "sqs"))
 
     @property
@@ -203,9 +204,12 @@ class Deployed:
         return payload
 
     def log(self, function: str = "CompareFunction") -> list[Row]:
-        """The function's log: Powertools' JSON lines, log records and metrics alike."""
-        whole = (line for line in self.lines(function) if line.startswith("{") and line.endswith("}"))
-        return [each for line in whole for each in objects(line)]
+        """The function's log: Powertools' JSON lines, log records and metrics alike. New ones come last."""
+        read, lines = self._logs.setdefault(function, []), self.lines(function)
+        read += (
+            json.loads(line) if line.startswith("{") and line.endswith("}") else None for line in lines[len(read) :]
+        )
+        return [record for record in read if record is not None]
 
     def lines(self, function: str = "CompareFunction") -> list[str]:
         """Everything that the function wrote."""
@@ -230,14 +234,6 @@ class Deployed:
             if time.monotonic() > deadline:
                 pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *self.lines()[-15:]]))
             time.sleep(0.1)
-
-
-def objects(line: str) -> Iterator[Row]:
-    """The JSON objects of a line: environments share a log, and one may write before another has ended its line."""
-    position = 0
-    while position < len(line):
-        each, position = json.JSONDecoder().raw_decode(line, position)
-        yield each
 
 
 def plain(item: dict[str, Any]) -> Row:

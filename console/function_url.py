@@ -1,0 +1,75 @@
+"""Calls of the stack's functions by their URLs, under IAM: AWS tells the function who calls."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import boto3
+import click
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import NoCredentialsError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+
+SECONDS = 60
+"""For connecting, and for the answer: longer than any of these functions may run."""
+
+
+@dataclass(frozen=True)
+class FunctionUrl:
+    """A function's URL with AuthType AWS_IAM. `policy` is the managed policy of the stack that allows to call it."""
+
+    session: boto3.Session
+    url: str
+    policy: str
+
+    def post(self, question: Mapping[str, object]) -> Any:
+        """The function's JSON to a JSON question. One request, no redirect is followed, nothing is repeated.
+
+        Raises click.ClickException, which says what to do, for every answer but 200; and botocore's errors where there
+        are no credentials or no way to AWS.
+        """
+        credentials = self.session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        request = AWSRequest("POST", self.url, {"Content-Type": "application/json"}, json.dumps(question).encode())
+        SigV4Auth(credentials, "lambda", self.session.region_name).add_auth(request)
+        # botocore's own client over urllib3: it goes by the proxies and certificates by which all other calls go.
+        bundle = self.session._session.get_config_variable("ca_bundle")
+        verify: Any = bundle or os.environ.get("REQUESTS_CA_BUNDLE", True)
+        client = URLLib3Session(verify, get_environ_proxies(self.url), SECONDS)
+        try:
+            answer = client.send(request.prepare())
+        finally:
+            client.close()
+        if answer.status_code != HTTPStatus.OK:
+            raise click.ClickException(self._refusal(answer.status_code, answer.text))
+        return json.loads(answer.text)
+
+    def _refusal(self, status: int, said: str) -> str:
+        message = _message(said)
+        match status:
+            case HTTPStatus.FORBIDDEN:
+                return (
+                    f"You may not call {self.url}: your user or role needs the stack's managed policy "
+                    f"{self.policy}, and credentials that are still valid. AWS says: {message}"
+                )
+            case HTTPStatus.BAD_REQUEST:
+                return message
+            case HTTPStatus.TOO_MANY_REQUESTS:
+                return f"The function behind {self.url} is called too often just now; try again: {message}"
+            case _:
+                return f"The function behind {self.url} did not do it (HTTP {status}); its log says why: {message}"
+
+
+def _message(said: str) -> str:
+    """What an answer says for people: the field `message` of a JSON object, or the beginning of all of it."""
+    try:
+        fields = {name.lower(): value for name, value in json.loads(said).items()}
+    except (ValueError, AttributeError):
+        return said[:200]
+    return str(fields.get("message", said[:200]))
