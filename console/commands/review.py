@@ -22,9 +22,11 @@ def review(url: str | None, stack: Stack) -> None:
     # A web server and an image decoder, which no other command needs.
     from console.review.desk import Desk
     from console.review.server import serve
-    from console.review.stack import ReviewStack, fetch
+    from console.review.stack import ReviewStack
 
-    desk = Desk(ReviewStack(stack.session, url or stack.outputs["ReviewUrl"]), fetch)
+    if not url and "ReviewUrl" not in stack.outputs:
+        raise click.ClickException(f"The stack {stack.name} has no ReviewUrl yet; deploy the present release.")
+    desk = Desk(ReviewStack(url or stack.outputs["ReviewUrl"]))
     unsent = serve(desk, _opens)
     for each in unsent:
         click.echo(f"Not recorded: {each.pair_id} as {each.verdict}, {each.reason}", err=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from console.review.pictures import LINK_SECONDS, Fetch, Held, Unseen
+from console.review.pictures import LINK_SECONDS, Held, Unseen
 from facepair.domain import clock
 from facepair.domain.picture import Fitted
 
@@ -21,13 +21,16 @@ class NotAnswered(Exception):
 
 
 class Stack(Protocol):
-    """ReviewFunction."""
+    """ReviewFunction, and S3."""
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Its answer. Raises NotAnswered."""
 
     def renew(self) -> None:
         """Look for credentials anew: somebody may have signed in."""
+
+    def fetch(self, link: str) -> tuple[int, bytes]:
+        """Status and content of what is at a link. Raises Unseen."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,8 @@ class Decided:
 class Desk:
     """What the page works with. Every method but `picture` answers with the desk's state, as plain JSON."""
 
-    def __init__(self, stack: Stack, fetch: Fetch) -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._fetch = fetch
         self._name = secrets.token_urlsafe(12)
         self._held: dict[str, Held] = {}  # by pair id
         self._skipped: list[str] = []
@@ -126,13 +128,13 @@ class Desk:
             if time.monotonic() > self._linked_at + LINK_SECONDS - 10:
                 self._look()
         try:
-            return held.pictures[role].shown(self._fetch)
+            return held.pictures[role].shown(self._stack.fetch)
         except Unseen as unseen:
             if not unseen.again:
                 raise
         with self._one_at_a_time:
             self._look()
-        return held.pictures[role].shown(self._fetch)
+        return held.pictures[role].shown(self._stack.fetch)
 
     @property
     def problem(self) -> str | None:

@@ -2,9 +2,9 @@
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from facepair.domain.picture import Fitted, Unusable, fit
 
@@ -20,10 +20,8 @@ class Unseen(Exception):
         self.again = again
 
 
-class Fetch(Protocol):
-    """GETs a link: status and content. Raises Unseen if nothing is there that answers."""
-
-    def __call__(self, url: str) -> tuple[int, bytes]: ...
+type Fetch = Callable[[str], tuple[int, bytes]]
+"""GETs a link: status and content. Raises Unseen if nothing is there that answers."""
 
 
 @dataclass

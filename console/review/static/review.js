@@ -7,8 +7,8 @@ const REASONS = [
   "Looks have changed",
   "Clearly two persons",
   "Alike, yet two",
-  "Covered, blurred, dark",
-  "Picture of a picture",
+  "Covered or blurred",
+  "Photo of a photo",
 ];
 const BY_ITSELF = { PASS: "Same person", REJECT: "Different persons", RETAKE: "Picture not usable" };
 const SAID = { PASS: "passed", REJECT: "rejected", RETAKE: "to be taken again" };
