@@ -31,7 +31,10 @@ let ended = false;
 
 function ask(path, body = {}) {
   busy += 1;
-  asking = asking.then(() => post(path, body)).finally(() => { busy -= 1; });
+  asking = asking.then(() => post(path, body)).finally(() => {
+    busy -= 1;
+    if (!current) empty();
+  });
   return asking;
 }
 
@@ -93,7 +96,9 @@ function show(pair) {
 }
 
 function empty() {
-  const [title, text] = busy
+  const [title, text] = state.problem
+    ? ["There is nothing to show", "What keeps it is said above."]
+    : busy
     ? ["One moment", "The next pairs are on their way."]
     : state.waiting > 0
     ? ["Others have the rest", "Pairs that wait are before other reviewers. What they leave comes here by itself."]
