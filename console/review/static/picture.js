@@ -18,9 +18,13 @@ export function keep(addresses) {
 
 async function fetched({ address, face }) {
   try {
-    // First its head: an image that fails would not say why.
+    // Asked for before it is shown: an image that fails would not say why, and what is not read keeps a connection.
     const answer = await fetch(address);
-    if (!answer.ok) return { trouble: (await answer.json()).error, again: answer.status >= 500 && forget(address) };
+    if (!answer.ok) {
+      if (answer.status >= 500) forget(address);
+      return { trouble: (await answer.json()).error };
+    }
+    await answer.arrayBuffer();
     const [width, height] = answer.headers.get("X-Upload-Size").split("x").map(Number);
     const image = new Image();
     image.src = address;

@@ -18,7 +18,7 @@ const $ = (id) => document.getElementById(id);
 const token = document.querySelector('meta[name="page-token"]').content;
 const frames = { first: new Frame($("first"), "first"), second: new Frame($("second"), "second") };
 
-let state = { pairs: [], waiting: 0, at_least: false, pending: null };
+let state = { pairs: [], waiting: 0, at_least: false, pending: null, unsent: 0, recorded: 0 };
 let current = null; // the pair that is looked at
 let whole = false;
 let gone = false; // it is not to be decided any more
@@ -31,7 +31,8 @@ let ended = false;
 
 function ask(path, body = {}) {
   busy += 1;
-  asking = asking.then(() => post(path, body)).finally(() => {
+  // One that fails must not keep the next from being asked.
+  asking = asking.then(() => post(path, body)).catch((error) => problem(`The page met an error: ${error}.`)).then(() => {
     busy -= 1;
     if (!current) empty();
   });
@@ -40,21 +41,22 @@ function ask(path, body = {}) {
 
 async function post(path, body) {
   if (ended) return;
-  let answer;
+  let answer, told;
   try {
     answer = await fetch(path, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-Page-Token": token },
       body: JSON.stringify(body),
     });
-    if (!answer.ok) throw new Error((await answer.json()).error);
+    told = await answer.json();
+    if (!answer.ok) throw new Error(told.error);
   } catch (error) {
     if (answer) problem(error.message);
     else end();
     return;
   }
   leaving.delete(body.pair_id);
-  take(await answer.json());
+  take(told);
 }
 
 /** The command's newest state. */
@@ -67,8 +69,8 @@ function take(told) {
   for (const pair of pairs.slice(0, 3)) [load(pair.first), load(pair.second)];
   const still = current && told.pairs.find((pair) => pair.address === current.address);
   if (told.taken_back) show(pairs.find((pair) => pair.pair_id === told.taken_back) ?? pairs[0]);
+  else if (current && !still && !gone && !told.problem) vanish();
   else if (!current && !leaving.size) show(pairs[0]);
-  else if (!still && !gone && !told.problem) vanish();
   count();
 }
 
@@ -100,7 +102,7 @@ function empty() {
     ? ["There is nothing to show", "What keeps it is said above."]
     : busy
     ? ["One moment", "The next pairs are on their way."]
-    : state.waiting > 0
+    : left() > 0
     ? ["Others have the rest", "Pairs that wait are before other reviewers. What they leave comes here by itself."]
     : ["Nothing waits", "Every pair is decided. New ones come here by themselves."];
   $("empty").querySelector("h2").textContent = title;
@@ -116,10 +118,14 @@ function scale(similarity, { reject_below: low, pass_above: high }) {
   $("scale").setAttribute("aria-label", `${similarity} of 100; rejected below ${low}, passed above ${high}`);
 }
 
+/** How many wait, here and before others. */
+function left() {
+  return Math.max(0, state.waiting - state.unsent - leaving.size);
+}
+
 function count() {
-  const left = Math.max(0, state.waiting - (state.unsent ?? 0) - leaving.size);
   const more = state.at_least ? "over " : "";
-  $("progress").textContent = `${more}${left} to decide · ${state.recorded ?? 0} recorded`;
+  $("progress").textContent = `${more}${left()} to decide · ${state.recorded} recorded`;
   $("undo").disabled = !state.pending;
 }
 
