@@ -22,7 +22,7 @@ help: ## List the commands
 demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
 	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo $(WITH_FACES)
 
-sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
+sandbox: .venv/console .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox $(WITH_FACES)
 
 console: .venv/console ## Install the command `facepair` into .venv/bin

@@ -2,8 +2,8 @@
 
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -16,16 +16,26 @@ ADDRESS = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """Ends the page's connection with itself, instead of waiting for it."""
+    """Ends the page's connection with itself, instead of waiting for it; Ctrl-C is how it is meant to end."""
 
     presence: Presence
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn's own raises the signal again when all is done."""
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.end()
+        self.presence.ending = True
         super().handle_exit(sig, frame)
 
     def end(self) -> None:
-        self.presence.ending = True
+        """The page is closed for good."""
         self.should_exit = True
 
 
@@ -45,7 +55,5 @@ def serve(desk: Desk, opens: Callable[[str], None]) -> list[Decided]:
         )
         server.presence = presence
         opens(f"http://{host}/?token={keys.once}")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with suppress(KeyboardInterrupt):  # uvicorn raises again what has ended it
-            server.run(sockets=[listener])
+        server.run(sockets=[listener])
         return unsent

@@ -131,5 +131,11 @@ def handler(event, context):
 # Stands in for the functions by which verdicts go out.
 IDLE = "def handler(event, context): return {'batchItemFailures': []}"
 
-STAND_INS = {"compare_pair": STAND_IN, "find_missed": STAND_IN, "publish_verdict": IDLE, "deliver_webhook": IDLE}
+STAND_INS = {
+    "compare_pair": STAND_IN,
+    "find_missed": STAND_IN,
+    "publish_verdict": IDLE,
+    "deliver_webhook": IDLE,
+    "review_pairs": IDLE,
+}
 """Folder of a function -> what stands in for it."""
