@@ -13,7 +13,7 @@ FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console test unit lint browser rehearse bench soak deploy delete dashboard pins format schema clean
+.PHONY: help demo sandbox console test unit lint browser rehearse bench soak deploy delete dashboard pins format schema reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -22,13 +22,13 @@ help: ## List the commands
 demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
 	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo $(WITH_FACES)
 
-sandbox: .venv/console .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
+sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox $(WITH_FACES)
 
 console: .venv/console ## Install the command `facepair` into .venv/bin
 
 test: lint browser .venv/console .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
-	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
+	$(PYTHON) -m pytest -n 2 --dist loadgroup --cov
 
 unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
 	$(PYTHON) -m pytest tests/unit -q
@@ -51,8 +51,8 @@ bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as r
 	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
 	@PYTHONPATH=layers/facepair .tools/faces/bin/python -m benchmarks.fitted_faces
 
-soak: .venv/installed .lambda/installed ## Two hundred pairs through a storm of faults: make soak PAIRS=200 SEED=1
-	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED))
+soak: .venv/installed .lambda/installed ## Hundreds of pairs through a storm of faults, then a burst: make soak PAIRS=200 BURST=1000 SEED=1
+	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(BURST),--burst $(BURST)) $(if $(SEED),--seed $(SEED))
 
 deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell: make deploy ENV=staging (samconfig.toml)
 	$(SAM) build --config-env $(ENV)
@@ -70,6 +70,9 @@ format: .venv/installed ## Format the code
 
 schema: .venv/installed ## Renew docs/events.schema.json from the code
 	@PYTHONPATH=layers/facepair $(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
+
+reference: .venv/installed ## Renew docs/commands.md from the code
+	@PYTHONPATH=layers/facepair $(PYTHON) -m console.reference > docs/commands.md
 
 clean: ## Remove everything that was installed or built here
 	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

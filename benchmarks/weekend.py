@@ -112,7 +112,7 @@ class House:
         self.counts["rows read"] += 1
         return self._rows.get(pair_id)
 
-    def write(self, row: Row) -> bool:
+    def write(self, row: Row, earliest_upload: datetime) -> bool:
         self.counts["rows written"] += 1
         self._rows[row.pair_id] = row
         return True
@@ -131,7 +131,9 @@ class House:
         self.counts["ledger read"] += 1
         return tuple(self._calls.get(pair_id, ()))
 
-    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
+    def open(
+        self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
+    ) -> Call:
         self.counts["ledger written"] += 1
         call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, "owner", self.now, alive_until)
         self._calls.setdefault(pair_id, []).append(call)

@@ -6,8 +6,15 @@ Exit status: 0 done, 1 not (or not as asked), 2 wrong use.
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.commands.erase import erase
+from console.commands.list import list_rows
+from console.commands.redrive import redrive
+from console.commands.resend import resend
+from console.commands.retry import retry
 from console.commands.review import review
 from console.commands.show import show
+from console.commands.status import status
+from console.commands.submit import submit
 from console.stack import DEFAULT_NAME
 from facepair.domain.retry import Unavailable
 
@@ -33,5 +40,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
-main.add_command(review)
-main.add_command(show)
+for command in (submit, show, list_rows, status, retry, resend, redrive, erase, review):
+    main.add_command(command)

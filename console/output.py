@@ -1,7 +1,7 @@
 """How commands answer: in JSON for programs, by rich for people."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,28 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
+def print_json_array(values: Iterable[object]) -> None:
+    """One JSON array, element by element as they come: none is held."""
+    separator = "["
+    for value in values:
+        click.echo(f"{separator}\n{_dumped(value)}", nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
+
+
+def print_json_lines(values: Iterable[object]) -> None:
+    """A JSON document a line, as they come."""
+    for value in values:
+        click.echo(_dumped(value))
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
+    if isinstance(value, set):  # a row that somebody else wrote
+        return sorted(value)
     raise TypeError(f"{value!r} is nothing for JSON")

@@ -6,17 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import click
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from console.function_url import FunctionUrl
 from facepair.aws.clients import PATIENT, error_code
+from facepair.aws.gate import GateItem
 from facepair.aws.ledger import CallsTable
+from facepair.aws.publish_function import UNHURRIED, PublishFunction
+from facepair.aws.queue import DeadLetterQueue
+from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
+from facepair.aws.written_rows import WrittenRows
+from facepair.domain.gate import Rules
 from facepair.domain.pair import Names
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
 
 DEFAULT_NAME = "facepair"
 
@@ -31,9 +38,9 @@ class Stack:
         self.name = name
         self.session = session or boto3.Session()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config = PATIENT) -> Any:
         """A boto3 client."""
-        return self.session.client(service, config=PATIENT)  # type: ignore[call-overload]
+        return self.session.client(service, config=config)  # type: ignore[call-overload]
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:
@@ -63,6 +70,15 @@ class Stack:
     def tables(self) -> "DynamoDBServiceResource":
         return self.session.resource("dynamodb", config=PATIENT)
 
+    def table(self, output: str) -> "Table":
+        """The table of that output."""
+        return self.tables.Table(self.outputs[output])
+
+    @cached_property
+    def caller(self) -> str:
+        """The ARN under which AWS knows who runs the command."""
+        return str(self.client("sts").get_caller_identity()["Arn"])
+
     @cached_property
     def uploads(self) -> ImagesBucket:
         return ImagesBucket(self.client("s3"), self.outputs["ImagesBucket"], self.names)
@@ -75,7 +91,48 @@ class Stack:
     @cached_property
     def calls(self) -> CallsTable:
         """To be read only."""
-        return CallsTable(self.tables.Table(self.outputs["CallsTable"]))
+        return CallsTable(self.table("CallsTable"))
+
+    @cached_property
+    def written(self) -> WrittenRows:
+        """The rows as they are, by whomever they were written."""
+        return WrittenRows(self.tables.Table(self.outputs["VerdictsTable"]))
+
+    @cached_property
+    def gate_rules(self) -> Rules:
+        parameters = self.parameters
+        return Rules(
+            per_second=float(parameters["MaxCallsPerSecond"]),
+            stop_after_unknown=int(parameters["StopAfterUnknown"]),
+            pause=float(parameters["BlockedRetrySeconds"]),
+        )
+
+    @cached_property
+    def gate(self) -> GateItem:
+        """To be read only."""
+        return GateItem(self.tables.Table(self.outputs["IdempotencyTable"]), self.gate_rules)
+
+    @cached_property
+    def underway(self) -> UnderwayMarks:
+        """To be read only."""
+        return UnderwayMarks(self.tables.Table(self.outputs["IdempotencyTable"]))
+
+    @cached_property
+    def publish_function(self) -> PublishFunction:
+        return PublishFunction(self.client("lambda", UNHURRIED), self.outputs["PublishFunction"])
+
+    def queue(self, output: str) -> DeadLetterQueue:
+        """The queue of that output.
+
+        Raises click.ClickException where the stack has none of that name.
+        """
+        if output not in self.outputs:
+            raise click.ClickException(f"The stack {self.name} has no {output}: it has one only with WebhookUrl.")
+        return DeadLetterQueue(self._sqs, self.outputs[output])
+
+    @cached_property
+    def _sqs(self) -> Any:
+        return self.client("sqs")
 
     @cached_property
     def _described(self) -> Mapping[str, Any]:

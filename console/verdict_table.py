@@ -11,7 +11,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from facepair.domain import clock
+from facepair.domain.change import Image
+from facepair.domain.pair import ROLES
 from facepair.domain.row import Row
 from facepair.domain.verdict import Verdict
 
@@ -36,20 +37,22 @@ def heading() -> RenderableType:
     return Constrain(Group(names, Rule(style="default")), WIDEST)
 
 
-def entry(row: Row, *, note: str = "", seconds: float | None = None) -> RenderableType:
-    """A row: verdict, pair and similarity in one line, below it what else is to be said.
+def entry(row: Row | Image, *, note: str = "", seconds: float | None = None) -> RenderableType:
+    """A row, or its attributes by whomever they were written: verdict, pair and similarity in one line, below it what
+    else is to be said.
 
     `note` is the teller's own remark; `seconds` is how long the verdict took. Words longer than a line are folded,
     so nothing of a key or a message is lost.
     """
+    image: Image = row.item() if isinstance(row, Row) else row
     line = _line(
-        Text(row.verdict, style=STYLES[row.verdict]),
-        Text(row.pair_id),
-        Text("" if row.similarity is None else str(row.similarity)),
+        Text(image["verdict"], style=STYLES.get(image["verdict"], "default")),
+        Text(image["pair_id"]),
+        Text(str(image.get("similarity", ""))),
         Text("" if seconds is None else f"{seconds:.1f}"),
     )
     remarks = [Text(note, style="dim")] if note else []
-    below = (Padding(text, (0, 0, 0, VERDICT_WIDTH + GAP)) for text in (*remarks, *map(Text, _reasons(row))))
+    below = (Padding(text, (0, 0, 0, VERDICT_WIDTH + GAP)) for text in (*remarks, *map(Text, _reasons(image))))
     return Constrain(Group(line, *below), WIDEST)
 
 
@@ -63,13 +66,20 @@ def _line(verdict: Text, pair: Text, similarity: Text, seconds: Text) -> Table:
     return line
 
 
-def _reasons(row: Row) -> list[str]:
+def _reasons(image: Image) -> list[str]:
     """Why it is this verdict, what is waited for, and what was changed in the pictures: a sentence each."""
-    reasons = [] if row.code in (None, "SUCCESS") else [f"{row.code}: {row.message}"]
-    if row.retry_at:
-        reasons.append(f"next try at {clock.iso(row.retry_at)}")
-    if row.waiting_for:
-        reasons.append(f"waiting for {row.waiting_for}")
-    return reasons + [
-        f"{role}: {', '.join(picture.adjusted)}" for role, picture in row.pictures.items() if picture.adjusted
-    ]
+    reasons = [] if image.get("code") in (None, "SUCCESS") else [f"{image['code']}: {image.get('message')}"]
+    if "retry_at" in image:
+        reasons.append(f"next try at {image['retry_at']}")
+    if "waiting_for" in image:
+        reasons.append(f"waiting for {image['waiting_for']}")
+    if review := image.get("review"):
+        reasons.append(decision(review))
+    adjusted = ((role, image.get(role, {}).get("adjusted")) for role in ROLES)
+    return reasons + [f"{role}: {', '.join(changes)}" for role, changes in adjusted if changes]
+
+
+def decision(review: Image) -> str:
+    """Who decided a row, and why."""
+    told = f"decided by {review.get('by')} at {review.get('at')}, it was {review.get('from')}"
+    return f"{told}: {review['reason']}" if review.get("reason") else told

@@ -1,4 +1,4 @@
-"""A pair that a person has to decide, for the sandbox that runs: `python -m sandbox.look_alike`, with its variables set.
+"""A pair that a person has to decide, for the sandbox whose variables are set: `python -m sandbox.look_alike`.
 
 `--faces` for one whose emulator recognises faces.
 """

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -101,6 +102,7 @@ class FakeBucket(Fake):
         super().__init__(time, diary)
         self._objects: dict[str, tuple[Upload, bytes, str]] = {}
         self._versions = 0
+        self._with_checksum: set[str] = set()
 
     def put(self, key: str, content: bytes) -> str:
         """The new object's version id."""
@@ -109,6 +111,20 @@ class FakeBucket(Fake):
         upload = Upload(key, etag, len(content), self._time.now().replace(microsecond=0))
         self._objects[key] = upload, content, version
         return version
+
+    def upload(self, key: str, file: Path, sha256: str) -> str:
+        self._begin("upload")
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise Unavailable("BadDigest")
+        self._with_checksum.add(self.put(key, content))
+        return self._objects[key][0].etag
+
+    def holds(self, upload: Upload, sha256: str) -> bool:
+        self._begin("holds")
+        found, content, version = self._objects.get(upload.key, (None, b"", ""))
+        known = found is not None and found.etag == upload.etag and version in self._with_checksum
+        return known and hashlib.sha256(content).hexdigest() == sha256
 
     def delete(self, key: str) -> None:
         self._objects.pop(key, None)
@@ -141,12 +157,27 @@ class FakeBucket(Fake):
         return found
 
 
-class FakeVerdicts(Fake):
-    """Items that only move forward."""
+class FakeErasures:
+    """Marks of erased pairs."""
 
-    def __init__(self, time: Time, diary: list[str]) -> None:
+    def __init__(self) -> None:
+        self.marks: dict[str, datetime] = {}
+
+    def set(self, pair_id: str, moment: datetime) -> None:
+        self.marks[pair_id] = max(moment, self.marks.get(pair_id, moment))
+
+    def check(self, pair_id: str, uploaded_at: datetime) -> None:
+        if pair_id in self.marks and self.marks[pair_id] >= uploaded_at.replace(microsecond=0):
+            raise Later("the pair was erased after this picture was uploaded")
+
+
+class FakeVerdicts(Fake):
+    """Items that only move forward, none of a pair that was `erased` since."""
+
+    def __init__(self, time: Time, diary: list[str], erased: FakeErasures | None = None) -> None:
         super().__init__(time, diary)
         self.items: dict[str, dict[str, Any]] = {}
+        self._erased = erased or FakeErasures()
 
     def row(self, pair_id: str) -> Row | None:
         self._begin("row")
@@ -157,8 +188,9 @@ class FakeVerdicts(Fake):
         self._begin("rows")
         return {pair_id: Row.from_item(self.items[pair_id]) for pair_id in pair_ids if pair_id in self.items}
 
-    def write(self, row: Row) -> bool:
+    def write(self, row: Row, earliest_upload: datetime) -> bool:
         self._begin("write")
+        self._erased.check(row.pair_id, earliest_upload)
         stands = self.items.get(row.pair_id)
         if stands and not _may_replace(row, Row.from_item(stands)):
             return False
@@ -249,10 +281,11 @@ class FakeLinks:
 
 
 class FakeLedger(Fake):
-    """One writer for each call number, and nothing that replaces an answer."""
+    """One writer for each call number, nothing that replaces an answer, no call for a pair that was `erased` since."""
 
-    def __init__(self, time: Time, diary: list[str]) -> None:
+    def __init__(self, time: Time, diary: list[str], erased: FakeErasures | None = None) -> None:
         super().__init__(time, diary)
+        self._erased = erased or FakeErasures()
         self._calls: dict[tuple[str, str], Call] = {}
         self._owners = 0
 
@@ -267,8 +300,11 @@ class FakeLedger(Fake):
         self._begin("get")
         return self._calls[pair_id, call]
 
-    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
+    def open(
+        self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
+    ) -> Call:
         self._begin("open")
+        self._erased.check(pair_id, earliest_upload)
         self._owners += 1
         times = clock.milliseconds(self._time.now()), clock.milliseconds(alive_until)
         call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, f"owner {self._owners}", *times)
@@ -281,10 +317,18 @@ class FakeLedger(Fake):
         stands = self._calls[call.pair_id, call.call]
         open_states = {State.SENT} if state is State.UNKNOWN else {State.SENT, State.UNKNOWN}
         if stands.owner == call.owner and stands.state in open_states:
-            stored = outcome.model_copy(update={"unsaved": False})
+            stored = None if stands.erased else outcome.model_copy(update={"unsaved": False})
             self._calls[call.pair_id, call.call] = replace(stands, state=state, outcome=stored)
         elif stands.state is not state:
             raise Later("the call was answered after all")
+
+    def permit(self, call: Call, by: str) -> bool:
+        self._begin("permit")
+        stands = self._calls[call.pair_id, call.call]
+        if stands.owner != call.owner or not stands.unanswered or stands.permitted_by or stands.erased:
+            return False
+        self._calls[call.pair_id, call.call] = replace(stands, permitted_by=by)
+        return True
 
     def _of(self, pair_id: str) -> list[Call]:
         return sorted((call for call in self._calls.values() if call.pair_id == pair_id), key=lambda call: call.call)

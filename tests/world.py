@@ -14,6 +14,7 @@ from facepair.domain.verdict import Policy
 from facepair.stories.ask import Asker
 from facepair.stories.compare import Asks, Attempt, Comparer
 from facepair.stories.missed import MissedPairs
+from facepair.stories.permit import Permits
 from facepair.stories.receive import ComesBack, Compares, Receiver
 from facepair.stories.review import Reviewing
 from tests.fakes import (
@@ -22,6 +23,7 @@ from tests.fakes import (
     FakeBucket,
     FakeCursor,
     FakeDecisions,
+    FakeErasures,
     FakeGate,
     FakeIdempotency,
     FakeLeases,
@@ -58,10 +60,11 @@ class World:
         self.time = Time()
         self.diary: list[str] = []
         self.bucket = FakeBucket(self.time, self.diary)
-        self.verdicts = FakeVerdicts(self.time, self.diary)
+        self.erased = FakeErasures()
+        self.verdicts = FakeVerdicts(self.time, self.diary, self.erased)
         self.decisions = FakeDecisions(self.time, self.diary, self.verdicts)
         self.leases = FakeLeases(self.time, self.diary)
-        self.ledger = FakeLedger(self.time, self.diary)
+        self.ledger = FakeLedger(self.time, self.diary, self.erased)
         self.api = FakeApi(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
         self.idempotency = FakeIdempotency(self.time, self.diary)
@@ -118,6 +121,9 @@ class World:
             after=after,
             images_retention=IMAGES_RETENTION,
         )
+
+    def permits(self) -> Permits:
+        return Permits(verdicts=self.verdicts, ledger=self.ledger, queue=self.queue)
 
     def reviewing(self) -> Reviewing:
         return Reviewing(

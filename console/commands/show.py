@@ -1,11 +1,13 @@
-"""`facepair show`: a pair's row, its calls, its pictures."""
+"""`facepair show`: a pair's whole story."""
 
 import click
 from rich.console import Console
 
 from console.output import json_option, print_json
 from console.stack import Stack, stack_option
-from console.verdict_table import entry, heading
+from console.story import Found, rendered
+from facepair.domain import clock
+from facepair.domain.history import pair_among
 
 
 @click.command()
@@ -13,16 +15,37 @@ from console.verdict_table import entry, heading
 @json_option
 @stack_option
 def show(pair_id: str, as_json: bool, stack: Stack) -> None:
-    """Tell what happened to a pair.
+    """Tell a pair's whole story.
 
-    Example: facepair show customers/4711
+    Its uploads, each call with what it cost, the row, why it waits and until when, in order.
+
+    \b
+    Examples:
+      facepair show customers/4711
+      facepair show customers/4711 --json | jq .calls
     """
-    row = stack.verdicts.row(pair_id)
-    if row is None:
+    found = _found(pair_id, stack)
+    if not (found.row or found.calls or found.versions):
         raise click.ClickException(f"There is no row of {pair_id}; `facepair list` has those that exist.")
     if as_json:
-        print_json(row.item())
-        return
-    console = Console()
-    console.print(heading())
-    console.print(entry(row))
+        print_json(found.document())
+    else:
+        Console(highlight=False).print(rendered(found, clock.now()))
+    if not found.row:
+        raise click.ClickException(
+            f"There is no row of {pair_id}: it is not dealt with yet, or the row has expired or was erased."
+        )
+
+
+def _found(pair_id: str, stack: Stack) -> Found:
+    listed_at = clock.now()
+    versions = stack.uploads.versions(pair_id)
+    pair = pair_among(pair_id, versions, stack.names, listed_at)
+    return Found(
+        pair_id=pair_id,
+        row=next(stack.written.of([pair_id]), None),
+        calls=stack.calls.rows_of_pair(pair_id),
+        versions=versions,
+        mark=stack.underway.mark(pair.objects) if pair.uploads else None,
+        gate=stack.gate.state(),
+    )

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.advance import Advance, Comparison, TokenIssuer, TokenKeeper
 from facepair.aws.clients import BRISK, PATIENT
 from facepair.aws.credentials import CredentialsSecret
+from facepair.aws.erasure_marks import ErasureMarks
 from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.ledger import CallsTable
@@ -65,12 +66,13 @@ def _handler() -> Handler:
         settings.idempotency_table,
         expires_after_seconds=settings.verdicts_retention.longest_seconds,
     )
+    erased = ErasureMarks(tables, settings.idempotency_table)
     gate = GateItem(idempotency_table, settings.gate_rules)
     counters = PowertoolsMetrics(metrics)
     asker = Asker(
         api=Comparison(advance),
         tokens=TokenKeeper(token_store, issuer.issue),
-        ledger=CallsTable(tables.Table(settings.calls_table), retention=settings.ledger_retention),
+        ledger=CallsTable(tables.Table(settings.calls_table), retention=settings.ledger_retention, erased=erased),
         idempotency=idempotency,
         gate=gate,
         metrics=counters,
@@ -78,7 +80,7 @@ def _handler() -> Handler:
     )
     comparer = Comparer(
         uploads=ImagesBucket(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
-        verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention),
+        verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention, erased=erased),
         decisions=ReviewDecisions(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
         underway=UnderwayMarks(idempotency_table, comes_back=settings.visibility_timeout),
         gate=gate,

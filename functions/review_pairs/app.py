@@ -1,26 +1,25 @@
 """ReviewFunction: what a reviewer's page asks for, by its function URL; who asks is said by AWS alone.
 
-A POST of {"action": "pairs" | "decide" | "give_back", ...}: facepair/domain/review.py has the fields. Answers 200 with
-what the story gives, 400 for what cannot be understood and 403 for a caller without a name, with {"message": sentence}.
+POST {"action": "pairs" | "decide" | "give_back", ...}: facepair/domain/review.py has the fields; what is answered, the
+story.
 """
 
 import json
 from collections.abc import Callable
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
-from aws_lambda_powertools.utilities.data_classes import LambdaFunctionUrlEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from facepair.aws import function_url
 from facepair.aws.clients import LINKING, PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
-from facepair.domain.review import AskForPairs, Decide, Misunderstood, asked
+from facepair.domain.review import AskForPairs, Decide, asked
 from facepair.settings import ReviewSettings
 from facepair.stories.review import Reviewing
 
@@ -53,34 +52,17 @@ def _handler() -> Handler:
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        reviewer = _caller(event)
-        if reviewer is None:
-            return _answer(HTTPStatus.FORBIDDEN, {"message": "Nobody has signed this request; sign it by SigV4"})
+        reviewer = function_url.caller(event)
         try:
-            request = asked(LambdaFunctionUrlEvent(event).json_body)
-        except (ValueError, Misunderstood) as error:
-            return _answer(HTTPStatus.BAD_REQUEST, {"message": str(error)})
+            request = asked(json.loads(function_url.body(event)))
+        except ValueError as error:
+            return function_url.refusal(str(error))
         match request:
             case AskForPairs():
-                return _answer(HTTPStatus.OK, reviewing.pairs(reviewer, request))
+                return function_url.answer(reviewing.pairs(reviewer, request))
             case Decide():
-                return _answer(HTTPStatus.OK, reviewing.decide(reviewer, request))
+                return function_url.answer(reviewing.decide(reviewer, request))
             case _:
-                return _answer(HTTPStatus.OK, reviewing.give_back(reviewer, request))
+                return function_url.answer(reviewing.give_back(reviewer, request))
 
     return handle
-
-
-def _caller(event: dict[str, Any]) -> str | None:
-    """Who AWS says it is. Nothing that the caller sends can get there."""
-    signed_by = event.get("requestContext", {}).get("authorizer", {}).get("iam", {})
-    arn: str | None = signed_by.get("userArn")
-    return arn
-
-
-def _answer(status: HTTPStatus, body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
-        "body": json.dumps(body),
-    }

@@ -1,6 +1,7 @@
 """A client of the emulator's control endpoint, for tests and the demo."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 from pydantic import TypeAdapter
@@ -41,10 +42,11 @@ class Control:
         """Forget steps and calls; tokens stay valid, as they would on the real account."""
         self._post("/reset")
 
-    def calls(self, endpoint: str | None = None) -> list[Call]:
-        """Every request so far in the order asked, or those to one endpoint."""
-        calls = _CALLS.validate_json(self._request("GET", "/calls"))
-        return [call for call in calls if endpoint in (None, call.endpoint)]
+    def calls(self, endpoint: str | None = None, *, first_sha256: str | None = None) -> list[Call]:
+        """Every request so far in the order asked, or those to one endpoint, or about one first picture."""
+        wanted = {"endpoint": endpoint, "first_sha256": first_sha256}
+        query = urlencode({name: value for name, value in wanted.items() if value is not None})
+        return _CALLS.validate_json(self._request("GET", f"/calls?{query}"))
 
     def charges(self) -> list[str]:
         """The transaction ids of the comparisons charged so far."""

@@ -201,7 +201,12 @@ def _control(account: Account) -> Flask:
 
     @control.get("/calls")
     def calls() -> list[dict[str, Any]]:
-        return [call.model_dump() for call in account.journal.calls()]
+        endpoint, first = (flask_request.args.get(name) for name in ("endpoint", "first_sha256"))
+        return [
+            call.model_dump()
+            for call in account.journal.calls()
+            if endpoint in (None, call.endpoint) and first in (None, call.first and call.first.sha256)
+        ]
 
     @control.get("/charges")
     def charges() -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """`facepair show`."""
 
+import json
+
 from tests.console.conftest import CommandLine
+from tests.support.deployed import Deployed
 
 
 def test_a_pair_that_nobody_uploaded_is_told_with_what_to_do(facepair: CommandLine) -> None:
@@ -15,3 +18,32 @@ def test_a_stack_that_does_not_exist_is_told_with_what_to_do(facepair: CommandLi
 
     assert shown.returncode == 1
     assert "There is no stack elsewhere in this account and region; name another with --stack" in shown.stderr
+
+
+def test_a_pair_s_whole_story_is_told_in_order(facepair: CommandLine, deployed: Deployed) -> None:
+    pair_id = "show/é +%"
+    deployed.upload_pair(pair_id)
+    deployed.settled(pair_id)
+
+    shown = facepair("show", pair_id)
+
+    assert shown.returncode == 0, shown.stderr
+    story = shown.stdout[shown.stdout.index("What happened") :]
+    steps = ["first.jpg was uploaded", "ADVANCE was called (000001): SUCCESS, charged", "The row was written: PASS"]
+    assert sorted(steps, key=story.index) == steps
+
+
+def test_json_is_the_row_as_the_table_has_it_and_the_ledger_s_rows(facepair: CommandLine, deployed: Deployed) -> None:
+    deployed.upload_pair("show/json")
+    row = deployed.settled("show/json")
+
+    document = json.loads(facepair("show", "show/json", "--json").stdout)
+
+    [call] = deployed.ledger("show/json")
+    assert document.keys() == row.keys() | {"calls", "uploads"}
+    assert {name: document[name] for name in ("verdict", "fingerprint", "updated_at", "transaction_id")} == {
+        name: row[name] for name in ("verdict", "fingerprint", "updated_at", "transaction_id")
+    }
+    assert document["similarity"] == float(row["similarity"])
+    assert [each["call"] for each in document["calls"]] == [call["call"]]
+    assert document["calls"][0].keys() == call.keys()

@@ -134,8 +134,12 @@ class WrittenTable:
     def __init__(self) -> None:
         self.attributes: set[str] = set()
 
-    def put_item(self, *, Item: dict[str, Any], **condition: Any) -> None:
-        self.attributes |= Item.keys()
+    name = "CallsTable"
+
+    def put(self, table: str, item: dict[str, Any], condition: object, **pair: Any) -> bool:
+        """As the marks of erased pairs do, through which a call is opened."""
+        self.attributes |= item.keys()
+        return True
 
     def update_item(self, *, ExpressionAttributeNames: dict[str, str], **expressions: Any) -> None:
         self.attributes |= set(ExpressionAttributeNames.values())
@@ -144,11 +148,13 @@ class WrittenTable:
 def attributes_of_a_call() -> set[str]:
     """What stands in the ledger when a call was answered with everything that an answer can hold."""
     table: Any = WrittenTable()
-    ledger = CallsTable(table)
+    ledger = CallsTable(table, erased=table)
     answer = Outcome(
         code="SUCCESS", message="OK", similarity=Decimal(80), transaction_id="196eb0c777789e58", pricing_strategy="PAY"
     )
-    call = ledger.open("anna", "f" * 64, 1, alive_until=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    call = ledger.open("anna", "f" * 64, 1, noon, noon)
+    ledger.permit(call, "arn:aws:iam::1:user/ann")
     ledger.complete(call, State.ANSWERED, answer, latency_ms=700)
     return set(table.attributes)
 

@@ -200,7 +200,8 @@ def verdicts_cannot_be_written(watch: Watch) -> Iterator[list[Datapoint]]:
         cloud.upload_pair(pair_id, only="first")
     for pair_id in pairs:
         cloud.row_with(pair_id, "WAITING")
-    cloud.aws.fault("PutItem", "deny", cloud.sandbox.outputs["VerdictsTable"], "alarms/unwritten", times=None)
+    denied = (cloud.sandbox.outputs["VerdictsTable"], "alarms/unwritten")
+    cloud.aws.fault("TransactWriteItems", "deny", *denied, times=None)
     for pair_id in pairs:
         cloud.upload_pair(pair_id, only="second")
     watch.until("ChargedCalls", len(pairs))
@@ -304,6 +305,11 @@ def the_receiver_takes_nothing_for_days(watch: Watch) -> Iterator[list[Datapoint
 @heard_by("DeliverErrorsAlarm")
 def the_function_that_delivers_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
     yield invoke(watch.cloud, "DeliverFunction", {})
+
+
+@heard_by("PermitErrorsAlarm")
+def the_function_that_takes_permissions_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield invoke(watch.cloud, "PermitFunction", {"body": "of an invocation that did not come by the URL"})
 
 
 def webhook_sent(ago: timedelta) -> Any:

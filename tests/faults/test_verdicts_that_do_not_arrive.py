@@ -14,6 +14,7 @@ from sandbox.receiver import Answer, Delivery, Receiver
 from tests.e2e.test_verdicts_go_out import sample
 from tests.support.deployed import ANNA, BEN, Deployed
 from tests.support.faulty_aws import FaultyAws
+from tests.support.leaks import leaks
 
 ROOT = Path(__file__).parents[2]
 HURRIED = {"WEBHOOK_BACKOFF_FIRST_SECONDS": "1", "WEBHOOK_BACKOFF_LONGEST_SECONDS": "2"}
@@ -76,9 +77,12 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("out")
     with FaultyAws() as aws:
         environment = {"AWS_ENDPOINT_URL": aws.url} | HURRIED
-        with Sandbox(ROOT, logs=folder / "logs", overrides=FEW_RETRIES, environment=environment) as sandbox:
+        parameters = {"LogLevel": "DEBUG"}
+        with Sandbox(ROOT, parameters, logs=folder / "logs", overrides=FEW_RETRIES, environment=environment) as sandbox:
             aws.upstream = sandbox.variables["AWS_ENDPOINT_URL"]
-            yield Town(sandbox, aws)
+            town = Town(sandbox, aws)
+            yield town
+            assert not (found := leaks(town)), "\n".join(found)
 
 
 @pytest.fixture(scope="module", autouse=True)

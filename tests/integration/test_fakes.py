@@ -1,11 +1,13 @@
 """The fakes of the fast tests behave as what they stand for: the same is done to both, and the same is seen."""
 
+import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
+from pathlib import Path
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
@@ -28,7 +30,8 @@ from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
 from facepair.stories.ports import UploadsQueue as QueuePort
 from facepair.stories.receive import Message
-from tests.fakes import NAMES, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
+from facepair.stories.submit import Drop
+from tests.fakes import NAMES, NOON, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
 from tests.integration.test_idempotency import Context
 from tests.integration.test_verdicts_table import state
 from tests.support.resources import Resources
@@ -55,7 +58,7 @@ def seen(act: Callable[[], Any]) -> Any:
 # --- the bucket ------------------------------------------------------------------------------------------------------
 
 
-class PutDelete(Protocol):
+class People(Drop, Protocol):
     def put(self, key: str, content: bytes) -> str: ...
     def delete(self, key: str) -> None: ...
 
@@ -69,7 +72,7 @@ class RealBucket(ImagesBucket):
         self.delete = lambda key: s3.delete_object(Bucket=bucket, Key=key)
 
 
-def bucket_story(uploads: Uploads, people: PutDelete, folder: str) -> Iterator[Any]:
+def bucket_story(uploads: Uploads, people: People, folder: str, file: Path) -> Iterator[Any]:
     def found() -> Pair:
         return uploads.find(f"{folder}/anna")
 
@@ -105,14 +108,27 @@ def bucket_story(uploads: Uploads, people: PutDelete, folder: str) -> Iterator[A
     yield seen(lambda: uploads.read(first)), seen(lambda: uploads.version(first))
     yield found().missing, listed()
 
+    file.write_bytes(b"from a desk")
+    second, desk = f"{folder}/anna/SECOND", hashlib.sha256(b"from a desk").hexdigest()
+    etag = people.upload(second, file, desk)
+    sent, other = found().uploads["second"], uploads.find(f"{folder}/annab").uploads["second"]
+    yield (sent.key, sent.etag, sent.size) == (second, etag, 11)
+    yield people.holds(sent, desk), people.holds(sent, "00"), people.holds(other, hashlib.sha256(b"x").hexdigest())
+    people.put(second, b"from a desk")
+    yield people.holds(sent, desk)
+    people.put(second, b"another")
+    yield people.holds(sent, desk)
+    people.delete(second)
+    yield people.holds(sent, desk)
 
-def test_the_bucket(fakes: World, deployed: Resources, pair_id: str) -> None:
+
+def test_the_bucket(fakes: World, deployed: Resources, pair_id: str, tmp_path: Path) -> None:
     fake: FakeBucket = fakes.bucket
     real = RealBucket(deployed.client("s3"), deployed.outputs["ImagesBucket"])
 
-    observed = list(bucket_story(real, real, pair_id))
+    observed = list(bucket_story(real, real, pair_id, tmp_path / "file"))
 
-    assert list(bucket_story(fake, fake, pair_id)) == observed
+    assert list(bucket_story(fake, fake, pair_id, tmp_path / "file")) == observed
     assert ("Later", "Later") in observed
 
 
@@ -126,6 +142,7 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
         deployed.tables,
         deployed.outputs["VerdictsTable"],
         retention=Retention(own=timedelta(days=365), images=timedelta(days=30)),
+        erased=deployed.erased,
     )
     moved = []
 
@@ -142,9 +159,9 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
                 listed=chance.choice([11, 12, 12.0005]),
                 pair_id=name,
             )
-            moved.append(real.write(row))
+            moved.append(real.write(row, row.uploaded_at))
 
-            assert fakes.verdicts.write(row) == moved[-1], f"{seed=} {row}"
+            assert fakes.verdicts.write(row, row.uploaded_at) == moved[-1], f"{seed=} {row}"
             rows = [table.row(name) for table in (real, fakes.verdicts)]
             one, other = (each and each.model_copy(update={"updated_at": None, "expires_at": None}) for each in rows)
             assert one == other
@@ -159,7 +176,7 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
 
 def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
     def open_call(number: int, fingerprint: str = "f1") -> Any:
-        return ledger.open(pair_id, fingerprint, number, clock.now() + timedelta(seconds=60))
+        return ledger.open(pair_id, fingerprint, number, clock.now() + timedelta(seconds=60), NOON)
 
     yield list(ledger.of_pair(pair_id))
     for number in (1, 2, 10, 11, 2):
@@ -181,7 +198,7 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
 
 def test_the_ledger(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeLedger = fakes.ledger
-    real = CallsTable(deployed.table("CallsTable"))
+    real = CallsTable(deployed.table("CallsTable"), erased=deployed.erased)
 
     observed = list(ledger_story(real, pair_id))
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,11 +29,16 @@ PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
 SUCCESS = Outcome(code="SUCCESS", message="OK", similarity=Decimal("69.0"), transaction_id="t1", pricing_strategy="PAY")
 BUSY = Outcome(code="SERVICE_BUSY", message="later", transaction_id="t2", pricing_strategy="FREE")
 UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
+UPLOADED = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def ledger(deployed: Resources) -> CallsTable:
+    return CallsTable(deployed.table("CallsTable"), erased=deployed.erased)
 
 
 @pytest.fixture
 def calls(deployed: Resources) -> CallsTable:
-    return CallsTable(deployed.table("CallsTable"))
+    return ledger(deployed)
 
 
 def in_a_minute() -> Any:
@@ -50,7 +55,7 @@ def a_minute_ago() -> Any:
 def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
     until = in_a_minute()
 
-    calls.open(pair_id, "f1", 1, until)
+    calls.open(pair_id, "f1", 1, until, UPLOADED)
 
     [row] = rows(deployed, pair_id)
     assert (row["call"], row["state"], row["fingerprint"]) == ("000001", "SENT", "f1")
@@ -68,7 +73,7 @@ def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:
 
 
 def test_an_answer_is_stored_as_the_contract_names_it(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
-    call = calls.open(pair_id, "f1", 1, in_a_minute())
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
 
     calls.complete(call, State.ANSWERED, SUCCESS, latency_ms=812)
 
@@ -81,7 +86,7 @@ def test_an_answer_is_stored_as_the_contract_names_it(calls: CallsTable, deploye
 
 def test_calls_come_in_the_order_in_which_they_were_made(calls: CallsTable, pair_id: str) -> None:
     for number in (1, 2, 9, 10, 11):
-        calls.open(pair_id, "f1", number, in_a_minute())
+        calls.open(pair_id, "f1", number, in_a_minute(), UPLOADED)
 
     assert [int(call.call) for call in calls.of_pair(pair_id)] == [1, 2, 9, 10, 11]
 
@@ -92,7 +97,7 @@ def test_of_eight_workers_one_alone_may_make_the_next_call(calls: CallsTable, pa
     def attempt(_: int) -> bool:
         start.wait()
         try:
-            calls.open(pair_id, "f1", 1, in_a_minute())
+            calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
         except Later:
             return False
         return True
@@ -104,10 +109,10 @@ def test_of_eight_workers_one_alone_may_make_the_next_call(calls: CallsTable, pa
 def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
-    calls = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
-    faults.fault("PutItem", "lose_response", times=2)
+    calls = ledger(replace(deployed, url=faults.url))
+    faults.fault("TransactWriteItems", "lose_response", times=2)
 
-    call = calls.open(pair_id, "f1", 1, in_a_minute())
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
 
     assert [row["owner"] for row in rows(deployed, pair_id)] == [call.owner]
 
@@ -115,13 +120,45 @@ def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
 def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
-    calls = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
-    call = calls.open(pair_id, "f1", 1, in_a_minute())
+    calls = ledger(replace(deployed, url=faults.url))
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
     faults.fault("UpdateItem", "lose_response", times=2)
 
     calls.complete(call, State.ANSWERED, SUCCESS)
 
     assert [row["state"] for row in rows(deployed, pair_id)] == ["ANSWERED"]
+
+
+def test_a_permission_is_written_once_with_who_gave_it_and_when(
+    calls: CallsTable, deployed: Resources, pair_id: str
+) -> None:
+    call = calls.open(pair_id, "f1", 1, a_minute_ago(), UPLOADED)
+    calls.complete(call, State.UNKNOWN, UNKNOWN)
+
+    assert [calls.permit(call, "ann"), calls.permit(call, "bob")] == [True, False]
+
+    [row] = rows(deployed, pair_id)
+    assert row["permitted_by"] == "ann"
+    assert row["sent_at"] <= row["permitted_at"]
+    assert [each.permitted_by for each in calls.of_pair(pair_id)] == ["ann"]
+
+
+def test_a_call_that_was_answered_needs_no_permission(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
+    calls.complete(call, State.ANSWERED, SUCCESS)
+
+    assert calls.permit(call, "ann") is False
+    assert "permitted_by" not in rows(deployed, pair_id)[0]
+
+
+def test_a_permission_whose_response_was_lost_is_recognised_as_our_own(
+    deployed: Resources, faults: FaultyAws, pair_id: str
+) -> None:
+    calls = ledger(replace(deployed, url=faults.url))
+    call = calls.open(pair_id, "f1", 1, a_minute_ago(), UPLOADED)
+    faults.fault("UpdateItem", "lose_response", times=2)
+
+    assert calls.permit(call, "ann") is True
 
 
 @pytest.mark.parametrize(
@@ -136,7 +173,7 @@ def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
 def test_a_late_answer_replaces_what_was_given_up(
     calls: CallsTable, pair_id: str, earlier: State, later: State, stands: State
 ) -> None:
-    call = calls.open(pair_id, "f1", 1, a_minute_ago())
+    call = calls.open(pair_id, "f1", 1, a_minute_ago(), UPLOADED)
 
     calls.complete(call, earlier, UNKNOWN)
     calls.complete(call, later, SUCCESS)
@@ -146,7 +183,7 @@ def test_a_late_answer_replaces_what_was_given_up(
 
 @pytest.mark.parametrize("later", [State.UNKNOWN, State.REFUSED])
 def test_nothing_replaces_an_answer(calls: CallsTable, pair_id: str, later: State) -> None:
-    call = calls.open(pair_id, "f1", 1, a_minute_ago())
+    call = calls.open(pair_id, "f1", 1, a_minute_ago(), UPLOADED)
     calls.complete(call, State.ANSWERED, SUCCESS)
 
     with pytest.raises(Later):
@@ -156,7 +193,7 @@ def test_nothing_replaces_an_answer(calls: CallsTable, pair_id: str, later: Stat
 
 
 def test_nobody_but_its_worker_can_answer_a_call(calls: CallsTable, pair_id: str) -> None:
-    call = calls.open(pair_id, "f1", 1, in_a_minute())
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
 
     with pytest.raises(Later):
         calls.complete(replace(call, owner="somebody else"), State.ANSWERED, SUCCESS)
@@ -257,7 +294,7 @@ class Desk:
             return Token(token=f"token {next(numbers)}", expires_ms=expires_ms)
 
         keeper = TokenKeeper(Memory(), mint)
-        calls = CallsTable(self.deployed.table("CallsTable"))
+        calls = ledger(self.deployed)
         return Asker(
             api=Comparison(api),  # type: ignore[arg-type]
             tokens=keeper,
@@ -273,7 +310,7 @@ class Desk:
         return self.remembered or compare()
 
     def question(self, fingerprint: str = "f1", seconds_left: float = 60) -> Question:
-        return Question(self.pair_id, fingerprint, fingerprint[::-1], PICTURE, PICTURE, lambda: seconds_left)
+        return Question(self.pair_id, fingerprint, fingerprint[::-1], PICTURE, PICTURE, UPLOADED, lambda: seconds_left)
 
     @property
     def states(self) -> list[str]:
@@ -332,7 +369,7 @@ def test_of_eight_workers_at_once_one_calls(desk: Desk) -> None:
 
 def test_a_worker_that_can_still_be_alive_is_waited_for(desk: Desk, calls: CallsTable) -> None:
     api = Api(success())
-    calls.open(desk.pair_id, "f1", 1, in_a_minute())
+    calls.open(desk.pair_id, "f1", 1, in_a_minute(), UPLOADED)
 
     with pytest.raises(Later):
         desk.worker(api).ask(desk.question())
@@ -344,7 +381,7 @@ def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_
     desk: Desk, calls: CallsTable
 ) -> None:
     api = Api(success())
-    calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    calls.open(desk.pair_id, "f1", 1, a_minute_ago(), UPLOADED)
 
     outcomes = [desk.worker(api).ask(desk.question()) for _ in range(2)]
 
@@ -356,7 +393,7 @@ def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_ca
     desk: Desk, calls: CallsTable
 ) -> None:
     api = Api(success())
-    calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    calls.open(desk.pair_id, "f1", 1, a_minute_ago(), UPLOADED)
 
     outcome = desk.worker(api, "retry").ask(desk.question())
 
@@ -365,8 +402,8 @@ def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_ca
 
 def test_with_retry_two_workers_that_died_are_the_most(desk: Desk, calls: CallsTable) -> None:
     api = Api(success())
-    calls.open(desk.pair_id, "f1", 1, a_minute_ago())
-    calls.open(desk.pair_id, "f1", 2, a_minute_ago())
+    calls.open(desk.pair_id, "f1", 1, a_minute_ago(), UPLOADED)
+    calls.open(desk.pair_id, "f1", 2, a_minute_ago(), UPLOADED)
 
     outcome = desk.worker(api, "retry").ask(desk.question())
 
@@ -395,7 +432,7 @@ def test_with_retry_a_call_without_an_answer_is_repeated_exactly_once(desk: Desk
 
 
 def test_a_worker_thought_dead_that_answers_late_completes_its_own_row_only(desk: Desk, calls: CallsTable) -> None:
-    late = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    late = calls.open(desk.pair_id, "f1", 1, a_minute_ago(), UPLOADED)
     desk.worker(Api(success()), "retry").ask(desk.question())
 
     calls.complete(late, State.ANSWERED, SUCCESS)
@@ -404,7 +441,7 @@ def test_a_worker_thought_dead_that_answers_late_completes_its_own_row_only(desk
 
 
 def test_a_late_answer_is_used_as_soon_as_it_is_there(desk: Desk, calls: CallsTable) -> None:
-    late = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    late = calls.open(desk.pair_id, "f1", 1, a_minute_ago(), UPLOADED)
     api = Api(success())
     desk.worker(api).ask(desk.question())
     calls.complete(late, State.ANSWERED, SUCCESS)
@@ -577,7 +614,7 @@ def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
 ) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url), pair_id)
-    faults.fault("PutItem", "delay", delay=1)
+    faults.fault("TransactWriteItems", "delay", delay=1)
     ends = time.monotonic() + DEADLINE + SAVING_SECONDS + 0.5
     question = replace(desk.question(), time_left=lambda: ends - time.monotonic())
 
@@ -590,7 +627,7 @@ def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
 def test_without_a_row_nobody_is_called(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
-    faults.fault("PutItem", "throttle", times=None)
+    faults.fault("TransactWriteItems", "throttle", times=None)
 
     with pytest.raises(Unavailable, match="Throttling"):
         desk.worker(api).ask(desk.question())
@@ -623,7 +660,7 @@ def test_an_answer_that_cannot_be_saved_now_is_settled_later_without_another_cal
 def test_an_answer_that_could_not_be_saved_settles_a_row_that_was_given_up_meanwhile(
     desk: Desk, calls: CallsTable
 ) -> None:
-    call = calls.open(desk.pair_id, "f1", 1, a_minute_ago())
+    call = calls.open(desk.pair_id, "f1", 1, a_minute_ago(), UPLOADED)
     worker = desk.worker(Api(success()))
     worker.ask(desk.question())
     desk.remembered = SUCCESS.model_copy(update={"call": call.call, "unsaved": True})

@@ -42,7 +42,9 @@ class House:
         self._queue_url = deployed.outputs["UploadsQueue"]
         self.idempotency_table = deployed.table("IdempotencyTable")
         self.uploads = ImagesBucket(self._s3, self._bucket, NAMES)
-        self.verdicts = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
+        self.verdicts = VerdictsTable(
+            deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT, erased=deployed.erased
+        )
         self._queue = UploadsQueue(self._sqs, self._queue_url)
         self.cursor = CursorParameter(deployed.client("ssm"), f"/{uuid4().hex}/find-missed-cursor")
         self._s3.put_bucket_notification_configuration(Bucket=self._bucket, NotificationConfiguration={})
@@ -71,7 +73,7 @@ class House:
             retry_at=clock.now() + retry_in if retry_in is not None else None,
             **pictures,
         )
-        self.verdicts.write(row)
+        self.verdicts.write(row, pair.earliest_upload)
 
     def search(self, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> Found:
         missed = MissedPairs(

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from facepair.aws.gate import GateItem
+from facepair.aws.review import ReviewDecisions
 from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
@@ -41,8 +42,8 @@ def uploads(deployed: Resources) -> ImagesBucket:
 
 @pytest.fixture
 def verdicts(deployed: Resources) -> VerdictsTable:
-    days = timedelta(days=30)
-    return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=Retention(own=days, images=days))
+    retention, name = Retention(own=timedelta(days=30), images=timedelta(days=30)), deployed.outputs["VerdictsTable"]
+    return VerdictsTable(deployed.tables, name, retention=retention, erased=deployed.erased)
 
 
 @pytest.fixture
@@ -55,6 +56,11 @@ def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable
     return Comparer(
         uploads=uploads,
         verdicts=verdicts,
+        decisions=ReviewDecisions(
+            deployed.tables,
+            verdicts=deployed.outputs["VerdictsTable"],
+            idempotency=deployed.outputs["IdempotencyTable"],
+        ),
         underway=marks,
         gate=GateItem(deployed.table("IdempotencyTable"), Rules(per_second=0, stop_after_unknown=5, pause=600)),
         asker=BusyAsker(),

@@ -19,7 +19,7 @@ from facepair.domain.row import Decision, PictureRow, Review, Row
 from facepair.domain.verdict import Verdict
 from facepair.stories.ports import Decisions
 from facepair.stories.review import Leases
-from tests.integration.test_verdicts_table import KEPT, renamed, state, written
+from tests.integration.test_verdicts_table import KEPT, renamed, state, table_of, written
 from tests.support.resources import Resources
 from tests.world import World
 
@@ -35,7 +35,11 @@ def decision(verdict: Verdict = Verdict.PASS, by: str = "rita") -> Decision:
 
 @pytest.fixture
 def verdicts(deployed: Resources) -> VerdictsTable:
-    return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
+    return table_of(deployed, KEPT)
+
+
+def write(verdicts: VerdictsTable, row: Row) -> bool:
+    return verdicts.write(row, row.uploaded_at)
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def test_a_decision_stands_in_the_row_and_is_found_by_its_contents(
     deployed: Resources, verdicts: VerdictsTable, decisions: ReviewDecisions, pair_id: str
 ) -> None:
     row = renamed(UNDECIDED, pair_id, fingerprint=uuid4().hex)
-    verdicts.write(row)
+    write(verdicts, row)
     before = written(deployed, pair_id)
 
     assert decisions.of(str(row.fingerprint)) is None
@@ -82,7 +86,7 @@ def test_what_is_not_a_manual_check_of_these_contents_is_not_decided(
     deployed: Resources, verdicts: VerdictsTable, decisions: ReviewDecisions, pair_id: str, now: Row | None
 ) -> None:
     if now:
-        verdicts.write(renamed(now, pair_id))
+        write(verdicts, renamed(now, pair_id))
 
     assert not decisions.decide(renamed(UNDECIDED, pair_id), decision())
 
@@ -95,7 +99,7 @@ def test_of_many_who_decide_at_once_one_does(
     deployed: Resources, verdicts: VerdictsTable, decisions: ReviewDecisions, pair_id: str
 ) -> None:
     row = renamed(UNDECIDED, pair_id, fingerprint=uuid4().hex)
-    verdicts.write(row)
+    write(verdicts, row)
     begin, done = Barrier(6), dict[str, bool]()
 
     def decide(by: str) -> None:
@@ -117,7 +121,7 @@ def test_of_many_who_decide_at_once_one_does(
 
 def rows_of(verdicts: VerdictsTable, decisions: Decisions, pair_id: str) -> list[str]:
     """What the pair's row says after each of a worker's writes behind a decision."""
-    verdicts.write(renamed(UNDECIDED, pair_id))
+    write(verdicts, renamed(UNDECIDED, pair_id))
     row = verdicts.row(pair_id)
     assert row is not None
     assert decisions.decide(row, decision(Verdict.REJECT))
@@ -131,7 +135,7 @@ def rows_of(verdicts: VerdictsTable, decisions: Decisions, pair_id: str) -> list
     ]
     said = []
     for step in steps:
-        did = verdicts.write(renamed(step, pair_id))
+        did = write(verdicts, renamed(step, pair_id))
         stands = verdicts.row(pair_id)
         assert stands is not None
         said.append(f"{did}: {stands.verdict} of {stands.fingerprint}{', decided' if stands.review else ''}")
@@ -166,8 +170,8 @@ def test_pairs_wait_in_the_order_in_which_their_rows_were_written(
     before = queue.waiting()
     mine = [f"{pair_id} {letter}" for letter in "zax"]
     for each in mine:
-        verdicts.write(renamed(UNDECIDED, each))
-    verdicts.write(renamed(state(Verdict.PASS), f"{pair_id} passed"))
+        write(verdicts, renamed(UNDECIDED, each))
+    write(verdicts, renamed(state(Verdict.PASS), f"{pair_id} passed"))
 
     listed = list(queue.oldest_first())
 

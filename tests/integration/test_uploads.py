@@ -1,5 +1,7 @@
 """The images bucket: what is found, and that exactly what was found is read."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +24,9 @@ class Bucket:
         version: str = self._s3.put_object(Bucket=self.name, Key=key, Body=content)["VersionId"]
         return version
 
-    def put_in_parts(self, key: str, *parts: bytes) -> None:
+    def put_in_parts(self, key: str, *parts: bytes, **options: str) -> None:
         upload: dict[str, Any] = {"Bucket": self.name, "Key": key}
-        upload["UploadId"] = self._s3.create_multipart_upload(**upload)["UploadId"]
+        upload["UploadId"] = self._s3.create_multipart_upload(**upload, **options)["UploadId"]
         done = [
             {"PartNumber": number, "ETag": self._s3.upload_part(**upload, PartNumber=number, Body=part)["ETag"]}
             for number, part in enumerate(parts, start=1)
@@ -97,6 +99,26 @@ def test_a_multipart_upload_is_read_like_any_other(bucket: Bucket, pair_id: str)
 
     assert "-2" in first.etag
     assert bucket.uploads.read(first)[0].endswith(b"end")
+
+
+def test_the_content_is_known_of_what_was_uploaded_with_a_checksum_of_the_whole(
+    bucket: Bucket, pair_id: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "picture"
+    file.write_bytes(b"one")
+    checksum = hashlib.sha256(b"one").hexdigest()
+    bucket.uploads.upload(f"{pair_id}/a + %/first.jpg", file, checksum)
+    bucket.put(f"{pair_id}/a + %/second.jpg", b"one")
+    bucket.put_in_parts(f"{pair_id}/b/first.jpg", bytes(5 * 1024 * 1024), b"end", ChecksumAlgorithm="SHA256")
+
+    pair, in_parts = bucket.uploads.find(f"{pair_id}/a + %"), bucket.uploads.find(f"{pair_id}/b")
+
+    assert bucket.uploads.holds(pair.uploads["first"], checksum)
+    assert not bucket.uploads.holds(pair.uploads["first"], hashlib.sha256(b"other").hexdigest())
+    assert not bucket.uploads.holds(pair.uploads["second"], checksum)
+    assert not bucket.uploads.holds(
+        in_parts.uploads["first"], hashlib.sha256(bytes(5 * 1024 * 1024) + b"end").hexdigest()
+    )
 
 
 @pytest.mark.parametrize("look", [ImagesBucket.read, ImagesBucket.version])

@@ -21,9 +21,14 @@ POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 
+def table_of(deployed: Resources, retention: Retention) -> VerdictsTable:
+    name = deployed.outputs["VerdictsTable"]
+    return VerdictsTable(deployed.tables, name, retention=retention, erased=deployed.erased)
+
+
 @pytest.fixture
 def verdicts(deployed: Resources) -> VerdictsTable:
-    return VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
+    return table_of(deployed, KEPT)
 
 
 def state(
@@ -124,7 +129,7 @@ def test_the_newest_state_stands_in_whatever_order_it_and_the_others_are_written
     for number, order in enumerate(permutations(HISTORIES[history])):
         name = f"{pair_id}/{number}"
         for row in order:
-            verdicts.write(renamed(row, name))
+            verdicts.write(renamed(row, name), T)
 
         stands = written(deployed, name)
         assert (stands["verdict"], stands.get("fingerprint")) == (newest.verdict, newest.fingerprint), order
@@ -147,7 +152,7 @@ def test_no_row_ever_goes_back(seed: int, verdicts: VerdictsTable, deployed: Res
             listed=uploaded + 1 + (contents == "B"),
             pair_id=pair_id,
         )
-        verdicts.write(row)
+        verdicts.write(row, T)
         now = written(deployed, pair_id)
 
         if earlier:
@@ -159,15 +164,15 @@ def test_no_row_ever_goes_back(seed: int, verdicts: VerdictsTable, deployed: Res
 
 
 def test_a_state_that_is_older_is_not_written_and_says_so(verdicts: VerdictsTable, pair_id: str) -> None:
-    assert verdicts.write(state(Verdict.PASS, uploaded=10, pair_id=pair_id))
+    assert verdicts.write(state(Verdict.PASS, uploaded=10, pair_id=pair_id), T)
 
-    assert not verdicts.write(state(Verdict.PASS, uploaded=9, pair_id=pair_id))
-    assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id))
+    assert not verdicts.write(state(Verdict.PASS, uploaded=9, pair_id=pair_id), T)
+    assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id), T)
 
 
 def test_a_pending_row_is_renewed_with_each_try(verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
-    verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id))
-    verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id))
+    verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id), T)
+    verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id), T)
 
     assert written(deployed, pair_id)["code"] == "INSUFFICIENT_BALANCE"
 
@@ -176,9 +181,9 @@ def test_nothing_of_an_earlier_state_is_left_in_a_row(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
     pending = state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id)
-    verdicts.write(renamed(pending, pair_id, retry_at=T))
+    verdicts.write(renamed(pending, pair_id, retry_at=T), T)
 
-    verdicts.write(state(Verdict.PASS, pair_id=pair_id))
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
 
     assert not written(deployed, pair_id).keys() & {"retry_at", "code", "waiting_for"}
 
@@ -187,9 +192,9 @@ def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: Verdicts
     asked = pair_of(state(Verdict.PASS, pair_id=pair_id))
     assert not judged(verdicts, asked)
 
-    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id))
+    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id), T)
     assert not judged(verdicts, asked)
-    verdicts.write(state(Verdict.PASS, pair_id=pair_id))
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
     assert judged(verdicts, asked)
 
     assert not judged(verdicts, pair_of(state(Verdict.PASS, contents="B", pair_id=pair_id)))
@@ -199,9 +204,9 @@ def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: Verdicts
 def test_of_two_final_verdicts_on_the_same_contents_that_of_the_later_look_stands(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
-    verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id))
+    verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id), T)
 
-    assert not verdicts.write(state(Verdict.PASS, listed=1, pair_id=pair_id))
+    assert not verdicts.write(state(Verdict.PASS, listed=1, pair_id=pair_id), T)
 
     assert written(deployed, pair_id)["verdict"] == "REJECT"
 
@@ -210,7 +215,7 @@ def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts:
     names = [f"{pair_id}/{number}" for number in range(BATCH + 1)]
     row = state(Verdict.PASS)
     for name in names[::10]:
-        verdicts.write(renamed(row, name))
+        verdicts.write(renamed(row, name), T)
 
     found = verdicts.rows(names)
 
@@ -220,8 +225,8 @@ def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts:
 
 def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Resources, pair_id: str) -> None:
     brief = Retention(own=timedelta(days=1), images=timedelta(days=1))
-    table = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=brief)
-    table.write(state(Verdict.UNDETERMINED, pair_id=pair_id))
+    table = table_of(deployed, brief)
+    table.write(state(Verdict.UNDETERMINED, pair_id=pair_id), T)
 
     found = deployed.table("VerdictsTable").query(
         IndexName="by_verdict",
@@ -240,7 +245,7 @@ def test_similarity_and_face_keep_their_digits(verdicts: VerdictsTable, deployed
     row = state(Verdict.PASS, pair_id=pair_id)
     first = row.pictures["first"].model_copy(update={"face": face})
 
-    verdicts.write(renamed(row, pair_id, similarity=digits, first=first))
+    verdicts.write(renamed(row, pair_id, similarity=digits, first=first), T)
 
     stored = written(deployed, pair_id)
     assert stored["similarity"] == digits

@@ -16,10 +16,13 @@ from PIL import Image
 from sandbox import portraits
 from tests.pictures.heic import heic
 from tests.rehearsal.conftest import PARAMETERS
-from tests.rehearsal.deployment import ROOT
+from tests.rehearsal.deployment import ARTEFACT, ROOT
 from tests.rehearsal.permissions import excuses
 from tests.rehearsal.rehearsed import Rehearsed
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, picture, sha256
+
+MOST_OF_LAYERS = 80_000_000
+"""Bytes, unpacked; Lambda takes 250 MB with the function. docs/performance.md has what they are."""
 
 type Content = Callable[[str], bytes]
 """Makes a picture; a text makes its bytes its own, where that is needed."""
@@ -96,6 +99,16 @@ def used(rehearsed: Rehearsed) -> Rehearsed:
         rehearsed.upload(key, b"")
     rehearsed.send("not a notification")
     return rehearsed
+
+
+def test_the_layers_are_far_from_what_lambda_can_take(used: Rehearsed) -> None:
+    sizes = {
+        layer: sum(path.stat().st_size for path in (ARTEFACT / "build" / layer).rglob("*") if path.is_file())
+        for layer in ("DependenciesLayer", "FacepairLayer")
+    }
+
+    assert all(sizes.values()), sizes
+    assert sum(sizes.values()) < MOST_OF_LAYERS
 
 
 @pytest.mark.parametrize("pair_id", CASES)

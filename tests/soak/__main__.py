@@ -1,4 +1,7 @@
-"""Soak the stack: `make soak PAIRS=200 SEED=1`. Ends with status 0 only if the books balance."""
+"""Soak the stack: `make soak PAIRS=200 BURST=1000 SEED=1`. Ends with status 0 only if the books balance.
+
+In the middle of the storm OnUnknownOutcome changes; the burst comes after it.
+"""
 
 import argparse
 import random
@@ -6,24 +9,29 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.soak.storm import soak
+from tests.soak.burst import Burst, burst
+from tests.soak.storm import Books, soak
 from tests.support.faulty_cloud import faulty_cloud
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description="Pairs through a storm of faults.")
     parser.add_argument("--pairs", type=int, default=200, help="default: %(default)s")
+    parser.add_argument("--burst", type=int, default=1000, help="pairs at once, after the storm; default: %(default)s")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a new one")
     options = parser.parse_args()
-    policy = random.Random(options.seed).choice(("hold", "retry"))
-    print(f"{options.pairs} pairs, seed {options.seed}, OnUnknownOutcome {policy}", flush=True)
+    policies = random.Random(options.seed).sample(("hold", "retry"), 2)
+    print(f"{options.pairs} pairs, seed {options.seed}, OnUnknownOutcome {' then '.join(policies)}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    with faulty_cloud(folder, OnUnknownOutcome=policy) as cloud:
-        books = soak(cloud, options.pairs, options.seed)
-    for problem in books.problems:
-        print(problem)
-    print(books)
-    if books.problems:
+    with faulty_cloud(folder, OnUnknownOutcome=policies[0]) as cloud:
+        reports: list[Books | Burst] = [soak(cloud, options.pairs, options.seed, then=policies[1])]
+        print(reports[0], flush=True)
+        if options.burst:
+            reports.append(burst(cloud, options.burst))
+            print(reports[1])
+    problems = [problem for report in reports for problem in report.problems]
+    print(*problems, sep="\n")
+    if problems:
         sys.exit(f"Logs: {folder / 'logs'}")
 
 

@@ -32,7 +32,7 @@ NOT_NOW: tuple[dict[str, Any], ...] = (
     {"code": "IAM_FAILED"},
     {"delay": 1},
 )
-WRITES = (("PutItem", "CallsTable"), ("UpdateItem", "CallsTable"), ("PutItem", "VerdictsTable"))
+WRITES = (("TransactWriteItems", "CallsTable"), ("UpdateItem", "CallsTable"), ("TransactWriteItems", "VerdictsTable"))
 ANY_WRITES = (("PutItem", "IdempotencyTable"), ("UpdateItem", "IdempotencyTable"), ("PutParameter", "TokenParameter"))
 MOST_MESSAGES = 50
 """In the queue when the next pair is dropped: on a slow machine it takes longer, and nobody runs out of time."""
@@ -67,7 +67,8 @@ class Books:
 
     seed: int
     pairs: int
-    policy: str
+    policies: list[str]
+    """Of OnUnknownOutcome, one after the other."""
     seconds: float = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     calls: int = 0
@@ -81,23 +82,31 @@ class Books:
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items()))
         return (
             f"seed {self.seed}: {self.pairs} pairs ({verdicts}) in {self.seconds:.0f} s, "
-            f"OnUnknownOutcome {self.policy}: {self.calls} calls, {self.charged} charged, "
+            f"OnUnknownOutcome {' then '.join(self.policies)}: {self.calls} calls, {self.charged} charged, "
             f"{self.charged_without_an_answer} of them without an answer, {self.too_late} calls took too long, "
             f"{self.deaths} workers died: "
             f"{'ok' if not self.problems else f'{len(self.problems)} PROBLEMS'}"
         )
 
 
-def soak(cloud: FaultyCloud, count: int, seed: int) -> Books:
-    """Drop `count` pairs into the bucket in a storm that the seed decides, wait for calm, and balance the books."""
+def soak(cloud: FaultyCloud, count: int, seed: int, *, then: str | None = None) -> Books:
+    """Drop `count` pairs into the bucket in a storm that the seed decides, wait for calm, and balance the books.
+
+    `then` is what becomes of OnUnknownOutcome in the middle of it.
+    """
     chance, gusts = random.Random(seed), random.Random(f"gusts {seed}")
-    books = Books(seed, count, cloud.sandbox.stack.parameters["OnUnknownOutcome"])
+    books = Books(seed, count, [cloud.sandbox.stack.parameters["OnUnknownOutcome"]])
     started, lost_before = time.monotonic(), cloud.host.lost()
     history = History(cloud)
     pairs = [cloud.pair(f"soak {seed}/{number:04d}", *chance.choice(LIKENESSES)) for number in range(count)]
     with _all_the_time(history.look, every=0.5):
         with _all_the_time(lambda: _gust(cloud, gusts), every=1.5):
-            for pair in pairs:
+            for number, pair in enumerate(pairs):
+                if then and number == count // 2:
+                    books.deaths += cloud.host.lost() - lost_before
+                    cloud.sandbox.redeploy(OnUnknownOutcome=then)
+                    books.policies.append(then)
+                    lost_before = 0
                 _drop(cloud, pair, chance)
                 while cloud.messages("UploadsQueue") > MOST_MESSAGES:
                     time.sleep(0.1)
@@ -105,7 +114,7 @@ def soak(cloud: FaultyCloud, count: int, seed: int) -> Books:
         _settle(cloud, books)
         history.look()
     books.problems += history.steps_back
-    books.deaths = cloud.host.lost() - lost_before
+    books.deaths += cloud.host.lost() - lost_before
     _balance(cloud, pairs, books)
     books.seconds = time.monotonic() - started
     return books
@@ -209,7 +218,7 @@ def _problems(row: Row | None, ledger: list[Row], calls: list[Call], books: Book
         yield "has no row"
     elif row["verdict"] not in {*FINAL, Verdict.UNDETERMINED}:
         yield f"is left {row['verdict']}"
-    allowed = 2 if books.policy == "retry" and states["UNKNOWN"] else 1
+    allowed = 2 if "retry" in books.policies and states["UNKNOWN"] else 1
     if len(charged) > allowed:
         yield f"was charged {len(charged)} times; {allowed} allowed"
     if states["SENT"]:

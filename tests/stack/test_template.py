@@ -20,7 +20,14 @@ ROOT = Path(__file__).parents[2]
 WRITTEN = read_template(ROOT / "template.yaml")
 TWO_LARGEST_PICTURES_SECONDS = 30
 """Measured, beside other load: docs/decisions.md, Pictures."""
-FUNCTIONS = ("CompareFunction", "FindMissedFunction", "PublishFunction", "DeliverFunction", "ReviewFunction")
+FUNCTIONS = (
+    "CompareFunction",
+    "FindMissedFunction",
+    "PermitFunction",
+    "ReviewFunction",
+    "PublishFunction",
+    "DeliverFunction",
+)
 PAIRS_FUNCTIONS = ("CompareFunction", "FindMissedFunction")
 WEBHOOK = {"WebhookUrl": "https://example.com/verdicts"}
 
@@ -109,6 +116,8 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "TokenParameter": "/pairs/advance-token",
         "CompareFunction": "<CompareFunction>",
         "FindMissedFunction": "<FindMissedFunction>",
+        "PermitFunction": "<PermitFunction>",
+        "PermitUrl": "<PermitFunctionUrl.FunctionUrl>",
         "PublishFunction": "<PublishFunction>",
         "ReviewFunction": "<ReviewFunction>",
         "ReviewUrl": "<ReviewFunctionUrl.FunctionUrl>",
@@ -412,7 +421,7 @@ def test_beside_them_a_role_has_only_what_lambda_itself_needs(stack: ExpandedSta
     }
 
 
-def test_only_the_function_that_compares_may_read_credentials_and_none_but_it_and_reviewers_write_verdicts(
+def test_only_the_function_that_compares_reads_credentials_and_it_and_reviewers_alone_write_verdicts(
     stack: ExpandedStack,
 ) -> None:
     allowed = {name.partition(".")[0]: set[str]() for name, _ in statements(stack)}
@@ -447,6 +456,29 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
+def test_the_ledger_is_written_by_the_function_that_calls_and_by_the_one_that_permits_and_by_no_other(
+    stack: ExpandedStack,
+) -> None:
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    writers = {
+        name.partition(".")[0]: writing & set(listed(statement["Action"]))
+        for name, statement in statements(stack)
+        if "<CallsTable.Arn>" in listed(statement["Resource"]) and writing & set(listed(statement["Action"]))
+    }
+
+    assert writers == {
+        "CompareFunctionRole": {"dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "PermitFunctionRole": {"dynamodb:UpdateItem"},
+    }
+
+
+def test_functions_with_a_url_are_called_under_iam_alone(stack: ExpandedStack) -> None:
+    urls = stack.of_type("AWS::Lambda::Url")
+
+    assert urls
+    assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
+
+
 def test_a_reviewer_may_call_one_function_by_its_url_and_nothing_else(stack: ExpandedStack) -> None:
     by_url, directly = stack.properties("ReviewerPolicy")["PolicyDocument"]["Statement"]
 
@@ -455,14 +487,6 @@ def test_a_reviewer_may_call_one_function_by_its_url_and_nothing_else(stack: Exp
     assert by_url["Resource"] == directly["Resource"] == "<ReviewFunction.Arn>"
     # Without it he could invoke the function with an event of his own making, and so as anybody.
     assert directly["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
-
-
-def test_who_calls_a_function_s_url_has_to_sign(stack: ExpandedStack) -> None:
-    urls = stack.of_type("AWS::Lambda::Url")
-
-    assert urls
-    assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
-    assert not [one for one in stack.of_type("AWS::Lambda::Permission").values() if "FunctionUrlAuthType" in one]
 
 
 def test_who_reviews_sees_pictures_by_links_to_versions_alone(stack: ExpandedStack) -> None:

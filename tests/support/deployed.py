@@ -152,7 +152,7 @@ class Deployed:
 
     def asked(self, content: bytes) -> list[Call]:
         """What the emulator was asked about a first picture that was sent as it is."""
-        return [call for call in self.control.calls("check") if call.first and call.first.sha256 == sha256(content)]
+        return self.control.calls("check", first_sha256=sha256(content))
 
     def idle(self, *, within: float = PATIENCE) -> None:
         """Wait until every message has been dealt with, those under way and those postponed too."""

@@ -17,6 +17,7 @@ from sandbox.lambda_host import Answer, Environment
 from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.deployed import ANNA, Deployed, Row, notification, picture, plain, sha256
 from tests.support.faulty_aws import FaultyAws
+from tests.support.leaks import leaks
 
 TIMEOUT = 12
 """Seconds after which a worker is dead for sure, and its ledger row and idempotency record are given up."""
@@ -32,6 +33,8 @@ PARAMETERS: dict[str, object] = {
     # What one test lets the API refuse, or leave without an answer, neither slows down nor stops the others.
     "MaxCallsPerSecond": 50,
     "StopAfterUnknown": 1000,
+    # Whatever fails, nothing secret is written down, at the most talkative level either.
+    "LogLevel": "DEBUG",
 }
 
 # What takes minutes takes seconds, by the same code.
@@ -222,7 +225,7 @@ class FaultyCloud(Deployed):
 
 @contextmanager
 def faulty_cloud(folder: Path, *, warm: int = 4, **parameters: object) -> Iterator[FaultyCloud]:
-    """The sandbox in a hurry, and a proxy between its functions and AWS."""
+    """The sandbox in a hurry, and a proxy between its functions and AWS; at the end, a look for what leaked."""
     with (
         FaultyAws() as aws,
         Sandbox(
@@ -235,4 +238,6 @@ def faulty_cloud(folder: Path, *, warm: int = 4, **parameters: object) -> Iterat
         ) as sandbox,
     ):
         aws.upstream = sandbox.variables["AWS_ENDPOINT_URL"]
-        yield FaultyCloud(sandbox, aws, folder)
+        cloud = FaultyCloud(sandbox, aws, folder)
+        yield cloud
+        assert not (found := leaks(cloud)), "\n".join(found)

@@ -13,7 +13,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.verdict import Outcome, Seen, Verdict, verdict
 from facepair.stories.ask import SAVING_SECONDS, Question
-from tests.fakes import BLOCKED_RETRY, DEADLINE, LIFETIME, SUCCESS
+from tests.fakes import BLOCKED_RETRY, DEADLINE, LIFETIME, NOON, SUCCESS
 from tests.world import POLICY, World
 
 PICTURE = Fitted(b"a picture", "image/jpeg", (), (900, 1200), (900, 1200))
@@ -34,7 +34,7 @@ def ask(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome =
     """A worker with all its time before it asks."""
     world.time.new_worker()
     return world.asker(on_unknown).ask(
-        Question("anna", fingerprint, fingerprint[::-1], PICTURE, PICTURE, world.time.left)
+        Question("anna", fingerprint, fingerprint[::-1], PICTURE, PICTURE, NOON, world.time.left)
     )
 
 
@@ -47,7 +47,7 @@ def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcom
 
 
 def call_of_a_dead_worker(world: World, number: int = 1) -> None:
-    world.ledger.open("anna", "f1", number, clock.now() - timedelta(seconds=1))
+    world.ledger.open("anna", "f1", number, clock.now() - timedelta(seconds=1), NOON)
 
 
 # --- what is asked once ----------------------------------------------------------------------------------------------
@@ -98,8 +98,10 @@ def test_without_a_stored_outcome_the_ledger_answers_and_nobody_is_called(world:
 def test_an_answer_in_the_ledger_stands_whatever_other_calls_of_the_same_contents_came_to(world: World) -> None:
     call_of_a_dead_worker(world, 1)
     world.ledger.complete(world.ledger.get("anna", "000001"), State.UNKNOWN, UNKNOWN)
-    world.ledger.complete(world.ledger.open("anna", "f1", 2, clock.now()), State.ANSWERED, SUCCESS)
-    world.ledger.complete(world.ledger.open("anna", "f1", 3, clock.now()), State.REFUSED, refusal("ERROR", retry_in=99))
+    world.ledger.complete(world.ledger.open("anna", "f1", 2, clock.now(), NOON), State.ANSWERED, SUCCESS)
+    world.ledger.complete(
+        world.ledger.open("anna", "f1", 3, clock.now(), NOON), State.REFUSED, refusal("ERROR", retry_in=99)
+    )
 
     assert ask(world).code == "SUCCESS"
     assert world.api.posts == 0
@@ -126,7 +128,7 @@ def test_while_another_worker_is_asking_nobody_looks_further(world: World) -> No
 
 
 def test_of_two_workers_that_are_about_to_make_the_same_call_one_gives_way(world: World) -> None:
-    world.ledger.at("open", lambda: world.ledger.open("anna", "f1", 1, clock.now() + timedelta(seconds=60)))
+    world.ledger.at("open", lambda: world.ledger.open("anna", "f1", 1, clock.now() + timedelta(seconds=60), NOON))
 
     reason = raised(world)
 
@@ -135,7 +137,7 @@ def test_of_two_workers_that_are_about_to_make_the_same_call_one_gives_way(world
 
 
 def test_a_worker_that_can_still_be_alive_is_waited_for(world: World) -> None:
-    world.ledger.open("anna", "f1", 1, clock.now() + timedelta(seconds=1))
+    world.ledger.open("anna", "f1", 1, clock.now() + timedelta(seconds=1), NOON)
 
     reason = raised(world)
 
@@ -178,7 +180,7 @@ def test_a_late_answer_is_used_as_soon_as_it_is_there(world: World) -> None:
 
 
 def test_a_dead_worker_s_call_for_other_contents_hinders_nobody(world: World) -> None:
-    world.ledger.open("anna", "f0", 1, clock.now() + timedelta(seconds=60))
+    world.ledger.open("anna", "f0", 1, clock.now() + timedelta(seconds=60), NOON)
 
     assert ask(world).call == "000002"
     assert world.ledger.states("anna") == [State.SENT, State.ANSWERED]
@@ -206,7 +208,7 @@ def test_with_retry_two_calls_of_unknown_outcome_are_the_most(world: World) -> N
 
 def ask_with(world: World, seconds: float) -> Outcome:
     world.time.new_worker(seconds)
-    return world.asker().ask(Question("anna", "f1", "1f", PICTURE, PICTURE, world.time.left))
+    return world.asker().ask(Question("anna", "f1", "1f", PICTURE, PICTURE, NOON, world.time.left))
 
 
 def test_with_just_enough_time_the_call_is_made(world: World) -> None:

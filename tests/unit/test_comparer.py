@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from facepair.domain.picture import MEGABYTE
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Face, Outcome, Seen, Verdict
 from facepair.stories.ask import Question
-from facepair.stories.compare import MEGABYTE, MOST_DEATHS, Postponed
+from facepair.stories.compare import MOST_DEATHS, Postponed
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS, picture
 from tests.world import MAX_UPLOAD_MEGABYTES, POLICY, World
 

@@ -10,7 +10,7 @@ from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, Found
-from tests.fakes import SUCCESS, picture
+from tests.fakes import NOON, SUCCESS, picture
 from tests.world import POLICY, World
 
 AT_ONCE = timedelta(0)
@@ -31,7 +31,7 @@ def put_pairs(world: World, *pair_ids: str) -> None:
 def write_row(world: World, make: Callable[[Case], Row]) -> None:
     """The row of pair `anna` as it is in the bucket now."""
     pair = world.bucket.find("anna")
-    assert world.verdicts.write(make(Case(pair, {}, POLICY, "f" * 64)))
+    assert world.verdicts.write(make(Case(pair, {}, POLICY, "f" * 64)), NOON)
 
 
 def passed(case: Case) -> Row:
@@ -106,7 +106,7 @@ def test_a_row_for_a_newer_picture_that_was_deleted_since_is_left_alone(world: W
 def test_a_pair_that_still_waits_for_the_picture_that_is_there_is_enqueued(world: World) -> None:
     put(world, "anna/first.jpg")
     pair = world.bucket.find("anna")
-    world.verdicts.write(Row.waiting(pair, {}, POLICY))
+    world.verdicts.write(Row.waiting(pair, {}, POLICY), NOON)
     put(world, "anna/second.jpg")
 
     assert search(world).sent == 1

@@ -366,7 +366,8 @@ def test_what_keeps_a_pair_does_not_replace_a_decision_about_it(world: World) ->
     row = world.stored()
     busy = row.model_copy(update={"verdict": Verdict.PENDING, "review": None, "retry_at": world.time.now()})
 
-    assert not world.verdicts.write(busy.model_copy(update={"uploaded_at": row.uploaded_at + timedelta(seconds=9)}))
+    later = busy.model_copy(update={"uploaded_at": row.uploaded_at + timedelta(seconds=9)})
+    assert not world.verdicts.write(later, later.uploaded_at)
 
 
 # --- what cannot be understood ---------------------------------------------------------------------------------------

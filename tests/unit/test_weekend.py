@@ -71,7 +71,7 @@ class Weekend:
     def postpone(self, objects: str, until: datetime) -> None:
         pass
 
-    def write(self, row: Row) -> bool:
+    def write(self, row: Row, earliest_upload: datetime) -> bool:
         return True
 
     def ask(self, question: Question) -> NoReturn:
@@ -111,6 +111,7 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
     comparer = Comparer(
         uploads=house,
         verdicts=house,
+        decisions=house,
         underway=house,
         gate=house,
         asker=house,

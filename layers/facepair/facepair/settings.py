@@ -115,6 +115,14 @@ class FindMissedSettings(_Settings):
     cursor_parameter: str
 
 
+class PermitSettings(_Environment):
+    """PermitFunction's."""
+
+    verdicts_table: str
+    calls_table: str
+    uploads_queue_url: str
+
+
 class ReviewSettings(_Environment):
     """ReviewFunction's."""
 

@@ -36,9 +36,14 @@ class GateItem:
         self._rules = rules
         self._now = now
 
+    @aws_errors()
+    def state(self) -> Gate:
+        """The state that all workers share."""
+        return _gate(self._item())
+
     def look(self) -> Closed | Crowded | None:
         """What keeps everybody from calling now."""
-        gate, now = self._read(), self._now()
+        gate, now = self.state(), self._now()
         if closed := gate.closed(now):
             return closed
         wait = 0.0 if gate.code else gate.wait(now)
@@ -47,7 +52,7 @@ class GateItem:
     @aws_errors()
     def enter(self) -> Slot:
         """Take the next slot, or be the one who tries. Raises Closed or Crowded."""
-        gate = self._read()
+        gate = self.state()
         while True:
             now = self._now()
             if closed := gate.closed(now):
@@ -55,13 +60,13 @@ class GateItem:
             if gate.code:
                 if self._replace(gate, gate.trying(self._rules, now)):
                     return Slot(at=now, taken_at=now, trial=True)
-                gate = self._read()
+                gate = self.state()
             elif gate.wait(now) > LONGEST_WAIT_SECONDS:
                 raise Crowded(gate.wait(now))
             elif slot := self._take(gate, now):
                 return slot
             else:
-                gate = self._read()
+                gate = self.state()
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
         """Tell what became of a call."""
@@ -76,10 +81,6 @@ class GateItem:
         """The account is refused: close for everybody."""
         self._change(lambda gate, now: gate.shut(self._rules, blocked.code, blocked.message, now), blocked.message)
         return Closed(blocked.code, blocked.message, seconds=self._rules.pause)
-
-    @aws_errors()
-    def _read(self) -> Gate:
-        return _gate(self._item())
 
     def _item(self) -> Mapping[str, Any]:
         return self._table.get_item(Key={"id": ITEM}, ConsistentRead=True).get("Item", {})
@@ -113,7 +114,7 @@ class GateItem:
         """Change the state by a pure rule. It never raises: whoever looks next meets the API's own answer."""
         try:
             while True:
-                gate = self._read()
+                gate = self.state()
                 changed = change(gate, self._now())
                 if changed is gate or self._replace(gate, changed):
                     return

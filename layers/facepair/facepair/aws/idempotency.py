@@ -1,5 +1,7 @@
 """Powertools' idempotency around a comparison, keyed on the pair's contents."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,15 @@ from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+PREFIX = "compare"
+"""Of the records' ids."""
+
+
+def record_id(fingerprint: str) -> str:
+    """The id of the record of two contents, as Powertools makes it of the key."""
+    return f"{PREFIX}#{hashlib.sha256(json.dumps(fingerprint).encode()).hexdigest()}"
 
 
 class _Unsettled(Exception):
@@ -54,7 +65,7 @@ class PowertoolsIdempotency:
             data_keyword_argument="key",
             persistence_store=DynamoDBPersistenceLayer(table_name=table, boto3_client=dynamodb),
             config=self._config,
-            key_prefix="compare",
+            key_prefix=PREFIX,
         )
 
     def register_lambda_context(self, context: LambdaContext) -> None:

@@ -1,13 +1,17 @@
 """The ledger's table: what makes paying twice impossible."""
 
+import logging
 import uuid
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr, Key
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.erasure_marks import ErasureMarks
+from facepair.aws.transactions import through_conflicts
 from facepair.domain import clock
 from facepair.domain.ledger import Call, State
 from facepair.domain.retention import Retention
@@ -17,26 +21,30 @@ from facepair.domain.verdict import Outcome
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
+logger = logging.getLogger(__name__)
+
 
 class CallsTable:
     """A facepair.stories.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and one worker
-    alone can write the next of a pair. Without a `retention`, rows are kept for ever."""
+    alone can write the next of a pair. Without a `retention`, rows are kept for ever; without the marks of erased pairs
+    no call can be opened."""
 
-    def __init__(self, table: "Table", *, retention: Retention | None = None) -> None:
+    def __init__(
+        self, table: "Table", *, retention: Retention | None = None, erased: ErasureMarks | None = None
+    ) -> None:
         self._table = table
         self._retention = retention
+        self._erased = erased
 
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
         """All calls of a pair, oldest first."""
-        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
-        calls: list[Call] = []
-        while True:
-            page = self._table.query(**query)
-            calls += (_call(item) for item in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return calls
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return [_call(item) for item in self._items(pair_id)]
+
+    @aws_errors()
+    def rows_of_pair(self, pair_id: str) -> list[Mapping[str, Any]]:
+        """The same as they were written, by this release or another, with every attribute."""
+        return list(self._items(pair_id))
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call:
@@ -44,81 +52,120 @@ class CallsTable:
         return _call(self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True)["Item"])
 
     @aws_errors()
-    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
+    def open(
+        self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
+    ) -> Call:
         """Write the row of a call that is about to be sent.
 
-        Raises Later if another worker has written this number: it is calling.
+        Raises Later if another worker has written this number: it is calling; or if the pair was erased after the
+        earliest of the two pictures was uploaded.
         """
+        if self._erased is None:
+            raise TypeError("a ledger without the marks of erased pairs opens no call")
         now = clock.now()
         call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, uuid.uuid4().hex, now, alive_until)
         expiry = {}
         if self._retention:
             expiry = {"expires_at": int(self._retention.expires_at(now, uploaded_at=now).timestamp())}
-        try:
-            self._table.put_item(
-                Item={
-                    "pair_id": call.pair_id,
-                    "call": call.call,
-                    "fingerprint": call.fingerprint,
-                    "state": call.state,
-                    "owner": call.owner,
-                    "sent_at": clock.iso(call.sent_at),
-                    "alive_until": clock.iso(call.alive_until),
-                    **expiry,
-                },
-                ConditionExpression=Attr("call").not_exists(),
-            )
-        except ClientError as error:
-            if not condition_failed(error):
-                raise
-            # A write that arrived and whose response was lost is repeated by botocore, and then fails on its own row.
-            if self.get(call.pair_id, call.call).owner != call.owner:
-                raise Later("another worker is calling for this pair") from error
+        item = {
+            "pair_id": call.pair_id,
+            "call": call.call,
+            "fingerprint": call.fingerprint,
+            "state": call.state,
+            "owner": call.owner,
+            "sent_at": clock.iso(call.sent_at),
+            "alive_until": clock.iso(call.alive_until),
+            **expiry,
+        }
+        new = Attr("call").not_exists()
+        opened = self._erased.put(self._table.name, item, new, pair_id=pair_id, uploaded_at=earliest_upload)
+        # It is our own row if an earlier try of this write had arrived after all.
+        if not opened and self.get(call.pair_id, call.call).owner != call.owner:
+            raise Later("another worker is calling for this pair")
         return call
 
     @aws_errors()
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
-        """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer.
+        """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer. Of a pair that
+        has been erased meanwhile only what was charged is written.
 
         Raises Later if the call was answered while it was given up.
         """
-        values = {
+        charged = {
             "state": state,
             "code": outcome.code,
-            "similarity": outcome.similarity,
             "transaction_id": outcome.transaction_id,
             "pricing_strategy": outcome.pricing_strategy,
             "answered_at": None if state is State.UNKNOWN else clock.iso(clock.now()),
             "latency_ms": latency_ms,
+        }
+        of_faces = {
+            "similarity": outcome.similarity,
             "outcome": outcome.model_dump(mode="json", exclude={"unsaved"}),
         }
-        known = {name: value for name, value in values.items() if value is not None}
         open_states = [State.SENT] if state is State.UNKNOWN else [State.SENT, State.UNKNOWN]
+        is_open = Attr("owner").eq(call.owner) & Attr("state").is_in(open_states)
+        erased = Attr("erased_at")
+        if self._set(call, charged | of_faces, is_open & erased.not_exists()):
+            return
+        if self._set(call, charged, is_open & erased.exists()):
+            logger.info("The pair was erased while it was called for", extra={"call": call.call})
+            return
+        if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
+            raise Later("the call was answered after all")
+
+    @aws_errors()
+    def permit(self, call: Call, by: str) -> bool:
+        """Write that a person permits to call once more although this call was not answered; False if somebody has
+        permitted it already, or it was answered after all."""
+        permission = {"permitted_by": by, "permitted_at": clock.iso(clock.now())}
+        unanswered = Attr("owner").eq(call.owner) & Attr("state").is_in([State.SENT, State.UNKNOWN])
+        if self._set(call, permission, unanswered & Attr("permitted_by").not_exists() & Attr("erased_at").not_exists()):
+            return True
+        key = {"pair_id": call.pair_id, "call": call.call}
+        stands = self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
+        # A write that arrived and whose response was lost is repeated by botocore, and then fails on itself.
+        return {name: stands.get(name) for name in permission} == permission
+
+    def _set(self, call: Call, values: Mapping[str, Any], condition: ConditionBase) -> bool:
+        """Set attributes of a call's row, those that have a value; False, and nothing written, if a condition fails."""
+        known = {name: value for name, value in values.items() if value is not None}
         try:
-            self._table.update_item(
-                Key={"pair_id": call.pair_id, "call": call.call},
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in known),
-                ConditionExpression="#owner = :owner AND #state IN (" + ", ".join(f":{s}" for s in open_states) + ")",
-                ExpressionAttributeNames={f"#{name}": name for name in (*known, "owner")},
-                ExpressionAttributeValues={f":{name}": value for name, value in known.items()}
-                | {f":{each}": each for each in open_states}
-                | {":owner": call.owner},
+            through_conflicts(
+                lambda: self._table.update_item(
+                    Key={"pair_id": call.pair_id, "call": call.call},
+                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in known),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={f"#{name}": name for name in known},
+                    ExpressionAttributeValues={f":{name}": value for name, value in known.items()},
+                )
             )
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
-                raise Later("the call was answered after all") from error
+            return False
+        return True
+
+    def _items(self, pair_id: str) -> Iterator[Mapping[str, Any]]:
+        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
+        while True:
+            page = self._table.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def _call(item: dict[str, Any]) -> Call:
+def _call(item: Mapping[str, Any]) -> Call:
     return Call(
         pair_id=item["pair_id"],
         call=item["call"],
-        fingerprint=item["fingerprint"],
+        fingerprint=item.get("fingerprint", ""),  # an erased one has none
         state=State(item["state"]),
         owner=item["owner"],
         sent_at=clock.parse(item["sent_at"]),
         alive_until=clock.parse(item["alive_until"]),
         outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
+        permitted_by=item.get("permitted_by"),
+        erased="erased_at" in item,
     )

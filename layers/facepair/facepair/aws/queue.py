@@ -1,17 +1,20 @@
 """Queues of messages that come back until they are dealt with, and dead letters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING
 
 from facepair.aws.clients import aws_errors
+from facepair.domain.backlog import Backlog, Letter
 from facepair.domain.retry import Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH = 10
-"""SQS's limit of a SendMessageBatch."""
+"""SQS's limit of a SendMessageBatch, of a DeleteMessageBatch and of a ReceiveMessage."""
+LONG_POLL_SECONDS = 1
+"""Without waiting SQS asks some of its servers only, and may find nothing though there is something."""
 
 
 class DeadLetters:
@@ -39,22 +42,21 @@ class Queue(DeadLetters):
         """Let a received message come back in `seconds`. SQS keeps to it when the function reports it as failed."""
         self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
 
-
-class UploadsQueue(Queue):
-    """A facepair.stories.ports.UploadsQueue: S3 notifications."""
-
     @aws_errors()
-    def has_backlog(self) -> bool:
-        """Whether more messages wait to be received than are being worked on: the workers don't keep up, or stand.
-
-        SQS counts approximately, and is up to a minute behind.
-        """
-        counts = self._sqs.get_queue_attributes(
+    def backlog(self) -> Backlog:
+        """How many messages there are. SQS counts approximately, and is up to a minute behind."""
+        counts: Mapping[str, str] = self._sqs.get_queue_attributes(
             QueueUrl=self._url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )["Attributes"]
-        received = int(counts["ApproximateNumberOfMessagesNotVisible"])
-        return int(counts["ApproximateNumberOfMessages"]) > received
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+                "ApproximateNumberOfMessagesDelayed",
+            ],
+        )["Attributes"]  # type: ignore[assignment]
+        return Backlog(
+            waiting=int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"]),
+            under_way=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+        )
 
     @aws_errors()
     def send(self, bodies: Sequence[str]) -> None:
@@ -64,3 +66,36 @@ class UploadsQueue(Queue):
             failed = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed")  # type: ignore[arg-type]
             if failed:
                 raise Unavailable(f"SQS refused {len(failed)} of {len(batch)} messages: {failed[0].get('Message')}")
+
+
+class UploadsQueue(Queue):
+    """A facepair.stories.ports.UploadsQueue: S3 notifications."""
+
+    def has_backlog(self) -> bool:
+        """Whether more messages wait to be received than are being worked on: the workers don't keep up, or stand."""
+        backlog = self.backlog()
+        return backlog.waiting > backlog.under_way
+
+
+class DeadLetterQueue(Queue):
+    """A facepair.stories.redrive.DeadLetters: what lies there can be taken out."""
+
+    @aws_errors()
+    def receive(self, seconds: int) -> list[Letter]:
+        """Some messages, for a time in which nobody else sees them; none if there are no more."""
+        answer = self._sqs.receive_message(
+            QueueUrl=self._url, MaxNumberOfMessages=BATCH, VisibilityTimeout=seconds, WaitTimeSeconds=LONG_POLL_SECONDS
+        )
+        return [
+            Letter(message["MessageId"], message["Body"], message["ReceiptHandle"])
+            for message in answer.get("Messages", [])
+        ]
+
+    @aws_errors()
+    def delete(self, letters: Iterable[Letter]) -> None:
+        """Remove what was received. Raises Unavailable if SQS did not remove them all."""
+        for batch in batched(letters, BATCH, strict=False):
+            entries = [{"Id": str(number), "ReceiptHandle": each.receipt_handle} for number, each in enumerate(batch)]
+            failed = self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries).get("Failed")  # type: ignore[arg-type]
+            if failed:
+                raise Unavailable(f"SQS kept {len(failed)} of {len(batch)} messages: {failed[0].get('Message')}")

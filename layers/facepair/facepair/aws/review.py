@@ -1,6 +1,6 @@
 """What a review needs of AWS: the queue of MANUAL_CHECK rows, leases, links to pictures, and decisions."""
 
-import time
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.transactions import transact
 from facepair.domain import clock
 from facepair.domain.review import COUNTED, Waiting
 from facepair.domain.row import Decision, PictureRow, Row
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 LINK = timedelta(minutes=1)
 """How long a link to a picture leads there."""
-TRIES = 5
-"""Of a decision that meets another write of the same rows at the same moment."""
 
 
 class ManualChecks:
@@ -55,8 +54,8 @@ _MANUAL_CHECKS: dict[str, Any] = {
 
 
 class ReviewLeases:
-    """A facepair.stories.review.Leases. Item `review#<pair id>` of the idempotency table: `holder`, and `expiration` in
-    epoch seconds."""
+    """A facepair.stories.review.Leases. Item `review#<sha256 of the pair id>` of the idempotency table: `holder`, and
+    `expiration` in epoch seconds."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -113,56 +112,45 @@ class ReviewDecisions:
     """A facepair.stories.ports.Decisions.
 
     A decision stands in the pair's row and, for whenever these contents come again, as item `decision#<fingerprint>` of
-    the idempotency table: `pair_id`, `verdict`, `retake`, `review`, and `expiration`, when the row expires.
+    the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row expires.
     """
 
     def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
-        self._client = tables.meta.client
+        self._tables = tables
         self._verdicts = verdicts
         self._items = tables.Table(idempotency)
 
     @aws_errors()
     def of(self, fingerprint: str) -> Decision | None:
         """What a person has decided about these two contents, unless it has expired."""
-        item = self._items.get_item(Key={"id": _decision(fingerprint)}, ConsistentRead=True).get("Item")
+        item = self._items.get_item(Key={"id": decision_id(fingerprint)}, ConsistentRead=True).get("Item")
         return Decision.model_validate(item) if item else None
 
     @aws_errors()
     def decide(self, row: Row, decision: Decision) -> bool:
         """Write a decision into both tables, or into none: False if the row is not what the decision is about."""
         said = decision.model_dump(by_alias=True, exclude_none=True)
-        kept = {"id": _decision(str(row.fingerprint)), "pair_id": row.pair_id, "expiration": row.expires_at} | said
-        values = {f":{name}": value for name, value in said.items()}
-        update: Any = {
+        update = {
             "TableName": self._verdicts,
             "Key": {"pair_id": row.pair_id},
             "UpdateExpression": f"SET {', '.join(f'{name} = :{name}' for name in said)}, updated_at = :now",
             "ConditionExpression": "verdict = :found AND fingerprint = :contents AND attribute_not_exists(review)",
-            "ExpressionAttributeValues": values
+            "ExpressionAttributeValues": {f":{name}": value for name, value in said.items()}
             | {
                 ":now": clock.iso(decision.review.at),
                 ":found": Verdict.MANUAL_CHECK,
                 ":contents": row.fingerprint,
             },
         }
-        put: Any = {"TableName": self._items.name, "Item": {name: value for name, value in kept.items() if value}}
-        for further_tries in reversed(range(TRIES)):
-            try:
-                self._client.transact_write_items(TransactItems=[{"Update": update}, {"Put": put}])
-                return True
-            except self._client.exceptions.TransactionCanceledException as error:
-                codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-                if "ConditionalCheckFailed" in codes:
-                    return False
-                if "TransactionConflict" not in codes or not further_tries:
-                    raise
-                time.sleep(0.1)
-        raise AssertionError("the last try returns or raises")
+        kept = {"id": decision_id(str(row.fingerprint)), "expiration": row.expires_at} | said
+        put = {"TableName": self._items.name, "Item": {name: value for name, value in kept.items() if value}}
+        return all(transact(self._tables, [{"Update": update}, {"Put": put}]))
 
 
 def _lease(pair_id: str) -> str:
-    return f"review#{pair_id}"
+    return f"review#{hashlib.sha256(pair_id.encode()).hexdigest()}"
 
 
-def _decision(fingerprint: str) -> str:
+def decision_id(fingerprint: str) -> str:
+    """The item that keeps a decision about two contents."""
     return f"decision#{fingerprint}"

@@ -2,12 +2,13 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.domain import clock
+from facepair.domain.history import Mark
 from facepair.domain.retry import Later
 
 if TYPE_CHECKING:
@@ -20,24 +21,27 @@ FORGOTTEN = timedelta(days=1)
 
 
 class UnderwayMarks:
-    """A facepair.stories.ports.Underway. `comes_back` is the queue's visibility timeout.
+    """A facepair.stories.ports.Underway. `comes_back` is the queue's visibility timeout; without it marks can only be
+    read.
 
     Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),
     `owner` and `alive_until` of the last of them, `due` when the message is back at the latest, `claimed` once the
     search has sent one, and `expiration`; times in epoch seconds.
     """
 
-    def __init__(self, table: "Table", *, comes_back: timedelta) -> None:
+    def __init__(self, table: "Table", *, comes_back: timedelta | None = None) -> None:
         self._table = table
         self._comes_back = comes_back
 
     @aws_errors()
     def begin(self, objects: str, alive_until: datetime) -> int:
         """A worker begins; how many have begun without coming to an end. Raises Later while another can be alive."""
+        if self._comes_back is None:
+            raise TypeError("marks without the queue's visibility timeout can only be read")
         now, owner = clock.now(), uuid.uuid4().hex
         try:
             answer = self._table.update_item(
-                Key={"id": _id(objects)},
+                Key={"id": mark_id(objects)},
                 UpdateExpression="SET #owner = :owner, alive_until = :until, due = :due, expiration = :expiration "
                 "ADD begun :one REMOVE claimed",
                 ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
@@ -56,18 +60,27 @@ class UnderwayMarks:
             if not condition_failed(error):
                 raise
             # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
-            mark = self._table.get_item(Key={"id": _id(objects)}, ConsistentRead=True).get("Item", {})
+            mark = self._item(objects)
             if mark.get("owner") != owner:
                 raise Later("another worker is at it") from error
             return int(str(mark["begun"]))
         return int(str(answer["Attributes"]["begun"]))
 
     @aws_errors()
+    def mark(self, objects: str) -> Mark | None:
+        """What is known of a message under way; None if none is known."""
+        item = self._item(objects)
+        if not item or item.get("expiration", 0) <= _seconds(clock.now()):
+            return None
+        alive_until = clock.at(float(item["alive_until"])) if "alive_until" in item else None
+        return Mark(clock.at(float(item["due"])), int(item.get("begun", 0)), alive_until)
+
+    @aws_errors()
     def postpone(self, objects: str, until: datetime) -> None:
         """The worker came to an end, and the message will come back."""
         # By the same operation as `begin`: were it another's permission that is missing, workers would seem to die.
         self._table.update_item(
-            Key={"id": _id(objects)},
+            Key={"id": mark_id(objects)},
             UpdateExpression="SET due = :due, expiration = :expiration REMOVE begun, #owner, alive_until, claimed",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={":due": _seconds(until), ":expiration": _seconds(clock.now() + KEPT)},
@@ -76,7 +89,7 @@ class UnderwayMarks:
     @aws_errors()
     def finish(self, objects: str) -> None:
         """The worker came to an end, and the message is done."""
-        self._table.delete_item(Key={"id": _id(objects)})
+        self._table.delete_item(Key={"id": mark_id(objects)})
 
     @aws_errors()
     def claim(self, objects: str, late: timedelta) -> bool:
@@ -85,7 +98,12 @@ class UnderwayMarks:
         now = clock.now()
         try:
             self._table.put_item(
-                Item={"id": _id(objects), "due": _seconds(now), "claimed": True, "expiration": _seconds(now + KEPT)},
+                Item={
+                    "id": mark_id(objects),
+                    "due": _seconds(now),
+                    "claimed": True,
+                    "expiration": _seconds(now + KEPT),
+                },
                 ConditionExpression="attribute_not_exists(id) OR expiration <= :now "
                 "OR (due <= :late AND (attribute_not_exists(claimed) OR due <= :forgotten))",
                 ExpressionAttributeValues={
@@ -100,8 +118,12 @@ class UnderwayMarks:
             raise
         return True
 
+    def _item(self, objects: str) -> dict[str, Any]:
+        return self._table.get_item(Key={"id": mark_id(objects)}, ConsistentRead=True).get("Item", {})
 
-def _id(objects: str) -> str:
+
+def mark_id(objects: str) -> str:
+    """The id of the mark of a pair's objects."""
     return f"underway#{objects}"
 
 

@@ -1,24 +1,27 @@
 """The images bucket."""
 
+import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, error_code
 from facepair.domain import clock
+from facepair.domain.history import Version
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.retry import Later
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
+    from mypy_boto3_s3.type_defs import DeleteMarkerEntryTypeDef, ObjectTypeDef, ObjectVersionTypeDef
 
 _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "ConditionalRequestConflict"}
 
 
 class ImagesBucket:
-    """A facepair.stories.ports.Uploads: pictures under `<pair id>/<first or second>.<ext>`."""
+    """Pictures under `<pair id>/<first or second>.<ext>`: a stories.ports.Uploads, and a stories.submit.Drop."""
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3
@@ -39,6 +42,16 @@ class ImagesBucket:
             _upload(each) for page in pages for each in page.get("Contents", []) if split(each["Key"])[0] == pair_id
         )
         return Pair.among(pair_id, found, self._names, listed_at)
+
+    @aws_errors()
+    def versions(self, pair_id: str) -> list[Version]:
+        """Every version of every object in the pair's folder, and every deletion, oldest first."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=self._bucket, Prefix=f"{pair_id}/", Delimiter="/"
+        )
+        listed = (each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])])
+        found = [self._version(each) for each in listed if split(each["Key"])[0] == pair_id]
+        return sorted(found, key=lambda version: (version.upload.last_modified, version.latest))
 
     def all(self, after: str) -> Iterator[Upload]:
         """Every object whose key sorts behind `after`, in the order of their keys, page by page."""
@@ -64,6 +77,50 @@ class ImagesBucket:
             )
         except ClientError as error:
             raise _changed(error, upload) from error
+
+    @aws_errors()
+    def holds(self, upload: Upload, sha256: str) -> bool:
+        """Whether an object has the content of this SHA-256 (hex), by the checksum that S3 itself has computed; False
+        where it has none, or the object has changed since it was listed.
+
+        An ETag says less: under KMS it is no digest of the content, and two contents can be made to share an MD5.
+        """
+        try:
+            head = self._s3.head_object(
+                Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"', ChecksumMode="ENABLED"
+            )
+        except ClientError as error:
+            if error_code(error) in _CHANGED:
+                return False
+            raise
+        return head.get("ChecksumSHA256") == _base64(sha256)
+
+    @aws_errors()
+    def upload(self, key: str, file: Path, sha256: str) -> str:
+        """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
+        with file.open("rb") as content:
+            put = self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=_base64(sha256),
+            )
+        return put["ETag"].strip('"')
+
+    def _version(self, listed: "ObjectVersionTypeDef | DeleteMarkerEntryTypeDef") -> Version:
+        key, etag, size = listed["Key"], str(listed.get("ETag", "")).strip('"'), int(str(listed.get("Size", 0)))
+        return Version(
+            Upload(key, etag, size, listed["LastModified"]),
+            version_id=listed["VersionId"],
+            role=self._names.role(key),
+            latest=listed["IsLatest"],
+            deleted="ETag" not in listed,
+        )
+
+
+def _base64(sha256: str) -> str:
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
 def _upload(listed: "ObjectTypeDef") -> Upload:

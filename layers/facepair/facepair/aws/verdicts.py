@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import batched, count
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
-from botocore.exceptions import ClientError
 
-from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.clients import aws_errors
+from facepair.aws.erasure_marks import ErasureMarks
 from facepair.domain import clock
 from facepair.domain.retention import Retention
 from facepair.domain.row import Row
@@ -23,15 +24,23 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class VerdictsTable:
-    """A facepair.stories.ports.Verdicts; without a `retention` it can only be read.
+    """A facepair.stories.ports.Verdicts; without a `retention` and the marks of erased pairs it can only be read.
 
     Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`.
     """
 
-    def __init__(self, tables: "DynamoDBServiceResource", table: str, *, retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        tables: "DynamoDBServiceResource",
+        table: str,
+        *,
+        retention: Retention | None = None,
+        erased: ErasureMarks | None = None,
+    ) -> None:
         self._tables = tables
         self._table = tables.Table(table)
         self._retention = retention
+        self._erased = erased
 
     @aws_errors()
     def row(self, pair_id: str) -> Row | None:
@@ -57,20 +66,19 @@ class VerdictsTable:
         return found
 
     @aws_errors()
-    def write(self, row: Row) -> bool:
-        """Move the pair's row forward; False, and nothing written, if a newer one stands."""
-        if self._retention is None:
-            raise TypeError("a verdicts table without a retention can only be read")
+    def write(self, row: Row, earliest_upload: datetime) -> bool:
+        """Move the pair's row forward; False, and nothing written, if a newer one stands.
+
+        Raises Later if the pair was erased after the earliest of the row's pictures was uploaded.
+        """
+        if self._retention is None or self._erased is None:
+            raise TypeError("a verdicts table without a retention and the marks of erased pairs can only be read")
         now = clock.now()
         expires_at = self._retention.expires_at(now, row.uploaded_at)
         written = row.model_copy(update={"updated_at": now, "expires_at": int(expires_at.timestamp())})
-        try:
-            self._table.put_item(Item=written.item(), ConditionExpression=_may_replace(row))
-        except ClientError as error:
-            if not condition_failed(error):
-                raise
-            return False
-        return True
+        return self._erased.put(
+            self._table.name, written.item(), _may_replace(row), pair_id=row.pair_id, uploaded_at=earliest_upload
+        )
 
 
 def _may_replace(row: Row) -> ConditionBase:

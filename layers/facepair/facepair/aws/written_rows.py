@@ -1,30 +1,50 @@
 """The verdicts table's rows as they are, by whomever they were written."""
 
 import heapq
+import math
+import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
 
 from facepair.aws.clients import aws_errors
 from facepair.domain import clock
+from facepair.domain.backlog import Count, Oldest
 from facepair.domain.change import Image
 from facepair.domain.verdict import Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
+INDEX = "by_verdict"
+EARLIEST, LATEST = "0", "9999-12-31T23:59:59.999Z"
+
 
 class WrittenRows:
-    """A facepair.stories.ports.WrittenRows over VerdictsTable and its index `by_verdict`."""
+    """A facepair.stories.ports.WrittenRows over VerdictsTable and its index `by_verdict`.
+
+    `rows_read` and `read_units` (DynamoDB's read request units) tell what was read through the index so far.
+    """
 
     def __init__(self, table: "Table") -> None:
         self._table = table
+        self.rows_read = 0
+        self.read_units = 0.0
 
     def since(self, moment: datetime) -> Iterator[Image]:
         """Rows written at that moment or later, in the order of their writing, page by page."""
-        return heapq.merge(*(self._of_verdict(each, moment) for each in Verdict), key=lambda image: image["updated_at"])
+        return heapq.merge(
+            *(self._of_verdict(each, since=moment) for each in Verdict), key=lambda image: image["updated_at"]
+        )
+
+    def newest_first(
+        self, verdicts: Iterable[Verdict], *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[Image]:
+        """Rows of these verdicts, written at `since` or later and before `until`. A page of each is held."""
+        streams = (self._of_verdict(each, since=since, until=until, newest_first=True) for each in verdicts)
+        return heapq.merge(*streams, key=lambda image: image["updated_at"], reverse=True)
 
     def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
         """The rows of pairs, as they are at this moment; those that exist."""
@@ -34,15 +54,80 @@ class WrittenRows:
             if item:
                 yield item
 
-    def _of_verdict(self, verdict: Verdict, moment: datetime) -> Iterator[Image]:
-        query: dict[str, Any] = {
-            "IndexName": "by_verdict",
-            "KeyConditionExpression": Key("verdict").eq(verdict) & Key("updated_at").gte(clock.iso(moment)),
+    @aws_errors()
+    def size(self) -> tuple[int, int]:
+        """About how many rows there are, and their bytes: DynamoDB counts them every six hours."""
+        self._table.load()
+        return self._table.item_count, self._table.table_size_bytes
+
+    @aws_errors()
+    def count(
+        self, verdict: Verdict, at_most: int, *, since: datetime | None = None, seconds: float = math.inf
+    ) -> Count:
+        """How many rows there are of a verdict, written at `since` or later; no more than `at_most` are looked at, nor
+        another page after so many seconds."""
+        query, counted = _query(verdict, since=since) | {"Select": "COUNT"}, 0
+        ends = time.monotonic() + seconds
+        while True:
+            page = self._page(query | {"Limit": at_most - counted})
+            counted += page["Count"]
+            if "LastEvaluatedKey" not in page:
+                return Count(counted)
+            if counted >= at_most or time.monotonic() >= ends:
+                return Count(counted, lower_bound=True)
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    @aws_errors()
+    def oldest(self, verdict: Verdict, at_most: int) -> Oldest | None:
+        """Of a verdict's rows the one whose upload was first; None if there are none.
+
+        Only `at_most` are looked at, those that were written longest ago.
+        """
+        wanted = ("pair_id", "uploaded_at", "code", "message", "retry_at", "waiting_for")
+        query = _query(verdict) | {
+            "ProjectionExpression": ", ".join(f"#{name}" for name in wanted),
+            "ExpressionAttributeNames": {f"#{name}": name for name in wanted},
+            "Limit": at_most,
         }
+        oldest: Oldest | None = None
+        while True:
+            page = self._page(query)
+            found = [Oldest(**image) for image in page["Items"] if "uploaded_at" in image]
+            oldest = min([*([oldest] if oldest else []), *found], key=lambda each: each.uploaded_at, default=None)
+            query["Limit"] -= page["ScannedCount"]
+            if "LastEvaluatedKey" not in page or query["Limit"] <= 0:
+                return oldest
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _of_verdict(
+        self,
+        verdict: Verdict,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Image]:
+        query = _query(verdict, since=since, until=until) | {"ScanIndexForward": not newest_first}
         while True:
             with aws_errors():
-                page = self._table.query(**query)
+                page = self._page(query)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _page(self, query: dict[str, Any]) -> dict[str, Any]:
+        # By the client, which threads may share; a Table they may not.
+        page: dict[str, Any] = self._table.meta.client.query(
+            TableName=self._table.name, IndexName=INDEX, ReturnConsumedCapacity="TOTAL", **query
+        )  # type: ignore[assignment]
+        self.rows_read += page["Count"]
+        self.read_units += float(page.get("ConsumedCapacity", {}).get("CapacityUnits", 0))
+        return page
+
+
+def _query(verdict: Verdict, *, since: datetime | None = None, until: datetime | None = None) -> dict[str, Any]:
+    """Times are kept in milliseconds: before `until` is up to the millisecond before it."""
+    earliest = clock.iso(since) if since else EARLIEST
+    latest = clock.iso(until - timedelta(milliseconds=1)) if until else LATEST
+    return {"KeyConditionExpression": Key("verdict").eq(verdict) & Key("updated_at").between(earliest, latest)}

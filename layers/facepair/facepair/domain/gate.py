@@ -6,7 +6,7 @@ two calls a second as well as one of fifty). The figures come from a simulation:
 """
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Self
 
 from facepair.domain.retry import Closed
@@ -59,6 +59,14 @@ class Report(Enum):
         return cls.NOTHING if outcome.code == NETWORK_ERROR else cls.ANSWERED
 
 
+class Standing(StrEnum):
+    """Whether the fleet calls, as an operator is told."""
+
+    OPEN = "open"
+    BLOCKED = "blocked"
+    NOT_ANSWERING = "not_answering"
+
+
 @dataclass(frozen=True)
 class Slot:
     """The permission for one call at a moment, in epoch seconds. `trial`: the one call while the gate is closed."""
@@ -95,6 +103,13 @@ class Gate:
     message: str | None = None
     closed_at: float = 0.0
     reopens_at: float = 0.0
+
+    @property
+    def standing(self) -> Standing:
+        """Closed until an answer opens it, also while a trial is due."""
+        if self.code is None:
+            return Standing.OPEN
+        return Standing.NOT_ANSWERING if self.code == API_NOT_ANSWERING else Standing.BLOCKED
 
     def closed(self, now: float) -> Closed | None:
         """Why nobody may call now; None if somebody may, if only to try."""

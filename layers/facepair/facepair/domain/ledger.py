@@ -1,14 +1,17 @@
 """A row of the ledger: one HTTP call to the comparison API, written before the call and completed after it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from facepair.domain.verdict import OUTCOME_UNKNOWN, Meaning, Outcome, comparison_code
+from facepair.domain.verdict import OUTCOME_UNKNOWN, Meaning, Outcome, comparison_code, is_charged
 
 OnUnknownOutcome = Literal["hold", "retry"]
 """What becomes of a pair whose call may have been charged without an answer: it is held, or called for once more."""
+MOST_UNANSWERED = 2
+"""Calls for the same contents that `retry` leaves without an answer at most. Beyond them a person has to permit it."""
 
 
 class State(StrEnum):
@@ -29,11 +32,30 @@ class State(StrEnum):
         return cls.REFUSED
 
 
+class Charge(StrEnum):
+    """What a call has cost, as far as it is known."""
+
+    CHARGED = "charged"
+    FREE = "free"
+    PERHAPS = "perhaps charged"
+
+    @classmethod
+    def of(cls, state: str | None, code: str | None, pricing_strategy: str | None) -> "Charge":
+        """By a row's attributes. Only an answer says; where it does not, the documentation does."""
+        if state == State.REFUSED:
+            return cls.FREE
+        if state != State.ANSWERED or code is None:
+            return cls.PERHAPS
+        return cls.CHARGED if is_charged(code, pricing_strategy) else cls.FREE
+
+
 @dataclass(frozen=True)
 class Call:
     """One row. Partition key `pair_id`, sort key `call`: the call number within its pair, so it sorts in time.
 
-    `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered.
+    `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered;
+    `permitted_by` is who has permitted to call once more although it was not answered: an ARN, as AWS has told it.
+    An `erased` one says what was charged and nothing of the pictures: nobody goes by it any more.
     """
 
     pair_id: str
@@ -44,3 +66,21 @@ class Call:
     sent_at: datetime
     alive_until: datetime
     outcome: Outcome | None = None
+    permitted_by: str | None = None
+    erased: bool = False
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether it may have been charged without an answer."""
+        return self.state in (State.SENT, State.UNKNOWN)
+
+
+def may_call_again(unanswered: Sequence[Call], policy: OnUnknownOutcome) -> bool:
+    """Whether contents may be called for although these calls, oldest first, were not answered.
+
+    The policy allows it, or a person has, for the last of them. A permission lasts for one call that may be charged:
+    then that is the last.
+    """
+    if not unanswered or (policy == "retry" and len(unanswered) < MOST_UNANSWERED):
+        return True
+    return unanswered[-1].permitted_by is not None

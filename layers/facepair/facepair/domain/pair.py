@@ -86,6 +86,11 @@ class Pair:
         """The later upload of those that are there; at least one must be."""
         return max(upload.last_modified for upload in self.uploads.values())
 
+    @property
+    def earliest_upload(self) -> datetime:
+        """The earlier upload of those that are there; at least one must be."""
+        return min(upload.last_modified for upload in self.uploads.values())
+
 
 def folders(uploads: Iterable[Upload], names: Names) -> Iterator[tuple[str, list[Upload]]]:
     """Pair ids and their pictures, from a listing sorted by key. Folder `a` ends after all keys below `a/`."""

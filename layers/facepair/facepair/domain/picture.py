@@ -25,6 +25,7 @@ from facepair.domain.jpeg import Size, encode_below
 MAX_BYTES = 2_000_000
 MIN_SIDE = 256
 MAX_SIDE = 4096
+MEGABYTE = 1_000_000
 
 # Our own limits on what is decoded. A decoded pixel takes 4 bytes, and a conversion holds two or three copies of the
 # picture; a JPEG is decoded at a reduced scale, so that 108-megapixel phones are welcome.
@@ -102,6 +103,17 @@ class Fitted:
         across = self.shown_size[0] / self.sent_size[0]
         down = self.shown_size[1] / self.sent_size[1]
         return Box(box.left * across, box.top * down, box.right * across, box.bottom * down)
+
+
+def check_size_of_upload(size: int, max_megabytes: int) -> None:
+    """Refuse a picture by its bytes alone, before anybody reads them (stack parameter MaxUploadMegabytes).
+
+    Raises Unusable.
+    """
+    if size > max_megabytes * MEGABYTE:
+        raise Unusable(
+            "IMAGE_INVALID_SIZE", f"it has {size / MEGABYTE:.1f} MB; at most {max_megabytes} MB are looked at"
+        )
 
 
 def fit(content: bytes) -> Fitted:

@@ -197,8 +197,9 @@ class Outcome(BaseModel, frozen=True):
     @property
     def settled(self) -> bool:
         """Whether it is worth remembering for good: a charged answer, or a verdict. What is uncertain the ledger knows,
-        and a free refusal may be over with the next upload."""
-        if self.code == OUTCOME_UNKNOWN:
+        and a free refusal may be over with the next upload. So it knows what was asked the other way round: what is
+        remembered has the fingerprint of a row of the ledger, by which an erasure finds it."""
+        if self.code == OUTCOME_UNKNOWN or self.reversed:
             return False
         return self.charged or comparison_code(self.code).meaning in (Meaning.JUDGE, Meaning.RETAKE)
 

@@ -4,12 +4,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 from facepair.domain import clock
 from facepair.domain.gate import Slot
-from facepair.domain.ledger import Call, OnUnknownOutcome, State
+from facepair.domain.ledger import MOST_UNANSWERED, Call, OnUnknownOutcome, State, may_call_again
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
@@ -24,14 +24,15 @@ SAVING_SECONDS = 5
 
 @dataclass(frozen=True)
 class Question:
-    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role. `time_left` gives
-    the seconds that this worker has still to live."""
+    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role, `earliest_upload`
+    is when the older one was uploaded. `time_left` gives the seconds that this worker has still to live."""
 
     pair_id: str
     fingerprint: str
     reversed_fingerprint: str
     first: Fitted
     second: Fitted
+    earliest_upload: datetime
     time_left: Callable[[], float]
 
 
@@ -65,7 +66,7 @@ class Asker:
         """From the ledger if it has been asked before, in whichever order, else by calling."""
         calls = self.ledger.of_pair(question.pair_id)
         orders = (question.fingerprint, question.reversed_fingerprint)
-        earlier = [call for call in calls if call.fingerprint in orders]
+        earlier = [call for call in calls if call.fingerprint in orders and not call.erased]
         for call in earlier:
             if call.state is State.ANSWERED and call.outcome:
                 same_order = call.fingerprint == question.fingerprint
@@ -74,7 +75,7 @@ class Asker:
         if earlier and earlier[-1].outcome:
             _wait_for(earlier[-1].outcome, refusals)
         unanswered = self._unanswered(earlier)
-        if unanswered and not self._may_repeat(len(unanswered)):
+        if not may_call_again(unanswered, self.on_unknown):
             return unanswered[-1].outcome or _unknown(unanswered[-1])
         next_number = int(calls[-1].call) + 1 if calls else 1
         return self._call(question, next_number, len(unanswered), refusals)
@@ -86,10 +87,7 @@ class Asker:
                 if call.alive_until > clock.now():
                     raise Later("another worker is waiting for the answer")
                 self.ledger.complete(call, State.UNKNOWN, _unknown(call))
-        return [call for call in earlier if call.state in (State.SENT, State.UNKNOWN)]
-
-    def _may_repeat(self, unanswered: int) -> bool:
-        return self.on_unknown == "retry" and unanswered < 2
+        return [call for call in earlier if call.unanswered]
 
     def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
         """Call with one token after the other until one is accepted, each in a slot of its own; a trial goes on with
@@ -99,7 +97,7 @@ class Asker:
         for attempt in count():
             slot = slot if slot and slot.trial else self.gate.enter()
             outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
-            if outcome.code == OUTCOME_UNKNOWN and self._may_repeat(unanswered + 1):
+            if outcome.code == OUTCOME_UNKNOWN and self.on_unknown == "retry" and unanswered + 1 < MOST_UNANSWERED:
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)
             if outcome.charged:  # whatever its code: another call would be paid for again
                 return outcome
@@ -156,7 +154,7 @@ class Asker:
         if left < needed + _seconds_until(slot):
             raise Later(too_late, code=TOO_LITTLE_TIME)
         alive_until = clock.now() + timedelta(seconds=left)
-        call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until)
+        call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until, question.earliest_upload)
         if question.time_left() < needed + _seconds_until(slot):  # the table was slow
             outcome = Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call)
             self.ledger.complete(call, State.REFUSED, outcome)

@@ -11,7 +11,7 @@ from typing import Protocol
 from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
-from facepair.domain.picture import Fitted, Unusable, fit
+from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
 from facepair.domain.retry import Backoff, Closed, Crowded, Later
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
@@ -19,9 +19,6 @@ from facepair.stories.ask import Question
 from facepair.stories.ports import Decisions, FleetGate, Underway, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
-
-MEGABYTE = 1_000_000
-
 
 MOST_DEATHS = 3
 """Receives of a pair that end their worker, until nobody takes it any more."""
@@ -101,13 +98,13 @@ class Comparer:
             return None
         if pair.missing:
             versions = {role: self.uploads.version(upload) for role, upload in pair.uploads.items()}
-            return self._write(Row.waiting(pair, versions, self.policy))
+            return self._write(Row.waiting(pair, versions, self.policy), pair.earliest_upload)
         if row and row.stands_for(pair):
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
         unread = self._unread(pair, row)
         if hindrance:
-            raise self._postponed(hindrance, attempt, partial(Row.pending, unread))
+            raise self._postponed(hindrance, attempt, partial(Row.pending, unread), pair.earliest_upload)
         return self._take(unread, attempt)
 
     def _unread(self, pair: Pair, row: Row | None) -> Case:
@@ -120,7 +117,8 @@ class Comparer:
     def _go_on_waiting(self, row: Row, hindrance: Hindrance | None, attempt: Attempt) -> None:
         """A pair that is known to wait goes back at once, if it still has to. Raises Postponed or Later."""
         if hindrance:
-            raise self._postponed(hindrance, attempt, row.waiting_on)
+            # With its earliest upload the row has passed the marks before it; with its later one it meets those since.
+            raise self._postponed(hindrance, attempt, row.waiting_on, row.uploaded_at)
         wait = (row.retry_at - clock.now()).total_seconds() if row.retry_at else 0
         if wait > 0:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
@@ -130,7 +128,7 @@ class Comparer:
         pair = unread.pair
         alive_until = clock.now() + timedelta(seconds=attempt.time_left())
         if self.underway.begin(pair.objects, alive_until) > MOST_DEATHS:
-            row = self._write(Row.worker_died(unread))
+            row = self._write(Row.worker_died(unread), pair.earliest_upload)
             self.underway.finish(pair.objects)
             return row
         try:
@@ -155,37 +153,41 @@ class Comparer:
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
         )
         if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
-            return self._settle(Row.unusable(case, _problems(read)))
+            return self._settle(Row.unusable(case, _problems(read)), pair.earliest_upload)
         question = Question(
             pair_id=pair.pair_id,
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
             reversed_fingerprint=fingerprint(pair.pair_id, second.identity, first.identity),
             first=first.fitted,
             second=second.fitted,
+            earliest_upload=pair.earliest_upload,
             time_left=attempt.time_left,
         )
         try:
             outcome = self.asker.ask(question)
         except (Later, Closed, Crowded) as hindrance:
-            raise self._postponed(hindrance, attempt, partial(Row.pending, case)) from hindrance
-        return self._settle(Row.judged(case, outcome))
+            pending = partial(Row.pending, case)
+            raise self._postponed(hindrance, attempt, pending, pair.earliest_upload) from hindrance
+        return self._settle(Row.judged(case, outcome), pair.earliest_upload)
 
     def _postponed(
-        self, hindrance: Hindrance, attempt: Attempt, pending: Callable[[str, str, datetime], Row]
+        self,
+        hindrance: Hindrance,
+        attempt: Attempt,
+        pending: Callable[[str, str, datetime], Row],
+        earliest_upload: datetime,
     ) -> Postponed:
         """Write what keeps the pair, and until when, where there is something to say to its readers."""
         seconds = self._delay(hindrance, attempt)
         if hindrance.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
-            self._write(pending(hindrance.code, hindrance.message, retry_at))
+            self._write(pending(hindrance.code, hindrance.message, retry_at), earliest_upload)
         return Postponed(hindrance, seconds)
 
     def _read(self, upload: Upload) -> _Read:
-        if upload.size > self.max_upload_megabytes * MEGABYTE:
-            too_large = Unusable(
-                "IMAGE_INVALID_SIZE",
-                f"it has {upload.size / MEGABYTE:.1f} MB; at most {self.max_upload_megabytes} MB are looked at",
-            )
+        try:
+            check_size_of_upload(upload.size, self.max_upload_megabytes)
+        except Unusable as too_large:
             return _Read(self.uploads.version(upload), f"{upload.etag}, {upload.size} bytes", too_large)
         content, version_id = self.uploads.read(upload)
         fitted: Fitted | Unusable
@@ -206,18 +208,18 @@ class Comparer:
             case _:
                 return self.backoff.seconds(hindrance.refusals or attempt.receive_count, hindrance.retry_after or 0)
 
-    def _settle(self, row: Row) -> Row | None:
+    def _settle(self, row: Row, earliest_upload: datetime) -> Row | None:
         """Write a verdict. What a person has decided about these two contents holds, also if he does so meanwhile."""
         decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
-        if written := self._write(row.as_decided(decision) if decision else row):
+        if written := self._write(row.as_decided(decision) if decision else row, earliest_upload):
             return written
         stands = self.verdicts.row(row.pair_id)
         if decision is None and stands and stands.decision and stands.fingerprint == row.fingerprint:
-            return self._write(row.as_decided(stands.decision))
+            return self._write(row.as_decided(stands.decision), earliest_upload)
         return None
 
-    def _write(self, row: Row) -> Row | None:
-        if self.verdicts.write(row):
+    def _write(self, row: Row, earliest_upload: datetime) -> Row | None:
+        if self.verdicts.write(row, earliest_upload):
             logger.info(
                 "%s", row.verdict, extra={"verdict": row.verdict, "code": row.code, "similarity": row.similarity}
             )

@@ -44,8 +44,11 @@ class Verdicts(Protocol):
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
         """The rows of many pairs, by pair id; those that exist. They may be some moments old."""
 
-    def write(self, row: Row) -> bool:
-        """Move the pair's row forward; False, and nothing written, if a newer one stands."""
+    def write(self, row: Row, earliest_upload: datetime) -> bool:
+        """Move the pair's row forward; False, and nothing written, if a newer one stands.
+
+        Raises Later if the pair was erased after the earliest of the row's pictures was uploaded.
+        """
 
 
 class Decisions(Protocol):
@@ -68,14 +71,24 @@ class Ledger(Protocol):
     def get(self, pair_id: str, call: str) -> Call:
         """One call."""
 
-    def open(self, pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> Call:
-        """Write the row of a call that is about to be sent. Raises Later if another worker has written this number."""
+    def open(
+        self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
+    ) -> Call:
+        """Write the row of a call that is about to be sent.
+
+        Raises Later if another worker has written this number, or if the pair was erased after the earliest of the two
+        pictures was uploaded.
+        """
 
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
         """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer.
 
         Raises Later if the call was answered while it was given up.
         """
+
+    def permit(self, call: Call, by: str) -> bool:
+        """Write that a person permits to call once more although this call was not answered; False if somebody has
+        permitted it already, or it was answered after all."""
 
 
 class ComparisonApi(Protocol):

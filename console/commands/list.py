@@ -1,0 +1,100 @@
+"""`facepair list`: rows, newest first, as a table, CSV or JSON."""
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TextIO
+
+import click
+from rich.console import Console
+
+from console import cost
+from console.csv_cells import HOW_TO_READ, CellWriter
+from console.output import json_option, print_json_array, print_json_lines
+from console.stack import Stack, stack_option
+from console.times import TIME, TIMES, check_order
+from console.verdict_table import entry, heading
+from facepair.domain import clock
+from facepair.domain.change import Image
+from facepair.domain.verdict import Verdict
+
+COLUMNS = (
+    *("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "updated_at"),
+    *("pricing_strategy", "uploaded_at", "fingerprint", "retake", "waiting_for", "retry_at"),
+)
+"""Of the CSV, by the row's attributes; behind them stand those of a person's decision."""
+DECISION = ("by", "at", "from", "reason")
+
+
+@click.command("list", epilog=f"{HOW_TO_READ}\n\n{TIMES}")
+@click.option(
+    "--verdict",
+    type=click.Choice(Verdict, case_sensitive=False),
+    metavar="VERDICT",
+    help=f"Rows of this verdict alone: {', '.join(Verdict)}.",
+)
+@click.option("--since", type=TIME, help="Rows written at that time or later.")
+@click.option("--until", type=TIME, help="Rows written before that time.")
+@click.option("--csv", "as_csv", is_flag=True, help="Answer in CSV: the export.")
+@json_option
+@click.option("--jsonl", "as_json_lines", is_flag=True, help="Answer in JSON, one row a line.")
+@stack_option
+def list_rows(
+    verdict: Verdict | None,
+    since: datetime | None,
+    until: datetime | None,
+    as_csv: bool,
+    as_json: bool,
+    as_json_lines: bool,
+    stack: Stack,
+) -> None:
+    """List rows, the one written last first.
+
+    \b
+    Examples:
+      facepair list --verdict UNDETERMINED
+      facepair list --since 2026-01-01 --until 2026-02-01 --csv > january.csv
+
+    Rows are read page by page and told as they come, however many there are. What was read, and what that cost, is said
+    beside the answer (on stderr) at the end; where nothing narrows it down, before it too.
+    """
+    if as_csv + as_json + as_json_lines > 1:
+        raise click.UsageError("Choose one of --csv, --json and --jsonl.")
+    check_order(since, until)
+    if not (verdict or since or until):
+        rows, size = stack.written.size()
+        click.echo(f"Reading every row, about {rows:,}: {cost.of_bytes(size)}.", err=True)
+    images = stack.written.newest_first([verdict] if verdict else list(Verdict), since=since, until=until)
+    if as_json:
+        print_json_array(images)
+    elif as_json_lines:
+        print_json_lines(images)
+    elif as_csv:
+        write_csv(images, sys.stdout)
+    else:
+        _print_table(images)
+    click.echo(f"Rows read: {stack.written.rows_read:,}; {cost.told(stack.written.read_units)}.", err=True)
+
+
+def write_csv(images: Iterable[Image], file: TextIO) -> None:
+    """The export: one line a row, as they come."""
+    writer = CellWriter(file)
+    writer.row((*COLUMNS, *(f"review_{name}" for name in DECISION)))
+    for image in images:
+        review = image.get("review", {})
+        cells = (" ".join(cell) if isinstance(cell, list) else cell for cell in map(image.get, COLUMNS))
+        writer.row((*cells, *map(review.get, DECISION)))
+
+
+def _print_table(images: Iterable[Image]) -> None:
+    console = Console()
+    console.print(heading())
+    for image in images:
+        console.print(entry(image, note=str(image["updated_at"]), seconds=_seconds(image)))
+
+
+def _seconds(image: Image) -> float | None:
+    """From the later upload to the row; None while there is no verdict."""
+    if image["verdict"] in (Verdict.WAITING, Verdict.PENDING) or "uploaded_at" not in image:
+        return None
+    return (clock.parse(image["updated_at"]) - clock.parse(image["uploaded_at"])).total_seconds()

@@ -1,0 +1,79 @@
+"""`facepair retry`: a person permits to call once more for pairs of unknown outcome."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import batched
+from typing import IO
+
+import click
+
+from console.function_url import FunctionUrl
+from console.output import json_option, print_json_array
+from console.stack import Stack, stack_option
+from facepair.stories.permit import MOST_PAIRS, Answer, Permission
+
+WISHED = (Permission.PERMITTED, Permission.ALREADY_PERMITTED)
+
+
+@click.command()
+@click.argument("pair_ids", metavar="[PAIR]...", nargs=-1)
+@click.option("--from", "file", type=click.File(encoding="utf-8"), help="Pair ids, one a line; - is standard input.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@json_option
+@stack_option
+def retry(pair_ids: tuple[str, ...], file: IO[str] | None, yes: bool, as_json: bool, stack: Stack) -> None:
+    """Permit to call once more for pairs that are UNDETERMINED because a call was not answered.
+
+    Such a call may have been charged, so the new one may be paid a second time. At most one call is made for a
+    permission. The ledger keeps who has permitted it (permitted_by, permitted_at). Exit status 1 if a pair is not of
+    unknown outcome.
+
+    \b
+    Examples:
+      facepair retry customers/4711
+      facepair list --verdict UNDETERMINED --jsonl | jq -r .pair_id | facepair retry --from -
+    """
+    if not pair_ids and file is None:
+        raise click.UsageError("Name pairs, or a file of pair ids with --from.")
+    function = stack.function_url("PermitUrl", policy="OperatorPolicy")
+    if not yes and sys.stdin.isatty():
+        whom = f"{len(pair_ids)} pair(s)" if file is None else f"every pair in {file.name}"
+        click.confirm(f"Permit one more call for {whom}? Each may be paid a second time.", abort=True, err=True)
+    told = Counter[bool]()
+    answers = _answers(function, _wanted(pair_ids, file), told)
+    if as_json:
+        print_json_array(each.model_dump(mode="json", exclude_none=True) for each in answers)
+    else:
+        for each in answers:
+            click.echo(_sentence(each))
+    sys.exit(int(told[False] > 0))
+
+
+def _answers(function: FunctionUrl, pair_ids: Iterable[str], told: Counter[bool]) -> Iterator[Answer]:
+    """What became of each pair, as it comes; `told` counts which of them got what was wished."""
+    for batch in batched(pair_ids, MOST_PAIRS, strict=False):
+        for each in function.post({"pair_ids": batch})["answers"]:
+            answer = Answer.model_validate(each)
+            told[answer.permission in WISHED] += 1
+            yield answer
+
+
+def _wanted(pair_ids: Iterable[str], file: IO[str] | None) -> Iterator[str]:
+    yield from pair_ids
+    for line in file or ():
+        if pair_id := line.rstrip("\r\n"):
+            yield pair_id
+
+
+def _sentence(answer: Answer) -> str:
+    match answer.permission:
+        case Permission.PERMITTED:
+            said = "permitted; its verdict will follow"
+        case Permission.ALREADY_PERMITTED:
+            said = f"already permitted by {answer.permitted_by or 'another call that is under way'}"
+        case Permission.NOT_UNKNOWN:
+            said = f"not of unknown outcome: {answer.verdict}" + (f" ({answer.code})" if answer.code else "")
+        case Permission.NO_PAIR:
+            said = "no such pair"
+    return f"{answer.pair_id}: {said}"

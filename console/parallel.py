@@ -1,0 +1,36 @@
+"""Work on many things at once, that somebody may interrupt."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+
+def for_each[Thing, Result](
+    work: Callable[[Thing], Result], things: Iterable[Thing], done: Callable[[Result], None], *, threads: int
+) -> None:
+    """Do the work for each, so many at once, and hand over what it brings as it comes, in this thread.
+
+    Whatever ends it early (Ctrl-C, an error of the work or of `done`), nothing else is begun, and what was under way
+    comes to its end and is handed over, before it is raised.
+    """
+    under_way: set[Future[Result]] = set()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for thing in things:
+                under_way.add(pool.submit(work, thing))
+                if len(under_way) >= 2 * threads:
+                    _hand_over(under_way, done)
+            while under_way:
+                _hand_over(under_way, done)
+        except BaseException:
+            begun = [future for future in under_way if not future.cancel()]
+            for future in wait(begun).done:
+                if future.exception() is None:
+                    done(future.result())
+            raise
+
+
+def _hand_over[Result](under_way: set[Future[Result]], done: Callable[[Result], None]) -> None:
+    """Wait for the next ones, and take them from those that are under way."""
+    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+        under_way.discard(future)
+        done(future.result())

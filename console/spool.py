@@ -1,0 +1,33 @@
+"""Texts on disk, in their order and each once: what does not fit into memory."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+
+class Spool:
+    """A context manager: a set of texts in a file that nobody else sees and that is gone afterwards."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("")  # a temporary file
+        self._database.execute("CREATE TABLE texts (text TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, texts: Iterable[str]) -> None:
+        self._database.executemany("INSERT OR IGNORE INTO texts VALUES (?)", ((text,) for text in texts))
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM texts").fetchone()[0])
+
+    def __iter__(self) -> Iterator[str]:
+        """In the order of their code points."""
+        for (text,) in self._database.execute("SELECT text FROM texts ORDER BY text"):
+            yield text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()

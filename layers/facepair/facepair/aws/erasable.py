@@ -1,0 +1,223 @@
+"""What an erasure deletes: versions of pictures, rows, records, and what the ledger says of faces."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from botocore.exceptions import ClientError
+
+from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.idempotency import record_id
+from facepair.aws.review import decision_id
+from facepair.aws.transactions import through_conflicts
+from facepair.aws.underway import mark_id
+from facepair.domain import clock
+from facepair.domain.erasure import Charged, Record, Version
+from facepair.domain.ledger import State
+from facepair.domain.pair import Upload, split
+from facepair.domain.retry import Unavailable
+from facepair.domain.row import Row
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+BATCH = 1000
+"""S3's limit of a DeleteObjects."""
+SECOND = timedelta(seconds=1)
+OF_FACES = ("similarity", "outcome")
+"""Attributes of the ledger that say something of faces: similarity, positions, what was changed in the pictures."""
+
+
+class PictureVersions:
+    """A facepair.stories.erase.Pictures."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    @aws_errors()
+    def now(self) -> datetime:
+        """The second that it is by S3's own clock: the local one may go wrong by minutes."""
+        answer = self._s3.list_object_versions(Bucket=self._bucket, MaxKeys=1)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    @aws_errors()
+    def versions(self, pair_id: str, until: datetime) -> list[Version]:
+        """What lies in the pair's folder itself and was uploaded in that second or before it."""
+        found = self._versions(Prefix=f"{pair_id}/", Delimiter="/")
+        return [each for each in found if _in_folder(each.upload.key, pair_id) and each.upload.last_modified <= until]
+
+    def pair_ids(self, prefix: str) -> Iterator[str]:
+        """Pairs below a prefix of which there is any version; some more than once."""
+        with aws_errors():
+            for each in self._versions(Prefix=prefix):
+                pair_id, _ = split(each.upload.key)
+                if pair_id.startswith(prefix):
+                    yield pair_id
+
+    @aws_errors()
+    def delete(self, versions: Sequence[Version]) -> None:
+        """Delete versions for good. Raises Unavailable if S3 did not delete them all."""
+        for batch in batched(versions, BATCH, strict=False):
+            named: Any = [{"Key": each.upload.key, "VersionId": each.version_id} for each in batch]
+            refused = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True}).get(
+                "Errors"
+            )
+            if refused:
+                reason = f"{refused[0].get('Code')}: {refused[0].get('Message')}"
+                raise Unavailable(f"S3 refused to delete {len(refused)} of {len(batch)} versions: {reason}")
+
+    @aws_errors()
+    def abort(self, pair_id: str, until: datetime) -> int:
+        """Give up uploads in parts that were begun in that second or before it; how many."""
+        count = 0
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=f"{pair_id}/")
+        for each in (each for page in pages for each in page.get("Uploads", [])):
+            if _in_folder(each["Key"], pair_id) and each["Initiated"] < until + SECOND:
+                self._s3.abort_multipart_upload(Bucket=self._bucket, Key=each["Key"], UploadId=each["UploadId"])
+                count += 1
+        return count
+
+    def _versions(self, **where: str) -> Iterator[Version]:
+        list_versions: Any = self._s3.get_paginator("list_object_versions").paginate
+        for page in list_versions(Bucket=self._bucket, **where):
+            for each in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                etag, size = each.get("ETag", "").strip('"'), each.get("Size", 0)
+                upload = Upload(each["Key"], etag, size, each["LastModified"].replace(microsecond=0))
+                yield Version(upload, each["VersionId"], bool(each["IsLatest"]))
+
+
+class ErasableRows:
+    """A facepair.stories.erase.Rows."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+
+    @aws_errors()
+    def take(self, pair_id: str, until: datetime) -> Row | None:
+        """Delete the pair's row if it speaks of uploads of that second or before it; the row."""
+        earlier = Attr("uploaded_at").not_exists() | Attr("uploaded_at").lt(clock.iso(until + SECOND))
+        try:
+            taken = through_conflicts(
+                lambda: self._table.delete_item(
+                    Key={"pair_id": pair_id},
+                    ConditionExpression=Attr("pair_id").exists() & earlier,
+                    ReturnValues="ALL_OLD",
+                )
+            )
+        except ClientError as error:
+            if condition_failed(error):
+                return None
+            raise
+        return Row.from_item(taken["Attributes"])
+
+    def pair_ids(self, prefix: str) -> Iterator[str]:
+        """Pairs below a prefix that have a row: a scan of the whole table."""
+        yield from _scanned(self._table, prefix)
+
+
+class ErasableCalls:
+    """A facepair.stories.erase.Charges."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+
+    @aws_errors()
+    def of_pair(self, pair_id: str) -> list[Charged]:
+        """All rows of a pair."""
+        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
+        found: list[Charged] = []
+        while True:
+            page = self._table.query(**query)
+            found += (_charged(item) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return found
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def strip(self, charged: Charged, moment: datetime) -> None:
+        """Take out of a row what describes faces; whoever completes it later leaves that out too."""
+        self._update(
+            charged,
+            f"SET erased_at = :moment REMOVE {', '.join(OF_FACES)}",
+            ExpressionAttributeValues={":moment": clock.iso(moment)},
+        )
+
+    def forget(self, charged: Charged) -> None:
+        """Take out what identifies the contents too: the end of an erasure."""
+        self._update(charged, "REMOVE fingerprint")
+
+    def pair_ids(self, prefix: str) -> Iterator[str]:
+        """Pairs below a prefix of which the ledger still says something: a scan of the whole table."""
+        yield from _scanned(self._table, prefix, Attr("fingerprint").exists())
+
+    @aws_errors()
+    def _update(self, charged: Charged, expression: str, **values: Any) -> None:
+        through_conflicts(
+            lambda: self._table.update_item(
+                Key={"pair_id": charged.pair_id, "call": charged.call},
+                UpdateExpression=expression,
+                ConditionExpression="attribute_exists(pair_id)",  # it may have expired meanwhile
+                **values,
+            )
+        )
+
+
+class ErasableRecords:
+    """A facepair.stories.erase.Records over IdempotencyTable."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+
+    @aws_errors()
+    def take(self, fingerprint: str) -> Record | None:
+        """Delete the record of two contents, and what a person has decided about them; the record."""
+        self._table.delete_item(Key={"id": decision_id(fingerprint)})
+        taken = self._table.delete_item(Key={"id": record_id(fingerprint)}, ReturnValues="ALL_OLD").get("Attributes")
+        if taken is None:
+            return None
+        if taken.get("status") != "INPROGRESS":
+            return Record(in_progress_until=None)
+        milliseconds = float(str(taken.get("in_progress_expiration", 0)))
+        return Record(in_progress_until=datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+    @aws_errors()
+    def unmark(self, objects: str) -> None:
+        """Delete the mark of a pair's objects."""
+        self._table.delete_item(Key={"id": mark_id(objects)})
+
+
+def _charged(item: Mapping[str, Any]) -> Charged:
+    return Charged(
+        pair_id=item["pair_id"],
+        call=item["call"],
+        state=State(item["state"]),
+        sent_at=clock.parse(item["sent_at"]),
+        alive_until=clock.parse(item["alive_until"]),
+        fingerprint=item.get("fingerprint", ""),
+        transaction_id=item.get("transaction_id"),
+        erased="erased_at" in item,
+        tells=any(name in item for name in OF_FACES),
+    )
+
+
+def _in_folder(key: str, pair_id: str) -> bool:
+    return split(key)[0] == pair_id
+
+
+def _scanned(table: "Table", prefix: str, also: ConditionBase | None = None) -> Iterator[str]:
+    below: ConditionBase = Attr("pair_id").begins_with(prefix)
+    scan: dict[str, Any] = {
+        "FilterExpression": below & also if also else below,
+        "ProjectionExpression": "pair_id",
+    }
+    while True:
+        with aws_errors():
+            page = table.scan(**scan)
+        yield from (str(item["pair_id"]) for item in page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return
+        scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]

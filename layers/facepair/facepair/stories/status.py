@@ -1,0 +1,124 @@
+"""How the stack is, and whether anybody must do anything: looked at all at once, whatever the number of rows."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from facepair.domain import clock
+from facepair.domain.backlog import Backlog, Count, Oldest
+from facepair.domain.gate import Gate, Standing
+from facepair.domain.verdict import Verdict
+
+MOST_COUNTED = 10_000
+"""Rows of a verdict that are looked at: a second, and a tenth of a cent, at most."""
+COUNTING_SECONDS = 1.5
+"""After which no further page of rows is counted: an answer is wanted in two."""
+OLDEST_AMONG = 1_000
+"""Rows among which the oldest upload is looked for: a page of them."""
+LONG = timedelta(hours=1)
+"""A pair that is put off for longer is worth a look: as OldestPostponedAlarm has it."""
+WAITS = (Verdict.PENDING, Verdict.WAITING)
+
+DEAD_LETTERS = {
+    "DeadLetterQueue": "uploads got no verdict: CompareFunction's log says why; mend that, then `facepair redrive`",
+    "UnpublishedQueue": "changes of verdicts were not published: PublishFunction's log says why; mend that, then "
+    "`facepair resend --since …`, and empty the queue",
+    "WebhookDeadLetterQueue": "webhooks were given up: when the receiver takes messages, `facepair redrive --webhooks`",
+}
+"""The dead-letter queues, by the outputs that name them: what lies there means, and what to do."""
+
+
+class CountedRows(Protocol):
+    """The verdicts table's rows, counted."""
+
+    def count(self, verdict: Verdict, at_most: int, *, seconds: float) -> Count:
+        """How many rows there are of a verdict; no more than `at_most` are looked at, nor a page after so long."""
+
+    def oldest(self, verdict: Verdict, at_most: int) -> Oldest | None:
+        """Of a verdict's rows the one whose upload was first, among `at_most`."""
+
+
+class CountedQueue(Protocol):
+    """A queue's messages, counted."""
+
+    def backlog(self) -> Backlog:
+        """How many there are."""
+
+
+class ReadableGate(Protocol):
+    """The gate, looked at."""
+
+    def state(self) -> Gate:
+        """The state that all workers share."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Rows by verdict, the oldest pairs that wait, uploads that are to be dealt with, dead letters by the output that
+    names their queue, and the gate."""
+
+    verdicts: Mapping[Verdict, Count]
+    oldest: Mapping[Verdict, Oldest]
+    queue: Backlog
+    dead_letters: Mapping[str, Backlog]
+    gate: Gate
+
+    def attention(self) -> Iterator[str]:
+        """What somebody must do: a sentence each; none if nobody is needed."""
+        for name, backlog in self.dead_letters.items():
+            if backlog.all:
+                yield f"{_messages(backlog.all)} in {name}: {DEAD_LETTERS[name]}."
+        yield from self._of_the_gate()
+        if (undetermined := self.verdicts[Verdict.UNDETERMINED]).number:
+            yield (
+                f"{_pairs(undetermined)} UNDETERMINED: `facepair list --verdict UNDETERMINED` says why, "
+                "the runbook (UndeterminedAlarm) what to do."
+            )
+        if (checks := self.verdicts[Verdict.MANUAL_CHECK]).number:
+            yield f"{_pairs(checks)} MANUAL_CHECK: a person decides, `facepair review`."
+        oldest = self.oldest.get(Verdict.PENDING)
+        if oldest and self.gate.standing is Standing.OPEN and clock.parse(oldest.uploaded_at) < clock.now() - LONG:
+            yield (
+                f"{oldest.pair_id}, uploaded at {oldest.uploaded_at}, is PENDING ({oldest.code}: {oldest.message}): "
+                "see the runbook, OldestPostponedAlarm."
+            )
+
+    def _of_the_gate(self) -> Iterator[str]:
+        gate = self.gate
+        if gate.standing is Standing.OPEN:
+            return
+        closed = f"since {clock.iso(clock.at(gate.closed_at))} ({gate.code}: {gate.message})"
+        if gate.standing is Standing.BLOCKED:
+            yield f"ADVANCE refuses the account {closed}: see the runbook, BlockedAlarm; then it goes on by itself."
+        else:
+            yield f"ADVANCE does not answer {closed}: ask them; it goes on by itself with the first answer."
+
+
+def look(
+    rows: CountedRows, queue: CountedQueue, dead_letters: Mapping[str, CountedQueue], gate: ReadableGate
+) -> Status:
+    """Everything at the same time: it takes as long as the slowest answer."""
+    with ThreadPoolExecutor(max_workers=16) as threads:
+        counts = {
+            verdict: threads.submit(rows.count, verdict, MOST_COUNTED, seconds=COUNTING_SECONDS) for verdict in Verdict
+        }
+        oldest = {verdict: threads.submit(rows.oldest, verdict, OLDEST_AMONG) for verdict in WAITS}
+        letters = {name: threads.submit(letters.backlog) for name, letters in dead_letters.items()}
+        uploads, state = threads.submit(queue.backlog), threads.submit(gate.state)
+        return Status(
+            verdicts={verdict: count.result() for verdict, count in counts.items()},
+            oldest={verdict: found for verdict, looked in oldest.items() if (found := looked.result())},
+            queue=uploads.result(),
+            dead_letters={name: backlog.result() for name, backlog in letters.items()},
+            gate=state.result(),
+        )
+
+
+def _messages(number: int) -> str:
+    return "1 message lies" if number == 1 else f"{number:,} messages lie"
+
+
+def _pairs(count: Count) -> str:
+    return "1 pair is" if str(count) == "1" else f"{count} pairs are"

@@ -1,0 +1,97 @@
+"""`facepair retry`: a person permits to call once more, and one call is made."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.console.conftest import CommandLine
+from tests.support.deployed import ANNA, BEN, Deployed, picture
+
+DROPPED = {"drop": "after_reading"}
+
+
+@pytest.fixture
+def held(deployed: Deployed) -> Callable[[], str]:
+    """Makes a pair whose call was not answered."""
+
+    def hold() -> str:
+        pair_id = f"held {uuid4().hex[:8]}/é"
+        deployed.upload_in_turn(pair_id, ANNA, ANNA, DROPPED)
+        deployed.row_with(pair_id, "UNDETERMINED")
+        return pair_id
+
+    return hold
+
+
+def asked(deployed: Deployed, pair_id: str) -> int:
+    """How many POSTs the API had of a pair."""
+    return len(deployed.asked(picture(ANNA, f"{pair_id}, first")))
+
+
+def test_a_permission_becomes_one_call_and_a_verdict_and_the_ledger_says_who_gave_it(
+    deployed: Deployed, facepair: CommandLine, held: Callable[[], str]
+) -> None:
+    pair_id, me = held(), deployed.sandbox.aws("sts").get_caller_identity()["Arn"]
+
+    permitted = facepair("retry", pair_id)
+    deployed.row_with(pair_id, "PASS")
+    again = facepair("retry", pair_id, "--json")
+    deployed.idle()
+
+    assert (permitted.returncode, permitted.stdout) == (0, f"{pair_id}: permitted; its verdict will follow\n")
+    assert again.returncode == 1
+    assert json.loads(again.stdout) == [
+        {"pair_id": pair_id, "permission": "not of unknown outcome", "verdict": "PASS", "code": "SUCCESS"}
+    ]
+    assert asked(deployed, pair_id) == 2
+    calls: list[dict[str, Any]] = deployed.ledger(pair_id)
+    assert [call["state"] for call in calls] == ["UNKNOWN", "ANSWERED"]
+    assert [call.get("permitted_by") for call in calls] == [me, None]
+    assert calls[0]["permitted_at"] <= calls[1]["sent_at"]
+
+
+def test_a_list_is_permitted_pair_by_pair_and_each_is_answered(
+    deployed: Deployed, facepair: CommandLine, held: Callable[[], str], tmp_path: Path
+) -> None:
+    wanted, passed = held(), f"passed {uuid4().hex[:8]}"
+    deployed.upload_pair(passed, ANNA, BEN)
+    deployed.row_with(passed, "REJECT")
+    names = tmp_path / "names"
+    names.write_text(f"{wanted}\n\n{passed}\nnobody\n")
+
+    done = facepair("retry", "--from", str(names))
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"{wanted}: permitted; its verdict will follow",
+        f"{passed}: not of unknown outcome: REJECT (SUCCESS)",
+        "nobody: no such pair",
+    ]
+    deployed.row_with(wanted, "PASS")
+
+
+def test_a_permitted_call_that_is_not_answered_either_is_not_repeated(
+    deployed: Deployed, facepair: CommandLine, held: Callable[[], str]
+) -> None:
+    pair_id = held()
+    deployed.control.script(first_sha256=deployed.asked(picture(ANNA, f"{pair_id}, first"))[0].first.sha256, **DROPPED)
+
+    facepair("retry", pair_id)
+    deployed.wait(lambda: asked(deployed, pair_id) == 2, lambda: "the permission was not used")
+    deployed.idle()
+    deployed.upload(f"{pair_id}/first.jpg", picture(ANNA, f"{pair_id}, first"))
+    deployed.idle()
+
+    assert asked(deployed, pair_id) == 2
+    assert (deployed.row(pair_id) or {})["verdict"] == "UNDETERMINED"
+
+
+def test_a_request_of_no_pair_is_wrong_use(facepair: CommandLine) -> None:
+    done = facepair("retry")
+
+    assert done.returncode == 2
+    assert "Name pairs, or a file of pair ids with --from." in done.stderr

@@ -1,0 +1,102 @@
+"""Whether a person is needed, and for what."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from facepair.domain import clock
+from facepair.domain.backlog import Backlog, Count, Oldest
+from facepair.domain.gate import Gate, Standing
+from facepair.domain.verdict import API_NOT_ANSWERING, Verdict
+from facepair.stories.status import DEAD_LETTERS, Status
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+COUNTS = {verdict: Count(0) for verdict in Verdict}
+NOTHING = Backlog(0, 0)
+CALM = Status(
+    verdicts=COUNTS
+    | {Verdict.PASS: Count(10_000, lower_bound=True), Verdict.RETAKE: Count(5), Verdict.WAITING: Count(9)},
+    oldest={Verdict.WAITING: Oldest("lonely", clock.iso(NOON - timedelta(days=20)))},
+    queue=Backlog(3, 2),
+    dead_letters=dict.fromkeys(DEAD_LETTERS, NOTHING),
+    gate=Gate(),
+)
+
+
+@pytest.fixture(autouse=True)
+def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOON)
+
+
+def test_nobody_is_needed_for_what_is_done_goes_on_or_waits_for_a_customer() -> None:
+    assert list(CALM.attention()) == []
+
+
+@pytest.mark.parametrize(
+    ("queue", "remedy"),
+    [
+        ("DeadLetterQueue", "`facepair redrive`"),
+        ("UnpublishedQueue", "`facepair resend --since …`"),
+        ("WebhookDeadLetterQueue", "`facepair redrive --webhooks`"),
+    ],
+)
+def test_dead_letters_of_every_queue_need_somebody(queue: str, remedy: str) -> None:
+    letters = CALM.dead_letters | {queue: Backlog(waiting=1, under_way=1)}
+
+    [sentence] = replace(CALM, dead_letters=letters).attention()
+
+    assert sentence.startswith(f"2 messages lie in {queue}: ")
+    assert remedy in sentence
+
+
+def test_a_blocked_account_needs_somebody_and_its_reason_is_told() -> None:
+    gate = Gate(code="INSUFFICIENT_BALANCE", message="top up", closed_at=NOON.timestamp(), reopens_at=NOON.timestamp())
+
+    [sentence] = replace(CALM, gate=gate).attention()
+
+    assert gate.standing is Standing.BLOCKED
+    assert "since 2026-01-31T12:00:00.000Z (INSUFFICIENT_BALANCE: top up)" in sentence
+
+
+def test_an_api_that_does_not_answer_needs_somebody_who_asks() -> None:
+    gate = Gate(code=API_NOT_ANSWERING, message="no answer within 15 s", closed_at=NOON.timestamp())
+
+    [sentence] = replace(CALM, gate=gate).attention()
+
+    assert gate.standing is Standing.NOT_ANSWERING
+    assert sentence.startswith("ADVANCE does not answer since 2026-01-31T12:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "command"),
+    [(Verdict.UNDETERMINED, "facepair list --verdict UNDETERMINED"), (Verdict.MANUAL_CHECK, "facepair review")],
+)
+def test_pairs_that_only_a_person_can_help_need_one(verdict: Verdict, command: str) -> None:
+    [one] = replace(CALM, verdicts=COUNTS | {verdict: Count(1)}).attention()
+    [many] = replace(CALM, verdicts=COUNTS | {verdict: Count(10_000, lower_bound=True)}).attention()
+
+    assert one.startswith(f"1 pair is {verdict}")
+    assert many.startswith(f"10,000 or more pairs are {verdict}")
+    assert command in one
+
+
+def test_a_pair_that_is_put_off_for_more_than_an_hour_needs_somebody() -> None:
+    def waiting(since: timedelta) -> Status:
+        oldest = Oldest("slow/1", clock.iso(NOON - since), code="SERVICE_BUSY", message="too fast")
+        return replace(CALM, oldest={Verdict.PENDING: oldest})
+
+    [sentence] = waiting(timedelta(minutes=61)).attention()
+
+    assert "slow/1" in sentence
+    assert "SERVICE_BUSY: too fast" in sentence
+    assert list(waiting(timedelta(minutes=59)).attention()) == []
+
+
+def test_of_a_closed_gate_the_pairs_behind_it_are_not_told_too() -> None:
+    oldest = Oldest("slow/1", clock.iso(NOON - timedelta(days=1)), code="ACCOUNT_DISABLED", message="no")
+    gate = Gate(code="ACCOUNT_DISABLED", message="no", closed_at=NOON.timestamp())
+
+    sentences = list(replace(CALM, oldest={Verdict.PENDING: oldest}, gate=gate).attention())
+
+    assert len(sentences) == 1

@@ -1,0 +1,129 @@
+"""Rows by the million: what `facepair list` holds of them, and what a spreadsheet makes of its export."""
+
+import csv
+import io
+import tracemalloc
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from console.commands.list import write_csv
+from console.output import print_json_array, print_json_lines
+from facepair.aws.written_rows import WrittenRows
+from facepair.domain.change import Image
+from facepair.domain.verdict import Verdict
+
+PAGE = 500
+"""Rows: about what a megabyte holds, DynamoDB's limit of a page."""
+
+
+class LargeTable:
+    """So many rows, made when somebody asks for their page, newest first."""
+
+    name = "verdicts"
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows // len(Verdict)
+        self.meta = SimpleNamespace(client=self)
+
+    def query(self, *, KeyConditionExpression: Any, ScanIndexForward: bool, **query: Any) -> dict[str, Any]:
+        assert not ScanIndexForward
+        of_verdict, _ = KeyConditionExpression.get_expression()["values"]
+        verdict = of_verdict.get_expression()["values"][1]
+        begin = query.get("ExclusiveStartKey", {"number": 0})["number"]
+        end = min(begin + PAGE, self._rows)
+        page = {"Items": [row(verdict, number) for number in range(begin, end)], "Count": end - begin}
+        return page | ({"LastEvaluatedKey": {"number": end}} if end < self._rows else {})
+
+
+def row(verdict: str, number: int) -> dict[str, Any]:
+    return {
+        "pair_id": f"{verdict}/{number}",
+        "verdict": verdict,
+        "message": f"OK {number}",
+        "first": {"key": f"{verdict}/{number}/first.jpg", "size": number},
+        "updated_at": f"{2 * 10**9 - number}",  # sorts as a time does, and is made sooner
+    }
+
+
+class Sink(io.TextIOBase):
+    """Forgets what is written to it, but for its length."""
+
+    length = 0
+
+    def write(self, text: str) -> int:
+        self.length += len(text)
+        return len(text)
+
+
+def most_held(rows: int) -> int:
+    """Bytes that were held at most while so many rows went into a CSV."""
+    sink: Any = Sink()
+    tracemalloc.start()
+    write_csv(WrittenRows(LargeTable(rows)).newest_first(Verdict), sink)  # type: ignore[arg-type]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sink.length > rows * 50
+    return peak
+
+
+def test_ten_times_the_rows_are_exported_in_the_same_memory() -> None:
+    assert most_held(28_000) < 1.2 * most_held(3_500)
+
+
+def test_rows_of_all_verdicts_come_newest_first_whatever_their_page() -> None:
+    written = WrittenRows(LargeTable(10_000))  # type: ignore[arg-type]
+
+    times = [image["updated_at"] for image in written.newest_first(Verdict)]
+
+    assert len(times) == written.rows_read == 10_000 // 7 * 7
+    assert times == sorted(times, reverse=True)
+
+
+def test_json_is_told_as_the_rows_come(capsys: pytest.CaptureFixture[str]) -> None:
+    def rows() -> Iterator[Image]:
+        yield {"pair_id": "anna"}
+        assert "anna" in capsys.readouterr().out
+        yield {"pair_id": "ben"}
+
+    print_json_lines(rows())
+    print_json_array(rows())
+
+
+@pytest.mark.parametrize(("rows", "printed"), [([], "[]\n"), ([{"a": 1}, {"a": 2}], '[\n{"a": 1},\n{"a": 2}\n]\n')])
+def test_an_array_is_one_json_document(rows: list[Image], printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_json_array(rows)
+
+    assert capsys.readouterr().out == printed
+
+
+def exported(*rows: dict[str, Any]) -> list[dict[str, str]]:
+    file = io.StringIO()
+    write_csv(rows, file)
+    return list(csv.DictReader(io.StringIO(file.getvalue())))
+
+
+@pytest.mark.parametrize("pair_id", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "'he", "'=1"])
+def test_a_cell_is_no_formula_and_loses_one_apostrophe_to_be_what_it_was(pair_id: str) -> None:
+    [cells] = exported({"pair_id": pair_id, "verdict": "PASS", "updated_at": "2026"})
+
+    assert cells["pair_id"] == f"'{pair_id}"
+
+
+@pytest.mark.parametrize("pair_id", ["anna", "a=1", "équipe/№ 7", 'say "a", or b', "two\nlines"])
+def test_any_other_cell_is_what_the_row_says(pair_id: str) -> None:
+    [cells] = exported({"pair_id": pair_id, "verdict": "PASS", "updated_at": "2026", "retake": ["first", "second"]})
+
+    assert cells["pair_id"] == pair_id
+    assert cells["retake"] == "first second"
+    assert cells["similarity"] == ""
+
+
+def test_a_person_s_decision_is_exported_too() -> None:
+    review = {"by": "arn:aws:iam::1:user/eva", "at": "2026-02-01", "from": "MANUAL_CHECK", "reason": "the same scar"}
+
+    [cells] = exported({"pair_id": "anna", "verdict": "PASS", "updated_at": "2026", "review": review})
+
+    assert {name: cells[f"review_{name}"] for name in review} == review

@@ -1,0 +1,73 @@
+"""Work on many things at once: all of it, or what was begun when somebody interrupted."""
+
+from threading import Event, Lock
+
+import pytest
+
+from console.parallel import for_each
+
+
+def test_every_thing_is_worked_on_once_and_handed_over() -> None:
+    results: list[int] = []
+
+    for_each(lambda number: number * 2, range(100), results.append, threads=4)
+
+    assert sorted(results) == list(range(0, 200, 2))
+
+
+def test_as_many_things_are_under_way_as_there_are_threads() -> None:
+    lock, under_way, most = Lock(), 0, 0
+    all_at_once = Event()
+
+    def work(_: int) -> None:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+            if under_way == 4:
+                all_at_once.set()
+        all_at_once.wait(10)
+        with lock:
+            under_way -= 1
+
+    for_each(work, range(20), lambda _: None, threads=4)
+
+    assert most == 4
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError])
+def test_what_was_begun_comes_to_its_end_and_is_handed_over_and_nothing_else_is_begun(
+    interruption: type[BaseException],
+) -> None:
+    begun: list[int] = []
+    results: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        return number
+
+    def done(number: int) -> None:
+        results.append(number)
+        if len(results) == 3:
+            raise interruption
+
+    with pytest.raises(interruption):
+        for_each(work, range(1000), done, threads=4)
+
+    assert sorted(results) == sorted(begun)
+    assert len(begun) < 20
+
+
+def test_an_error_of_the_work_ends_it_and_the_others_results_are_kept() -> None:
+    results: list[int] = []
+
+    def work(number: int) -> int:
+        if number == 5:
+            raise ValueError("five")
+        return number
+
+    with pytest.raises(ValueError, match="five"):
+        for_each(work, range(1000), results.append, threads=1)
+
+    assert {0, 1, 2, 3, 4} <= set(results)
+    assert len(results) < 20
