@@ -72,6 +72,10 @@ class Deployment:
             self._clients[service, person] = self._cloud.client(service, self._people[person] if person else None)
         return self._clients[service, person]
 
+    def variables(self, person: str) -> dict[str, str]:
+        """Those that lead a program there as a person who has the managed policy of that logical id, and no other."""
+        return self._cloud.variables | self._people[person]
+
     def deploy(self, **parameters: object) -> None:
         """`sam deploy`; parameters that are not given have their defaults. Raises RuntimeError."""
         given = {"Architecture": ARCHITECTURE, "AdvanceBaseUrl": self.advance.url} | parameters
