@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from facepair.aws.clients import LINKING
+from facepair.aws.erasable import ErasableRecords
 from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -117,6 +118,18 @@ def test_of_many_who_decide_at_once_one_does(
     kept = decisions.of(str(row.fingerprint))
     assert kept is not None
     assert kept.review.by.endswith(first)
+
+
+def test_an_erasure_deletes_what_a_person_has_decided(
+    deployed: Resources, verdicts: VerdictsTable, decisions: ReviewDecisions, pair_id: str
+) -> None:
+    row = renamed(UNDECIDED, pair_id, fingerprint=uuid4().hex)
+    write(verdicts, row)
+    decisions.decide(row, decision())
+
+    ErasableRecords(deployed.table("IdempotencyTable")).take(str(row.fingerprint))
+
+    assert decisions.of(str(row.fingerprint)) is None
 
 
 def rows_of(verdicts: VerdictsTable, decisions: Decisions, pair_id: str) -> list[str]:
