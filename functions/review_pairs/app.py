@@ -19,6 +19,7 @@ from facepair.aws.clients import LINKING, PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
+from facepair.domain.metric import Metric
 from facepair.domain.review import AskForPairs, Decide, asked
 from facepair.settings import ReviewSettings
 from facepair.stories.review import Reviewing
@@ -37,6 +38,7 @@ def _handler() -> Handler:
     settings = ReviewSettings.from_environment()
     logger, metrics = Logger(), Metrics()
     copy_config_to_registered_loggers(source_logger=logger, include={"facepair"})
+    counters = PowertoolsMetrics(metrics)
     session = boto3.Session()
     tables = session.resource("dynamodb", config=PATIENT)
     verdicts, idempotency = settings.verdicts_table, settings.idempotency_table
@@ -46,12 +48,13 @@ def _handler() -> Handler:
         links=PictureLinks(session.client("s3", config=LINKING), settings.images_bucket),
         verdicts=VerdictsTable(tables, verdicts),
         decisions=ReviewDecisions(tables, verdicts=verdicts, idempotency=idempotency),
-        metrics=PowertoolsMetrics(metrics),
+        metrics=counters,
     )
 
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        counters.add(Metric.REVIEW_REQUESTS)
         reviewer = function_url.caller(event)
         try:
             request = asked(json.loads(function_url.body(event)))

@@ -80,6 +80,7 @@ def test_a_decision_stands_in_the_row_and_is_found_by_its_contents(
         state(Verdict.PASS, contents="A"),
         state(Verdict.PENDING, contents="A"),
         state(Verdict.MANUAL_CHECK, contents="B"),
+        UNDECIDED.as_decided(decision(Verdict.MANUAL_CHECK)),
         None,
     ],
 )

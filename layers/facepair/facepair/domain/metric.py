@@ -39,6 +39,7 @@ class Metric(StrEnum):
     WEBHOOKS_POSTPONED = "WebhooksPostponed"
     SECONDS_TO_RECEIVER = "SecondsToReceiver"
     SECONDS_UNDELIVERED = "SecondsUndelivered"
+    REVIEW_REQUESTS = "ReviewRequests"
     DECISIONS = "Decisions"
     DECISIONS_TOO_LATE = "DecisionsTooLate"
     SECONDS_TO_DECISION = "SecondsToDecision"
