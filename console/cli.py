@@ -8,13 +8,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from console.commands.erase import erase
 from console.commands.list import list_rows
+from console.commands.reconcile import reconcile
 from console.commands.redrive import redrive
+from console.commands.report import report
 from console.commands.resend import resend
 from console.commands.retry import retry
 from console.commands.review import review
 from console.commands.show import show
 from console.commands.status import status
 from console.commands.submit import submit
+from console.commands.whatif import whatif
 from console.stack import DEFAULT_NAME
 from facepair.domain.retry import Unavailable
 
@@ -40,5 +43,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
-for command in (submit, show, list_rows, status, retry, resend, redrive, erase, review):
+for command in (submit, show, list_rows, status, whatif, report, reconcile, review, retry, resend, redrive, erase):
     main.add_command(command)

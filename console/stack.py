@@ -1,6 +1,7 @@
 """The stack that a command works with: found by its name, everything else by its outputs and parameters."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import WrittenRows
 from facepair.domain.gate import Rules
 from facepair.domain.pair import Names
+from facepair.domain.verdict import Policy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -65,6 +67,13 @@ class Stack:
     def names(self) -> Names:
         """The stems of the two pictures' file names."""
         return Names(self.parameters["FirstName"], self.parameters["SecondName"])
+
+    @property
+    def policy(self) -> Policy:
+        """The thresholds deployed."""
+        return Policy(
+            pass_above=Decimal(self.parameters["PassAbove"]), reject_below=Decimal(self.parameters["RejectBelow"])
+        )
 
     @cached_property
     def tables(self) -> "DynamoDBServiceResource":

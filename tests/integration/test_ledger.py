@@ -15,7 +15,7 @@ from facepair.advance import Answer, Comparison, NoAnswer, Token, TokenKeeper, U
 from facepair.aws.ledger import CallsTable
 from facepair.domain import clock
 from facepair.domain.gate import Slot
-from facepair.domain.ledger import Call, State
+from facepair.domain.ledger import Call, Charge, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
@@ -199,6 +199,26 @@ def test_nobody_but_its_worker_can_answer_a_call(calls: CallsTable, pair_id: str
         calls.complete(replace(call, owner="somebody else"), State.ANSWERED, SUCCESS)
 
     assert calls.get(pair_id, call.call).state is State.SENT
+
+
+def test_every_call_is_read_of_all_pages_with_what_it_cost(
+    calls: CallsTable, deployed: Resources, pair_id: str
+) -> None:
+    may, second = datetime(2032, 5, 1, tzinfo=UTC), timedelta(seconds=1)
+    row = {"pair_id": pair_id, "sent_at": clock.iso(may), "owner": "x" * 200_000}  # a page ends at 1 MB
+    with deployed.table("CallsTable").batch_writer() as batch:
+        for number in range(12):
+            answer = {"code": "SUCCESS", "transaction_id": f"t{number}", "answered_at": clock.iso(may + second)}
+            batch.put_item(row | answer | {"call": f"{number:06d}", "state": "ANSWERED"})
+        batch.put_item(row | {"call": "000012", "state": "SENT"})
+
+    entries = {
+        each.call: each for each in CallsTable(deployed.table("CallsTable")).entries() if each.pair_id == pair_id
+    }
+
+    assert sorted(entries) == [f"{number:06d}" for number in range(13)]
+    assert (entries["000003"].transaction_id, entries["000003"].at) == ("t3", may + second)
+    assert (entries["000003"].charge, entries["000012"].charge) == (Charge.CHARGED, Charge.PERHAPS)
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------

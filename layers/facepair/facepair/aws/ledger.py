@@ -13,6 +13,7 @@ from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.erasure_marks import ErasureMarks
 from facepair.aws.transactions import through_conflicts
 from facepair.domain import clock
+from facepair.domain.entry import Entry
 from facepair.domain.ledger import Call, State
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 logger = logging.getLogger(__name__)
+
+ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transaction_id", "pricing_strategy")
+"""The attributes of an entry; fewer are no cheaper to read, but sooner here."""
 
 
 class CallsTable:
@@ -45,6 +49,24 @@ class CallsTable:
     def rows_of_pair(self, pair_id: str) -> list[Mapping[str, Any]]:
         """The same as they were written, by this release or another, with every attribute."""
         return list(self._items(pair_id))
+
+    @aws_errors()
+    def size(self) -> tuple[int, int]:
+        """About how many rows there are, and their bytes: DynamoDB counts them every six hours."""
+        self._table.load()
+        return self._table.item_count, self._table.table_size_bytes
+
+    def entries(self) -> Iterator[Entry]:
+        """Every row of the table, page by page and in no order: there is no index to read less by."""
+        names = {f"#{name}": name for name in ENTRY}
+        scan: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        while True:
+            with aws_errors():
+                page = self._table.scan(**scan)
+            yield from map(_entry, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call:
@@ -168,4 +190,17 @@ def _call(item: Mapping[str, Any]) -> Call:
         outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
         permitted_by=item.get("permitted_by"),
         erased="erased_at" in item,
+    )
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    return Entry(
+        pair_id=item["pair_id"],
+        call=item["call"],
+        state=State(item["state"]),
+        sent_at=clock.parse(item["sent_at"]),
+        answered_at=clock.parse(item["answered_at"]) if "answered_at" in item else None,
+        code=item.get("code"),
+        transaction_id=item.get("transaction_id"),
+        pricing_strategy=item.get("pricing_strategy"),
     )

@@ -1,0 +1,82 @@
+"""The page's text around its plots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from console.report import plots
+from facepair.domain.figures import BAND, HOURS, SECONDS, Charges, Verdicts
+from facepair.domain.ledger import Charge
+from facepair.domain.month import Month
+from facepair.domain.share import Share
+from facepair.domain.verdict import Policy, Verdict
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page tells; `policy` is the one deployed."""
+
+    stack: str
+    month: Month
+    made_at: datetime
+    policy: Policy
+    verdicts: Verdicts
+    charges: Charges
+
+    def html(self) -> str:
+        """The page: one file that needs no other."""
+        return TEMPLATES.get_template("page.html").render(
+            report=self,
+            title=f"{self.month.start:%B %Y}",
+            days=self.month.days,
+            Verdict=Verdict,
+            Charge=Charge,
+            SECONDS=[plots.brief(step) for step in SECONDS],
+            HOURS=[plots.brief(3_600 * step) for step in HOURS],
+            BAND=BAND,
+            plots=self._plots(),
+            percent=percent,
+            interval=interval,
+        )
+
+    def _plots(self) -> Mapping[str, str]:
+        """By name; none where there is nothing to draw."""
+        verdicts, charges, days = self.verdicts, self.charges, self.month.days
+        drawn = {}
+        if verdicts.total:
+            drawn["verdicts"] = plots.verdicts_by_day(verdicts, days)
+        if verdicts.similarities:
+            drawn["similarities"] = plots.similarities(verdicts, self.policy)
+        if verdicts.seconds.total:
+            drawn["seconds"] = plots.seconds(verdicts.seconds)
+        if charges.total:
+            drawn["charges"] = plots.charges_by_day(charges, days)
+        if verdicts.decisions.by_band:
+            drawn["decisions"] = plots.decisions_by_similarity(verdicts.decisions)
+        return drawn
+
+    @property
+    def bands(self) -> Mapping[int, int]:
+        """Rows by the lowest similarity of each band of five points, from the lowest that there are."""
+        points = self.verdicts.similarities
+        return {
+            lowest: sum(points[point] for point in range(lowest, lowest + BAND))
+            for lowest in range(min(points) // BAND * BAND, max(points) + 1, BAND)
+        }
+
+
+def percent(share: Share) -> str:
+    return f"{100 * share.fraction:.1f} %" if share.of else ""
+
+
+def interval(share: Share) -> str:
+    """With what is to be said of too few."""
+    low, high = share.interval
+    return f"{100 * low:.1f} to {100 * high:.1f} %{', too few' if share.too_few else ''}"

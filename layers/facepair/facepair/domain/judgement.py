@@ -1,0 +1,41 @@
+"""What figures need of a row: the similarity, the verdict that it has made, and what a person has made of that."""
+
+from decimal import Decimal
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from facepair.domain.change import Image
+from facepair.domain.row import Moment
+from facepair.domain.verdict import Policy, Verdict
+
+
+class Decision(BaseModel, frozen=True):
+    """A person's, over the verdict `before`."""
+
+    by: str
+    at: Moment
+    before: Verdict = Field(alias="from")
+
+
+class Judgement(BaseModel, frozen=True):
+    """A row, as far as figures go. Everything else of it is left out, so that little has to be read and kept."""
+
+    pair_id: str
+    verdict: Verdict
+    code: str | None = None
+    similarity: Decimal | None = None
+    uploaded_at: Moment
+    updated_at: Moment
+    policy: Policy
+    review: Decision | None = None
+
+    @classmethod
+    def of(cls, image: Image) -> Self:
+        """Raises ValueError for a row that cannot be read."""
+        return cls.model_validate(image)
+
+    @property
+    def by_similarity(self) -> Verdict:
+        """The verdict before a person decided, or as it stands."""
+        return self.review.before if self.review else self.verdict

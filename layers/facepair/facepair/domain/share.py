@@ -1,0 +1,49 @@
+"""How many of how many, and how far such a share can be trusted."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+Z = 1.959964
+"""Of the normal distribution: 95 of 100 intervals hold the true share."""
+WIDEST = 0.20
+"""A share whose interval is wider than 20 points of a hundred is too little to act upon; 93 of any kind are enough."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """`count` of `of`."""
+
+    count: int
+    of: int
+
+    @property
+    def fraction(self) -> float:
+        """0 to 1; 0 of nothing."""
+        return self.count / self.of if self.of else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the true share is, with 95 % confidence, if what was counted is a sample of what will come.
+
+        Wilson's score interval (J. Am. Stat. Assoc. 22, 1927): it stays within 0 and 1, and holds for few and none.
+        """
+        if not self.of:
+            return 0.0, 1.0
+        share, square = self.fraction, Z * Z / self.of
+        middle = (share + square / 2) / (1 + square)
+        reach = Z * sqrt(share * (1 - share) / self.of + square / (4 * self.of)) / (1 + square)
+        # Rounding must not leave the scale.
+        return max(0.0, middle - reach), min(1.0, middle + reach)
+
+    @property
+    def too_few(self) -> bool:
+        """Whether nothing can be concluded from it."""
+        low, high = self.interval
+        return high - low > WIDEST
+
+    def __str__(self) -> str:
+        """For people: `34 of 934, 3.6 % (2.6 to 5.0 %)`."""
+        if not self.of:
+            return "0 of 0"
+        low, high = self.interval
+        return f"{self.count:,} of {self.of:,}, {100 * self.fraction:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)"

@@ -1,0 +1,161 @@
+"""An invoice held against the ledger: every row of either side ends in exactly one class."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facepair.domain.entry import Entry
+from facepair.domain.ledger import Charge, State
+from facepair.domain.month import Month, Place
+from facepair.domain.reconciliation import Billed, Class, Finding, reconcile
+
+OCTOBER = Month.parse("2026-10")
+MIDDLE = datetime(2026, 10, 15, 12, tzinfo=UTC)
+LAST_SECOND = OCTOBER.end - timedelta(seconds=1)
+JUST_AFTER = OCTOBER.end + timedelta(hours=2)
+AUGUST = datetime(2026, 8, 3, tzinfo=UTC)
+
+
+def billed(at: datetime | None = MIDDLE, line: int = 2) -> Billed:
+    return Billed("t1", line, at)
+
+
+def entry(at: datetime = MIDDLE, pricing: str = "PAY", call: int = 1) -> Entry:
+    state = State.REFUSED if pricing == "FREE" else State.ANSWERED
+    return Entry("anna", f"{call:06d}", state, at, at, "SUCCESS", "t1", pricing)
+
+
+def classes(rows: Sequence[Billed], entries: Sequence[Entry]) -> list[Class]:
+    return [finding.kind for finding in reconcile(rows, entries, OCTOBER)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "entries", "expected"),
+    [
+        ([billed()], [entry()], [Class.MATCHED]),
+        ([billed()], [], [Class.BILLED_UNKNOWN]),
+        ([], [entry()], [Class.CHARGED_NOT_BILLED]),
+        ([billed()], [entry(pricing="FREE")], [Class.BILLED_FREE]),
+        ([], [entry(pricing="FREE")], []),
+        ([billed(), billed(line=3)], [entry()], [Class.MATCHED, Class.BILLED_TWICE]),
+        ([billed(), billed(line=3)], [], [Class.BILLED_UNKNOWN, Class.BILLED_TWICE]),
+        ([billed(), billed(line=3)], [entry(pricing="FREE")], [Class.BILLED_FREE, Class.BILLED_TWICE]),
+        ([billed(None)], [entry()], [Class.MATCHED]),
+    ],
+)
+def test_what_one_transaction_is(rows: list[Billed], entries: list[Entry], expected: list[Class]) -> None:
+    assert classes(rows, entries) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "entries", "expected"),
+    [
+        ([billed(LAST_SECOND)], [entry(JUST_AFTER)], [Class.MATCHED]),
+        ([billed(JUST_AFTER)], [entry(LAST_SECOND)], [Class.MATCHED]),
+        ([billed(None)], [entry(JUST_AFTER)], [Class.MATCHED]),
+        ([billed(JUST_AFTER)], [entry(JUST_AFTER)], []),
+        ([billed(JUST_AFTER)], [], []),
+        ([], [entry(JUST_AFTER)], []),
+        ([billed(None)], [entry(AUGUST)], [Class.BILLED_UNKNOWN]),
+        # What the neighbouring month's invoice has is used up.
+        ([billed(LAST_SECOND), billed(JUST_AFTER, line=3)], [entry(JUST_AFTER)], [Class.BILLED_TWICE]),
+    ],
+)
+def test_a_day_beyond_the_month_s_ends_is_looked_up_before_anything_is_a_difference(
+    rows: list[Billed], entries: list[Entry], expected: list[Class]
+) -> None:
+    assert classes(rows, entries) == expected
+
+
+def test_a_row_of_another_month_of_the_ledger_says_where() -> None:
+    [finding] = reconcile([billed(None)], [entry(AUGUST)], OCTOBER)
+
+    assert finding == Finding(Class.BILLED_UNKNOWN, billed(None), entry(AUGUST))
+
+
+moments = st.sampled_from([MIDDLE, LAST_SECOND, JUST_AFTER, OCTOBER.start - timedelta(hours=1), AUGUST])
+invoices = st.lists(st.none() | moments, max_size=5).map(
+    lambda times: [billed(at, line) for line, at in enumerate(times, 2)]
+)
+ledgers = st.lists(st.tuples(moments, st.sampled_from(["PAY", "FREE"])), max_size=5).map(
+    lambda calls: [entry(at, pricing, number) for number, (at, pricing) in enumerate(calls, 1)]
+)
+
+
+@given(invoices, ledgers)
+def test_every_row_of_the_month_ends_in_exactly_one_class_whatever_there_is(
+    rows: list[Billed], entries: list[Entry]
+) -> None:
+    found = list(reconcile(rows, entries, OCTOBER))
+
+    of_rows = Counter(finding.billed for finding in found if finding.billed)
+    of_charges = Counter(
+        finding.entry
+        for finding in found
+        if finding.entry and finding.kind in (Class.MATCHED, Class.CHARGED_NOT_BILLED)
+    )
+    inside = [row for row in rows if row.at is None or OCTOBER.place(row.at) is Place.INSIDE]
+    charged = [each for each in entries if OCTOBER.place(each.at) is Place.INSIDE and each.charge is Charge.CHARGED]
+    assert all(of_rows[row] == 1 for row in inside)
+    assert all(of_charges[each] == 1 for each in charged)
+    assert max(of_rows.values(), default=1) == max(of_charges.values(), default=1) == 1
+    beyond = {*of_rows} - {*inside}
+    assert all(finding.kind is Class.MATCHED for finding in found if finding.billed in beyond)
+
+
+@given(invoices, ledgers, st.randoms(use_true_random=False))
+def test_the_order_in_which_they_come_makes_no_difference(
+    rows: list[Billed], entries: list[Entry], random: Random
+) -> None:
+    shuffled, mixed = [*rows], [*entries]
+    random.shuffle(shuffled)
+    random.shuffle(mixed)
+
+    assert Counter(classes(rows, entries)) == Counter(classes(shuffled, mixed))
+
+
+@given(st.lists(moments, max_size=6))
+def test_a_ledger_billed_as_it_is_has_no_differences(times: list[datetime]) -> None:
+    rows = [billed(at, line) for line, at in enumerate(times, 2)]
+    entries = [entry(at, call=number) for number, at in enumerate(times, 1)]
+
+    inside = [at for at in times if OCTOBER.place(at) is Place.INSIDE]
+    assert classes(rows, entries) == [Class.MATCHED] * len(inside)
+
+
+# --- months -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_month_begins_and_ends_by_the_clock_of_its_zone() -> None:
+    october = Month.parse("2026-10", ZoneInfo("Europe/Berlin"))
+
+    assert october.start == datetime(2026, 9, 30, 22, tzinfo=UTC)
+    assert october.end == datetime(2026, 10, 31, 23, tzinfo=UTC)  # summer time is over
+
+
+def test_a_year_ends_with_december() -> None:
+    december = Month.parse("2026-12")
+
+    assert december.end == datetime(2027, 1, 1, tzinfo=UTC)
+    assert len(december.days) == 31
+
+
+@pytest.mark.parametrize("text", ["2026-13", "2026-00", "2026-1", "october", "2026-10-01", ""])
+def test_what_is_no_month_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write it as 2026-10"):
+        Month.parse(text)
+
+
+@given(st.datetimes(datetime(2026, 9, 2), datetime(2026, 11, 29), timezones=st.just(UTC)))
+def test_a_moment_is_in_one_month_and_beside_another_only_near_its_end(moment: datetime) -> None:
+    months = [Month.parse(text) for text in ("2026-09", "2026-10", "2026-11")]
+
+    [home] = (month for month in months if month.place(moment) is Place.INSIDE)
+
+    assert (Place.BESIDE in [month.place(moment) for month in months]) is home.is_at_an_end(moment)
