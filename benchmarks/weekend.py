@@ -239,6 +239,7 @@ def _receiver(house: House) -> Receiver:
     comparer = Comparer(
         uploads=ports,
         verdicts=ports,
+        decisions=ports,
         underway=ports,
         gate=ports,
         asker=asker,

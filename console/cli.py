@@ -13,6 +13,7 @@ from console.commands.redrive import redrive
 from console.commands.report import report
 from console.commands.resend import resend
 from console.commands.retry import retry
+from console.commands.review import review
 from console.commands.show import show
 from console.commands.status import status
 from console.commands.submit import submit
@@ -42,5 +43,5 @@ def main(context: click.Context, stack: str) -> None:
     context.obj = stack
 
 
-for command in (submit, show, list_rows, status, whatif, report, reconcile, retry, resend, redrive, erase):
+for command in (submit, show, list_rows, status, whatif, report, reconcile, review, retry, resend, redrive, erase):
     main.add_command(command)

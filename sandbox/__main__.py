@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+from console.stack import DEFAULT_NAME
 from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import BASE_URL, Sandbox
 from sandbox.intrinsics import TemplateError
@@ -61,6 +62,7 @@ def _announcement(sandbox: Sandbox, *, faces: bool) -> str:
         parameters["FirstName"],
         parameters["SecondName"],
     )
+    named = "" if sandbox.stack.name == DEFAULT_NAME else f" --stack {sandbox.stack.name}"
     return "\n".join(
         [
             *(f"export {name}={value}" for name, value in sandbox.variables.items()),
@@ -80,6 +82,10 @@ def _announcement(sandbox: Sandbox, *, faces: bool) -> str:
             f"  aws s3 cp first.jpg s3://{bucket}/my-pair/{first}.jpg",
             f"  aws s3 cp second.jpg s3://{bucket}/my-pair/{second}.jpg",
             f'  aws dynamodb get-item --table-name {table} --key \'{{"pair_id": {{"S": "my-pair"}}}}\'',
+            "",
+            "A pair that a person has to decide, and the page on which to do it:",
+            f"  .venv/bin/python -m sandbox.look_alike{' --faces' if faces else ''}{named}",
+            f"  .venv/bin/facepair{named} review",
             "",
             "Ctrl-C ends it.",
         ]

@@ -26,7 +26,8 @@ from facepair.domain.metric import Metric
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
-from facepair.domain.row import Row
+from facepair.domain.review import Waiting
+from facepair.domain.row import Decision, PictureRow, Row
 from facepair.domain.verdict import CERTAINTY, Outcome
 from facepair.stories.receive import Message
 
@@ -211,12 +212,17 @@ class FakeVerdicts(Fake):
         self._begin("write")
         self._erased.check(row.pair_id, earliest_upload)
         stands = self.items.get(row.pair_id)
-        if stands and not _is_forward(row, Row.from_item(stands)):
+        if stands and not _may_replace(row, Row.from_item(stands)):
             return False
         now = self._time.now()
         expires_at = int((now + RETENTION).timestamp())
         self.items[row.pair_id] = row.model_copy(update={"updated_at": now, "expires_at": expires_at}).item()
         return True
+
+
+def _may_replace(row: Row, stands: Row) -> bool:
+    is_decided = stands.review is not None and stands.fingerprint == row.fingerprint and row.fingerprint is not None
+    return _is_forward(row, stands) and (row.review is not None or not is_decided)
 
 
 def _is_forward(row: Row, stands: Row) -> bool:
@@ -226,6 +232,72 @@ def _is_forward(row: Row, stands: Row) -> bool:
         return row.fingerprint is not None and row.listed_at > stands.listed_at
     surer = CERTAINTY[row.verdict] - CERTAINTY[stands.verdict]
     return surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)
+
+
+class FakeDecisions(Fake):
+    """Decisions in the rows, and by their contents."""
+
+    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
+        super().__init__(time, diary)
+        self._verdicts = verdicts
+        self.kept: dict[str, Decision] = {}
+
+    def of(self, fingerprint: str) -> Decision | None:
+        self._begin("of")
+        return self.kept.get(fingerprint)
+
+    def decide(self, row: Row, decision: Decision) -> bool:
+        self._begin("decide")
+        stands = Row.from_item(self._verdicts.items[row.pair_id])
+        if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
+            return False
+        decided = stands.as_decided(decision).model_copy(update={"updated_at": decision.review.at})
+        self._verdicts.items[row.pair_id] = decided.item()
+        self.kept[str(row.fingerprint)] = decision
+        return True
+
+
+class FakeReviewQueue(Fake):
+    """The index, which is never late here."""
+
+    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
+        super().__init__(time, diary)
+        self._verdicts = verdicts
+
+    def oldest_first(self) -> Iterator[str]:
+        items = [item for item in self._verdicts.items.values() if item["verdict"] == "MANUAL_CHECK"]
+        yield from (item["pair_id"] for item in sorted(items, key=lambda item: item["updated_at"]))
+
+    def waiting(self) -> Waiting:
+        return Waiting(len(list(self.oldest_first())), at_least=False)
+
+
+class FakeLeases(Fake):
+    """Who has which pair, and until when."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self.held: dict[str, tuple[str, datetime]] = {}
+
+    def take(self, pair_id: str, holder: str, until: datetime) -> bool:
+        self._begin("take")
+        has_it, ends = self.held.get(pair_id, (holder, until))
+        if has_it != holder and ends > self._time.now():
+            return False
+        self.held[pair_id] = holder, until
+        return True
+
+    def give_back(self, pair_id: str, holder: str) -> None:
+        self._begin("give_back")
+        if self.held.get(pair_id, ("",))[0] == holder:
+            del self.held[pair_id]
+
+
+class FakeLinks:
+    """Links that say what they lead to."""
+
+    def link(self, picture: PictureRow) -> str | None:
+        return f"https://s3.test/{picture.key}?versionId={picture.version_id}" if picture.version_id else None
 
 
 class FakeLedger(Fake):

@@ -17,22 +17,27 @@ from facepair.stories.erase import Eraser
 from facepair.stories.missed import MissedPairs
 from facepair.stories.permit import Permits
 from facepair.stories.receive import ComesBack, Compares, Receiver
+from facepair.stories.review import Reviewing
 from tests.fakes import (
     NAMES,
     NOON,
     FakeApi,
     FakeBucket,
     FakeCursor,
+    FakeDecisions,
     FakeErasableLedger,
     FakeErasableRecords,
     FakeErasableRows,
     FakeErasures,
     FakeGate,
     FakeIdempotency,
+    FakeLeases,
     FakeLedger,
+    FakeLinks,
     FakeMetrics,
     FakePictures,
     FakeQueue,
+    FakeReviewQueue,
     FakeTokens,
     FakeUnderway,
     FakeVerdicts,
@@ -63,6 +68,8 @@ class World:
         self.bucket = FakeBucket(self.time, self.diary)
         self.erased = FakeErasures()
         self.verdicts = FakeVerdicts(self.time, self.diary, self.erased)
+        self.decisions = FakeDecisions(self.time, self.diary, self.verdicts)
+        self.leases = FakeLeases(self.time, self.diary)
         self.ledger = FakeLedger(self.time, self.diary, self.erased)
         self.api = FakeApi(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
@@ -95,6 +102,7 @@ class World:
         return Comparer(
             uploads=self.bucket,
             verdicts=self.verdicts,
+            decisions=self.decisions,
             underway=self.underway,
             gate=self.gate,
             asker=asker or self.asker(),
@@ -141,6 +149,16 @@ class World:
 
     def permits(self) -> Permits:
         return Permits(verdicts=self.verdicts, ledger=self.ledger, queue=self.queue)
+
+    def reviewing(self) -> Reviewing:
+        return Reviewing(
+            queue=FakeReviewQueue(self.time, self.diary, self.verdicts),
+            leases=self.leases,
+            links=FakeLinks(),
+            verdicts=self.verdicts,
+            decisions=self.decisions,
+            metrics=self.metrics,
+        )
 
     # --- what people and AWS do --------------------------------------------------------------------------------------
 

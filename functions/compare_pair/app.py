@@ -21,6 +21,7 @@ from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.ledger import CallsTable
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import UploadsQueue
+from facepair.aws.review import ReviewDecisions
 from facepair.aws.token_store import SharedToken
 from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
@@ -80,6 +81,7 @@ def _handler() -> Handler:
     comparer = Comparer(
         uploads=ImagesBucket(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
         verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention, erased=erased),
+        decisions=ReviewDecisions(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
         underway=UnderwayMarks(idempotency_table, comes_back=settings.visibility_timeout),
         gate=gate,
         asker=asker,

@@ -115,8 +115,13 @@ def parts_of(model: type[BaseModel]) -> dict[str, list[str]]:
         for kind in get_args(field.annotation) or (field.annotation,):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 inner = parts_of(kind)
-                parts[name] = [*kind.model_fields, *(part for each in inner.values() for part in each)]
+                parts[name] = [*names_in(kind), *(part for each in inner.values() for part in each)]
     return parts
+
+
+def names_in(model: type[BaseModel]) -> list[str]:
+    """The names under which a model's fields are stored."""
+    return [field.serialization_alias or name for name, field in model.model_fields.items()]
 
 
 def test_every_attribute_of_the_ledger_is_listed_and_no_other() -> None:

@@ -276,6 +276,11 @@ def publishing_is_an_hour_behind(watch: Watch) -> Iterator[list[Datapoint]]:
     yield [of_lambda(watch.cloud, "IteratorAge", "PublishFunction", HOUR * 1000)]
 
 
+@heard_by("ReviewErrorsAlarm")
+def the_function_of_reviewers_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield invoke(watch.cloud, "ReviewFunction", [])
+
+
 @heard_by("WebhookDownAlarm")
 def the_receiver_takes_nothing_for_two_hours(watch: Watch) -> Iterator[list[Datapoint]]:
     receiver = watch.cloud.sandbox.receiver

@@ -1,4 +1,4 @@
-"""Both handlers in this process, so that coverage sees how they are wired: with the environment variables that
+"""The handlers in this process, so that coverage sees how they are wired: with the environment variables that
 template.yaml gives them, in AWS as the sandbox has it, before the emulator of the API."""
 
 import importlib.util
@@ -19,7 +19,7 @@ from sandbox.advance_api.control import Control
 from sandbox.aws import LocalAws
 from sandbox.cloud import BASE_URL, CREDENTIALS, Advance
 from sandbox.deploy import deploy
-from sandbox.portraits import jpeg, portrait
+from sandbox.portraits import NEEDS_A_LOOK, jpeg, portrait
 from sandbox.stack import Function, Stack
 from tests.support import ROOT
 
@@ -286,3 +286,61 @@ def test_a_search_without_time_stops_and_remembers_where(deployment: Deployment,
     found = find_missed({}, Context("FindMissedFunction", seconds_left=STOPPING_SECONDS - 1))
 
     assert (found["objects"], found["finished"]) == (0, False)
+
+
+# --- ReviewFunction --------------------------------------------------------------------------------------------------
+
+RITA = "arn:aws:sts::123456789012:assumed-role/Reviewers/rita"
+
+
+def by_url(question: object, reviewer: str = RITA) -> dict[str, Any]:
+    """What a function is handed by its URL, as far as anybody reads it."""
+    context = {"authorizer": {"iam": {"userArn": reviewer}}}
+    return {"requestContext": context, "body": json.dumps(question), "isBase64Encoded": False}
+
+
+def test_a_reviewer_is_given_pairs_decides_and_gives_them_back(
+    deployment: Deployment,
+    compare_pair: Handler,
+    environment: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    alike = jpeg(portrait(1, variation=NEEDS_A_LOOK, width=300, height=400))
+    pair_id = deployment.upload(first=ANNA, second=alike)
+    event = deployment.take()
+    compare_pair(event, Context("CompareFunction"))
+    deployment.delete(event)
+    review_pairs = cold_start(deployment.stack.functions["ReviewFunction"], environment)
+    capsys.readouterr()
+
+    def ask(**question: object) -> dict[str, Any]:
+        answer = review_pairs(by_url({"desk": "1"} | question), Context("ReviewFunction"))
+        assert answer["statusCode"] == 200
+        said: dict[str, Any] = json.loads(answer["body"])
+        return said
+
+    given = ask(action="pairs", count=1)
+    [pair] = given["pairs"]
+    back = ask(action="give_back", pair_ids=[pair_id])
+    about = {"pair_id": pair_id, "fingerprint": pair["fingerprint"]}
+    decided = ask(action="decide", verdict="PASS", reason="the same ears", **about)
+
+    assert (given["reviewer"], given["waiting"], pair["pair_id"], back) == (RITA, 1, pair_id, {})
+    assert decided["decided"] is True
+    row = deployment.row(pair_id)
+    assert (row["verdict"]["S"], row["review"]["M"]["by"]["S"]) == ("PASS", RITA)
+    output = capsys.readouterr().out
+    assert counted(output)[Metric.DECISIONS] == 1
+    [line] = [line for line in logged(output) if line["message"] == "Decided"]
+    assert (line["pair_id"], line["verdict"], line["by"]) == (pair_id, "PASS", RITA)
+
+
+def test_what_a_reviewer_s_page_cannot_have_meant_is_refused_in_a_sentence(
+    deployment: Deployment, environment: pytest.MonkeyPatch
+) -> None:
+    review_pairs = cold_start(deployment.stack.functions["ReviewFunction"], environment)
+
+    answer = review_pairs(by_url({"action": "erase"}), Context("ReviewFunction"))
+
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["message"].startswith("the request cannot be understood: ")

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from facepair.aws.gate import GateItem
+from facepair.aws.review import ReviewDecisions
 from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
@@ -55,6 +56,11 @@ def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable
     return Comparer(
         uploads=uploads,
         verdicts=verdicts,
+        decisions=ReviewDecisions(
+            deployed.tables,
+            verdicts=deployed.outputs["VerdictsTable"],
+            idempotency=deployed.outputs["IdempotencyTable"],
+        ),
         underway=marks,
         gate=GateItem(deployed.table("IdempotencyTable"), Rules(per_second=0, stop_after_unknown=5, pause=600)),
         asker=BusyAsker(),

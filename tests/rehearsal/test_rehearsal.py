@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from console.review.stack import ReviewStack
 from sandbox import portraits
 from tests.pictures.heic import heic
 from tests.rehearsal.conftest import PARAMETERS
@@ -309,6 +310,52 @@ def test_a_row_that_nobody_can_read_is_set_aside(used: Rehearsed) -> None:
 
     used.wait(lambda: used.messages("UnpublishedQueue"), lambda: "nothing lies in UnpublishedQueue")
     used.deployment.aws("dynamodb").delete_item(TableName=table, Key={"pair_id": {"S": "unreadable"}})
+
+
+def test_a_reviewer_decides_by_the_one_function_that_he_may_call(
+    used: Rehearsed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = used.row_with("perhaps one person", "MANUAL_CHECK")
+    for name, value in used.deployment.variables("ReviewerPolicy").items():
+        monkeypatch.setenv(name, value)
+    reviewer = ReviewStack(used.deployment.outputs["ReviewUrl"])
+    about = {"pair_id": row["pair_id"], "fingerprint": row["fingerprint"]}
+
+    [pair] = reviewer.ask({"action": "pairs", "desk": "1", "count": 1})["pairs"]
+    seen = [reviewer.fetch(pair[role]["url"]) for role in ("first", "second")]
+    decision = {"action": "decide", "desk": "1", "verdict": "RETAKE", "retake": ["second"], "reason": "blurred"}
+    decided = reviewer.ask(decision | about)
+
+    assert pair["pair_id"] == "perhaps one person"
+    contents = [anna("perhaps one person, first.jpg"), anna_later("perhaps one person, second.jpg")]
+    assert seen == [(200, content) for content in contents]
+    assert decided["decided"] is True
+    row = used.row_with("perhaps one person", "RETAKE")
+    assert row["review"]["by"].endswith(":user/ReviewerPolicy")
+    assert row["retake"] == ["second"]
+
+
+def test_a_reviewer_may_do_nothing_else(used: Rehearsed) -> None:
+    deployment = used.deployment
+    key = {"pair_id": {"S": "one person"}}
+    forged = {"iam": {"userArn": "arn:aws:iam::1:user/boss"}}
+    event = json.dumps({"requestContext": {"authorizer": forged}, "body": "{}"})
+    attempts: dict[str, Callable[[], Any]] = {
+        "invoke the function with an event of his own": lambda: deployment.aws("lambda", "ReviewerPolicy").invoke(
+            FunctionName=deployment.outputs["ReviewFunction"], Payload=event
+        ),
+        "read a row": lambda: deployment.aws("dynamodb", "ReviewerPolicy").get_item(
+            TableName=deployment.outputs["VerdictsTable"], Key=key
+        ),
+        "read a picture": lambda: deployment.aws("s3", "ReviewerPolicy").get_object(
+            Bucket=deployment.outputs["ImagesBucket"], Key="one person/first.jpg"
+        ),
+        "look at the stack": lambda: deployment.aws("cloudformation", "ReviewerPolicy").describe_stacks(),
+    }
+
+    for attempt in attempts.values():
+        with pytest.raises(ClientError, match="AccessDenied"):
+            attempt()
 
 
 def test_changed_parameters_reach_the_running_stack(used: Rehearsed) -> None:

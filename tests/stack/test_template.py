@@ -20,7 +20,14 @@ ROOT = Path(__file__).parents[2]
 WRITTEN = read_template(ROOT / "template.yaml")
 TWO_LARGEST_PICTURES_SECONDS = 30
 """Measured, beside other load: docs/decisions.md, Pictures."""
-FUNCTIONS = ("CompareFunction", "FindMissedFunction", "PermitFunction", "PublishFunction", "DeliverFunction")
+FUNCTIONS = (
+    "CompareFunction",
+    "FindMissedFunction",
+    "PermitFunction",
+    "ReviewFunction",
+    "PublishFunction",
+    "DeliverFunction",
+)
 PAIRS_FUNCTIONS = ("CompareFunction", "FindMissedFunction")
 WEBHOOK = {"WebhookUrl": "https://example.com/verdicts"}
 
@@ -112,6 +119,9 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "PermitFunction": "<PermitFunction>",
         "PermitUrl": "<PermitFunctionUrl.FunctionUrl>",
         "PublishFunction": "<PublishFunction>",
+        "ReviewFunction": "<ReviewFunction>",
+        "ReviewUrl": "<ReviewFunctionUrl.FunctionUrl>",
+        "ReviewerPolicy": "<ReviewerPolicy>",
         "VerdictsBus": "<VerdictsBus>",
         "UnpublishedQueue": "<UnpublishedQueue>",
         "WebhookSecret": "<WebhookSecret>",
@@ -411,7 +421,9 @@ def test_beside_them_a_role_has_only_what_lambda_itself_needs(stack: ExpandedSta
     }
 
 
-def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts(stack: ExpandedStack) -> None:
+def test_only_the_function_that_compares_reads_credentials_and_it_and_reviewers_alone_write_verdicts(
+    stack: ExpandedStack,
+) -> None:
     allowed = {name.partition(".")[0]: set[str]() for name, _ in statements(stack)}
     for name, statement in statements(stack):
         allowed[name.partition(".")[0]] |= set(listed(statement["Action"]))
@@ -421,9 +433,10 @@ def test_only_the_function_that_compares_may_read_credentials_and_write_verdicts
     writers = {
         name.partition(".")[0]
         for name, statement in statements(stack)
-        if "dynamodb:PutItem" in listed(statement["Action"]) and "<VerdictsTable.Arn>" in listed(statement["Resource"])
+        if {"dynamodb:PutItem", "dynamodb:UpdateItem"} & set(listed(statement["Action"]))
+        and "<VerdictsTable.Arn>" in listed(statement["Resource"])
     }
-    assert writers == {"CompareFunctionRole"}
+    assert writers == {"CompareFunctionRole", "ReviewFunctionRole"}
     assert not any(
         action.startswith("s3:Put") or action.startswith("s3:Delete") for one in allowed.values() for action in one
     )
@@ -535,6 +548,28 @@ def test_with_a_key_every_person_may_use_it_who_reads_or_writes_what_it_encrypts
     assert users(stack) == set()
     calls_a_function_alone = {"ReviewerPolicy"}
     assert users(stack_with_key) == policies(stack).keys() - calls_a_function_alone
+
+
+def test_a_reviewer_may_call_one_function_by_its_url_and_nothing_else(stack: ExpandedStack) -> None:
+    by_url, directly = stack.properties("ReviewerPolicy")["PolicyDocument"]["Statement"]
+
+    assert (by_url["Effect"], by_url["Action"]) == ("Allow", "lambda:InvokeFunctionUrl")
+    assert (directly["Effect"], directly["Action"]) == ("Allow", "lambda:InvokeFunction")
+    assert by_url["Resource"] == directly["Resource"] == "<ReviewFunction.Arn>"
+    # Without it he could invoke the function with an event of his own making, and so as anybody.
+    assert directly["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+
+
+def test_who_reviews_sees_pictures_by_links_to_versions_alone(stack: ExpandedStack) -> None:
+    actions = {
+        action
+        for name, statement in statements(stack)
+        if name.startswith("ReviewFunctionRole.")
+        for action in listed(statement["Action"])
+        if action.startswith("s3:")
+    }
+
+    assert actions == {"s3:GetObjectVersion"}
 
 
 # --- Alarms -----------------------------------------------------------------------------------------------------------

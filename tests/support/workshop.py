@@ -137,5 +137,6 @@ STAND_INS = {
     "permit_retry": IDLE,
     "publish_verdict": IDLE,
     "deliver_webhook": IDLE,
+    "review_pairs": IDLE,
 }
 """Folder of a function -> what stands in for it."""

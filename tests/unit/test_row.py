@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from facepair.domain import clock
 from facepair.domain.pair import ROLES, Pair, Role, Upload
 from facepair.domain.picture import Unusable
-from facepair.domain.row import Case, PictureRow, Row
+from facepair.domain.row import Case, Decision, PictureRow, Review, Row
 from facepair.domain.verdict import Face, Outcome, Policy, Seen, Verdict
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -107,6 +107,22 @@ def test_a_retake_lists_the_pictures() -> None:
     assert attributes["message"] == "first picture: too small; second picture: too small"
 
 
+def test_a_decision_is_stored_under_the_names_of_the_contract() -> None:
+    review = Review(by="arn:aws:iam::1:user/rita", at=LATER, reason="Same person", from_=Verdict.MANUAL_CHECK)
+    decided = passed().as_decided(Decision(verdict=Verdict.RETAKE, retake=("second",), review=review))
+
+    attributes = stored(decided)
+
+    assert (attributes["verdict"], attributes["retake"]) == ("RETAKE", ("second",))
+    assert attributes["review"] == {
+        "by": "arn:aws:iam::1:user/rita",
+        "at": "2026-01-31T12:00:07.123Z",
+        "reason": "Same person",
+        "from": "MANUAL_CHECK",
+    }
+    assert attributes["similarity"] == Decimal("70.0001")
+
+
 def test_a_row_is_of_types_that_dynamodb_takes_and_gives_back_unchanged() -> None:
     attributes = stored(passed())
 
@@ -167,6 +183,7 @@ thresholds = st.decimals(0, 100, allow_nan=False, places=6)
 policies = st.tuples(thresholds, thresholds).map(
     lambda bounds: Policy(reject_below=min(bounds), pass_above=max(bounds))
 )
+reviews = st.builds(Review, by=st.text(), at=moments, reason=st.text(), from_=st.sampled_from(Verdict))
 texts = st.none() | st.text()
 ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
     "pair_id": st.text(),
@@ -186,6 +203,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
     "updated_at": st.none() | moments,
     "listed_at": moments,
     "policy": policies,
+    "review": st.none() | reviews,
     "expires_at": st.none() | st.integers(0, 10**11),
 }
 

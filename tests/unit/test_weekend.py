@@ -111,6 +111,7 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
     comparer = Comparer(
         uploads=house,
         verdicts=house,
+        decisions=house,
         underway=house,
         gate=house,
         asker=house,

@@ -123,6 +123,14 @@ class PermitSettings(_Environment):
     uploads_queue_url: str
 
 
+class ReviewSettings(_Environment):
+    """ReviewFunction's."""
+
+    images_bucket: str
+    verdicts_table: str
+    idempotency_table: str
+
+
 class PublishSettings(_Environment):
     """PublishFunction's."""
 

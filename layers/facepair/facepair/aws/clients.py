@@ -21,6 +21,10 @@ BRISK = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "
 """For what can be done without: a cache that does not answer must not use up the time for a comparison."""
 
 
+LINKING = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+"""For presigned URLs. By default they lead to S3's global host, which sends those of a new bucket elsewhere."""
+
+
 @contextmanager
 def aws_errors() -> Iterator[None]:
     """Turns botocore's errors into Unavailable, whose message names the operation and what AWS said of it."""

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.idempotency import record_id
+from facepair.aws.review import decision_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.underway import mark_id
 from facepair.aws.uploads import ImagesBucket
@@ -170,7 +171,8 @@ class ErasableRecords:
 
     @aws_errors()
     def take(self, fingerprint: str) -> Record | None:
-        """Delete the record of two contents; the record."""
+        """Delete the record of two contents, and what a person has decided about them; the record."""
+        self._table.delete_item(Key={"id": decision_id(fingerprint)})
         taken = self._table.delete_item(Key={"id": record_id(fingerprint)}, ReturnValues="ALL_OLD").get("Attributes")
         if taken is None:
             return None

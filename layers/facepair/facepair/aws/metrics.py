@@ -6,7 +6,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from facepair.domain.metric import Metric
 
 UNITS = dict.fromkeys(
-    (Metric.SECONDS_TO_VERDICT, Metric.OLDEST_POSTPONED, Metric.SECONDS_TO_RECEIVER, Metric.SECONDS_UNDELIVERED),
+    (
+        Metric.SECONDS_TO_VERDICT,
+        Metric.OLDEST_POSTPONED,
+        Metric.SECONDS_TO_RECEIVER,
+        Metric.SECONDS_UNDELIVERED,
+        Metric.SECONDS_TO_DECISION,
+    ),
     MetricUnit.Seconds,
 )
 """Of the metrics that are no counts."""

@@ -77,8 +77,17 @@ class VerdictsTable:
         expires_at = self._retention.expires_at(now, row.uploaded_at)
         written = row.model_copy(update={"updated_at": now, "expires_at": int(expires_at.timestamp())})
         return self._erased.put(
-            self._table.name, written.item(), _forward(row), pair_id=row.pair_id, uploaded_at=earliest_upload
+            self._table.name, written.item(), _may_replace(row), pair_id=row.pair_id, uploaded_at=earliest_upload
         )
+
+
+def _may_replace(row: Row) -> ConditionBase:
+    """A row moves forward, and no verdict replaces what a person has decided about the same contents."""
+    forward = _forward(row)
+    if row.review or not row.fingerprint:
+        return forward
+    other_contents = Attr("fingerprint").ne(row.fingerprint)
+    return forward & (Attr("review").not_exists() | other_contents)
 
 
 def _forward(row: Row) -> ConditionBase:

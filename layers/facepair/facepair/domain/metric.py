@@ -39,6 +39,10 @@ class Metric(StrEnum):
     WEBHOOKS_POSTPONED = "WebhooksPostponed"
     SECONDS_TO_RECEIVER = "SecondsToReceiver"
     SECONDS_UNDELIVERED = "SecondsUndelivered"
+    REVIEW_REQUESTS = "ReviewRequests"
+    DECISIONS = "Decisions"
+    DECISIONS_TOO_LATE = "DecisionsTooLate"
+    SECONDS_TO_DECISION = "SecondsToDecision"
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":

@@ -57,6 +57,23 @@ class PictureRow(BaseModel, frozen=True):
         return (self.key, self.etag) == (upload.key, upload.etag)
 
 
+class Review(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=True):
+    """A person's decision: by whom, as AWS knows him, when and why; `from` is the verdict that he found."""
+
+    by: str
+    at: Moment
+    reason: str
+    from_: Verdict = Field(validation_alias="from", serialization_alias="from")
+
+
+class Decision(BaseModel, frozen=True):
+    """What a person has made of two contents. It holds whenever these two come."""
+
+    verdict: Verdict
+    retake: tuple[Role, ...] | None = None
+    review: Review
+
+
 type Versions = Mapping[Role, str | None]
 """The version ids of a pair's objects, as far as they are known."""
 
@@ -96,6 +113,7 @@ class Row(BaseModel, frozen=True):
     updated_at: Moment | None = None
     listed_at: Moment
     policy: Policy
+    review: Review | None = None
     expires_at: int | None = None
 
     @classmethod
@@ -166,7 +184,7 @@ class Row(BaseModel, frozen=True):
 
     def item(self) -> dict[str, Any]:
         """The row as it is stored: plain values and Decimals, times as ISO 8601."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump(exclude_none=True, by_alias=True)
 
     @property
     def pictures(self) -> dict[Role, PictureRow]:
@@ -178,6 +196,20 @@ class Row(BaseModel, frozen=True):
         can change: a final verdict, or a free refusal, which is asked for again with the next upload."""
         refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code or "", self.pricing_strategy)
         return self.is_newer_than(pair) or ((self.verdict in FINAL or refused) and self.covers(pair))
+
+    @property
+    def is_to_be_reviewed(self) -> bool:
+        """Whether a person has to look at it, and nobody has yet."""
+        return self.verdict is Verdict.MANUAL_CHECK and self.review is None and self.fingerprint is not None
+
+    @property
+    def decision(self) -> Decision | None:
+        """What a person has decided, if anything."""
+        return Decision(verdict=self.verdict, retake=self.retake, review=self.review) if self.review else None
+
+    def as_decided(self, decision: Decision) -> Self:
+        """The same row with a person's decision about its contents."""
+        return self.model_copy(update=dict(decision))
 
     def waiting_on(self, code: str, message: str, retry_at: datetime) -> Self:
         """The same pair, still PENDING."""

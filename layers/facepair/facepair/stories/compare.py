@@ -16,7 +16,7 @@ from facepair.domain.retry import Backoff, Closed, Crowded, Later
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.stories.ask import Question
-from facepair.stories.ports import FleetGate, Underway, Uploads, Verdicts
+from facepair.stories.ports import Decisions, FleetGate, Underway, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Comparer:
 
     uploads: Uploads
     verdicts: Verdicts
+    decisions: Decisions
     underway: Underway
     gate: FleetGate
     asker: Asks
@@ -152,7 +153,7 @@ class Comparer:
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
         )
         if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
-            return self._write(Row.unusable(case, _problems(read)), pair.earliest_upload)
+            return self._settle(Row.unusable(case, _problems(read)), pair.earliest_upload)
         question = Question(
             pair_id=pair.pair_id,
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
@@ -167,7 +168,7 @@ class Comparer:
         except (Later, Closed, Crowded) as hindrance:
             pending = partial(Row.pending, case)
             raise self._postponed(hindrance, attempt, pending, pair.earliest_upload) from hindrance
-        return self._write(Row.judged(case, outcome), pair.earliest_upload)
+        return self._settle(Row.judged(case, outcome), pair.earliest_upload)
 
     def _postponed(
         self,
@@ -206,6 +207,16 @@ class Comparer:
                 return self.backoff.seconds_soon(hindrance.retry_after or 0)
             case _:
                 return self.backoff.seconds(hindrance.refusals or attempt.receive_count, hindrance.retry_after or 0)
+
+    def _settle(self, row: Row, earliest_upload: datetime) -> Row | None:
+        """Write a verdict. What a person has decided about these two contents holds, also if he does so meanwhile."""
+        decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
+        if written := self._write(row.as_decided(decision) if decision else row, earliest_upload):
+            return written
+        stands = self.verdicts.row(row.pair_id)
+        if decision is None and stands and stands.decision and stands.fingerprint == row.fingerprint:
+            return self._write(row.as_decided(stands.decision), earliest_upload)
+        return None
 
     def _write(self, row: Row, earliest_upload: datetime) -> Row | None:
         if self.verdicts.write(row, earliest_upload):

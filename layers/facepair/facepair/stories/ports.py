@@ -14,7 +14,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, Crowded
-from facepair.domain.row import Row
+from facepair.domain.row import Decision, Row
 from facepair.domain.verdict import Outcome
 from facepair.domain.webhook import Webhook
 
@@ -49,6 +49,17 @@ class Verdicts(Protocol):
 
         Raises Later if the pair was erased after the earliest of the row's pictures was uploaded.
         """
+
+
+class Decisions(Protocol):
+    """What persons have decided, by contents."""
+
+    def of(self, fingerprint: str) -> Decision | None:
+        """What a person has decided about these two contents, whenever that was."""
+
+    def decide(self, row: Row, decision: Decision) -> bool:
+        """Make a decision about a row's contents; False, and nothing written, if the pair's row is not a MANUAL_CHECK
+        of these contents any more, or is decided."""
 
 
 class Ledger(Protocol):

@@ -1,0 +1,405 @@
+"""The story of a review: reviewers share a queue, and the first decision about two contents holds."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from facepair.domain.metric import Metric
+from facepair.domain.retry import Unavailable
+from facepair.domain.review import LEASE, AskForPairs, Decide, GiveBack, Misunderstood, asked
+from facepair.domain.row import Row
+from facepair.domain.verdict import Outcome, Verdict
+from facepair.stories.ask import Question
+from tests.fakes import SUCCESS
+from tests.world import World
+
+RITA, BO = "arn:aws:iam::123456789012:user/rita", "arn:aws:iam::123456789012:user/bo"
+UNSURE = SUCCESS.model_copy(update={"similarity": Decimal("61.5")})
+
+
+def manual_checks(world: World, *pair_ids: str, shade: int = 0) -> None:
+    """Pairs that were compared one after the other, a second between them."""
+    world.api.answers(UNSURE)
+    for pair_id in pair_ids:
+        world.upload(f"{pair_id}/first.jpg", shade=shade)
+        world.upload(f"{pair_id}/second.jpg")
+        world.time.passes(1)
+        world.work()
+    assert {world.stored(pair_id).verdict for pair_id in pair_ids} == {Verdict.MANUAL_CHECK}
+
+
+def pairs(world: World, reviewer: str, count: int = 1, **more: Any) -> list[dict[str, Any]]:
+    request = {"action": "pairs", "desk": "one", "count": count} | more
+    given: list[dict[str, Any]] = world.reviewing().pairs(reviewer, ask(request, AskForPairs))["pairs"]
+    return given
+
+
+def names(given: list[dict[str, Any]]) -> list[str]:
+    return [each["pair_id"] for each in given]
+
+
+def decide(world: World, reviewer: str = RITA, pair_id: str = "anna", **more: Any) -> dict[str, Any]:
+    """About what is in the row, unless another `fingerprint` is given."""
+    fingerprint = world.item(pair_id)["fingerprint"] if "fingerprint" not in more else None
+    request = {"action": "decide", "desk": "one", "pair_id": pair_id, "fingerprint": fingerprint, "verdict": "PASS"}
+    return world.reviewing().decide(reviewer, ask(request | {"reason": "Same person"} | more, Decide))
+
+
+def ask[T](request: dict[str, Any], kind: type[T]) -> T:
+    understood = asked(request)
+    assert isinstance(understood, kind)
+    return understood
+
+
+# --- the queue -------------------------------------------------------------------------------------------------------
+
+
+def test_pairs_are_handed_out_oldest_first_with_what_a_reviewer_needs_to_see(world: World) -> None:
+    manual_checks(world, "zoe", "anna")
+
+    given = pairs(world, RITA, count=2)
+
+    assert names(given) == ["zoe", "anna"]
+    row = world.stored("anna")
+    assert given[1] == {
+        "pair_id": "anna",
+        "fingerprint": row.fingerprint,
+        "similarity": 61.5,
+        "policy": {"pass_above": 70.0, "reject_below": 55.0},
+        "uploaded_at": world.item("anna")["uploaded_at"],
+        "updated_at": world.item("anna")["updated_at"],
+        "first": {"file": "first.jpg", "adjusted": [], "face": None, "url": link(row, "first")},
+        "second": {"file": "second.jpg", "adjusted": [], "face": None, "url": link(row, "second")},
+    }
+
+
+def link(row: Row, role: str) -> str:
+    version = getattr(row, role).version_id
+    return f"https://s3.test/{row.pair_id}/{role}.jpg?versionId={version}"
+
+
+def test_reviewers_and_desks_do_not_meet(world: World) -> None:
+    manual_checks(world, "a", "b", "c")
+
+    assert names(pairs(world, RITA)) == ["a"]
+    assert names(pairs(world, BO)) == ["b"]
+    assert names(pairs(world, RITA, desk="another window")) == ["c"]
+    assert pairs(world, BO, desk="another window") == []
+
+
+def test_a_reviewer_who_asks_again_keeps_what_he_holds(world: World) -> None:
+    manual_checks(world, "a", "b", "c")
+    pairs(world, BO, count=2)
+
+    world.time.passes(LEASE.total_seconds() - 1)
+    kept = pairs(world, BO, count=2, holding=["b", "a"])
+    world.time.passes(LEASE.total_seconds() - 1)
+
+    assert names(kept) == ["b", "a"]
+    assert names(pairs(world, RITA, count=3)) == ["c"]
+
+
+def test_a_pair_is_another_s_when_its_lease_is_over_or_given_back(world: World) -> None:
+    manual_checks(world, "a", "b")
+    pairs(world, BO, count=2)
+
+    world.reviewing().give_back(BO, GiveBack(action="give_back", desk="one", pair_ids=("b",)))
+
+    assert names(pairs(world, RITA, count=2)) == ["b"]
+    world.time.passes(LEASE.total_seconds())
+    assert names(pairs(world, RITA, count=2, desk="two")) == ["a", "b"]
+
+
+def test_nobody_gives_back_what_another_has(world: World) -> None:
+    manual_checks(world, "a")
+    pairs(world, BO)
+
+    world.reviewing().give_back(RITA, GiveBack(action="give_back", desk="one", pair_ids=("a", "not there")))
+
+    assert pairs(world, RITA) == []
+
+
+def test_a_pair_that_is_skipped_stays_for_others(world: World) -> None:
+    manual_checks(world, "a", "b")
+
+    assert names(pairs(world, RITA, count=2, skip=["a"])) == ["b"]
+    assert names(pairs(world, BO, count=2)) == ["a"]
+
+
+def test_a_pair_that_the_index_still_has_although_it_is_decided_is_not_handed_out(world: World) -> None:
+    manual_checks(world, "a", "b")
+    decide(world, pair_id="a")
+    world.item("a")["verdict"] = "MANUAL_CHECK"  # as an index that is late has it
+
+    assert names(pairs(world, BO, count=2)) == ["b"]
+    assert "a" not in world.leases.held
+
+
+def test_a_pair_that_was_held_and_is_uploaded_anew_is_held_no_longer(world: World) -> None:
+    manual_checks(world, "anna")
+    pairs(world, RITA)
+    world.time.passes(1)
+    world.api.answers(SUCCESS)
+    world.upload("anna/first.jpg", shade=9)
+    world.work()
+
+    assert pairs(world, RITA, holding=["anna"]) == []
+    assert "anna" not in world.leases.held
+
+
+def test_how_many_wait_is_told_with_the_pairs(world: World) -> None:
+    manual_checks(world, "a", "b", "c")
+
+    told = world.reviewing().pairs(RITA, AskForPairs(action="pairs", desk="one", count=1))
+
+    assert (told["waiting"], told["at_least"], told["reviewer"]) == (3, False, RITA)
+
+
+# --- a decision ------------------------------------------------------------------------------------------------------
+
+
+def test_a_decision_becomes_the_row_s_verdict_and_says_by_whom_when_and_why(world: World) -> None:
+    manual_checks(world, "anna")
+    world.time.passes(60)
+
+    told = decide(world, verdict="REJECT", reason="  Different persons ")
+
+    row = world.stored()
+    assert told["decided"] is True
+    assert (row.verdict, row.similarity, row.code) == (Verdict.REJECT, Decimal("61.5"), "SUCCESS")
+    assert row.updated_at == world.time.now()
+    assert world.item()["review"] == {
+        "by": RITA,
+        "at": world.item()["updated_at"],
+        "reason": "Different persons",
+        "from": "MANUAL_CHECK",
+    }
+    assert world.metrics.values[Metric.DECISIONS] == [1]
+    assert world.metrics.values[Metric.SECONDS_TO_DECISION] == [60]
+
+
+def test_a_retake_says_of_which_picture(world: World) -> None:
+    manual_checks(world, "anna")
+
+    decide(world, verdict="RETAKE", retake=["second"], reason="Blurred")
+
+    assert (world.stored().verdict, world.stored().retake) == (Verdict.RETAKE, ("second",))
+
+
+def test_the_second_of_two_decisions_is_told_what_stands(world: World) -> None:
+    manual_checks(world, "anna")
+    decide(world, RITA, verdict="PASS")
+
+    told = decide(world, BO, verdict="REJECT")
+
+    assert told["decided"] is False
+    assert (told["stands"]["verdict"], told["stands"]["review"]["by"]) == ("PASS", RITA)
+    assert world.stored().verdict is Verdict.PASS
+    assert world.metrics.sums()[Metric.DECISIONS_TOO_LATE] == 1
+
+
+def test_of_two_decisions_at_the_same_moment_one_holds(world: World) -> None:
+    manual_checks(world, "anna")
+    world.decisions.at("decide", lambda: decide(world, BO, verdict="REJECT"))
+
+    told = decide(world, RITA, verdict="PASS")
+
+    assert (told["decided"], told["stands"]["verdict"]) == (False, "REJECT")
+    assert world.item()["review"]["by"] == BO
+
+
+def test_a_decision_that_is_sent_again_is_still_the_first(world: World) -> None:
+    manual_checks(world, "anna")
+    decide(world, RITA)
+    world.time.passes(5)
+    before = world.item()
+
+    told = decide(world, RITA)
+
+    assert told["decided"] is True
+    assert world.item() == before
+
+
+def test_a_decision_about_other_contents_is_refused(world: World) -> None:
+    manual_checks(world, "anna")
+    seen = world.item()["fingerprint"]
+    world.time.passes(1)
+    manual_checks(world, "anna", shade=9)
+
+    told = decide(world, fingerprint=seen)
+
+    assert told["decided"] is False
+    assert told["stands"]["verdict"] == "MANUAL_CHECK"
+    assert told["stands"]["fingerprint"] != seen
+    assert world.stored().review is None
+
+
+@pytest.mark.parametrize("similarity", ["87.3", "12"])
+def test_only_a_manual_check_can_be_decided(world: World, similarity: str) -> None:
+    world.api.answers(SUCCESS.model_copy(update={"similarity": Decimal(similarity)}))
+    world.upload_pair()
+    world.work()
+    before = world.item()
+
+    told = decide(world, verdict="RETAKE", retake=["first"])
+
+    assert told["decided"] is False
+    assert world.item() == before
+
+
+def test_a_pair_that_does_not_exist_cannot_be_decided(world: World) -> None:
+    told = decide(world, pair_id="nobody", fingerprint="f" * 64)
+
+    assert told == {"decided": False, "stands": None}
+
+
+def test_a_decided_pair_is_held_by_nobody(world: World) -> None:
+    manual_checks(world, "anna")
+    pairs(world, RITA)
+
+    decide(world, RITA)
+
+    assert world.leases.held == {}
+
+
+# --- it holds for these two contents ---------------------------------------------------------------------------------
+
+
+def again(world: World, pair_id: str = "anna", shade: int = 0) -> None:
+    """Both pictures come again."""
+    world.time.passes(10)
+    world.upload(f"{pair_id}/first.jpg", shade=shade)
+    world.upload(f"{pair_id}/second.jpg")
+
+
+def test_an_identical_upload_keeps_the_decision(world: World) -> None:
+    manual_checks(world, "anna")
+    decide(world, verdict="RETAKE", retake=["first"])
+    decided = world.stored()
+
+    again(world)
+    world.work()
+
+    row = world.stored()
+    assert row.uploaded_at > decided.uploaded_at
+    assert row.decision == decided.decision
+    assert world.api.posts == 1
+
+
+def test_a_new_picture_starts_anew(world: World) -> None:
+    manual_checks(world, "anna")
+    decide(world)
+
+    again(world, shade=9)
+    world.work()
+
+    assert (world.stored().verdict, world.stored().review) == (Verdict.MANUAL_CHECK, None)
+
+
+def test_contents_that_come_back_after_others_are_decided_still(world: World) -> None:
+    manual_checks(world, "anna")
+    decide(world, verdict="REJECT")
+    again(world, shade=9)
+    world.work()
+
+    again(world)
+    world.work()
+
+    assert world.stored().verdict is Verdict.REJECT
+    assert world.item()["review"]["by"] == RITA
+
+
+def test_contents_that_come_again_while_nobody_may_call_are_decided_still(world: World) -> None:
+    manual_checks(world, "anna")
+    decide(world)
+    world.idempotency.forget()
+    world.api.answers(Outcome(code="INSUFFICIENT_BALANCE", message="pay", pricing_strategy="FREE"), UNSURE)
+    world.upload("ben/first.jpg", "ben/second.jpg")
+    world.work()
+
+    again(world)
+    world.work()
+    waits = world.stored()
+    world.time.passes(10_000)
+    world.work()
+
+    assert waits.verdict is Verdict.PENDING
+    assert (world.stored().verdict, world.item()["review"]["by"]) == (Verdict.PASS, RITA)
+
+
+def test_a_decision_that_comes_while_a_worker_compares_the_same_contents_holds(world: World) -> None:
+    manual_checks(world, "anna")
+    again(world)
+
+    class Slow:
+        """Asks, and meanwhile somebody decides."""
+
+        def ask(self, question: Question) -> Outcome:
+            outcome = world.asker().ask(question)
+            assert decide(world)["decided"]
+            return outcome
+
+    row = world.comparer(Slow()).compare("anna", world.attempt())
+
+    assert row is not None
+    assert (world.stored().verdict, world.item()["review"]["by"]) == (Verdict.PASS, RITA)
+    assert world.stored().uploaded_at == world.time.now()
+
+
+def test_a_decision_that_comes_at_the_very_writing_of_the_same_contents_holds(world: World) -> None:
+    manual_checks(world, "anna")
+    again(world)
+    world.verdicts.at("write", lambda: decide(world))
+
+    world.comparer().compare("anna", world.attempt())
+
+    assert (world.stored().verdict, world.item()["review"]["by"]) == (Verdict.PASS, RITA)
+    assert world.stored().uploaded_at == world.time.now()
+
+
+def test_what_keeps_a_pair_does_not_replace_a_decision_about_it(world: World) -> None:
+    """A worker that was thought dead tells of SERVICE_BUSY, of the very contents."""
+    manual_checks(world, "anna")
+    decide(world)
+    row = world.stored()
+    busy = row.model_copy(update={"verdict": Verdict.PENDING, "review": None, "retry_at": world.time.now()})
+
+    later = busy.model_copy(update={"uploaded_at": row.uploaded_at + timedelta(seconds=9)})
+    assert not world.verdicts.write(later, later.uploaded_at)
+
+
+# --- what cannot be understood ---------------------------------------------------------------------------------------
+
+DECISION = {"action": "decide", "desk": "one", "pair_id": "a", "fingerprint": "f", "verdict": "PASS", "reason": "same"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (None, "the request cannot be understood"),
+        ({"action": "erase"}, "the request cannot be understood"),
+        ({"action": "pairs", "desk": "one", "count": 1000}, "count cannot be understood"),
+        (DECISION | {"verdict": "MANUAL_CHECK"}, "verdict cannot be understood"),
+        (DECISION | {"verdict": "RETAKE"}, "retake names first, second or both with RETAKE"),
+        (DECISION | {"retake": ["first"]}, "retake names first, second or both with RETAKE"),
+        (DECISION | {"verdict": "RETAKE", "retake": ["first", "first"]}, "retake names first, second or both"),
+        (DECISION | {"reason": "   "}, "reason cannot be understood"),
+        (DECISION | {"reason": "x" * 501}, "reason cannot be understood"),
+        (DECISION | {"by": "arn:aws:iam::1:user/the-boss"}, "by cannot be understood: Extra inputs are not permitted"),
+    ],
+)
+def test_what_cannot_be_understood_is_told_in_a_sentence(request_: object, sentence: str) -> None:
+    with pytest.raises(Misunderstood, match=sentence):
+        asked(request_)
+
+
+def test_a_decision_that_fails_can_be_sent_again(world: World) -> None:
+    manual_checks(world, "anna")
+    world.decisions.at("decide", Unavailable("ThrottlingException"))
+
+    with pytest.raises(Unavailable):
+        decide(world)
+
+    assert decide(world)["decided"] is True
