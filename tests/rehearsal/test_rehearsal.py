@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from console.review.stack import ReviewStack
+from facepair.domain import clock
 from sandbox import portraits
 from tests.pictures.heic import heic
 from tests.rehearsal.conftest import PARAMETERS
@@ -200,16 +201,29 @@ def test_a_reader_looks_at_pairs_and_at_the_stack(used: Rehearsed) -> None:
     shown = used.facepair("ReaderPolicy", "show", "one person", "--json")
     listed = used.facepair("ReaderPolicy", "list", "--json")
     status = used.facepair("ReaderPolicy", "status", "--json")
+    thresholds = used.facepair("ReaderPolicy", "whatif", "--pass-above", "99", "--reject-below", "1", "--json")
 
     assert json.loads(shown.stdout)["verdict"] == "PASS", shown.stderr
+    assert json.loads(thresholds.stdout)["flows"]["REJECT"]["MANUAL_CHECK"], thresholds.stderr
     assert {row["pair_id"] for row in json.loads(listed.stdout)} >= set(CASES), listed.stderr
     assert json.loads(status.stdout)["gate"]["state"] == "open", status.stderr
 
 
-def test_an_auditor_lists_rows(used: Rehearsed) -> None:
+def test_an_auditor_lists_rows_reports_a_month_and_holds_an_invoice_against_the_ledger(
+    used: Rehearsed, tmp_path: Path
+) -> None:
+    month, page, invoice = f"{clock.now():%Y-%m}", tmp_path / "month.html", tmp_path / "invoice.csv"
+    charged = [call["transaction_id"] for pair_id in CASES for call in used.ledger(pair_id) if "transaction_id" in call]
+    invoice.write_text("\n".join(["transaction", *charged]))
+
     listed = used.facepair("AuditorPolicy", "list", "--json")
+    reported = used.facepair("AuditorPolicy", "report", "--month", month, "--output", str(page))
+    held = used.facepair("AuditorPolicy", "reconcile", str(invoice), "--month", month, "--json")
 
     assert {row["pair_id"] for row in json.loads(listed.stdout)} >= set(CASES), listed.stderr
+    assert reported.returncode == 0, reported.stderr
+    assert "<svg" in page.read_text()
+    assert json.loads(held.stdout)["matched"], held.stderr
 
 
 def test_an_operator_permits_another_call_and_is_named_in_the_ledger(used: Rehearsed) -> None:
@@ -282,6 +296,9 @@ REFUSED = {
     "show": ("SubmitterPolicy", "show", "one person"),
     "list": ("SubmitterPolicy", "list"),
     "status": ("AuditorPolicy", "status"),
+    "whatif": ("SubmitterPolicy", "whatif", "--pass-above", "80", "--reject-below", "60"),
+    "report": ("SubmitterPolicy", "report", "--month", "2026-01", "--output", "{folder}/month.html"),
+    "reconcile": ("ReaderPolicy", "reconcile", "{folder}/invoice.csv", "--month", "2026-01"),
     "retry": ("ReaderPolicy", "retry", "a lost answer"),
     "resend": ("ReaderPolicy", "resend", "one person"),
     "redrive": ("ReaderPolicy", "redrive", "--yes"),
@@ -292,6 +309,7 @@ REFUSED = {
 @pytest.mark.parametrize("command", REFUSED)
 def test_a_command_is_refused_to_whom_no_policy_allows_it(used: Rehearsed, command: str, tmp_path: Path) -> None:
     a_pair(tmp_path / "refused")
+    (tmp_path / "invoice.csv").write_text("transaction\na1b2c3\n")
 
     done = used.facepair(*(each.format(folder=tmp_path) for each in REFUSED[command]))
 
