@@ -32,8 +32,8 @@ def submit(source: Path, wait: bool, output: Path | None, dry_run: bool, yes: bo
              facepair submit pairs.csv --yes --output verdicts.csv
     """
     # Pictures are decoded with what the other commands need not load.
-    from console import pairs, plan_text, submitting
-    from console.pictures import LocalPictures
+    from console.submission import pairs, plan_text, submitting
+    from console.submission.pictures import LocalPictures
     from facepair.aws.clients import THROUGH_A_THIN_LINE
     from facepair.aws.uploads import ImagesBucket
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from console.pictures import LocalPictures
+from console.submission.pictures import LocalPictures
 from facepair.domain.submission import Problem
 from tests.fakes import picture
 from tests.support.waiting import eventually

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from console.pairs import Input, from_csv, from_folder, read
+from console.submission.pairs import Input, from_csv, from_folder, read
 from facepair.domain.pair import Names
 from facepair.domain.submission import LeftOut, Submission
 from tests.fakes import NAMES

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from console import plan_text
 from console.cli import main
-from console.pairs import from_folder
-from console.pictures import problem
+from console.submission import plan_text
+from console.submission.pairs import from_folder
+from console.submission.pictures import problem
 from facepair.domain import submission
 from facepair.domain.pair import Pair
 from facepair.domain.retry import Unavailable

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from console.verdicts_coming import LATEST, VerdictsComing
+from console.submission.verdicts_coming import LATEST, VerdictsComing
 from facepair.domain.pair import Pair
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Verdict

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.filesize import decimal
 
-from console.pairs import Input
+from console.submission.pairs import Input
 from facepair.domain.submission import Considered, Plan, lookalikes
 from facepair.domain.verdict import WORKER_DIED, Verdict
 

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from console.plan_text import pairs
+from console.submission.plan_text import pairs
 from console.verdict_table import STYLES, entry, heading
 from facepair.domain import clock
 from facepair.domain.verdict import Verdict

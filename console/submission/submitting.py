@@ -19,11 +19,11 @@ from rich.progress import (
 )
 
 from console.csv_cells import CellWriter
-from console.pairs import Input
-from console.parallel import for_each
-from console.pictures import LocalPictures
-from console.plan_text import pairs
-from console.verdicts_coming import VerdictsComing
+from console.submission.pairs import Input
+from console.submission.parallel import for_each
+from console.submission.pictures import LocalPictures
+from console.submission.plan_text import pairs
+from console.submission.verdicts_coming import VerdictsComing
 from facepair.domain import clock
 from facepair.domain.pair import Pair
 from facepair.domain.retry import Unavailable
