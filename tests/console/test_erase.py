@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from facepair.aws.idempotency import record_id
+from facepair.aws.record_id import record_id
 from tests.console.conftest import CommandLine
 from tests.support.deployed import ANNA, Deployed, picture, sha256
 

@@ -1,6 +1,8 @@
 """Which way imports point: outer parts know inner ones, never the other way. Every module of the project is walked."""
 
 import ast
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +76,34 @@ def test_no_file_of_the_package_is_longer_than_a_reader_s_patience(module: Path)
 
 def test_every_part_of_the_package_has_its_direction() -> None:
     assert {part(module) for module in modules()} == set(DIRECTIONS)
+
+
+def imported_by(module: str) -> set[str]:
+    """Every name that a module imports, and that modules of ours import which it imports."""
+    seen: set[str] = set()
+    left = {module}
+    while left:
+        name = left.pop()
+        seen.add(name)
+        if file := source(name):
+            left |= {each for found in imports(file) for each in (found, found.rpartition(".")[0]) if each} - seen
+    return seen
+
+
+def source(module: str) -> Path | None:
+    """The file of one of our modules."""
+    folders = [root.joinpath(*module.split(".")) for root in (ROOT, PACKAGE.parent)]
+    files = (file for folder in folders for file in (folder.with_suffix(".py"), folder / "__init__.py"))
+    return next((file for file in files if file.exists()), None)
+
+
+def test_the_command_line_needs_no_other_packages_than_are_installed_with_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = {{"pillow": "PIL"}.get(name, name.replace("-", "_")) for name in project["dependencies"]}
+    installed.add("botocore")  # boto3 brings it along
+
+    needed = {name.partition(".")[0] for name in imported_by("console.cli")}
+
+    assert needed >= {"facepair", "click"}
+    for_types_alone = {name for name in needed if name.startswith("mypy_boto3")}
+    assert needed - for_types_alone - sys.stdlib_module_names - {"console", "facepair"} <= installed

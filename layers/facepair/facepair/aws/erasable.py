@@ -10,7 +10,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
-from facepair.aws.idempotency import record_id
+from facepair.aws.record_id import record_id
 from facepair.aws.review import decision_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.underway import mark_id

@@ -1,7 +1,5 @@
 """Powertools' idempotency around a comparison, keyed on the pair's contents."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +14,12 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from facepair.aws.record_id import PREFIX
 from facepair.domain.retry import Later, Unavailable
 from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-
-PREFIX = "compare"
-"""Of the records' ids."""
-
-
-def record_id(fingerprint: str) -> str:
-    """The id of the record of two contents, as Powertools makes it of the key."""
-    return f"{PREFIX}#{hashlib.sha256(json.dumps(fingerprint).encode()).hexdigest()}"
 
 
 class _Unsettled(Exception):
