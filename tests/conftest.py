@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,7 +10,6 @@ from hypothesis import settings
 settings.register_profile("facepair", derandomize=True, deadline=None)
 settings.load_profile("facepair")
 
-TESTS = Path(__file__).parent
 SANDBOX_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -22,17 +20,6 @@ SANDBOX_ACCOUNT = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
-
-
-ONE_SANDBOX = ("console", "e2e", "faults")
-"""Folders whose tests share a sandbox: it takes seconds to start, so one process runs all of a folder."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what must stay together when several processes share the tests: a folder with its sandbox, else a file."""
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_SANDBOX else item.path.name))
 
 
 @pytest.fixture(scope="session", autouse=True)
