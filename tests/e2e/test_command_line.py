@@ -100,6 +100,11 @@ def test_the_outputs_are_where_a_deployed_stack_has_them(shell: Shell) -> None:
         "WebhookDeadLetterQueue",
         "DeliverFunction",
         "AlarmTopic",
+        "PermitFunction",
+        "PermitUrl",
+        "ReviewFunction",
+        "ReviewUrl",
+        "ReviewerPolicy",
     }
 
 
