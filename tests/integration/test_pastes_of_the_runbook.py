@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -100,3 +101,33 @@ def test_the_topic_can_be_subscribed_to(shell: Shell, names: str) -> None:
 
     [subscription] = shell.aws.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert subscription["Protocol"] == "https"
+
+
+def test_a_table_is_restored_and_what_is_missing_is_copied_back(shell: Shell, names: str) -> None:
+    dynamodb, table = shell.aws.client("dynamodb"), shell.outputs["VerdictsTable"]
+    heading = "## Restoring a table to a point in time"
+
+    def put(pair_id: str, verdict: str) -> None:
+        dynamodb.put_item(TableName=table, Item={"pair_id": {"S": pair_id}, "verdict": {"S": verdict}})
+
+    put("lost", "PASS")
+    put("newer", "WAITING")
+    shell.paste(names, block(RUNBOOK, heading, "restore-table").replace("2026-10-01T12:00:00Z", _now()))
+    dynamodb.delete_item(TableName=table, Key={"pair_id": {"S": "lost"}})
+    put("newer", "REJECT")
+    shell.paste(names, block(RUNBOOK, heading, "put-item"))
+
+    rows = {item["pair_id"]["S"]: item["verdict"]["S"] for item in dynamodb.scan(TableName=table)["Items"]}
+    assert (rows["lost"], rows["newer"]) == ("PASS", "REJECT")
+    assert f"{table}-restored" not in dynamodb.list_tables()["TableNames"]
+
+
+def test_advance_s_keys_are_put_into_the_secret(shell: Shell, names: str) -> None:
+    shell.paste(names, block(RUNBOOK, "## Rotating ADVANCE's keys", "put-secret-value"))
+
+    secret = shell.aws.client("secretsmanager").get_secret_value(SecretId=shell.outputs["CredentialsSecret"])
+    assert set(json.loads(secret["SecretString"])) == {"accessKey", "secretKey"}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
