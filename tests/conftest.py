@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The same examples in every run, and no deadlines: the machine may be busy.
-settings.register_profile("facepair", derandomize=True, deadline=None)
+# The same examples in every run, and no deadlines, for the making of examples neither: the machine may be busy.
+settings.register_profile("facepair", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("facepair")
 
 SANDBOX_ACCOUNT = {
