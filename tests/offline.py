@@ -12,7 +12,11 @@ def no_sockets() -> Iterator[None]:
     def refuse(*arguments: Any, **keywords: Any) -> NoReturn:
         raise AssertionError("a test that should open no connection opened one")
 
+    def refuse_and_close(connecting: socket.socket, *arguments: Any) -> NoReturn:
+        connecting.close()  # who is refused by an assertion does not, and another test would be told of it
+        refuse()
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket.socket, "connect", refuse_and_close)
         patch.setattr(socket, "getaddrinfo", refuse)
         yield
