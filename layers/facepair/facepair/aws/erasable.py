@@ -6,10 +6,11 @@ from email.utils import parsedate_to_datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.ledger import CallsTable
 from facepair.aws.record_id import record_id
 from facepair.aws.review import decision_id
 from facepair.aws.transactions import through_conflicts
@@ -122,17 +123,9 @@ class ErasableCalls:
     def __init__(self, table: "Table") -> None:
         self._table = table
 
-    @aws_errors()
     def of_pair(self, pair_id: str) -> list[Charged]:
         """All rows of a pair."""
-        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
-        found: list[Charged] = []
-        while True:
-            page = self._table.query(**query)
-            found += (_charged(item) for item in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return found
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return [_charged(item) for item in CallsTable(self._table).rows_of_pair(pair_id)]
 
     def strip(self, charged: Charged, moment: datetime) -> None:
         """Take out of a row what describes faces; whoever completes it later leaves that out too."""
