@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from console.output import json_option, print_json
+from console.output import json_option, print_json, printable
 from console.stack import Stack, stack_option
 from console.verdict_table import STYLES
 from facepair.domain import clock
@@ -91,11 +91,12 @@ def _print(seen: Status, attention: list[str], rules: Rules) -> None:
         table.add_row(f"dead letters, {name}", f"{backlog.all:,}")
     console.print(table)
     for verdict, oldest in seen.oldest.items():
-        console.print(Text(f"The oldest that is {verdict}: {oldest.pair_id}, uploaded at {oldest.uploaded_at}"))
+        told = printable(f"The oldest that is {verdict}: {oldest.pair_id}, uploaded at {oldest.uploaded_at}")
+        console.print(Text(told))
     gate = _of_the_gate(seen.gate, rules)
     pace = f"{gate['pace']} calls a second, {'as found out' if gate['pace_found_out'] else 'by MaxCallsPerSecond'}"
     console.print(Text(f"The gate is {gate['state'].replace('_', ' ')}; the pace is {pace}"))
     console.print()
     console.print(Text("Nobody is needed." if not attention else "Somebody is needed:", style="bold"))
     for sentence in attention:
-        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+        console.print(Padding(Text(printable(sentence)), (0, 0, 0, 2)))

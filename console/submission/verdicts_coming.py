@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from console.output import printable
 from console.submission.plan_text import pairs
 from console.verdict_table import STYLES, entry, heading
 from facepair.domain import clock
@@ -90,6 +91,6 @@ def waiting(followed: Followed) -> str:
 def _entry(verdicted: Verdicted) -> RenderableType:
     row = verdicted.row
     if row is None:
-        return Text(f"{verdicted.pair_id}: {REPLACED}")
+        return Text(printable(f"{verdicted.pair_id}: {REPLACED}"))
     seconds = max(0.0, (row.updated_at - row.uploaded_at).total_seconds()) if row.updated_at else None
     return entry(row, seconds=seconds)

@@ -54,6 +54,13 @@ def test_nothing_is_wider_than_the_console_or_than_an_eye_follows(width: int) ->
     assert max(map(cell_len, lines)) <= min(width, WIDEST)
 
 
+def test_a_name_that_would_command_the_terminal_is_shown_without_its_commands() -> None:
+    text = "\n".join(printed(judged("\x1b]0;renamed\x07 \x9b2Jpair", "1")))
+
+    assert "renamed" in text
+    assert not [each for each in text.replace("\n", "") if not each.isprintable()]
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_lines_are_broken_between_words(width: int) -> None:
     text = " ".join(" ".join(printed(*ROWS, width=width)).split())
