@@ -11,7 +11,7 @@ import boto3
 import click
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import NoCredentialsError, NoRegionError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
@@ -31,11 +31,13 @@ class FunctionUrl:
         """The function's JSON to a JSON question. One request, no redirect is followed, nothing is repeated.
 
         Raises click.ClickException, which says what to do, for every answer but 200; and botocore's errors where there
-        are no credentials or no way to AWS.
+        are no credentials, no region or no way to AWS.
         """
         credentials = self.session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
+        if not self.session.region_name:  # it is part of the signature
+            raise NoRegionError
         request = AWSRequest("POST", self.url, {"Content-Type": "application/json"}, json.dumps(question).encode())
         SigV4Auth(credentials, "lambda", self.session.region_name).add_auth(request)
         # botocore's own client over urllib3: it goes by the proxies and certificates by which all other calls go.

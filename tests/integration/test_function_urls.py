@@ -12,6 +12,7 @@ import pytest
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import NoRegionError
 
 from console.function_url import FunctionUrl
 from sandbox.aws import ACCOUNT, KEY, REGION, LocalAws
@@ -149,6 +150,14 @@ def test_what_a_function_refuses_is_told_in_its_own_words(url: str) -> None:
 def test_a_function_that_fails_is_told_with_where_to_look(url: str) -> None:
     with pytest.raises(click.ClickException, match=r"HTTP 502\); its log says why: Internal Server Error"):
         function(url).post({"fail": True})
+
+
+def test_without_a_region_nothing_is_signed_and_that_is_said(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+
+    with pytest.raises(NoRegionError, match="specify a region"):
+        function(url, boto3.Session(KEY, KEY)).post({})
 
 
 def test_a_redirect_is_not_followed() -> None:
