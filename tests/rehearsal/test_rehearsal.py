@@ -29,6 +29,9 @@ from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, 
 MOST_OF_LAYERS = 80_000_000
 """Bytes, unpacked; Lambda takes 250 MB with the function. docs/performance.md has what they are."""
 
+UNREADABLE = "a postcard"
+"""A message that nobody can read."""
+
 type Content = Callable[[str], bytes]
 """Makes a picture; a text makes its bytes its own, where that is needed."""
 
@@ -243,15 +246,16 @@ def test_an_operator_who_invokes_the_function_directly_as_somebody_else_is_denie
 
 
 def test_an_operator_publishes_again_and_sends_dead_letters_back(used: Rehearsed) -> None:
-    used.deployment.aws("sqs").send_message(
-        QueueUrl=used.deployment.outputs["DeadLetterQueue"], MessageBody=notification("one person/first.jpg")
-    )
+    queue = used.deployment.outputs["DeadLetterQueue"]
+    for body in (notification("one person/first.jpg"), UNREADABLE):
+        used.deployment.aws("sqs").send_message(QueueUrl=queue, MessageBody=body)
 
     resent = used.facepair("OperatorPolicy", "resend", "one person", "--json")
     redriven = used.facepair("OperatorPolicy", "redrive", "--yes", "--json")
 
     assert json.loads(resent.stdout)["published"] == 1, resent.stderr
     assert json.loads(redriven.stdout)["sent"] == 1, redriven.stderr
+    assert used.take("DeadLetterQueue") == [UNREADABLE]
 
 
 def test_an_eraser_erases_pairs(used: Rehearsed) -> None:
@@ -401,13 +405,15 @@ def test_a_webhook_that_nobody_takes_is_put_off_by_what_was_deployed(used: Rehea
 def test_an_operator_sends_webhooks_back_that_were_given_up(used: Rehearsed) -> None:
     body = json.loads((ROOT / "events" / "webhook-message.json").read_text())["Records"][0]["body"]
     queue = used.deployment.outputs["WebhookDeadLetterQueue"]
-    used.deployment.aws("sqs").send_message(QueueUrl=queue, MessageBody=body)
+    for each in (body, UNREADABLE):
+        used.deployment.aws("sqs").send_message(QueueUrl=queue, MessageBody=each)
 
     redriven = used.facepair("OperatorPolicy", "redrive", "--webhooks", "--yes", "--json")
     status = used.facepair("ReaderPolicy", "status", "--json")
 
     assert json.loads(redriven.stdout)["sent"] == 1, redriven.stderr
-    assert json.loads(status.stdout)["dead_letter_queues"]["WebhookDeadLetterQueue"] == 0, status.stderr
+    assert json.loads(status.stdout)["dead_letter_queues"]["WebhookDeadLetterQueue"] == 1, status.stderr
+    assert used.take("WebhookDeadLetterQueue") == [UNREADABLE]
 
 
 def test_a_change_of_a_layer_alone_reaches_the_running_function(used: Rehearsed) -> None:
