@@ -30,9 +30,6 @@ class Burst:
 
 def burst(cloud: FaultyCloud, count: int) -> Burst:
     """Let `count` complete pairs loose at once on a fleet that has to find its pace out."""
-    cloud.idle()
-    cloud.sandbox.redeploy(MaxCallsPerSecond=0)
-    cloud.control.reset()
     with cloud.held():
         pairs = [cloud.put(cloud.pair(f"burst of {count}/{number:04d}")) for number in range(count)]
     cloud.control.limit_rate(CALLS_A_SECOND)

@@ -39,9 +39,9 @@ PARAMETERS: dict[str, object] = {
 
 # What takes minutes takes seconds, by the same code.
 HURRIED = {"CompareFunction": {"Timeout": TIMEOUT}, "UploadsQueue": {"VisibilityTimeout": VISIBILITY_TIMEOUT}}
+LONGEST_BACKOFF = 5
 VARIABLES = {
     "BACKOFF_FIRST_SECONDS": "1",
-    "BACKOFF_LONGEST_SECONDS": "5",
     "BACKOFF_SOON_SECONDS": "2",
     "VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_TIMEOUT),
 }
@@ -224,15 +224,21 @@ class FaultyCloud(Deployed):
 
 
 @contextmanager
-def faulty_cloud(folder: Path, *, warm: int = 4, **parameters: object) -> Iterator[FaultyCloud]:
-    """The sandbox in a hurry, and a proxy between its functions and AWS; at the end, a look for what leaked."""
+def faulty_cloud(
+    folder: Path, *, warm: int = 4, longest_backoff: int = LONGEST_BACKOFF, **parameters: object
+) -> Iterator[FaultyCloud]:
+    """The sandbox in a hurry, and a proxy between its functions and AWS; at the end, a look for what leaked.
+
+    `longest_backoff` in seconds.
+    """
+    variables = VARIABLES | {"BACKOFF_LONGEST_SECONDS": str(longest_backoff)}
     with (
         FaultyAws() as aws,
         Sandbox(
             ROOT,
             PARAMETERS | parameters,
             overrides=HURRIED,
-            environment=VARIABLES | {"AWS_ENDPOINT_URL": aws.url},
+            environment=variables | {"AWS_ENDPOINT_URL": aws.url},
             warm=warm,
             logs=folder / "logs",
         ) as sandbox,
