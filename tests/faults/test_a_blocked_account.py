@@ -69,7 +69,7 @@ def test_a_receive_of_a_pair_that_waits_costs_two_reads_and_neither_a_listing_no
         events = {}
         for pair, *steps in ((blocking, {"code": "INSUFFICIENT_BALANCE"}), (waiting,)):
             cloud.put(pair, *steps)
-            events[pair], other = cloud.received(2)
+            events[pair], other = cloud.received(pair)
             cloud.delete(other)
             worker.start(events[pair]).result(20)
         row_before = cloud.row(waiting.pair_id)

@@ -135,8 +135,8 @@ def a_pair_waits_for_two_hours(watch: Watch) -> Iterator[list[Datapoint]]:
     cloud = watch.cloud
     cloud.control.script(code="SERVICE_BUSY", times=None)
     with cloud.held():
-        cloud.put(cloud.pair("alarms/old"))
-        [event] = cloud.received(1)
+        pair = cloud.put(cloud.pair("alarms/old"))
+        event, _ = cloud.received(pair)
         attributes = event["Records"][0]["attributes"]
         attributes["SentTimestamp"] = str(int(attributes["SentTimestamp"]) - 2 * HOUR * 1000)
         cloud.invoke("CompareFunction", event)
@@ -166,7 +166,7 @@ def a_picture_ends_every_worker(watch: Watch) -> Iterator[list[Datapoint]]:
         ready = [workers.enter_context(cloud.worker(Worker)) for _ in range(DEATHS)]
         with cloud.held():
             cloud.put(pair)
-            events = cloud.received(2)
+            events = cloud.received(pair)
             cloud.delete(*events)
         for worker in ready:
             worker.function = replace(worker.function, timeout=2)  # a warm worker needs no longer to begin

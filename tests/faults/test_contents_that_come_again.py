@@ -30,7 +30,7 @@ def by_worker(cloud: FaultyCloud, pair: Pair, **variables: str) -> Row:
     cloud.idle()
     with cloud.worker(Worker, **variables) as worker, cloud.held():
         uploaded_at = put_again(cloud, pair)
-        events = cloud.received(2)
+        events = cloud.received(pair)
         for event in events:
             assert not worker.start(event).result(20).failed
         cloud.delete(*events)

@@ -40,7 +40,7 @@ def test_two_pictures_at_the_limits_are_compared_with_the_longest_deadline(cloud
     timeout = TEMPLATE["Resources"]["CompareFunction"]["Properties"]["Timeout"]
     with cloud.worker(Worker, timeout=timeout, API_DEADLINE_SECONDS=str(longest)) as worker, cloud.held():
         cloud.put(pair)
-        events = cloud.received(2)
+        events = cloud.received(pair)
         cloud.delete(*events)
         worker.start(events[0]).result(timeout)
 
@@ -59,7 +59,7 @@ def test_nothing_that_would_be_paid_for_again_is_forgotten_before_the_pictures(c
         cloud.held(),
     ):
         cloud.put(pair)
-        events = cloud.received(2)
+        events = cloud.received(pair)
         cloud.delete(*events)
         worker.start(events[0]).result(20)
 

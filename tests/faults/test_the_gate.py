@@ -129,7 +129,7 @@ def test_a_trial_that_tells_nothing_of_the_account_costs_no_further_pause(
         events = {}
         for pair, step in ((blocked, blocking), (tried, answer), (next_one, None)):
             cloud.put(pair, *([step] if step else []))
-            events[pair], other = cloud.received(2)
+            events[pair], other = cloud.received(pair)
             cloud.delete(other)
 
         worker.start(events[blocked]).result(20)

@@ -59,7 +59,7 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
         with cloud.held():
             for name, pair in pairs.items():
                 cloud.put(pair, *steps[name])
-                events[name], other = cloud.received(2)
+                events[name], other = cloud.received(pair)
                 if name.endswith("retry"):
                     cloud.delete(events[name], other)
         for name in ("late", "late, retry", "overtaken"):
@@ -205,11 +205,10 @@ def test_a_worker_thought_dead_does_not_overwrite_a_newer_upload(cloud: FaultyCl
 
 def test_a_call_that_is_repeated_and_not_answered_again_is_held(cloud: FaultyCloud) -> None:
     pair = cloud.pair("dying/dropped twice, retry")
-    cloud.idle()  # or a message of another pair could be received for one of this
     with cloud.worker(Worker, **RETRY) as worker:
         with cloud.held():
             cloud.put(pair, {"drop": "after_reading"}, {"drop": "after_reading"})
-            event, other = cloud.received(2)
+            event, other = cloud.received(pair)
             cloud.delete(event, other)
 
         assert failures(worker, event)

@@ -99,7 +99,7 @@ def test_no_call_is_made_when_too_little_time_is_left_for_it(
     containing = cloud.sandbox.outputs.get(containing, containing)
     with cloud.worker(Worker) as worker, cloud.held():
         cloud.put(pair)
-        event, _ = cloud.received(2)
+        event, _ = cloud.received(pair)
         fault = cloud.aws.fault(operation, "delay", containing, pair.pair_id, delay=4.5)
         worker.start(event).result(20)
         asked = cloud.checks(pair)

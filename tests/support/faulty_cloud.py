@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from facepair.domain.pair import fingerprint
+from facepair.domain.notification import created_objects
+from facepair.domain.pair import fingerprint, split
 from sandbox.advance_api.models import Call
 from sandbox.cloud import Sandbox
 from sandbox.lambda_host import Answer, Environment
@@ -18,6 +19,7 @@ from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.deployed import ANNA, Deployed, Row, notification, picture, plain, sha256
 from tests.support.faulty_aws import FaultyAws
 from tests.support.leaks import leaks
+from tests.support.waiting import eventually
 
 TIMEOUT = 12
 """Seconds after which a worker is dead for sure, and its ledger row and idempotency record are given up."""
@@ -179,11 +181,13 @@ class FaultyCloud(Deployed):
         assert self.sandbox.host is not None
         return self.sandbox.host
 
-    def received(self, count: int) -> list[dict[str, Any]]:
-        """That many messages, received as Lambda does, each as an event: they are the test's until they come back."""
+    def received(self, pair: Pair) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The messages of a pair's two uploads, received as Lambda does, each as an event: they are the test's until
+        they come back. Others', which a test before has left, are received too, and come back by themselves."""
         url = self.sandbox.outputs["UploadsQueue"]
         events: list[dict[str, Any]] = []
-        while len(events) < count:
+
+        def both() -> bool:
             answer = self.sandbox.aws("sqs").receive_message(
                 QueueUrl=url, MaxNumberOfMessages=1, MessageSystemAttributeNames=["All"], WaitTimeSeconds=1
             )
@@ -196,8 +200,13 @@ class FaultyCloud(Deployed):
                     "messageAttributes": {},
                     "eventSource": "aws:sqs",
                 }
-                events.append({"Records": [record]})
-        return events
+                if any(split(created.key)[0] == pair.pair_id for created in created_objects(message["Body"])):
+                    events.append({"Records": [record]})
+            return len(events) == 2
+
+        eventually(both)
+        first, second = events
+        return first, second
 
     def delete(self, *events: dict[str, Any]) -> None:
         """Take received messages out of the queue: they will not come back."""
