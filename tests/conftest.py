@@ -1,6 +1,7 @@
 """What every test relies on: nothing of the machine's own AWS account or proxies is used, whatever a test forgets."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ from hypothesis import HealthCheck, settings
 # The same examples in every run, and no deadlines, for the making of examples neither: the machine may be busy.
 settings.register_profile("facepair", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("facepair")
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and whatever they start: tests that interrupt a
+# command would interrupt nothing.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SANDBOX_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "testing",

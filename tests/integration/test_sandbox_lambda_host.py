@@ -54,7 +54,7 @@ def alive(pid: int) -> bool:
     """False for a zombie too: it is dead and only waits to be counted."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it goes while it is read
         return False
     return state != "Z"
 
