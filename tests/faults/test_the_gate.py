@@ -51,9 +51,9 @@ def calls_of(cloud: FaultyCloud, pairs: list[Pair]) -> dict[str, list[Call]]:
 
 
 def test_a_burst_is_compared_at_the_pace_that_the_api_allows(cloud: FaultyCloud) -> None:
-    cloud.control.limit_rate(10)
+    cloud.control.limit_rate(3)  # slower than a fleet begins, and than this machine is
     with cloud.held():
-        pairs = [cloud.put(cloud.pair(f"burst/{number}")) for number in range(100)]
+        pairs = [cloud.put(cloud.pair(f"burst/{number}")) for number in range(40)]
 
     verdicts = Counter(cloud.settled(pair.pair_id, within=120)["verdict"] for pair in pairs)
 
@@ -61,14 +61,15 @@ def test_a_burst_is_compared_at_the_pace_that_the_api_allows(cloud: FaultyCloud)
     cloud.control.clear()
     assert verdicts == {"PASS": len(pairs)}
     assert codes["SUCCESS"] == len(pairs)
-    assert sum(codes[code] for code in BUSY_CODES) <= 0.15 * len(pairs)
+    # Once a whole crowd may be refused, which finds the pace out: without that every second pair would be.
+    assert sum(codes[code] for code in BUSY_CODES) <= MAX_CONCURRENCY + 0.1 * len(pairs)
 
 
 def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(cloud: FaultyCloud) -> None:
     stops_before = cloud.metrics()["ApiNotAnswering"]
     cloud.control.script(delay=DEADLINE + 1, times=None)
     with cloud.held():
-        pairs = [cloud.put(cloud.pair(f"too late/{number}")) for number in range(40)]
+        pairs = [cloud.put(cloud.pair(f"too late/{number}")) for number in range(24)]
 
     def asked() -> dict[str, list[Call]]:
         return {pair_id: calls for pair_id, calls in calls_of(cloud, pairs).items() if calls}
