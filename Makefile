@@ -28,7 +28,7 @@ sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud,
 console: .venv/console ## Install the command `facepair` into .venv/bin
 
 test: lint browser .venv/console .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov
+	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
 
 unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
 	$(PYTHON) -m pytest tests/unit -q
