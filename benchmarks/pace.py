@@ -2,7 +2,8 @@
 
 `python -m benchmarks.pace [--measure]`. Simulated: the real gate (`facepair.domain.gate`) and back-off, ten workers, an
 API of ten calls a second that counts by a sliding window or a token bucket, 0.3 s a call, calls arriving some
-milliseconds late. With `--measure` also for real: 120 pairs in the sandbox, at an emulator that allows ten a second.
+milliseconds late. With `--measure` also for real: 120 pairs in the sandbox, at an emulator that allows two a second,
+which any machine can ask for: at ten the machine would be the limit, and nothing be said of the pace.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from sandbox.portraits import jpeg, portrait
 
 ROOT = Path(__file__).parents[1]
 RATE = 10
+MEASURED_RATE = 2
 WORKERS = 10
 CALL_SECONDS, REFUSAL_SECONDS, PREPARING_SECONDS, LATE_SECONDS = 0.3, 0.02, 0.05, 0.02
 SEEDS = range(5)
@@ -155,19 +157,19 @@ def simulate() -> None:
 
 
 def measure(pairs: int = 120) -> None:
-    for per_second, known in ((RATE, "known"), (0, "found out")):
+    for per_second, known in ((MEASURED_RATE, "known"), (0, "found out")):
         with Sandbox(ROOT, {"MaxCallsPerSecond": per_second}, warm=WORKERS) as sandbox:
             control, host = sandbox.advance.control, sandbox.host
             assert host is not None
             host.pause()
             _upload(sandbox, pairs)
-            control.limit_rate(RATE)
+            control.limit_rate(MEASURED_RATE)
             began = time.time()
             host.resume()
             while len(control.charges()) < pairs:
                 time.sleep(0.5)
             calls = control.calls("check")
-        ratio = (max(call.asked_at for call in calls) - began) / (pairs / RATE)
+        ratio = (max(call.asked_at for call in calls) - began) / (pairs / MEASURED_RATE)
         print(
             f"measured in the sandbox: {pairs} pairs, window, Retry-After 1 s, rate {known}: {ratio:.2f} of N/R, "
             f"{(len(calls) - pairs) / pairs:.3f} refusals a pair"
