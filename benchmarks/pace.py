@@ -3,7 +3,7 @@
 `python -m benchmarks.pace [--measure]`. Simulated: the real gate (`facepair.domain.gate`) and back-off, ten workers, an
 API of ten calls a second that counts by a sliding window or a token bucket, 0.3 s a call, calls arriving some
 milliseconds late. With `--measure` also for real: 120 pairs in the sandbox, at an emulator that allows two a second,
-which any machine can ask for: at ten the machine would be the limit, and nothing be said of the pace.
+which two processors can ask for: at ten the machine would be the limit, and nothing be said of the pace.
 """
 
 import argparse
