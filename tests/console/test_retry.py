@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.console.conftest import CommandLine
-from tests.support.deployed import ANNA, BEN, Deployed, picture
+from tests.support.deployed import ANNA, BEN, Deployed, picture, sha256
 
 DROPPED = {"drop": "after_reading"}
 
@@ -78,7 +78,7 @@ def test_a_permitted_call_that_is_not_answered_either_is_not_repeated(
     deployed: Deployed, facepair: CommandLine, held: Callable[[], str]
 ) -> None:
     pair_id = held()
-    deployed.control.script(first_sha256=deployed.asked(picture(ANNA, f"{pair_id}, first"))[0].first.sha256, **DROPPED)
+    deployed.control.script(first_sha256=sha256(picture(ANNA, f"{pair_id}, first")), **DROPPED)
 
     facepair("retry", pair_id)
     deployed.wait(lambda: asked(deployed, pair_id) == 2, lambda: "the permission was not used")

@@ -78,7 +78,7 @@ class Command:
     """`facepair review`, running."""
 
     def __init__(self, reviewer: Reviewer) -> None:
-        command = [FACEPAIR, "review", "--url", reviewer.sandbox.outputs["ReviewUrl"]]
+        command = [str(FACEPAIR), "review", "--url", reviewer.sandbox.outputs["ReviewUrl"]]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, env=reviewer.variables, stdout=pipe, stderr=pipe, text=True)
         assert self.process.stdout

@@ -65,7 +65,7 @@ def test_a_receive_of_a_pair_that_waits_costs_two_reads_and_neither_a_listing_no
 ) -> None:
     cloud.idle()
     blocking, waiting = cloud.pair("reads/blocking"), cloud.pair("reads/waiting")
-    with cloud.worker(Worker, BLOCKED_RETRY_SECONDS="600") as worker, cloud.held():
+    with cloud.worker(Worker, {"BLOCKED_RETRY_SECONDS": "600"}) as worker, cloud.held():
         events = {}
         for pair, *steps in ((blocking, {"code": "INSUFFICIENT_BALANCE"}), (waiting,)):
             cloud.put(pair, *steps)

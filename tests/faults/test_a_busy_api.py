@@ -140,7 +140,7 @@ def test_an_api_that_cannot_be_reached_is_tried_again(cloud: FaultyCloud, closed
     }
     for reason, url in unreachable.items():
         pair = cloud.pair(f"unreachable/{reason}")
-        with cloud.worker(Worker, ADVANCE_BASE_URL=url) as worker, cloud.held():
+        with cloud.worker(Worker, {"ADVANCE_BASE_URL": url}) as worker, cloud.held():
             cloud.put(pair)
             event, _ = cloud.received(pair)
             report = worker.start(event).result(20)

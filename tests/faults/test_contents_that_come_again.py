@@ -28,7 +28,7 @@ def row_after(cloud: FaultyCloud, pair: Pair, uploaded_at: str) -> Row:
 def by_worker(cloud: FaultyCloud, pair: Pair, **variables: str) -> Row:
     """What a worker of a stack with other parameters makes of the pair when it is uploaded again."""
     cloud.idle()
-    with cloud.worker(Worker, **variables) as worker, cloud.held():
+    with cloud.worker(Worker, variables) as worker, cloud.held():
         uploaded_at = put_again(cloud, pair)
         events = cloud.received(pair)
         for event in events:

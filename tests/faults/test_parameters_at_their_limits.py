@@ -38,7 +38,7 @@ def test_two_pictures_at_the_limits_are_compared_with_the_longest_deadline(cloud
     )
     longest = TEMPLATE["Parameters"]["ApiDeadlineSeconds"]["MaxValue"]
     timeout = TEMPLATE["Resources"]["CompareFunction"]["Properties"]["Timeout"]
-    with cloud.worker(Worker, timeout=timeout, API_DEADLINE_SECONDS=str(longest)) as worker, cloud.held():
+    with cloud.worker(Worker, {"API_DEADLINE_SECONDS": str(longest)}, timeout=timeout) as worker, cloud.held():
         cloud.put(pair)
         events = cloud.received(pair)
         cloud.delete(*events)
@@ -55,7 +55,7 @@ def test_two_pictures_at_the_limits_are_compared_with_the_longest_deadline(cloud
 def test_nothing_that_would_be_paid_for_again_is_forgotten_before_the_pictures(cloud: FaultyCloud) -> None:
     pair = cloud.pair("limits/forgetful")
     with (
-        cloud.worker(Worker, VERDICT_RETENTION_DAYS=A_DAY, LEDGER_RETENTION_DAYS=A_DAY) as worker,
+        cloud.worker(Worker, {"VERDICT_RETENTION_DAYS": A_DAY, "LEDGER_RETENTION_DAYS": A_DAY}) as worker,
         cloud.held(),
     ):
         cloud.put(pair)

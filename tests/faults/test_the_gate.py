@@ -115,7 +115,7 @@ TRIALS: dict[str, tuple[dict[str, str], dict[str, object] | None]] = {
 
 @pytest.fixture(scope="module")
 def worker(cloud: FaultyCloud) -> Iterator[Worker]:
-    with cloud.worker(Worker, BLOCKED_RETRY_SECONDS=str(LONG_PAUSE)) as worker:
+    with cloud.worker(Worker, {"BLOCKED_RETRY_SECONDS": str(LONG_PAUSE)}) as worker:
         yield worker
 
 
@@ -126,7 +126,7 @@ def test_a_trial_that_tells_nothing_of_the_account_costs_no_further_pause(
     variables, answer = TRIALS[code]
     blocked, tried, next_one = (cloud.pair(f"trial/{code}/{name}") for name in ("blocked", "tried", "next"))
     blocking = {"code": "INSUFFICIENT_BALANCE"}
-    with cloud.worker(Worker, BLOCKED_RETRY_SECONDS=str(LONG_PAUSE), **variables) as trier, cloud.held():
+    with cloud.worker(Worker, {"BLOCKED_RETRY_SECONDS": str(LONG_PAUSE)} | variables) as trier, cloud.held():
         events = {}
         for pair, step in ((blocked, blocking), (tried, answer), (next_one, None)):
             cloud.put(pair, *([step] if step else []))

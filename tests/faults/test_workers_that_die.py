@@ -50,10 +50,10 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
 
         def worker(name: str) -> Worker:
             kind = Worker if name.startswith("killed") else Undead
-            return open_workers.enter_context(cloud.worker(kind, **(RETRY if name.endswith("retry") else {})))
+            return open_workers.enter_context(cloud.worker(kind, RETRY if name.endswith("retry") else {}))
 
         workers = {name: worker(name) for name in pairs}
-        successor = open_workers.enter_context(cloud.worker(Worker, **RETRY))
+        successor = open_workers.enter_context(cloud.worker(Worker, RETRY))
 
         events = {}
         with cloud.held():
@@ -205,7 +205,7 @@ def test_a_worker_thought_dead_does_not_overwrite_a_newer_upload(cloud: FaultyCl
 
 def test_a_call_that_is_repeated_and_not_answered_again_is_held(cloud: FaultyCloud) -> None:
     pair = cloud.pair("dying/dropped twice, retry")
-    with cloud.worker(Worker, **RETRY) as worker:
+    with cloud.worker(Worker, RETRY) as worker:
         with cloud.held():
             cloud.put(pair, {"drop": "after_reading"}, {"drop": "after_reading"})
             event, other = cloud.received(pair)

@@ -131,7 +131,9 @@ def test_who_is_unknown_or_signs_with_another_secret_is_refused_with_the_policy_
 
 def test_a_request_that_was_changed_after_it_was_signed_is_refused(url: str) -> None:
     request = AWSRequest("POST", url, {"Content-Type": "application/json"}, b'{"a": 1}')
-    SigV4Auth(own().get_credentials(), "lambda", REGION).add_auth(request)
+    key = own().get_credentials()
+    assert key is not None
+    SigV4Auth(key, "lambda", REGION).add_auth(request)
     signed = dict(request.prepare().headers)
 
     def status(body: bytes, headers: dict[str, str]) -> int:

@@ -89,7 +89,8 @@ def test_a_refusal_of_the_account_closes_it_for_everybody_with_its_reason(deploy
     closed = gate(deployed, clock).look()
 
     assert isinstance(closed, Closed)
-    assert (closed.code, closed.message, closed.seconds) == ("INSUFFICIENT_BALANCE", "top up", pytest.approx(PAUSE))
+    assert (closed.code, closed.message) == ("INSUFFICIENT_BALANCE", "top up")
+    assert closed.seconds == pytest.approx(PAUSE)
     with pytest.raises(Closed):
         gate(deployed, clock).enter()
 

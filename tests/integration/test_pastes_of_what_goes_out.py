@@ -33,7 +33,8 @@ EVENT = (ROOT / "events" / "verdict-changed.json").read_text()
 def block(document: str, heading: str, containing: str, language: str = "bash") -> str:
     """The first code block of that language behind a heading that has some text in it."""
     section = document[document.index(f"\n{heading}") :]
-    return next(each for each in re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL) if containing in each)
+    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    return next(each for each in blocks if containing in each)
 
 
 class Shell:

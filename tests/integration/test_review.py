@@ -15,6 +15,7 @@ from facepair.aws.erasable import ErasableRecords
 from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
+from facepair.domain.pair import Role
 from facepair.domain.review import Waiting
 from facepair.domain.row import Decision, PictureRow, Review, Row
 from facepair.domain.verdict import Verdict
@@ -29,7 +30,7 @@ UNDECIDED = state(Verdict.MANUAL_CHECK, contents="A")
 
 
 def decision(verdict: Verdict = Verdict.PASS, by: str = "rita") -> Decision:
-    retake = ("first",) if verdict is Verdict.RETAKE else None
+    retake: tuple[Role, ...] | None = ("first",) if verdict is Verdict.RETAKE else None
     review = Review(by=f"arn:aws:iam::1:user/{by}", at=NOON, reason="seen", from_=Verdict.MANUAL_CHECK)
     return Decision(verdict=verdict, retake=retake, review=review)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageChops, ImageCms
 
-from facepair.domain.picture import Box, Size
+from facepair.domain.jpeg import Size
+from facepair.domain.picture import Box
 
 ORIENTATIONS = range(1, 9)
 FACE_COLOUR = (225, 40, 40)

@@ -667,10 +667,11 @@ ENCRYPTED_BY = {
 
 @pytest.mark.parametrize("kind", ENCRYPTED_BY)
 def test_a_key_of_one_s_own_encrypts_everything_that_is_stored(stack_with_key: ExpandedStack, kind: str) -> None:
-    for logical_id, value in stack_with_key.of_type(kind).items():
-        for name in ENCRYPTED_BY[kind]:
-            value = value.get(name, {})
-        assert value == KEY, logical_id
+    for logical_id, properties in stack_with_key.of_type(kind).items():
+        *path, last = ENCRYPTED_BY[kind]
+        for name in path:
+            properties = properties.get(name, {})
+        assert properties.get(last) == KEY, logical_id
 
 
 def test_without_a_key_of_one_s_own_the_topic_has_none_that_cloudwatch_could_not_use(stack: ExpandedStack) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from facepair.domain.notification import created_objects
@@ -216,11 +217,13 @@ class FaultyCloud(Deployed):
                 self.sandbox.aws("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
 
     @contextmanager
-    def worker[W: Worker](self, kind: type[W], *, timeout: int = TIMEOUT, **variables: str) -> Iterator[W]:
-        """A worker of CompareFunction's, with some environment variables different."""
+    def worker[W: Worker](
+        self, kind: type[W], variables: Mapping[str, str] = MappingProxyType({}), *, timeout: int = TIMEOUT
+    ) -> Iterator[W]:
+        """A worker of CompareFunction in which some environment variables differ."""
         function = self.sandbox.stack.functions["CompareFunction"]
         worker = kind(
-            replace(function, timeout=timeout, environment=dict(function.environment) | variables),
+            replace(function, timeout=timeout, environment=dict(function.environment) | dict(variables)),
             LAMBDA_PYTHON,
             dict(self.sandbox.variables),
             (self._folder / f"worker-{time.monotonic_ns()}.log").open("ab"),

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def taken(browser: Browser, sandbox: Sandbox, scheme: str) -> bytes:
-    command = [ROOT / ".venv" / "bin" / "facepair", "review"]
+    command = [str(ROOT / ".venv" / "bin" / "facepair"), "review"]
     environment = os.environ | sandbox.variables
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as review:
         assert review.stdout

@@ -120,7 +120,7 @@ def test_a_person_s_decision_is_told_beside_and_flows_from_what_the_person_was_a
     flows.add(row("65", decided="PASS"))
     flows.add(row("58", decided="RETAKE"))
 
-    assert flows.table()["MANUAL_CHECK"] == {"PASS": 0, "MANUAL_CHECK": 1, "REJECT": 1}
+    assert flows.table()[Verdict.MANUAL_CHECK] == {"PASS": 0, "MANUAL_CHECK": 1, "REJECT": 1}
     assert flows.decided == Counter({("MANUAL_CHECK", "PASS"): 1, ("REJECT", "RETAKE"): 1})
 
 

@@ -46,8 +46,8 @@ class AskForPairs(_Request):
     action: Literal["pairs"]
     desk: str = Field(min_length=1, max_length=64)
     count: int = Field(ge=1, le=MOST_AT_ONCE)
-    holding: tuple[PairId, ...] = Field((), max_length=MOST_AT_ONCE)
-    skip: tuple[PairId, ...] = Field((), max_length=COUNTED)
+    holding: tuple[PairId, ...] = Field(default=(), max_length=MOST_AT_ONCE)
+    skip: tuple[PairId, ...] = Field(default=(), max_length=COUNTED)
 
 
 class Decide(_Request):
@@ -58,7 +58,7 @@ class Decide(_Request):
     pair_id: PairId
     fingerprint: str
     verdict: Literal[Verdict.PASS, Verdict.REJECT, Verdict.RETAKE]
-    retake: tuple[Role, ...] = Field((), max_length=len(ROLES))
+    retake: tuple[Role, ...] = Field(default=(), max_length=len(ROLES))
     reason: Reason
 
     @model_validator(mode="after")

@@ -105,7 +105,7 @@ class Row(BaseModel, frozen=True):
     pricing_strategy: str | None = None
     first: PictureRow | None = None
     second: PictureRow | None = None
-    retake: tuple[Role, ...] | None = Field(None, min_length=1)
+    retake: tuple[Role, ...] | None = Field(default=None, min_length=1)
     waiting_for: Role | None = None
     retry_at: Moment | None = None
     fingerprint: str | None = None
