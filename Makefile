@@ -9,29 +9,34 @@ ENV ?= default
 export SAM_CLI_TELEMETRY := 0
 # `make sandbox FACES=1`, `make demo FACES=1`: with an emulator that recognises faces.
 FACES ?= 0
+# pytest's processes. Tests wait more than they compute, so there are twice as many as cores.
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console test unit lint browser rehearse bench soak deploy delete dashboard pins format schema reference clean
+.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench soak deploy delete dashboard pins format schema reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
-	@PYTHONPATH=layers/facepair $(PYTHON) -m sandbox.demo $(WITH_FACES)
+	@$(PYTHON) -m sandbox.demo $(WITH_FACES) $(if $(VERBOSE),--verbose)
 
 sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
 	@$(PYTHON) -m sandbox $(WITH_FACES)
 
-console: .venv/console ## Install the command `facepair` into .venv/bin
+console: .venv/installed ## Install the command `facepair` into .venv/bin
 
-test: lint browser .venv/console .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
-	$(PYTHON) -m pytest -n 2 --dist loadfile --cov
-
-unit: .venv/installed ## Run the fast tests alone: seconds, no sandbox
+unit: .venv/installed ## Run the unit tests: seconds
 	$(PYTHON) -m pytest tests/unit -q
+
+check: lint .lambda/installed ## Run what belongs before every commit: static checks, unit, stack and docs tests, one end-to-end pass
+	$(PYTHON) -m pytest -q -n 2 tests/unit tests/stack tests/docs tests/e2e/test_verdicts.py
+
+test: lint lowest browser .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
 	.venv/bin/ruff check
@@ -41,18 +46,22 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
 
+lowest: .tools/lowest/installed .venv/installed ## Install the command line as a user does, with the lowest versions allowed
+	@.venv/bin/hatchling build -t wheel -d .tools/lowest/wheel > /dev/null
+	@$(UV) pip install --quiet --python .tools/lowest --no-deps --reinstall .tools/lowest/wheel/*.whl
+
 browser: .venv/installed ## Find the browser in which the tests look at pages, or install one
 	@$(PYTHON) -m tests.support.browser
 
-rehearse: .venv/console .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
+rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
 	$(PYTHON) -m pytest tests/rehearsal
 
 bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as ratios
-	@PYTHONPATH=layers/facepair $(PYTHON) -m benchmarks
-	@PYTHONPATH=layers/facepair .tools/faces/bin/python -m benchmarks.fitted_faces
+	@$(PYTHON) -m benchmarks
+	@.tools/faces/bin/python -m benchmarks.fitted_faces
 
 soak: .venv/installed .lambda/installed ## Hundreds of pairs through a storm of faults, then a burst: make soak PAIRS=200 BURST=1000 SEED=1
-	@PYTHONPATH=layers/facepair $(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(BURST),--burst $(BURST)) $(if $(SEED),--seed $(SEED))
+	@$(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(BURST),--burst $(BURST)) $(if $(SEED),--seed $(SEED))
 
 deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell: make deploy ENV=staging (samconfig.toml)
 	$(SAM) build --config-env $(ENV)
@@ -69,15 +78,18 @@ format: .venv/installed ## Format the code
 	.venv/bin/ruff format
 
 schema: .venv/installed ## Renew docs/events.schema.json from the code
-	@PYTHONPATH=layers/facepair $(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
+	@$(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
 
 reference: .venv/installed ## Renew docs/commands.md from the code
-	@PYTHONPATH=layers/facepair $(PYTHON) -m console.reference > docs/commands.md
+	@$(PYTHON) -m console.reference > docs/commands.md
 
 clean: ## Remove everything that was installed or built here
 	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # --- pinned environments ---------------------------------------------------------------------------------------------
+
+# Say what is installed: with nothing on the screen for ten seconds, a first run looks like a hang.
+installing = @echo "Installing $(1) ($$(cat $(2) | grep -c '^[a-z].*==') packages, the first time only) …" >&2
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --upgrade
 DEPENDENCIES := layers/dependencies/requirements.txt
@@ -86,40 +98,47 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 	$(COMPILE) --group lambda -o $(DEPENDENCIES)
 	$(COMPILE) --group runtime -c $(DEPENDENCIES) -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --resolution lowest-direct -o requirements/lowest.txt
 	for tool in uv sam checkov aws ministack; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
 	$(COMPILE) --group faces -c requirements/dev.txt -o requirements/faces.txt
 
 .uv/installed: requirements/uv.txt
-	python3 -m venv --clear .uv
-	.uv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt
+	$(call installing,the installer uv,$<)
+	@python3 -m venv --clear .uv
+	@.uv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-.venv/installed: requirements/dev.txt .uv/installed
-	$(UV) venv --quiet --clear --python 3.13 .venv
-	$(UV) pip install --quiet --compile-bytecode --python .venv --require-hashes --requirement requirements/dev.txt
+.venv/packages: requirements/dev.txt .uv/installed
+	$(call installing,the command line and the sandbox,$<)
+	@$(UV) venv --quiet --clear --python 3.13 .venv
+	@$(UV) pip install --quiet --compile-bytecode --python .venv --require-hashes --requirement $<
 	@touch $@
 
-# The command line as it is here, so that a change of it needs no new installation.
-.venv/console: pyproject.toml .venv/installed
-	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+# facepair itself, editable: a change of the code needs no new installation.
+.venv/installed: pyproject.toml .venv/packages
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What the functions run in: Lambda's own runtime client, and exactly the packages of the layer.
 .lambda/installed: $(DEPENDENCIES) requirements/runtime.txt .uv/installed
-	$(UV) venv --quiet --clear --python 3.13 .lambda
-	$(UV) pip install --quiet --compile-bytecode --python .lambda --require-hashes --requirement $(DEPENDENCIES) --requirement requirements/runtime.txt
+	$(call installing,what the functions run in,$(DEPENDENCIES) requirements/runtime.txt)
+	@$(UV) venv --quiet --clear --python 3.13 .lambda
+	@$(UV) pip install --quiet --compile-bytecode --python .lambda --require-hashes --requirement $(DEPENDENCIES) --requirement requirements/runtime.txt
 	@touch $@
 
 # Tools that pin their own dependencies live apart. Seeded with pip, with which `sam build` fills the layers.
 .tools/%/installed: requirements/%.txt .uv/installed
-	$(UV) venv --quiet --clear --seed --python 3.13 .tools/$*
-	$(UV) pip install --quiet --python .tools/$* --require-hashes --requirement requirements/$*.txt
+	$(call installing,$*,$<)
+	@$(UV) venv --quiet --clear --seed --python 3.13 .tools/$*
+	@$(UV) pip install --quiet --python .tools/$* --require-hashes --requirement $<
 	@touch $@
 
-# What recognises faces; the models' package is built here, by what is pinned too. Two of its models are not used, and one
-# of them (68 landmarks) is not free: they do not stay.
+# The emulator that recognises faces. Two of the models are not used, and one of them (68 landmarks) is not free: they are
+# deleted. The package of models is built here from pinned sources. The emulator and the benchmarks import our own code.
 .tools/faces/installed: requirements/faces.txt .uv/installed
-	$(UV) venv --quiet --clear --python 3.13 .tools/faces
-	$(UV) pip install --quiet --compile-bytecode --python .tools/faces --require-hashes --requirement $< --build-constraints $<
-	cd .tools/faces/lib/python*/site-packages/face_recognition_models/models && rm shape_predictor_68_* mmod_*
+	$(call installing,what recognises faces: 130 MB,$<)
+	@$(UV) venv --quiet --clear --python 3.13 .tools/faces
+	@$(UV) pip install --quiet --compile-bytecode --python .tools/faces --require-hashes --requirement $< --build-constraints $<
+	@cd .tools/faces/lib/python*/site-packages/face_recognition_models/models && rm shape_predictor_68_* mmod_*
+	@printf '%s\n' "$(CURDIR)" "$(CURDIR)/layers/facepair" > "$$(echo .tools/faces/lib/python*/site-packages)/facepair.pth"
 	@touch $@

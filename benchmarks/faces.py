@@ -1,4 +1,4 @@
-"""How well faces are recognised: `PYTHONPATH=layers/facepair .tools/faces/bin/python -m benchmarks.faces FOLDER`.
+"""How well faces are recognised: `.tools/faces/bin/python -m benchmarks.faces FOLDER`.
 
 FOLDER has a folder for each person, with pictures of one face each; none comes with this project. Each picture is
 changed in each of the ways below and compared with every other picture as it is. docs/faces.md has what came out.

@@ -40,4 +40,4 @@ def enter(module: str, arguments: list[str]) -> None:
 
 
 def _become(python: Path, module: str, arguments: list[str]) -> NoReturn:
-    os.execve(python, [str(python), "-m", module, *arguments], os.environ | {"PYTHONPATH": str(ROOT)})
+    os.execv(python, [str(python), "-m", module, *arguments])

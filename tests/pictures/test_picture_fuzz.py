@@ -1,7 +1,7 @@
 """Mutated headers and truncations: no crash, no hang, no memory blow-up.
 
 The pictures are fitted in a child process that has no more memory than the function has in Lambda. Run by hand with
-another seed: `PYTHONPATH=.:layers/facepair python -m tests.pictures.test_picture_fuzz SEED`.
+another seed: `.venv/bin/python -m tests.pictures.test_picture_fuzz SEED`.
 """
 
 import random
