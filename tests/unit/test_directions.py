@@ -1,6 +1,7 @@
 """Which way imports point: outer parts know inner ones, never the other way. Every module of the project is walked."""
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -99,7 +100,8 @@ def source(module: str) -> Path | None:
 
 def test_the_command_line_needs_no_other_packages_than_are_installed_with_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    installed = {{"pillow": "PIL"}.get(name, name.replace("-", "_")) for name in project["dependencies"]}
+    names = [re.split(r"[<>=\[]", requirement)[0] for requirement in project["dependencies"]]
+    installed = {{"pillow": "PIL"}.get(name, name.replace("-", "_")) for name in names}
     installed.add("botocore")  # boto3 brings it along
 
     needed = {name.partition(".")[0] for name in imported_by("console.cli")}
