@@ -344,3 +344,30 @@ def test_what_a_reviewer_s_page_cannot_have_meant_is_refused_in_a_sentence(
 
     assert answer["statusCode"] == 400
     assert json.loads(answer["body"])["message"].startswith("the request cannot be understood: ")
+
+
+# --- PublishFunction --------------------------------------------------------------------------------------------------
+
+
+def inserted(sequence_number: str, **attributes: dict[str, str]) -> dict[str, Any]:
+    """A record of the verdicts table's stream, as Lambda delivers it."""
+    told = {"SequenceNumber": sequence_number, "ApproximateCreationDateTime": 1764270000, "NewImage": attributes}
+    return {"eventID": sequence_number, "eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": told}
+
+
+def test_a_record_with_a_value_of_the_wrong_type_does_not_block_its_shard(
+    deployment: Deployment, environment: pytest.MonkeyPatch
+) -> None:
+    publish_verdict = cold_start(deployment.stack.functions["PublishFunction"], environment)
+    row = {"verdict": {"S": "PASS"}, "updated_at": {"S": "2026-11-27T10:00:03.000Z"}}
+    poison = inserted("1", pair_id={"S": "poison"}, uploaded_at={"N": "1764270000"}, **row)
+    healthy = inserted("2", pair_id={"S": "healthy"}, uploaded_at={"S": "2026-11-27T10:00:00.000Z"}, **row)
+
+    answer = publish_verdict({"Records": [poison, healthy]}, Context("PublishFunction"))
+
+    assert answer == NOTHING_FAILED
+    queue = deployment.stack.outputs["UnpublishedQueue"]
+    [letter] = deployment.aws.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+    told = json.loads(letter["Body"])
+    assert (told["pair_id"], told["place"]) == ("poison", "1")
+    assert "uploaded_at" in told["reason"]

@@ -73,6 +73,24 @@ def test_more_changes_than_a_request_takes_are_put_in_several(with_webhook: Reso
     assert len(received(with_webhook, "WebhookQueue")) == 25
 
 
+def test_a_request_never_holds_more_bytes_than_the_bus_accepts() -> None:
+    class Bus:
+        def __init__(self) -> None:
+            self.requests: list[list[str]] = []
+
+        def put_events(self, Entries: list[Any]) -> dict[str, Any]:
+            self.requests.append([json.loads(entry["Detail"])["pair_id"] for entry in Entries])
+            total = sum(len(entry["Detail"].encode()) for entry in Entries)
+            assert total < 256 * 1024, "Total size of the entries in the request is over the limit."
+            return {"FailedEntryCount": 0, "Entries": []}
+
+    bus, large = Bus(), [row(f"pair {number}") | {"message": "é" * 50_000} for number in range(5)]
+
+    VerdictsBus(bus, "bus").put([VerdictChanged.to(each) for each in large])  # type: ignore[arg-type]
+
+    assert bus.requests == [["pair 0", "pair 1"], ["pair 2", "pair 3"], ["pair 4"]]
+
+
 def test_a_bus_that_is_throttled_is_unavailable_by_name(with_webhook: Resources, faults: FaultyAws) -> None:
     faults.fault("PutEvents", "throttle", times=None)
     events = Resources(faults.url, with_webhook.outputs, HASTY).client("events")

@@ -228,7 +228,22 @@ def test_an_unreadable_row_that_is_mended_is_told() -> None:
 
 @pytest.mark.parametrize(
     "unreadable",
-    [{"verdict": "PASSED"}, {"verdict": Decimal(7)}, {"updated_at": "yesterday"}, {"policy": "strict"}, {"code": []}],
+    [
+        {"verdict": "PASSED"},
+        {"verdict": Decimal(7)},
+        {"verdict": []},
+        {"updated_at": "yesterday"},
+        {"updated_at": Decimal(1764270000)},
+        {"uploaded_at": Decimal(1764270000)},
+        {"uploaded_at": ["2026-01-31T12:00:00.000Z"]},
+        {"uploaded_at": "0001-01-01T00:00:00+14:00"},  # before the first moment that UTC can express
+        {"retry_at": Decimal(1)},
+        {"retry_at": {}},
+        {"policy": "strict"},
+        {"code": []},
+        {"retake": {"first", "third"}},
+        {"similarity": "high"},
+    ],
 )
 def test_an_unreadable_row_says_what_is_wrong_and_nothing_of_the_person(unreadable: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(unreadable))) as refused:

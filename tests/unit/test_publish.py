@@ -134,6 +134,26 @@ def test_a_row_that_nobody_can_read_is_set_aside_without_its_contents(world: Wor
     assert world.counts["UnreadableRows"] == 1
 
 
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"uploaded_at": Decimal(1764270000)},
+        {"updated_at": [1]},
+        {"retry_at": {}},
+        {"verdict": ["PASS"]},
+        {"message": "x" * 300_000},
+    ],
+    ids=["a number", "a list", "a map", "an unhashable verdict", "more than an event can hold"],
+)
+def test_a_record_that_can_never_be_published_is_dead_lettered_at_once(world: World, poison: dict[str, Any]) -> None:
+    world.publisher.publish(write(None, row("anna") | poison))
+    world.publisher.publish(write(None, row("ben")))
+
+    [told] = [json.loads(body) for body in world.aside.aside]
+    assert (told["pair_id"], told["place"]) == ("anna", "111")
+    assert world.bus.pairs == ["ben"]
+
+
 # --- Publishing again -------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,6 @@
 """The bus on which changes are told: EventBridge."""
 
-from collections.abc import Sequence
-from itertools import batched
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from facepair.aws.clients import aws_errors
@@ -10,9 +9,11 @@ from facepair.domain.retry import Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 BATCH = 10
-"""EventBridge's limit of a PutEvents."""
+MOST_BYTES = 240_000
+"""EventBridge's limits of a PutEvents: ten entries, 256 KB with their sources and detail-types."""
 
 
 class VerdictsBus:
@@ -25,19 +26,34 @@ class VerdictsBus:
     @aws_errors()
     def put(self, changes: Sequence[Change]) -> None:
         """Tell of changes, however many. Raises Unavailable if EventBridge did not take them all."""
-        for batch in batched(changes, BATCH, strict=False):
-            answer = self._events.put_events(
-                Entries=[
-                    {
-                        "EventBusName": self._bus,
-                        "Source": SOURCE,
-                        "DetailType": change.detail_type,
-                        "Detail": change.json(),
-                    }
-                    for change in batch
-                ]
-            )
+        for batch in _batches(self._entry(change) for change in changes):
+            answer = self._events.put_events(Entries=batch)
             if answer["FailedEntryCount"]:
                 refused = next(entry for entry in answer["Entries"] if "ErrorCode" in entry)
                 reason = f"{refused['ErrorCode']}: {refused.get('ErrorMessage')}"
                 raise Unavailable(f"the bus refused {answer['FailedEntryCount']} of {len(batch)} events: {reason}")
+
+    def _entry(self, change: Change) -> "PutEventsRequestEntryTypeDef":
+        return {
+            "EventBusName": self._bus,
+            "Source": SOURCE,
+            "DetailType": change.detail_type,
+            "Detail": change.json(),
+        }
+
+
+def _batches(
+    entries: "Iterable[PutEventsRequestEntryTypeDef]",
+) -> "Iterator[list[PutEventsRequestEntryTypeDef]]":
+    """Yield entries in their order, in lists that one request can take."""
+    batch: list[PutEventsRequestEntryTypeDef] = []
+    size = 0
+    for entry in entries:
+        bytes_more = len(entry.get("Detail", "").encode())
+        if batch and (len(batch) == BATCH or size + bytes_more > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(entry)
+        size += bytes_more
+    if batch:
+        yield batch

@@ -158,7 +158,7 @@ def _moment(image: Image) -> object:
     A final row is written once. Others are written again without being changed, by every try and by every message of
     their pair: they go by the upload that they are about.
     """
-    return image.get("updated_at" if image.get("verdict") in FINAL else "uploaded_at")
+    return image.get("updated_at" if str(image.get("verdict")) in FINAL else "uploaded_at")
 
 
 def _id(*parts: object) -> str:

@@ -26,7 +26,19 @@ from facepair.domain.verdict import (
 if TYPE_CHECKING:
     from facepair.domain.picture import Unusable  # decodes pictures, which not every reader of rows needs
 
-Moment = Annotated[datetime, BeforeValidator(clock.milliseconds), PlainSerializer(clock.iso)]
+
+
+def _moment(value: object) -> datetime:
+    """Return a stored time. Raises ValueError for anything else, which pydantic reports with the field's name."""
+    if not isinstance(value, datetime | str):
+        raise ValueError("not a time: expected ISO 8601 text")
+    try:
+        return clock.milliseconds(clock.parse(value) if isinstance(value, str) else value)
+    except OverflowError:
+        raise ValueError("not a time: out of range") from None
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(clock.iso)]
 """A time as the tables hold it: ISO 8601 UTC in milliseconds."""
 
 

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 10
 """Changes that are put together: EventBridge's limit of a request."""
+MOST_BYTES = 200_000
+"""Of an event's detail. EventBridge takes 256 KB in a request; a row of ours makes one or two."""
 STOPPING_SECONDS = 30
 """Time that is kept for the last request and the answer."""
 
@@ -70,12 +72,15 @@ class Publisher:
     def publish(self, write: Write) -> None:
         """Tell what a write has changed, if anything. Raises Unavailable if that has to be tried again.
 
-        A row that nobody can read is set aside, because no repetition would mend it and others wait behind it.
+        A row that cannot be published is set aside: repeating it would fail the same way, and the shard's later
+        records wait behind it.
         """
         self.metrics.add(Metric.WRITES)
         try:
             changed = write.change()
-        except ValueError as error:
+            if changed:
+                _check_size(changed)
+        except Exception as error:  # whatever it is: it depends on the record alone, so it would happen again
             logger.error("The row of %r cannot be published: %s", write.pair_id, error)
             self.metrics.add(Metric.UNREADABLE_ROWS)
             told = {"pair_id": write.pair_id, "place": write.place, "reason": str(error)}
@@ -105,7 +110,9 @@ class Publisher:
     def _readable(self, images: Iterable[Image], done: Republished) -> Iterator[Change]:
         for image in images:
             try:
-                yield VerdictChanged.to(image)
+                changed = VerdictChanged.to(image)
+                _check_size(changed)
+                yield changed
             except ValueError as error:
                 logger.error("The row of %r cannot be published: %s", image["pair_id"], error)
                 self.metrics.add(Metric.UNREADABLE_ROWS)
@@ -116,3 +123,10 @@ class Publisher:
         self.metrics.add(Metric.CHANGES_PUBLISHED, len(changes))
         for each in changes:
             logger.info("Published: %s", each.detail_type, extra={"pair_id": each.pair_id, "change_id": each.id})
+
+
+def _check_size(change: Change) -> None:
+    """Raise ValueError for an event that the bus would refuse however often it is sent."""
+    size = len(change.json().encode())
+    if size > MOST_BYTES:
+        raise ValueError(f"its event would have {size} bytes, and the bus takes {MOST_BYTES}")
