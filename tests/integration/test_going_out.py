@@ -175,6 +175,19 @@ def test_a_rotated_secret_has_two_keys_until_the_previous_one_is_dropped(with_we
     assert secret.load() == [key("c" * 32), key("b" * 32)]
 
 
+def test_a_corrected_secret_works_at_once_although_the_previous_value_is_no_key(with_webhook: Resources) -> None:
+    secrets = with_webhook.client("secretsmanager")
+    name = secrets.create_secret(Name=f"corrected-{uuid4().hex}", SecretString="a" * 32)["ARN"]
+    secrets.put_secret_value(SecretId=name, SecretString="whsec_" + "b" * 32)
+    secret = WebhookSecret(secrets, name)
+    with pytest.raises(Undelivered, match="is no key"):
+        secret.load()
+
+    secrets.put_secret_value(SecretId=name, SecretString="c" * 32)
+
+    assert secret.load() == [key("c" * 32)]
+
+
 @pytest.mark.parametrize(("value", "complaint"), [("no key!", "AWSCURRENT .*is no key"), (None, "has no value")])
 def test_a_secret_that_is_no_key_leaves_the_webhook_undelivered_and_names_the_remedy(
     with_webhook: Resources, value: str | None, complaint: str

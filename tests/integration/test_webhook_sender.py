@@ -1,9 +1,11 @@
 """One attempt to deliver a webhook, against a receiver that really listens."""
 
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,61 @@ def test_any_2xx_ends_it(receiver: Receiver, status: int) -> None:
     receiver.answer(Answer(status))
 
     sender(receiver).take(WEBHOOK)
+
+
+BODIES = {
+    "more than a megabyte": (b"Content-Length: 1200000", b"x" * 1_200_000),
+    "less than its length": (b"Content-Length: 10", b"ok"),
+    "broken gzip": (b"Content-Length: 2\r\nContent-Encoding: gzip", b"ok"),
+    "broken chunks": (b"Transfer-Encoding: chunked", b"these are no chunks"),
+    "one that does not end": (b"", b"ok"),
+}
+
+
+@contextmanager
+def raw_receiver(answer: bytes, *, then: float = 0) -> Iterator[str]:
+    """The URL of a server that reads one POST, sends these bytes, and hangs up after `then` seconds."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                received = b""
+                while b"\r\n\r\n" not in received or not received.endswith(b"}"):
+                    received += connection.recv(65536)
+                connection.sendall(answer)
+                hung_up.wait(then)
+
+    hung_up = threading.Event()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/verdicts"
+    finally:
+        hung_up.set()
+        listener.close()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_2xx_ends_delivery_whatever_its_body(kind: str) -> None:
+    header, body = BODIES[kind]
+    with raw_receiver(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\n" + body) as url:
+        Sender(url, Keys(VALUE), 5).take(WEBHOOK)
+
+
+def test_a_2xx_whose_body_never_ends_does_not_wait_for_it() -> None:
+    with raw_receiver(b"HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\nsome", then=60) as url:
+        Sender(url, Keys(VALUE), 1).take(WEBHOOK)
+
+
+def test_an_error_s_body_does_not_matter_either() -> None:
+    answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 99\r\n\r\nsome"
+    with raw_receiver(answer) as url, pytest.raises(Undelivered, match="HTTP 503") as undelivered:
+        Sender(url, Keys(VALUE), 5).take(WEBHOOK)
+
+    assert undelivered.value.retry_after == 7
 
 
 @pytest.mark.parametrize("status", [304, 400, 401, 404, 410, 429, 500, 503])

@@ -4,15 +4,16 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import BaseHTTPResponse
 
 LONGEST_ANSWER = 1_000_000
 """Bytes; the documented answers have about a thousand."""
@@ -79,6 +80,32 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
 
     Raises Unreached if nothing was sent, NoAnswer if something was and no complete answer came back.
     """
+    with _answered(url, body, headers, seconds) as (response, deadline):
+        try:
+            answer = response.read(LONGEST_ANSWER + 1)
+        except Exception as error:  # whatever it is: the request was on its way
+            raise _no_answer(url, error, deadline, seconds) from error
+        if deadline.passed:
+            raise NoAnswer(f"called {url}, then: no complete answer within {seconds:g} s")
+        if len(answer) > LONGEST_ANSWER:
+            raise NoAnswer(f"{url} answered more than {LONGEST_ANSWER} bytes", http_status=response.status)
+        return Reply(response.status, response.headers, answer)
+
+
+def post_for_status(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+    """POST as `post` does, and leave the answer's body unread: a broken, endless or huge one is an answer all the same.
+
+    Raises Unreached if nothing was sent, NoAnswer if something was and no status and headers came back.
+    """
+    with _answered(url, body, headers, seconds) as (response, _):
+        return Reply(response.status, response.headers, b"")
+
+
+@contextmanager
+def _answered(
+    url: str, body: bytes, headers: Mapping[str, str], seconds: float
+) -> Iterator[tuple[BaseHTTPResponse, Deadline]]:
+    """The answer's status and headers, and the deadline until which its body can be read."""
     moment = time.monotonic() + seconds
     try:
         connection = _connected(url, seconds)
@@ -88,16 +115,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
     with closing(connection), Deadline(connection.sock, moment) as deadline:
         try:
             connection.request("POST", _target(url), body=body, headers=headers, preload_content=False)
-            with closing(connection.getresponse()) as response:
-                answer = response.read(LONGEST_ANSWER + 1)
+            response = connection.getresponse()
         except Exception as error:  # whatever it is: the request was on its way
-            reason = f"no answer within {seconds:g} s" if deadline.passed else str(error) or type(error).__name__
-            raise NoAnswer(f"called {url}, then: {reason}") from error
-        if deadline.passed:
-            raise NoAnswer(f"called {url}, then: no complete answer within {seconds:g} s")
-        if len(answer) > LONGEST_ANSWER:
-            raise NoAnswer(f"{url} answered more than {LONGEST_ANSWER} bytes", http_status=response.status)
-        return Reply(response.status, response.headers, answer)
+            raise _no_answer(url, error, deadline, seconds) from error
+        with closing(response):
+            yield response, deadline
+
+
+def _no_answer(url: str, error: Exception, deadline: Deadline, seconds: float) -> NoAnswer:
+    reason = f"no answer within {seconds:g} s" if deadline.passed else str(error) or type(error).__name__
+    return NoAnswer(f"called {url}, then: {reason}")
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:

@@ -1,5 +1,6 @@
 """The secret by which a webhook's receiver knows us."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +11,8 @@ from facepair.webhook import key
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+logger = logging.getLogger(__name__)
 
 
 class WebhookSecret:
@@ -24,20 +27,29 @@ class WebhookSecret:
         self._secret_id = secret_id
 
     def load(self) -> list[bytes]:
-        """The current key, and the previous one if there is one. Raises Undelivered if there is no usable one."""
-        current = self._key("AWSCURRENT")
+        """Return the current key, and the previous one if it is usable. Raises Undelivered if the current one is not.
+
+        The previous value may be the mistake that the current one corrects: it must not stop what is signed rightly.
+        """
+        current = self._value("AWSCURRENT")
         if current is None:
             raise Undelivered(f"the secret {self._secret_id} has no value: put 32 letters and digits into it")
-        previous = self._key("AWSPREVIOUS")
-        return [current] if previous is None else [current, previous]
-
-    def _key(self, stage: str) -> bytes | None:
         try:
-            value = self._secrets.get_secret_value(SecretId=self._secret_id, VersionStage=stage).get("SecretString", "")
-            return key(value)
+            keys = [key(current)]
+        except ValueError as error:
+            raise Undelivered(f"the value AWSCURRENT of the secret {self._secret_id} is no key: {error}") from error
+        previous = self._value("AWSPREVIOUS")
+        if previous is not None:
+            try:
+                keys.append(key(previous))
+            except ValueError:
+                logger.warning("The previous value of the webhooks' secret is no key, and does not sign")
+        return keys
+
+    def _value(self, stage: str) -> str | None:
+        try:
+            return self._secrets.get_secret_value(SecretId=self._secret_id, VersionStage=stage).get("SecretString", "")
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and error_code(error) == "ResourceNotFoundException":
                 return None
             raise Undelivered(f"the webhooks' secret cannot be read: {error}") from error
-        except ValueError as error:
-            raise Undelivered(f"the value {stage} of the secret {self._secret_id} is no key: {error}") from error

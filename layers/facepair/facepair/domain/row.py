@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from facepair.domain.picture import Unusable  # decodes pictures, which not every reader of rows needs
 
 
-
 def _moment(value: object) -> datetime:
     """Return a stored time. Raises ValueError for anything else, which pydantic reports with the field's name."""
     if not isinstance(value, datetime | str):

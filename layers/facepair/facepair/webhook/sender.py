@@ -10,7 +10,7 @@ from facepair.domain.webhook import Undelivered, Webhook
 from facepair.webhook.signature import signature
 
 DEADLINE_SECONDS = 10
-"""From the look-up of the receiver's name to the last byte of its answer."""
+"""From the look-up of the receiver's name to the status and headers of its answer."""
 
 
 class ReceiversKeys(Protocol):
@@ -29,7 +29,7 @@ class Sender:
     deadline: float = DEADLINE_SECONDS
 
     def take(self, webhook: Webhook) -> None:
-        """Deliver it. Any 2xx will do; everything else, a redirect too, raises Undelivered."""
+        """Deliver it. Any 2xx will do, whatever its body; everything else, a redirect too, raises Undelivered."""
         keys = self.keys.load()
         content, timestamp = webhook.content(), int(clock.now().timestamp())
         headers = {
@@ -40,7 +40,7 @@ class Sender:
             "webhook-signature": signature(keys, webhook.id, timestamp, content),
         }
         try:
-            reply = http.post(self.url, content, headers, self.deadline)
+            reply = http.post_for_status(self.url, content, headers, self.deadline)
         except http.PostFailed as failed:
             raise Undelivered(failed.message) from failed
         if not 200 <= reply.status < 300:
