@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from statistics import mean
@@ -107,7 +107,7 @@ class Burst:
             _, number, message = heapq.heappop(self.queue)
             message.receives += 1
             yield self.now + PREPARING_SECONDS
-            if (wait := self.gate.wait(self.now)) > LONGEST_WAIT_SECONDS:
+            if (wait := self.gate.wait(rules, self.now)) > LONGEST_WAIT_SECONDS:
                 self._back(number, message, backoff.seconds_crowded(message.receives, wait))
                 continue
             slot = self._take(rules)
@@ -125,10 +125,8 @@ class Burst:
 
     def _take(self, rules: Rules) -> Slot:
         """As facepair.aws.gate takes a slot, without the table."""
-        at, interval = max(self.gate.next_slot, self.now), self.gate.interval(rules, self.now)
-        pace = self.gate.pace_at(self.now)
-        self.gate = replace(self.gate, next_slot=at + interval, pace=pace, paced_at=self.now)
-        return Slot(at=at, taken_at=self.now)
+        self.gate = self.gate.took(rules, self.now)
+        return Slot(at=self.gate.last_slot, taken_at=self.now)
 
     def _back(self, number: int, message: Message, seconds: int) -> None:
         heapq.heappush(self.queue, (self.now + seconds, number, message))

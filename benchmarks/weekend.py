@@ -160,18 +160,17 @@ class House:
             return Slot(at=self._epoch, taken_at=self._epoch, trial=True)
         if crowded := self._crowded():
             raise crowded
-        at = max(self._gate.next_slot, self._epoch)
-        self._gate = replace(self._gate, next_slot=at + self._gate.interval(self._rules, self._epoch))
-        return Slot(at=at, taken_at=self._epoch)
+        self._gate = self._gate.took(self._rules, self._epoch)
+        return Slot(at=self._gate.last_slot, taken_at=self._epoch)
 
     def _crowded(self) -> Crowded | None:
-        wait = 0.0 if self._gate.code else self._gate.wait(self._epoch)
+        wait = 0.0 if self._gate.code else self._gate.wait(self._rules, self._epoch)
         return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
 
     def block(self, blocked: Blocked) -> Closed:
         self.counts["gate read"] += 1
         self.counts["gate written"] += 1
-        self._gate = self._gate.shut(self._rules, blocked.code, blocked.message, self._epoch)
+        self._gate = self._gate.blocked(self._rules, blocked.code, blocked.message, self._epoch)
         return Closed(blocked.code, blocked.message, seconds=self._rules.pause)
 
     @property

@@ -19,7 +19,7 @@ from PIL import Image
 
 from facepair.domain import clock
 from facepair.domain.erasure import Charged, Record
-from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Slot
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Report, Rules, Slot
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
@@ -464,7 +464,7 @@ class FakeGate(Fake):
         self._begin("look")
         if closed := self.state.closed(self._now):
             return closed
-        wait = 0.0 if self.state.code else self.state.wait(self._now)
+        wait = 0.0 if self.state.code else self.state.wait(self.rules, self._now)
         return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
 
     def enter(self) -> Slot:
@@ -475,14 +475,15 @@ class FakeGate(Fake):
         if self.state.code:
             self.state = self.state.trying(self.rules, now)
             return Slot(at=now, taken_at=now, trial=True)
-        if self.state.wait(now) > LONGEST_WAIT_SECONDS:
-            raise Crowded(self.state.wait(now))
-        at = max(now, self.state.next_slot)
-        self.state = replace(self.state, next_slot=at + self.state.interval(self.rules, now), paced_at=now)
-        return Slot(at=at, taken_at=now)
+        if (wait := self.state.wait(self.rules, now)) > LONGEST_WAIT_SECONDS:
+            raise Crowded(wait)
+        self.state = self.state.took(self.rules, now)
+        return Slot(at=self.state.last_slot, taken_at=now)
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
         self._begin("report")
+        if Report.of(outcome) is Report.UNANSWERED:
+            self.state = self.state.counted()
         self.state = self.state.after(slot, outcome, self.rules, self._now)
 
     def give_back(self, slot: Slot) -> None:
@@ -491,7 +492,7 @@ class FakeGate(Fake):
 
     def block(self, blocked: Blocked) -> Closed:
         self._begin("block")
-        self.state = self.state.shut(self.rules, blocked.code, blocked.message, self._now)
+        self.state = self.state.blocked(self.rules, blocked.code, blocked.message, self._now)
         return Closed(blocked.code, blocked.message, seconds=self.rules.pause)
 
     @property
@@ -584,6 +585,10 @@ class FakeQueue(Fake):
         if receipt_handle not in self._messages:
             raise Unavailable("the receipt handle is not valid")
         self._messages[receipt_handle].visible_at = self._time.now() + timedelta(seconds=seconds)
+
+    def lose(self) -> None:
+        """Drop every message, as SQS does at the end of its retention."""
+        self._messages.clear()
 
     def set_aside(self, body: str) -> None:
         self._begin("set_aside")

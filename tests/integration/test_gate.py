@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from botocore.config import Config
 
 from facepair.aws.gate import ITEM, GateItem
-from facepair.domain.gate import LONGEST_WAIT_SECONDS, Rules
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules
 from facepair.domain.retry import Blocked, Closed, Crowded
 from facepair.domain.verdict import Outcome
 from tests.support.faulty_aws import FaultyAws
@@ -42,6 +43,19 @@ def _an_open_gate(deployed: Resources) -> Iterator[None]:
     deployed.table("IdempotencyTable").delete_item(Key={"id": ITEM})
 
 
+class AfterAllHaveRead(GateItem):
+    """Goes on after its first look at the item only when all other workers have had theirs."""
+
+    all_have_read: threading.Barrier | None = None
+
+    def state(self) -> Gate:
+        gate = super().state()
+        if self.all_have_read:
+            self.all_have_read.wait()
+            self.all_have_read = None
+        return gate
+
+
 def gate(deployed: Resources, clock: Clock, per_second: float = 10, stop_after: int = 3) -> GateItem:
     return GateItem(deployed.table("IdempotencyTable"), Rules(per_second, stop_after, PAUSE), clock)
 
@@ -60,6 +74,70 @@ def test_slots_are_evenly_spaced_and_no_two_workers_have_the_same(deployed: Reso
     assert slots[0] == pytest.approx(clock.now)
     gaps = [later - earlier for earlier, later in pairwise(slots)]
     assert gaps == pytest.approx([0.106] * 23, abs=1e-5)
+
+
+def test_workers_at_the_same_instant_get_no_slot_beyond_the_longest_wait(deployed: Resources, clock: Clock) -> None:
+    start = threading.Barrier(8)
+    gate(deployed, clock, per_second=0.1).enter()
+    clock.now += 9  # the next slot is 1.6 s ahead, near enough to wait for
+
+    def worker(_: int) -> float | None:
+        mine = AfterAllHaveRead(deployed.table("IdempotencyTable"), Rules(0.1, 3, PAUSE), clock)
+        mine.all_have_read = start
+        try:
+            return mine.enter().at - clock.now
+        except Crowded:
+            return None
+
+    with ThreadPoolExecutor(8) as workers:
+        waits = [wait for wait in workers.map(worker, range(8)) if wait is not None]
+
+    assert waits == [pytest.approx(1.6)]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.001, 10), (10, 0.1)])
+def test_a_changed_rate_applies_at_once(deployed: Resources, clock: Clock, before: float, after: float) -> None:
+    gate(deployed, clock, per_second=before).enter()
+
+    state = gate(deployed, clock).state()
+
+    assert state.wait(Rules(after, 3, PAUSE), clock.now) == pytest.approx(1.06 / after)
+    if after == 10:
+        assert gate(deployed, clock, per_second=after).enter().at == pytest.approx(clock.now + 0.106)
+
+
+def test_a_gate_of_an_earlier_release_with_a_slot_far_ahead_lets_workers_in(deployed: Resources, clock: Clock) -> None:
+    item = {"id": ITEM, "version": 3, "next_slot": int(clock.now) + 1000, "pace": 5, "paced_at": int(clock.now)}
+    deployed.table("IdempotencyTable").put_item(Item=item)
+
+    assert gate(deployed, clock).enter().at == pytest.approx(clock.now)
+    assert gate(deployed, clock).enter().at == pytest.approx(clock.now + 0.106)
+
+
+MANY = 40
+
+
+@pytest.mark.parametrize("happens", ["timeouts", "refusals of the account"])
+def test_many_reports_at_once_cost_few_writes_each(deployed: Resources, clock: Clock, happens: str) -> None:
+    start = threading.Barrier(MANY)
+    writes: list[str] = []
+    slot = gate(deployed, clock).enter()
+    table = replace(deployed, config=deployed.config.merge(Config(max_pool_connections=MANY))).table("IdempotencyTable")
+    table.meta.client.meta.events.register("before-call.dynamodb.UpdateItem", lambda **_: writes.append("write"))
+
+    def worker(_: int) -> None:
+        mine = AfterAllHaveRead(table, Rules(10, 5, PAUSE), clock)
+        mine.all_have_read = start
+        if happens == "timeouts":
+            mine.report(slot, UNKNOWN)
+        else:
+            mine.block(BLOCKED)
+
+    with ThreadPoolExecutor(MANY) as workers:
+        list(workers.map(worker, range(MANY)))
+
+    assert isinstance(gate(deployed, clock).look(), Closed)
+    assert len(writes) <= 3 * MANY
 
 
 def test_after_a_quiet_time_the_next_slot_is_free_at_once(deployed: Resources, clock: Clock) -> None:

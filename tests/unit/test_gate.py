@@ -22,6 +22,14 @@ SLOT = Slot(at=NOW, taken_at=NOW)
 TRIAL = Slot(at=NOW, taken_at=NOW, trial=True)
 
 paces = st.floats(LEAST_PACE, MOST_PACE)
+
+
+def ended(gate: Gate, slot: Slot, outcome: Outcome, now: float) -> Gate:
+    """The state after a call, which is counted if it was not answered."""
+    counted = gate.counted() if Report.of(outcome) is Report.UNANSWERED else gate
+    return counted.after(slot, outcome, RULES, now)
+
+
 outcomes = st.sampled_from([SUCCESS, BUSY, UNKNOWN, NETWORK])
 
 
@@ -32,7 +40,7 @@ def test_whatever_calls_bring_the_pace_stays_in_its_bounds_and_a_closed_gate_ope
     gate, now = Gate(), NOW
     for outcome, trial, seconds in story:
         now += seconds
-        gate = gate.after(Slot(now, now, trial), outcome, RULES, now)
+        gate = ended(gate, Slot(now, now, trial), outcome, now)
 
         assert LEAST_PACE <= gate.pace_at(now) <= MOST_PACE
         assert (gate.code is None) == (gate.message is None)
@@ -70,12 +78,12 @@ def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_trial_without_an_answe
     gate = Gate()
     for _ in range(RULES.stop_after_unknown):
         assert gate.closed(NOW) is None
-        gate = gate.after(SLOT, UNKNOWN, RULES, NOW)
+        gate = ended(gate, SLOT, UNKNOWN, NOW)
 
     closed = gate.closed(NOW)
     assert closed is not None
     assert (closed.code, closed.seconds) == ("API_NOT_ANSWERING", 600)
-    tried = gate.trying(RULES, NOW + 600).after(TRIAL, UNKNOWN, RULES, NOW + 610)
+    tried = ended(gate.trying(RULES, NOW + 600), TRIAL, UNKNOWN, NOW + 610)
     assert tried.closed(NOW + 1200) is not None
     assert tried.closed(NOW + 1210) is None
 
@@ -101,6 +109,26 @@ def test_since_when_it_is_closed_is_not_forgotten_by_another_refusal() -> None:
     gate = Gate().shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW).shut(RULES, "ACCOUNT_DISABLED", "call", NOW + 600)
 
     assert (gate.code, gate.closed_at) == ("ACCOUNT_DISABLED", NOW)
+
+
+@given(st.floats(0.001, 100), st.floats(0.001, 100))
+def test_a_changed_rate_applies_to_the_very_next_slot(before: float, after: float) -> None:
+    gate = Gate().took(replace(RULES, per_second=before), NOW)
+
+    changed = replace(RULES, per_second=after)
+
+    assert gate.wait(changed, NOW) == pytest.approx(changed_interval := gate.interval(changed, NOW), abs=1e-5)
+    assert changed_interval == pytest.approx(1.06 / after)
+
+
+def test_calls_under_way_when_it_closes_change_nothing_more() -> None:
+    stopped = Gate(unanswered=RULES.stop_after_unknown).after(SLOT, UNKNOWN, RULES, NOW)
+    blocked = Gate().blocked(RULES, "INSUFFICIENT_BALANCE", "top up", NOW)
+
+    assert stopped.after(SLOT, UNKNOWN, RULES, NOW + 1) is stopped
+    assert blocked.after(SLOT, UNKNOWN, RULES, NOW + 1) is blocked
+    assert blocked.blocked(RULES, "INSUFFICIENT_BALANCE", "top up now", NOW + 1) is blocked
+    assert blocked.blocked(RULES, "ACCOUNT_DISABLED", "call us", NOW + 1).code == "ACCOUNT_DISABLED"
 
 
 @pytest.mark.parametrize("code", sorted(COMPARISON_CODES))

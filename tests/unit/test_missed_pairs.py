@@ -301,6 +301,19 @@ def test_a_pair_whose_message_ended_its_worker_gets_no_second_one(world: World) 
     assert [search(world).sent for _ in range(30)] == [0] * 30
 
 
+def test_a_pair_whose_message_the_queue_has_dropped_is_found_again(world: World) -> None:
+    world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"), SUCCESS)
+    world.upload_pair()
+    world.work()
+    assert world.stored().verdict is Verdict.PENDING
+    world.queue.lose()  # what SQS does after 14 days
+    world.time.passes(14 * 86400)
+
+    assert search(world, A_QUARTER).sent == 1
+    world.work()
+    assert world.stored().verdict is Verdict.PASS
+
+
 def test_while_more_messages_wait_than_are_worked_on_nothing_is_enqueued(world: World) -> None:
     put_pairs(world, "anna")
     world.queue.send(["one that nobody has received"])

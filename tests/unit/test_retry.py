@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules
 from facepair.domain.retry import QUEUE_LIMIT_SECONDS, Backoff, Blocked, Later
 from sandbox.template import read_template
 
@@ -97,6 +98,45 @@ def lifetime(backoff: Backoff) -> float:
 def test_a_message_outlives_a_long_weekend_of_a_busy_api_and_is_not_dropped_by_the_queue_meanwhile() -> None:
     for seed in range(300):
         assert LONG_WEEKEND_SECONDS < lifetime(seeded(seed)) < RETENTION_SECONDS, f"{seed=}"
+
+
+def test_a_message_at_a_crowded_gate_lasts_five_days_and_is_not_dropped_meanwhile() -> None:
+    for seed in range(100):
+        backoff = seeded(seed)
+        seconds = sum(backoff.seconds_crowded(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
+
+        assert 5 * 86400 < seconds < RETENTION_SECONDS, f"{seed=}"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_pace_far_below_the_load_starves_no_pair(seed: int) -> None:
+    pairs, rules = 2600, Rules(per_second=0.02, stop_after_unknown=5, pause=600)
+    backoff, arrivals, gate = seeded(seed), random.Random(seed), Gate()
+    due = [(arrivals.uniform(1, 60), number, 1) for number in range(2 * pairs)]  # each pair has two messages
+    heapq.heapify(due)
+    compared: dict[int, float] = {}
+    retry_at: dict[int, float] = {}
+    most_receives = 0
+    while due:
+        now, message, receives = heapq.heappop(due)
+        pair = message // 2
+        most_receives = max(most_receives, receives)
+        if pair in compared:
+            continue
+        if (wait := gate.wait(rules, now)) > LONGEST_WAIT_SECONDS:
+            delay = backoff.seconds_crowded(receives, wait)
+            retry_at[pair] = now + delay
+        elif retry_at.get(pair, 0) > now:
+            delay = backoff.seconds_soon(retry_at[pair] - now)
+        else:
+            gate = gate.took(rules, now)
+            compared[pair] = now
+            continue
+        heapq.heappush(due, (now + delay, message, receives + 1))
+
+    assert len(compared) == pairs, f"{seed=}"
+    assert most_receives < 0.8 * MAX_RECEIVES, f"{seed=}"
+    assert max(compared.values()) < 1.3 * pairs * 1.06 / 0.02, f"{seed=}"
 
 
 def weekend_without_balance(seed: int, messages: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The gate's item: what all workers share of when they may call."""
 
 import logging
+import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
-from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Slot
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Report, Rules, Slot
 from facepair.domain.retry import Blocked, Closed, Crowded, Unavailable
 from facepair.domain.verdict import Outcome
 
@@ -22,19 +23,29 @@ logger = logging.getLogger(__name__)
 
 ITEM = "gate"
 """Its id in the idempotency table, where Powertools' ids have a prefix of their own."""
+MOST_TRIES = 5
+"""Of a change that other writers are faster than. With the pauses between them they take two seconds at most."""
+FIRST_PAUSE_SECONDS = 0.05
 
 
 class GateItem:
     """A facepair.stories.ports.FleetGate. `now` gives epoch seconds.
 
-    A slot costs one write without a lock: the next slot is added to, however many workers do so at once. Everything
-    else is rare, and written on the condition that nothing else has changed: `version`.
+    Slots, and calls that go unanswered, are counted up without a lock: one write each, however many workers do so at
+    once. Everything else is rare, and written on the condition that nothing else has changed: `version`.
     """
 
-    def __init__(self, table: "Table", rules: Rules, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        table: "Table",
+        rules: Rules,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._table = table
         self._rules = rules
         self._now = now
+        self._sleep = sleep
 
     @aws_errors()
     def state(self) -> Gate:
@@ -46,7 +57,7 @@ class GateItem:
         gate, now = self.state(), self._now()
         if closed := gate.closed(now):
             return closed
-        wait = 0.0 if gate.code else gate.wait(now)
+        wait = 0.0 if gate.code else gate.wait(self._rules, now)
         return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
 
     @aws_errors()
@@ -61,8 +72,8 @@ class GateItem:
                 if self._replace(gate, gate.trying(self._rules, now)):
                     return Slot(at=now, taken_at=now, trial=True)
                 gate = self.state()
-            elif gate.wait(now) > LONGEST_WAIT_SECONDS:
-                raise Crowded(gate.wait(now))
+            elif (wait := gate.wait(self._rules, now)) > LONGEST_WAIT_SECONDS:
+                raise Crowded(wait)
             elif slot := self._take(gate, now):
                 return slot
             else:
@@ -70,6 +81,8 @@ class GateItem:
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
         """Tell what became of a call."""
+        if Report.of(outcome) is Report.UNANSWERED:
+            self._count_unanswered(outcome)
         self._change(lambda gate, now: gate.after(slot, outcome, self._rules, now), outcome.message)
 
     def give_back(self, slot: Slot) -> None:
@@ -79,28 +92,34 @@ class GateItem:
 
     def block(self, blocked: Blocked) -> Closed:
         """The account is refused: close for everybody."""
-        self._change(lambda gate, now: gate.shut(self._rules, blocked.code, blocked.message, now), blocked.message)
+        self._change(lambda gate, now: gate.blocked(self._rules, blocked.code, blocked.message, now), blocked.message)
         return Closed(blocked.code, blocked.message, seconds=self._rules.pause)
 
     def _item(self) -> Mapping[str, Any]:
         return self._table.get_item(Key={"id": ITEM}, ConsistentRead=True).get("Item", {})
 
     def _take(self, gate: Gate, now: float) -> Slot | None:
-        """The next slot; None if the gate has changed since it was read."""
+        """The next slot; None if the gate has changed since it was read, or others have taken all slots within the
+        longest wait."""
         interval = gate.interval(self._rules, now)
-        if gate.next_slot <= now:  # nobody waits: the slots begin anew
-            next_slot, in_turn = ":now", "(attribute_not_exists(next_slot) OR next_slot <= :now)"
+        if gate.last_slot + interval <= now:  # no worker waits: the slots begin anew
+            slot, in_turn = ":now", "(attribute_not_exists(last_slot) OR last_slot <= :free)"
+            limits = {":free": now - interval}
         else:
-            next_slot, in_turn = "next_slot", "next_slot > :now"
+            slot, in_turn = "last_slot + :interval", "last_slot > :free AND last_slot <= :latest"
+            limits = {
+                ":free": now - interval,
+                ":latest": now + LONGEST_WAIT_SECONDS - interval,
+                ":interval": interval,
+            }
         try:
             answer = self._table.update_item(
                 Key={"id": ITEM},
-                UpdateExpression="SET #v = :version, pace = :pace, paced_at = :now, "
-                f"next_slot = {next_slot} + :interval",
+                UpdateExpression=f"SET #v = :version, pace = :pace, paced_at = :now, last_slot = {slot}",
                 ConditionExpression=f"(attribute_not_exists(id) OR #v = :version) AND {in_turn}",
                 ExpressionAttributeNames={"#v": "version"},
                 ExpressionAttributeValues=_numbers(
-                    {":now": now, ":interval": interval, ":pace": gate.pace_at(now), ":version": gate.version}
+                    {":now": now, ":pace": gate.pace_at(now), ":version": gate.version} | limits
                 ),
                 ReturnValues="UPDATED_NEW",
             )
@@ -108,27 +127,44 @@ class GateItem:
             if not condition_failed(error):
                 raise
             return None
-        return Slot(at=float(str(answer["Attributes"]["next_slot"])) - interval, taken_at=now)
+        return Slot(at=float(str(answer["Attributes"]["last_slot"])), taken_at=now)
+
+    def _count_unanswered(self, outcome: Outcome) -> None:
+        """Count a call that was not answered, whatever others write. It never raises."""
+        try:
+            with aws_errors():
+                self._table.update_item(
+                    Key={"id": ITEM},
+                    UpdateExpression="SET #v = if_not_exists(#v, :none) ADD unanswered :one",
+                    ExpressionAttributeNames={"#v": "version"},
+                    ExpressionAttributeValues={":none": 0, ":one": 1},
+                )
+        except Unavailable:
+            logger.exception("The gate cannot be told: %s", outcome.message)
 
     def _change(self, change: Callable[[Gate, float], Gate], reason: str) -> None:
-        """Change the state by a pure rule. It never raises: whoever looks next meets the API's own answer."""
+        """Change the state by a pure rule. It never raises: whoever looks next meets the API's own answer.
+
+        Whoever loses against another writer tries again later, and not for ever: the others' reports are as new.
+        """
         try:
-            while True:
+            for number in range(MOST_TRIES):
                 gate = self.state()
                 changed = change(gate, self._now())
                 if changed is gate or self._replace(gate, changed):
                     return
+                self._sleep(random.uniform(0.5, 1) * FIRST_PAUSE_SECONDS * 2**number)
+            logger.warning("The gate was changed by others at every try: %s", reason)
         except Unavailable:
             logger.exception("The gate cannot be told: %s", reason)
 
     @aws_errors()
     def _replace(self, gate: Gate, changed: Gate) -> bool:
-        """Write the state if nobody has changed it meanwhile. Slots that were taken meanwhile stay taken."""
-        kept = {"id", "next_slot"}
+        """Write what has changed if nothing else has meanwhile. Slots and counts of that time stay as they are."""
         author = uuid.uuid4().hex
-        values = vars(changed) | {"author": author}
-        item = {name: value for name, value in values.items() if name not in kept and value is not None}
-        gone = [name for name, value in vars(changed).items() if value is None]
+        values = {name: value for name, value in vars(changed).items() if value != getattr(gate, name)}
+        item = {name: value for name, value in values.items() if value is not None} | {"author": author}
+        gone = [name for name, value in values.items() if value is None]
         try:
             self._table.update_item(
                 Key={"id": ITEM},

@@ -89,12 +89,14 @@ class Rules:
 class Gate:
     """The state that all workers share. Times in epoch seconds, `pace` in calls a second as it was at `paced_at`.
 
-    `version` changes with everything but the taking of a slot. While the gate is closed, `code` and `message` say why,
-    `closed_at` since when, and `reopens_at` when the next worker may try. `unanswered` counts calls in a row.
+    `last_slot` is the latest slot that a worker has taken; the interval in force gives the next one, so a changed pace
+    applies at once. `version` changes with everything but slots and the count of unanswered calls. While the gate is
+    closed, `code` and `message` say why, `closed_at` since when, and `reopens_at` when the next worker may try.
+    `unanswered` counts calls in a row.
     """
 
     version: int = 0
-    next_slot: float = 0.0
+    last_slot: float = 0.0
     pace: float = FIRST_PACE
     paced_at: float = 0.0
     cut_at: float = 0.0
@@ -117,9 +119,17 @@ class Gate:
             return None
         return Closed(self.code, self.message or "", seconds=self.reopens_at - now)
 
-    def wait(self, now: float) -> float:
+    def next_slot(self, rules: Rules, now: float) -> float:
+        """The time of the next slot, at the pace that is in force now."""
+        return max(now, self.last_slot + self.interval(rules, now))
+
+    def wait(self, rules: Rules, now: float) -> float:
         """Seconds until the next slot."""
-        return max(0.0, self.next_slot - now)
+        return self.next_slot(rules, now) - now
+
+    def took(self, rules: Rules, now: float) -> Self:
+        """The state after a worker has taken the next slot."""
+        return replace(self, last_slot=self.next_slot(rules, now), pace=self.pace_at(now), paced_at=now)
 
     def pace_at(self, now: float) -> float:
         """The pace, grown by the time since the last slot was taken."""
@@ -135,21 +145,31 @@ class Gate:
         """One worker tries while it is closed; should it die, the next may after the pause."""
         return replace(self, version=self.version + 1, reopens_at=now + rules.pause)
 
+    def counted(self) -> Self:
+        """One more call in a row has gone unanswered."""
+        return replace(self, unanswered=self.unanswered + 1)
+
+    def blocked(self, rules: Rules, code: str, message: str, now: float) -> Self:
+        """The account is refused; the same object if the gate is closed for that reason already.
+
+        Workers that were calling at that moment all learn the same: one write is enough.
+        """
+        return self if self.code == code and self.closed(now) else self.shut(rules, code, message, now)
+
     def shut(self, rules: Rules, code: str, message: str, now: float) -> Self:
-        """Nobody may call for a pause."""
+        """No worker may call for a pause."""
         closed_at = self.closed_at if self.code else now
         changed = replace(self, code=code, message=message, closed_at=closed_at, reopens_at=now + rules.pause)
         return replace(changed, version=self.version + 1)
 
     def after(self, slot: Slot, outcome: Outcome, rules: Rules, now: float) -> Self:
         """The state when a call has ended that was no refusal of the account or of its token; the same object if
-        nothing is new."""
+        nothing is new. A call without an answer has been `counted` before."""
         match Report.of(outcome):
             case Report.UNANSWERED:
-                counted = replace(self, unanswered=self.unanswered + 1, version=self.version + 1)
-                if slot.trial or counted.unanswered >= rules.stop_after_unknown:
-                    return counted.shut(rules, API_NOT_ANSWERING, outcome.message, now)
-                return counted
+                # Calls that were under way when the gate closed say nothing new: it stays closed as it is.
+                stops = self.code is None and self.unanswered >= rules.stop_after_unknown
+                return self.shut(rules, API_NOT_ANSWERING, outcome.message, now) if slot.trial or stops else self
             case Report.NOTHING:
                 return self.given_back(slot, now)
             case Report.BUSY:

@@ -59,6 +59,8 @@ class Unavailable(Exception):
 
 QUEUE_LIMIT_SECONDS = 12 * 3600 - 120
 """SQS counts 12 hours from the receive (quota: visibility timeout), of which an invocation takes up to two minutes."""
+BURST_RECEIVES = 30
+"""A pair that has met a crowded gate this often does not wait in a burst: the load is above the pace for hours."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,12 @@ class Backoff:
     def seconds_crowded(self, receive_count: int, wait: float) -> int:
         """Seconds until the next look at a crowded gate: in turn, and rarer the longer the queue turns out to be.
 
-        It grows with the receives, not with their power: who comes too late leaves slots unused.
+        In a burst it grows with the receives, not with their power: a message that comes too late leaves slots unused.
+        After about 20 minutes it grows by a tenth each time, and never waits less than half of that, or a pace below
+        the load would use up the receives within a day.
         """
-        return math.ceil(min(self.longest, max(1, wait + self.jitter(self.first * receive_count))))
+        ceiling = min(self.longest, self.first * receive_count * 1.1 ** max(0, receive_count - BURST_RECEIVES))
+        return math.ceil(min(self.longest, max(1, wait + ceiling / 2 + self.jitter(ceiling / 2))))
 
     def jitter(self, ceiling: float) -> float:
         """Alone in a method so that a test can hold it still."""
