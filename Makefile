@@ -110,8 +110,8 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 
 .venv/packages: requirements/dev.txt .uv/installed
 	$(call installing,the command line and the sandbox,$<)
-	@$(UV) venv --quiet --clear --python 3.13 .venv
-	@$(UV) pip install --quiet --compile-bytecode --python .venv --require-hashes --requirement $<
+	@$(UV) venv --quiet --allow-existing --python 3.13 .venv
+	@$(UV) pip sync --quiet --compile-bytecode --python .venv --require-hashes $<
 	@touch $@
 
 # facepair itself, editable: a change of the code needs no new installation.
@@ -122,8 +122,8 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 # What the functions run in: Lambda's own runtime client, and exactly the packages of the layer.
 .lambda/installed: $(DEPENDENCIES) requirements/runtime.txt .uv/installed
 	$(call installing,what the functions run in,$(DEPENDENCIES) requirements/runtime.txt)
-	@$(UV) venv --quiet --clear --python 3.13 .lambda
-	@$(UV) pip install --quiet --compile-bytecode --python .lambda --require-hashes --requirement $(DEPENDENCIES) --requirement requirements/runtime.txt
+	@$(UV) venv --quiet --allow-existing --python 3.13 .lambda
+	@$(UV) pip sync --quiet --compile-bytecode --python .lambda --require-hashes $(DEPENDENCIES) requirements/runtime.txt
 	@touch $@
 
 # Tools that pin their own dependencies live apart. Seeded with pip, with which `sam build` fills the layers.

@@ -1,15 +1,16 @@
 """One execution environment: a process that runs a function under awslambdaric, one invocation at a time."""
 
-import threading
 import time
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from pathlib import Path
 from typing import IO
 
+from sandbox.lambda_host.forked import fork_server
 from sandbox.lambda_host.runtime_api import Answer, Invocation, RuntimeApi, resolve
-from sandbox.processes import Tethered, clean_environment
+from sandbox.processes import clean_environment
 from sandbox.stack import Function
 
 # Lambda's limit is 10 seconds; a busy machine may take longer.
@@ -30,14 +31,9 @@ class Environment:
         self._log = log
         self._api = RuntimeApi()
         self._invocation: Invocation | None = None
-        self._process = Tethered(
-            [str(python), "-m", "awslambdaric", function.handler],
-            env=_variables(function, self._api.address, aws_variables),
-            cwd=function.code,
-            stdout=log,
-            stderr=log,
-        )
-        threading.Thread(target=self._watch, daemon=True).start()
+        variables = _variables(function, self._api.address, aws_variables)
+        self._process = fork_server(python).start(function.handler, function.code, variables, log)
+        self._process.ended.add_done_callback(self._ended)
 
     @property
     def pid(self) -> int:
@@ -98,14 +94,13 @@ class Environment:
         self._api.close()
         self._log.close()
 
-    def _watch(self) -> None:
-        self._process.process.wait()
+    def _ended(self, _: "Future[int]") -> None:
         resolve(self._api.started, Answer.failure("Runtime.ExitError", f"{self.function.name} exited while starting"))
         if invocation := self._invocation:
             self._fail(invocation)
 
     def _fail(self, invocation: Invocation) -> None:
-        status = self._process.process.wait()
+        status = self._process.ended.result()
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with status {status}"
         resolve(invocation.answer, Answer.failure("Runtime.ExitError", message))
 

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
@@ -12,6 +14,7 @@ import pytest
 
 from sandbox.lambda_host import Answer
 from sandbox.lambda_host.event_source import failed_ids
+from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.waiting import eventually
 from tests.support.workshop import Workshop
 
@@ -155,6 +158,33 @@ def handler(event, context):
     eventually(lambda: not any(alive(pid) for pid in pids), within=5)
     assert host.environments() == []
     assert host.lost() == 1
+
+
+def test_functions_end_with_the_process_that_runs_them_even_when_it_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("""
+import os, subprocess, time
+child = subprocess.Popen(["sleep", "60"])
+print(os.getpid(), child.pid, flush=True)
+time.sleep(60)
+""")
+    runs_it = f"""
+import time
+from pathlib import Path
+from sandbox.lambda_host.forked import fork_server
+folder, variables = Path({str(tmp_path)!r}), {{"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"}}
+server = fork_server(Path({str(LAMBDA_PYTHON)!r}))
+server.start("app.handler", folder, variables, (folder / "log").open("wb"))
+time.sleep(60)
+"""
+    log = tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", runs_it], cwd=ROOT) as host:
+        eventually(lambda: log.exists() and log.read_text().endswith("\n"))
+        pids = [int(pid) for pid in log.read_text().split()]
+
+        host.kill()
+
+    assert len(pids) == 2
+    eventually(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_a_function_that_cannot_be_imported_says_so_in_every_answer(workshop: Workshop) -> None:

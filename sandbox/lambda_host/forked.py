@@ -1,0 +1,81 @@
+"""Processes of functions, forked from one that has already imported what they import."""
+
+import atexit
+import json
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from sandbox.lambda_host.fork_server import Order
+from sandbox.processes import clean_environment
+
+PROGRAM = Path(__file__).with_name("fork_server.py")
+
+
+class Forked:
+    """A running process in a group of its own, which dies with us. `ended` becomes its exit status."""
+
+    def __init__(self, pid: int, owner: socket.socket) -> None:
+        self.pid = pid
+        self.ended: Future[int] = Future()
+        self._owner = owner
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    @property
+    def running(self) -> bool:
+        return not self.ended.done()
+
+    def kill(self) -> None:
+        """SIGKILL the process and all that it started; it is gone when this returns."""
+        with suppress(OSError):  # it has ended
+            self._owner.shutdown(socket.SHUT_WR)
+        self.ended.result()
+
+    def _wait(self) -> None:
+        with self._owner, suppress(OSError):
+            status = self._owner.recv(16)
+        self.ended.set_result(int(status) if status else -signal.SIGKILL)
+
+
+class ForkServer:
+    """Starts processes until this one ends, however it ends, and they with it."""
+
+    def __init__(self, python: Path) -> None:
+        self._orders, theirs = socket.socketpair()
+        self._ordering = threading.Lock()
+        with theirs:
+            self._server = subprocess.Popen(
+                [python, "-I", PROGRAM, str(theirs.fileno())],
+                env=clean_environment(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                process_group=0,  # Ctrl-C is for us
+            )
+
+    def start(self, handler: str, folder: Path, variables: Mapping[str, str], log: IO[bytes]) -> Forked:
+        """Run `python -m awslambdaric HANDLER` in a folder, with these environment variables and no others."""
+        order = Order(handler=handler, folder=str(folder), variables=dict(variables))
+        owner, theirs = socket.socketpair()
+        with self._ordering, theirs:
+            socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], [log.fileno(), theirs.fileno()])
+            pid = int(owner.recv(16))
+        return Forked(pid, owner)
+
+    def close(self) -> None:
+        self._orders.close()
+        self._server.wait()
+
+
+@cache
+def fork_server(python: Path) -> ForkServer:
+    """The one for this Python, started at the first use; it ends with this process."""
+    server = ForkServer(python)
+    atexit.register(server.close)
+    return server
