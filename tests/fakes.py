@@ -216,8 +216,14 @@ class FakeVerdicts(Fake):
             return False
         now = self._time.now()
         expires_at = int((now + RETENTION).timestamp())
-        self.items[row.pair_id] = row.model_copy(update={"updated_at": now, "expires_at": expires_at}).item()
+        updated = {"updated_at": _later(now, stands), "expires_at": expires_at}
+        self.items[row.pair_id] = row.model_copy(update=updated).item()
         return True
+
+
+def _later(now: datetime, stands: Mapping[str, Any] | None) -> datetime:
+    """Each write of a pair's row is later than the one before it."""
+    return max(now, clock.parse(stands["updated_at"]) + timedelta(milliseconds=1)) if stands else now
 
 
 def _may_replace(row: Row, stands: Row) -> bool:
@@ -251,7 +257,8 @@ class FakeDecisions(Fake):
         stands = Row.from_item(self._verdicts.items[row.pair_id])
         if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
             return False
-        decided = stands.as_decided(decision).model_copy(update={"updated_at": decision.review.at})
+        later = _later(decision.review.at, self._verdicts.items[row.pair_id])
+        decided = stands.as_decided(decision).model_copy(update={"updated_at": later})
         self._verdicts.items[row.pair_id] = decided.item()
         self.kept[str(row.fingerprint)] = decision
         return True

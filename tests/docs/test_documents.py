@@ -138,10 +138,9 @@ class WrittenTable:
 
     name = "CallsTable"
 
-    def put(self, table: str, item: dict[str, Any], condition: object, **pair: Any) -> bool:
+    def put(self, table: str, item: dict[str, Any], condition: object, **pair: Any) -> None:
         """As the marks of erased pairs do, through which a call is opened."""
         self.attributes |= item.keys()
-        return True
 
     def update_item(self, *, ExpressionAttributeNames: dict[str, str], **expressions: Any) -> None:
         self.attributes |= set(ExpressionAttributeNames.values())

@@ -32,7 +32,7 @@ def put(deployed: Resources, pair_id: str, uploaded_at: datetime, number: str = 
     # As much of a call as others read, who scan the whole table.
     item = {"pair_id": pair_id, "call": number, "state": "SENT", "sent_at": clock.iso(NOON)}
     table = deployed.outputs["CallsTable"]
-    return deployed.erased.put(table, item, NEW, pair_id=pair_id, uploaded_at=uploaded_at)
+    return deployed.erased.put(table, item, NEW, pair_id=pair_id, uploaded_at=uploaded_at) is None
 
 
 def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:

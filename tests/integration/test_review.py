@@ -67,7 +67,8 @@ def test_a_decision_stands_in_the_row_and_is_found_by_its_contents(
         "verdict": "RETAKE",
         "retake": ["first"],
         "review": {"by": "arn:aws:iam::1:user/rita", "at": clock.iso(NOON), "reason": "seen", "from": "MANUAL_CHECK"},
-        "updated_at": clock.iso(NOON),
+        # The reviewer's time is earlier than the row's: the decision's write still follows it.
+        "updated_at": clock.iso(clock.parse(before["updated_at"]) + timedelta(milliseconds=1)),
     }
     assert written(deployed, pair_id) == before | changed
     assert decisions.of(str(row.fingerprint)) == decision(Verdict.RETAKE)

@@ -177,6 +177,66 @@ def test_a_pending_row_is_renewed_with_each_try(verdicts: VerdictsTable, deploye
     assert written(deployed, pair_id)["code"] == "INSUFFICIENT_BALANCE"
 
 
+def updated_at(deployed: Resources, pair_id: str) -> datetime:
+    item = deployed.table("VerdictsTable").get_item(Key={"pair_id": pair_id}, ConsistentRead=True)["Item"]
+    return clock.parse(str(item["updated_at"]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_write_has_a_later_time_than_the_one_before_whatever_the_clocks_say(
+    seed: int, verdicts: VerdictsTable, deployed: Resources, pair_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, times = random.Random(seed), list[datetime]()
+
+    for number in range(8):
+        skewed = T + timedelta(milliseconds=chance.choice([0, 0, 1, -3_600_000, 3_600_000]))
+        monkeypatch.setattr(clock, "now", lambda skewed=skewed: skewed)
+        assert verdicts.write(state(Verdict.PENDING, uploaded=number, pair_id=pair_id), T), f"{seed=}"
+        times.append(updated_at(deployed, pair_id))
+
+    assert times == sorted(set(times)), f"{seed=}"
+
+
+def test_a_write_that_meets_another_transaction_takes_its_time_after_it(
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = deployed.tables.meta.client
+    transact = client.transact_write_items
+
+    def once_in_conflict(**request: Any) -> Any:
+        monkeypatch.setattr(client, "transact_write_items", transact)
+        assert table_of(deployed, KEPT).write(state(Verdict.WAITING, contents=None, pair_id=pair_id), T)
+        others.append(updated_at(deployed, pair_id))
+        response: Any = {
+            "Error": {"Code": "TransactionCanceledException", "Message": "conflict"},
+            "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+        }
+        raise client.exceptions.TransactionCanceledException(response, "TransactWriteItems")
+
+    others: list[datetime] = []
+    monkeypatch.setattr(client, "transact_write_items", once_in_conflict)
+
+    assert verdicts.write(state(Verdict.PASS, uploaded=1, pair_id=pair_id), T)
+
+    assert updated_at(deployed, pair_id) > others[0]
+
+
+@pytest.mark.parametrize("unreadable", ["yesterday", "2026-99-99", "9999-12-31T23:59:59.999Z"])
+def test_a_row_whose_time_cannot_be_read_is_replaced_all_the_same(
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str, unreadable: str
+) -> None:
+    verdicts.write(state(Verdict.PENDING, pair_id=pair_id), T)
+    deployed.table("VerdictsTable").update_item(
+        Key={"pair_id": pair_id},
+        UpdateExpression="SET updated_at = :unreadable",
+        ExpressionAttributeValues={":unreadable": unreadable},
+    )
+
+    assert verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
+
+    assert abs(updated_at(deployed, pair_id) - clock.now()) < timedelta(minutes=5)
+
+
 def test_nothing_of_an_earlier_state_is_left_in_a_row(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:

@@ -8,7 +8,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
-from facepair.aws.transactions import conditioned, through_conflicts, transact
+from facepair.aws.transactions import Standing, conditioned, through_conflicts, transact
 from facepair.domain import clock
 from facepair.domain.retry import Later
 
@@ -55,19 +55,19 @@ class ErasureMarks:
 
     def put(
         self, table: str, item: dict[str, Any], condition: ConditionBase, *, pair_id: str, uploaded_at: datetime
-    ) -> bool:
+    ) -> Standing | None:
         """Put an item that rests on a pair's pictures, the earliest of them uploaded then.
 
-        False, and nothing written, if its own condition does not hold.
+        None if it was written; the item that stands, and nothing written, if its own condition does not hold.
 
         Raises Later if the pair was erased since: the message comes back, and finds the bucket as the erasure left it.
         """
         mark = {"ConditionCheck": conditioned({"TableName": self._name, "Key": _key(pair_id)}, _before(uploaded_at))}
-        put = {"Put": conditioned({"TableName": table, "Item": item}, condition)}
-        not_erased, held = transact(self._tables, [mark, put])
-        if not not_erased:
+        put = {"TableName": table, "Item": item, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        erased, stands = transact(self._tables, [mark, {"Put": conditioned(put, condition)}])
+        if erased is not None:
             raise Later("the pair was erased after this picture was uploaded")
-        return held
+        return stands
 
 
 def _before(uploaded_at: datetime) -> ConditionBase:

@@ -100,9 +100,9 @@ class CallsTable:
             **expiry,
         }
         new = Attr("call").not_exists()
-        opened = self._erased.put(self._table.name, item, new, pair_id=pair_id, uploaded_at=earliest_upload)
+        stands = self._erased.put(self._table.name, item, new, pair_id=pair_id, uploaded_at=earliest_upload)
         # It is our own row if an earlier try of this write had arrived after all.
-        if not opened and self.get(call.pair_id, call.call).owner != call.owner:
+        if stands is not None and self.get(call.pair_id, call.call).owner != call.owner:
             raise Later("another worker is calling for this pair")
         return call
 

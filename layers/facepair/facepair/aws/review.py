@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
-from facepair.aws.transactions import transact
+from facepair.aws.transactions import Standing, conditioned, transact
+from facepair.aws.written_later import write_later
 from facepair.domain import clock
 from facepair.domain.review import COUNTED, Waiting
 from facepair.domain.row import Decision, PictureRow, Row
@@ -130,21 +132,24 @@ class ReviewDecisions:
     def decide(self, row: Row, decision: Decision) -> bool:
         """Write a decision into both tables, or into none: False if the row is not what the decision is about."""
         said = decision.model_dump(by_alias=True, exclude_none=True)
-        update = {
-            "TableName": self._verdicts,
-            "Key": {"pair_id": row.pair_id},
-            "UpdateExpression": f"SET {', '.join(f'{name} = :{name}' for name in said)}, updated_at = :now",
-            "ConditionExpression": "verdict = :found AND fingerprint = :contents AND attribute_not_exists(review)",
-            "ExpressionAttributeValues": {f":{name}": value for name, value in said.items()}
-            | {
-                ":now": clock.iso(decision.review.at),
-                ":found": Verdict.MANUAL_CHECK,
-                ":contents": row.fingerprint,
-            },
-        }
+        to_be_decided = Attr("verdict").eq(Verdict.MANUAL_CHECK) & Attr("fingerprint").eq(row.fingerprint)
         kept = {"id": decision_id(str(row.fingerprint)), "expiration": row.expires_at} | said
-        put = {"TableName": self._items.name, "Item": {name: value for name, value in kept.items() if value}}
-        return all(transact(self._tables, [{"Update": update}, {"Put": put}]))
+        keep = {"TableName": self._items.name, "Item": {name: value for name, value in kept.items() if value}}
+
+        def write(moment: datetime, later: ConditionBase) -> Standing | None:
+            changed = said | {"updated_at": clock.iso(moment)}
+            update = {
+                "TableName": self._verdicts,
+                "Key": {"pair_id": row.pair_id},
+                "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in changed),
+                "ExpressionAttributeValues": {f":{name}": value for name, value in changed.items()},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+            undecided = to_be_decided & Attr("review").not_exists() & later
+            stands, _ = transact(self._tables, [{"Update": conditioned(update, undecided)}, {"Put": keep}])
+            return stands
+
+        return write_later(decision.review.at, write)
 
 
 def _lease(pair_id: str) -> str:

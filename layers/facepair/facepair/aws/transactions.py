@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
@@ -19,34 +19,45 @@ MOST_TRIES = 7
 """With the pauses below they take about six seconds at most."""
 
 
+type Standing = Mapping[str, Any]
+"""An item as it stands, in DynamoDB's own notation; empty if there is none, or if it was not asked for."""
+
+
 def conditioned(operation: dict[str, Any], condition: ConditionBase) -> dict[str, Any]:
     """An operation of a transaction with its condition. boto3 writes conditions out at the top of a request alone."""
     built = ConditionExpressionBuilder().build_expression(condition)
-    values = built.attribute_value_placeholders
+    names = operation.get("ExpressionAttributeNames", {}) | built.attribute_name_placeholders
+    values = operation.get("ExpressionAttributeValues", {}) | built.attribute_value_placeholders
     return {
         **operation,
         "ConditionExpression": built.condition_expression,
-        "ExpressionAttributeNames": built.attribute_name_placeholders,
+        "ExpressionAttributeNames": names,
         **({"ExpressionAttributeValues": values} if values else {}),
     }
 
 
-def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, Any]]) -> list[bool]:
-    """Write all or nothing. For each operation, whether its condition held; all of them, if it was written.
+def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, Any]]) -> list[Standing | None]:
+    """Write all or nothing. For each operation None if its condition held, otherwise the item that stands.
+
+    DynamoDB shows the item where the operation has ReturnValuesOnConditionCheckFailure.
 
     botocore gives each transaction a token of its own (ClientRequestToken), and the same at its own repetitions: one
     whose response was lost is not carried out twice, and does not fail on itself.
     """
 
-    def write() -> list[bool]:
+    def write() -> list[Standing | None]:
         try:
             tables.meta.client.transact_write_items(TransactItems=operations)  # type: ignore[arg-type]
         except tables.meta.client.exceptions.TransactionCanceledException as canceled:
-            codes = [reason.get("Code") for reason in canceled.response.get("CancellationReasons", [])]
-            if "ConditionalCheckFailed" not in codes:
+            reasons = canceled.response.get("CancellationReasons", [])
+            standing: list[Standing | None] = [
+                reason.get("Item") or {} if reason.get("Code") == "ConditionalCheckFailed" else None
+                for reason in reasons
+            ]
+            if all(each is None for each in standing):
                 raise
-            return [code != "ConditionalCheckFailed" for code in codes]
-        return [True] * len(operations)
+            return standing
+        return [None] * len(operations)
 
     return through_conflicts(write)
 

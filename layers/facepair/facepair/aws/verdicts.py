@@ -10,6 +10,8 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from facepair.aws.clients import aws_errors
 from facepair.aws.erasure_marks import ErasureMarks
+from facepair.aws.transactions import Standing
+from facepair.aws.written_later import write_later
 from facepair.domain import clock
 from facepair.domain.retention import Retention
 from facepair.domain.row import Row
@@ -73,12 +75,16 @@ class VerdictsTable:
         """
         if self._retention is None or self._erased is None:
             raise TypeError("a verdicts table without a retention and the marks of erased pairs can only be read")
-        now = clock.now()
-        expires_at = self._retention.expires_at(now, row.uploaded_at)
-        written = row.model_copy(update={"updated_at": now, "expires_at": int(expires_at.timestamp())})
-        return self._erased.put(
-            self._table.name, written.item(), _may_replace(row), pair_id=row.pair_id, uploaded_at=earliest_upload
-        )
+        erased, now, may_replace = self._erased, clock.now(), _may_replace(row)
+        expires_at = int(self._retention.expires_at(now, row.uploaded_at).timestamp())
+
+        def write(moment: datetime, later: ConditionBase) -> Standing | None:
+            item = row.model_copy(update={"updated_at": moment, "expires_at": expires_at}).item()
+            return erased.put(
+                self._table.name, item, may_replace & later, pair_id=row.pair_id, uploaded_at=earliest_upload
+            )
+
+        return write_later(now, write)
 
 
 def _may_replace(row: Row) -> ConditionBase:
