@@ -28,7 +28,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.review import Waiting
 from facepair.domain.row import Decision, PictureRow, Row
-from facepair.domain.verdict import CERTAINTY, Outcome
+from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
 from facepair.stories.receive import Message
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -234,10 +234,18 @@ def _may_replace(row: Row, stands: Row) -> bool:
 def _is_forward(row: Row, stands: Row) -> bool:
     if row.uploaded_at != stands.uploaded_at:
         return row.uploaded_at > stands.uploaded_at
-    if stands.fingerprint not in (None, row.fingerprint):
-        return row.fingerprint is not None and row.listed_at > stands.listed_at
+    if row.is_complete and _has_other_contents(row, stands):
+        return row.listed_at > stands.listed_at
     surer = CERTAINTY[row.verdict] - CERTAINTY[stands.verdict]
-    return surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)
+    is_surer = surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)
+    return is_surer and (row.is_complete or stands.fingerprint is None)
+
+
+def _has_other_contents(row: Row, stands: Row) -> bool:
+    if row.fingerprint and stands.fingerprint:
+        return row.fingerprint != stands.fingerprint
+    objects, others = ([each.identity for each in its.pictures.values()] for its in (row, stands))
+    return objects != others and stands.verdict is not Verdict.WAITING
 
 
 class FakeDecisions(Fake):

@@ -58,6 +58,11 @@ def state(
     )
 
 
+def unread(verdict: Verdict, *, contents: str, listed: float) -> Row:
+    """The same before anybody has read the pictures."""
+    return state(verdict, contents=contents, listed=listed).model_copy(update={"fingerprint": None})
+
+
 def pair_of(row: Row) -> Pair:
     """The pair as the worker listed it."""
     uploads = (Upload(each.key, each.etag, each.size, row.uploaded_at) for each in row.pictures.values())
@@ -102,6 +107,15 @@ HISTORIES = {
         state(Verdict.PASS, contents="A", listed=0.2),
         state(Verdict.PENDING, contents="B", listed=0.7),
         state(Verdict.MANUAL_CHECK, contents="B", listed=0.7),
+    ],
+    "overwritten within the same second, and not read yet": [
+        state(Verdict.PASS, contents="A", listed=0.2),
+        unread(Verdict.PENDING, contents="B", listed=0.7),
+    ],
+    "not read yet, and compared": [
+        unread(Verdict.PENDING, contents="A", listed=0.2),
+        unread(Verdict.PENDING, contents="B", listed=0.5),
+        state(Verdict.PASS, contents="B", listed=0.7),
     ],
     "a new upload whose verdict is still to come": [
         state(Verdict.PASS, contents="A", uploaded=0),

@@ -200,6 +200,27 @@ def test_a_new_picture_is_looked_at_though_the_old_one_waits(world: World, oracl
     assert row.verdict is Verdict.PASS
 
 
+def test_a_picture_replaced_within_its_second_while_the_gate_is_closed_is_compared(world: World) -> None:
+    world.upload_pair()
+    world.work()
+    assert world.stored().verdict is Verdict.PASS
+    world.time.passes(0.5)
+    world.upload("anna/second.jpg", shade=9)
+    close(world)
+
+    world.work()
+    assert (world.stored().verdict, world.stored().code) == (Verdict.PENDING, "INSUFFICIENT_BALANCE")
+    assert world.stored().fingerprint is None
+    world.time.passes(2 * BLOCKED_RETRY)
+    world.work()
+
+    now_there = world.bucket.find("anna").second
+    assert now_there is not None
+    assert world.stored().verdict is Verdict.PASS
+    assert world.stored().pictures["second"].shows(now_there)
+    assert world.api.posts == 2
+
+
 def test_a_pair_that_waits_for_its_time_goes_back_without_a_look_at_the_bucket(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY", retry_after=3600)

@@ -112,6 +112,67 @@ def test_a_call_that_was_answered_late_needs_no_permission(held: World) -> None:
     assert permit(held).permission is Permission.NOT_UNKNOWN
 
 
+def put(world: World, first: int, second: int) -> None:
+    """Upload anna's pair with pictures of these shades, and let it be compared."""
+    world.time.passes(300)
+    world.upload("anna/first.jpg", shade=first)
+    world.upload("anna/second.jpg", shade=second)
+    world.work()
+
+
+def permitted(world: World) -> list[str]:
+    """The calls that have an approval."""
+    return [call.call for call in world.ledger.of_pair("anna") if call.permitted_by]
+
+
+def test_an_approval_is_for_the_swapped_contents_of_the_row_and_no_others(world: World) -> None:
+    world.api.answers(UNKNOWN)
+    put(world, 1, 2)
+    put(world, 3, 4)
+    put(world, 2, 1)
+    assert world.api.posts == 2
+
+    assert permit(world).permission is Permission.PERMITTED
+    assert permitted(world) == ["000001"]
+    world.api.answers(SUCCESS)
+    world.work()
+
+    assert (world.stored().verdict, world.api.posts) == (Verdict.PASS, 3)
+    put(world, 3, 4)  # not approved
+    assert (world.stored().verdict, world.api.posts) == (Verdict.UNDETERMINED, 3)
+
+
+def test_pictures_swapped_back_and_forth_are_approved_call_by_call(world: World) -> None:
+    world.api.answers(UNKNOWN)
+    put(world, 1, 2)
+    permit(world)
+    put(world, 2, 1)
+    put(world, 1, 2)
+    assert world.api.posts == 2
+
+    assert permit(world).permission is Permission.PERMITTED
+    assert permitted(world) == ["000001", "000002"]
+    world.api.answers(SUCCESS)
+    world.work()
+
+    assert (world.stored().verdict, world.api.posts) == (Verdict.PASS, 3)
+
+
+@pytest.mark.parametrize(("others", "permission"), [(False, Permission.PERMITTED), (True, Permission.NOT_UNKNOWN)])
+def test_a_swapped_row_of_an_earlier_release_is_approved_if_its_contents_are_certain(
+    world: World, others: bool, permission: Permission
+) -> None:
+    world.api.answers(UNKNOWN)
+    put(world, 1, 2)
+    if others:
+        put(world, 3, 4)
+    put(world, 2, 1)
+    del world.item()["call"]
+
+    assert permit(world).permission is permission
+    assert permitted(world) == ([] if others else ["000001"])
+
+
 def test_a_message_that_was_lost_is_sent_again_with_the_next_wish(held: World) -> None:
     held.queue.at("send", Unavailable("SQS is down"))
     with pytest.raises(Unavailable):

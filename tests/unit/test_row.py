@@ -193,6 +193,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
     "similarity": st.none() | thresholds,
     "transaction_id": texts,
     "pricing_strategy": texts,
+    "call": texts,
     "first": st.none() | pictures,
     "second": st.none() | pictures,
     "retake": st.none() | st.lists(st.sampled_from(ROLES), min_size=1, unique=True).map(tuple),

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
 from itertools import batched, count
+from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -107,12 +109,23 @@ def _forward(row: Row) -> ConditionBase:
     not_surer = Attr("verdict").is_in([verdict for verdict in Verdict if CERTAINTY[verdict] <= certainty])
     as_sure = Attr("verdict").is_in([verdict for verdict in Verdict if CERTAINTY[verdict] == certainty])
     surer = not_surer & (~as_sure | Attr("listed_at").lte(listed_at))
-    forward: ConditionBase = Attr("fingerprint").not_exists() & surer
-    if row.fingerprint:
-        same_contents = Attr("fingerprint").eq(row.fingerprint) & surer
-        # An attribute that is missing is unequal to everything.
-        others = Attr("fingerprint").exists() & Attr("fingerprint").ne(row.fingerprint)
-        other_contents = others & Attr("listed_at").lt(listed_at)
-        forward = forward | same_contents | other_contents
+    forward: ConditionBase
+    if row.is_complete:
+        others = _other_contents(row)
+        forward = (~others & surer) | (others & Attr("listed_at").lt(listed_at))
+    else:
+        forward = Attr("fingerprint").not_exists() & surer
     newer = Attr("pair_id").not_exists() | Attr("uploaded_at").lt(uploaded_at)
     return newer | (Attr("uploaded_at").eq(uploaded_at) & forward)
+
+
+def _other_contents(row: Row) -> ConditionBase:
+    """Whether the row that stands is about other contents, by the fingerprints, or by the objects where one of the two
+    rows was written before anything was read. A lone picture that waits is part of any pair."""
+    names = ((f"{role}.{name}", value) for role, each in row.pictures.items() for name, value in each.identity.items())
+    same_objects = reduce(and_, (Attr(name).eq(value) for name, value in names))
+    other_objects = ~same_objects & Attr("verdict").ne(Verdict.WAITING)
+    if not row.fingerprint:
+        return other_objects
+    other_fingerprint = Attr("fingerprint").exists() & Attr("fingerprint").ne(row.fingerprint)
+    return other_fingerprint | (Attr("fingerprint").not_exists() & other_objects)

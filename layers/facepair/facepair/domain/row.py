@@ -65,7 +65,12 @@ class PictureRow(BaseModel, frozen=True):
 
     def shows(self, upload: Upload) -> bool:
         """Whether it speaks of exactly this object."""
-        return (self.key, self.etag) == (upload.key, upload.etag)
+        return self.identity == {"key": upload.key, "etag": upload.etag}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The attributes that tell this object from every other one of its second."""
+        return {"key": self.key, "etag": self.etag}
 
 
 class Review(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=True):
@@ -114,6 +119,7 @@ class Row(BaseModel, frozen=True):
     similarity: Decimal | None = None
     transaction_id: str | None = None
     pricing_strategy: str | None = None
+    call: str | None = None
     first: PictureRow | None = None
     second: PictureRow | None = None
     retake: tuple[Role, ...] | None = Field(default=None, min_length=1)
@@ -168,6 +174,7 @@ class Row(BaseModel, frozen=True):
             similarity=outcome.similarity,
             transaction_id=outcome.transaction_id,
             pricing_strategy=outcome.pricing_strategy,
+            call=outcome.call,
         )
 
     @classmethod
@@ -201,6 +208,11 @@ class Row(BaseModel, frozen=True):
     def pictures(self) -> dict[Role, PictureRow]:
         """The pictures that it speaks of."""
         return {role: picture for role in ROLES if (picture := getattr(self, role))}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it speaks of both pictures."""
+        return len(self.pictures) == len(ROLES)
 
     def stands_for(self, pair: Pair) -> bool:
         """Whether nothing is left to do for a pair: a row for newer objects, or one for these that only another upload

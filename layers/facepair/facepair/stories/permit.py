@@ -98,19 +98,29 @@ class Permits:
         )
 
     def _unanswered(self, row: Row) -> Call | None:
-        """The call because of which a pair has no verdict, if that is the reason."""
+        """The last call without an answer for the row's contents, if that is why the row has no verdict."""
         if row.verdict is not Verdict.UNDETERMINED or row.code != OUTCOME_UNKNOWN:
             return None
-        calls = _of_these_contents([call for call in self.ledger.of_pair(row.pair_id) if not call.erased], row)
+        calls = [call for call in self.ledger.of_pair(row.pair_id) if not call.erased]
+        contents = _contents(row, calls)
+        calls = [call for call in calls if call.fingerprint in contents]
         if any(call.state is State.ANSWERED for call in calls):
             return None
         return next((call for call in reversed(calls) if call.unanswered), None)
 
 
-def _of_these_contents(calls: Sequence[Call], row: Row) -> Sequence[Call]:
-    """Those of the row's contents; where the names of the two pictures were exchanged since, the last ones."""
-    of_these = [call for call in calls if call.fingerprint == row.fingerprint]
-    return of_these or [call for call in calls if call.fingerprint == calls[-1].fingerprint]
+def _contents(row: Row, calls: Sequence[Call]) -> set[str]:
+    """The fingerprints of the row's contents: its own, and that of the call it rests on.
+
+    That call was made for the same two pictures in each other's role if they were swapped since.
+
+    Rows of earlier releases name no call: theirs is known if the ledger has calls for one pair of contents only.
+    """
+    fingerprints = {call.fingerprint for call in calls}
+    rests_on = {call.fingerprint for call in calls if call.call == row.call}
+    if row.call is None and row.fingerprint not in fingerprints and len(fingerprints) == 1:
+        rests_on = fingerprints
+    return rests_on | ({row.fingerprint} if row.fingerprint else set())
 
 
 def _under_way(call: Call) -> bool:
