@@ -68,6 +68,9 @@ UNUSABLE = {
     "no face in the second": Case("RETAKE", "NO_FACE_DETECTED_FROM_SECOND_IMAGE", second=BLANK, retake=["second"]),
     "the first is blurred": Case("RETAKE", "FIRST_IMAGE_LOW_QUALITY_FACE", first=BLURRED, retake=["first"]),
     "the second is blurred": Case("RETAKE", "SECOND_IMAGE_LOW_QUALITY_FACE", second=BLURRED, retake=["second"]),
+    "no face, stated FREE": Case(
+        "RETAKE", "NO_FACE_DETECTED_FROM_FIRST_IMAGE", first=BLANK, answer={"pricing": "FREE"}, retake=["first"]
+    ),
     "invalid format": answered("IMAGE_INVALID_FORMAT", "RETAKE", "first", "second", state="REFUSED"),
     "invalid size": answered("IMAGE_INVALID_SIZE", "RETAKE", "first", "second", state="REFUSED"),
     "not a picture": unusable("IMAGE_INVALID_FORMAT", b"a letter to my landlord"),
@@ -102,6 +105,8 @@ UNANSWERED: dict[str, dict[str, Any]] = {
     "the connection drops": {"drop": "after_reading"},
     "half an answer": {"drop": "mid_answer"},
     "a gateway's page": {"body": "<html>502</html>", "content_type": "text/html", "status": 502},
+    "a gateway's JSON": {"body": '{"code":504,"message":"Gateway Timeout"}', "status": 504},
+    "a gateway's JSON with 200": {"body": '{"code":"SUCCESS","data":{"similarity":99}}'},
 }
 LOST = {
     name: Case("UNDETERMINED", "OUTCOME_UNKNOWN", answer={"charged": True, **answer}, states=("UNKNOWN",))

@@ -117,7 +117,13 @@ def test_a_secret_that_cannot_be_read_is_read_later(cloud: FaultyCloud, kind: Ki
 
 
 @pytest.mark.parametrize(
-    "step", [{"drop": "after_reading"}, {"body": "<html>", "status": 502}, {"code": "RETRY_LATER"}]
+    "step",
+    [
+        {"drop": "after_reading"},
+        {"body": "<html>", "status": 502},
+        {"body": '{"code":401,"message":"Unauthorized"}', "status": 401},
+        {"code": "RETRY_LATER"},
+    ],
 )
 def test_a_token_that_does_not_come_is_asked_for_again(cloud: FaultyCloud, step: dict[str, object]) -> None:
     cloud.control.revoke_tokens()

@@ -10,8 +10,9 @@ from typing import Literal
 
 import pytest
 
-from facepair.advance import Advance, Credentials, NoAnswer, TokenRefused, Unreached
+from facepair.advance import Advance, Credentials, NoAnswer, TokenIssuer, TokenRefused, Unreached
 from facepair.domain import clock
+from facepair.domain.retry import Later
 from sandbox.advance_api.control import Control
 from sandbox.portraits import blank, jpeg, png, portrait
 from tests.support import ROOT
@@ -23,6 +24,11 @@ CREDENTIALS = Credentials.model_validate({"accessKey": "sampleaccesskey", "secre
 class Picture:
     content: bytes
     content_type: Literal["image/jpeg", "image/png"] = "image/jpeg"
+
+
+class Keys:
+    def load(self) -> Credentials:
+        return CREDENTIALS
 
 
 ANNA = Picture(jpeg(portrait(1, width=300, height=400)))
@@ -96,6 +102,30 @@ def test_a_token_answer_that_breaks_its_contract_is_no_answer(
 
     with pytest.raises(NoAnswer, match="generate-token broke its contract: data"):
         advance.mint(CREDENTIALS, 600)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"code": 401, "message": "Unauthorized"}',
+        '{"code": "invalid_credentials", "message": "x"}',
+        '{"code": "SUCCESS", "data": {"token": "eyJ", "expiredTime": 1642580192430}}',
+        '{"code": "ERROR"}',
+        '{"message": "Forbidden"}',
+    ],
+)
+def test_a_gateway_before_the_token_endpoint_says_nothing_of_the_credentials(
+    advance: Advance, control: Control, body: str
+) -> None:
+    issuer = TokenIssuer(advance=advance, credentials=Keys(), validity=600)
+    for status in (200, 401, 403, 429, 502):
+        control.script(endpoint="token", body=body, status=status)
+
+        with pytest.raises(Later) as later:
+            issuer.issue()
+
+        assert later.value.code == ("SERVICE_BUSY" if status == 429 else "BAD_ANSWER")
+        assert issuer.issue().token  # nothing stands in the way of the next try
 
 
 def test_two_pictures_are_compared_and_the_answer_is_whole(advance: Advance, control: Control, token: str) -> None:

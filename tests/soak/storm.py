@@ -24,6 +24,7 @@ NOT_ANSWERED: tuple[dict[str, Any], ...] = (
     {"body": '{"code": "SUC'},
     {"body": "<html>", "status": 502},
     {"body": "<html>", "status": 503, "retry_after": "1", "charged": True},
+    {"body": '{"code":504,"message":"Gateway Timeout"}', "status": 504, "charged": True},
 )
 NOT_NOW: tuple[dict[str, Any], ...] = (
     {"code": "SERVICE_BUSY", "retry_after": "1s"},

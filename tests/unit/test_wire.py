@@ -1,6 +1,7 @@
 """The API's JSON: tolerantly read, strictly checked."""
 
 import json
+import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -44,7 +45,7 @@ def read(body: str | bytes, status: int = 200, **headers: str) -> Answer:
 def success(similarity: str, **faces: Any) -> Answer:
     """A SUCCESS with this JSON text as its similarity."""
     others = "".join(f', "{name}": {json.dumps(face)}' for name, face in faces.items())
-    return read(f'{{"code": "SUCCESS", "data": {{"similarity": {similarity}{others}}}}}')
+    return read(f'{{"code": "SUCCESS", "transactionId": "t", "data": {{"similarity": {similarity}{others}}}}}')
 
 
 def test_the_documented_success_is_read_to_the_last_digit() -> None:
@@ -69,13 +70,13 @@ def test_an_error_is_read_whatever_the_http_status(status: int) -> None:
 
 
 def test_unknown_fields_are_ignored_and_the_documented_ones_may_be_missing() -> None:
-    assert read('{"code": "ERROR", "severity": {"level": [1, 2]}}').code == "ERROR"
-    assert read('{"code": "ERROR"}').message == ""
-    assert read('{"code": "ERROR", "message": null, "transactionId": null, "pricingStrategy": null}').message == ""
+    assert read('{"code": "IAM_FAILED", "severity": {"level": [1, 2]}}').code == "IAM_FAILED"
+    assert read('{"code": "IAM_FAILED"}').message == ""
+    assert read('{"code": "IAM_FAILED", "message": null, "transactionId": null, "pricingStrategy": null}').message == ""
 
 
 def test_the_body_cannot_forge_what_http_said() -> None:
-    forged = '{"code": "ERROR", "httpStatus": 200, "http_status": 200, "retryAfter": 99, "retry_after": 99}'
+    forged = '{"code": "IAM_FAILED", "httpStatus": 200, "http_status": 200, "retryAfter": 99, "retry_after": 99}'
 
     answer = read(forged, 500, Retry_After="10")
 
@@ -83,17 +84,87 @@ def test_the_body_cannot_forge_what_http_said() -> None:
     assert read(forged, 500).retry_after is None
 
 
-def test_a_code_that_comes_as_a_number_is_a_code_like_any_other_unknown_one() -> None:
-    assert read('{"code": 200, "transactionId": 17}').code == "200"
+ENVELOPE = '"message": "", "data": null, "extra": null'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"code": "SERVICE_BUSY"}',
+        '{"code": "ACCOUNT_DISABLED", "message": "Account Disabled"}',
+        '{"code": "A_CODE_OF_TOMORROW", "transactionId": "t"}',
+        '{"code": "ERROR", "transactionId": "t"}',
+        '{"code": "SUCCESS", "transactionId": "t"}',
+        f'{{"code": "ERROR", {ENVELOPE}}}',
+        f'{{"code": "SUCCESS", {ENVELOPE}}}',
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 500, 502, 503, 504])
+def test_json_of_the_api_itself_is_an_answer_whatever_the_http_status(body: str, status: int) -> None:
+    answer = read(body, status)
+
+    assert (answer.code, answer.http_status) == (json.loads(body)["code"], status)
+
+
+GATEWAYS = [
+    '{"code": 504, "message": "Gateway Timeout"}',
+    '{"code": 502, "msg": "Bad Gateway", "data": null}',
+    '{"code": 200, "transactionId": "t"}',
+    '{"code": "500", "message": "Internal Server Error"}',
+    '{"code": "upstream_error", "message": "connection reset after the request was sent"}',
+    '{"code": "A_CODE_OF_TOMORROW", "message": "", "data": null, "extra": null, "pricingStrategy": "FREE"}',
+    '{"code": "A_CODE_OF_TOMORROW", "transactionId": ""}',
+    '{"code": "A_CODE_OF_TOMORROW", "transactionId": " "}',
+    '{"code": "A_CODE_OF_TOMORROW", "transactionId": 17}',
+    '{"code": "A_CODE_OF_TOMORROW", "transactionId": null}',
+    '{"code": "OUTCOME_UNKNOWN"}',
+    '{"code": "NETWORK_ERROR", "message": ""}',
+    '{"code": "BAD_ANSWER"}',
+    '{"code": "service_busy"}',
+    '{"code": "SERVICE_BUSY "}',
+    '{"code": "ERROR"}',
+    '{"code": "ERROR", "message": "upstream request timeout"}',
+    '{"code": "ERROR", "message": "", "data": null}',
+    '{"code": "SUCCESS", "data": {"similarity": 90}}',
+    '{"code": "SUCCESS", "message": "OK", "data": {"similarity": 90}, "transactionId": ""}',
+    '{"message": "Endpoint request timed out"}',
+    '{"error": {"code": "SERVICE_BUSY"}}',
+    '[{"code": "SERVICE_BUSY"}]',
+    '["SERVICE_BUSY"]',
+    "[]",
+    "504",
+    '"SERVICE_BUSY"',
+]
+
+
+@pytest.mark.parametrize("body", GATEWAYS)
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 500, 502, 503, 504])
+def test_json_of_a_gateway_is_no_answer(body: str, status: int) -> None:
+    with pytest.raises(NoAnswer):
+        read(body, status, Retry_After="7")
+
+
+@pytest.mark.parametrize("body", GATEWAYS)
+def test_json_of_a_gateway_with_429_is_busy_and_free(body: str) -> None:
+    answer = read(body, 429, Retry_After="7")
+
+    assert (answer.code, answer.pricing_strategy, answer.retry_after) == ("SERVICE_BUSY", None, 7)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_is_no_answer_whatever_its_body(status: int) -> None:
+    for body in (SUCCESS, '{"code": "SERVICE_BUSY", "transactionId": "t"}'):
+        with pytest.raises(NoAnswer):
+            read(body, status)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_every_encoding_of_json_is_read(encoding: str) -> None:
-    assert read('{"code": "ERROR", "message": "é"}'.encode(encoding)).message == "é"
+    assert read('{"code": "IAM_FAILED", "message": "é"}'.encode(encoding)).message == "é"
 
 
 def test_a_long_message_is_cut_to_fit_a_row() -> None:
-    assert len(read(json.dumps({"code": "ERROR", "message": "x" * 500_000})).message) == 1000
+    assert len(read(json.dumps({"code": "IAM_FAILED", "message": "x" * 500_000})).message) == 1000
 
 
 @pytest.mark.parametrize(
@@ -117,7 +188,8 @@ def test_a_long_message_is_cut_to_fit_a_row() -> None:
         '{"code": ["SUCCESS"]}',
         '{"code": true}',
         '{"CODE": "SUCCESS"}',
-        json.dumps({"code": "X" * 101}),
+        json.dumps({"code": "X" * 101, "transactionId": "t"}),
+        '{"code": "", "transactionId": "t"}',
         '{"code": "SUCCESS"} {"code": "ERROR"}',
         b'{"code": "\xff\xfe"}',
         b"\x00" * 100,
@@ -189,22 +261,25 @@ def test_a_similarity_that_breaks_the_contract_is_refused_in_words(similarity: s
     with pytest.raises(ValueError, match=r"^data\.similarity: ") as broken:
         success(similarity).comparison()
 
-    assert len(str(broken.value)) < 2000
+    assert len(str(broken.value)) < 200
+    assert not re.search("70|101|333|999", str(broken.value))
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        '{"code": "SUCCESS"}',
-        '{"code": "SUCCESS", "data": null}',
-        '{"code": "SUCCESS", "data": []}',
-        '{"code": "SUCCESS", "data": {}}',
-        '{"code": "SUCCESS", "data": "similarity"}',
+        "{}",
+        '{"data": null}',
+        '{"data": []}',
+        '{"data": {}}',
+        '{"data": "similarity"}',
     ],
 )
 def test_a_success_without_a_similarity_is_refused_in_words(body: str) -> None:
+    answer = read(json.dumps({"code": "SUCCESS", "transactionId": "t"} | json.loads(body)))
+
     with pytest.raises(ValueError, match=r"^data"):
-        read(body).comparison()
+        answer.comparison()
 
 
 def test_a_success_without_faces_is_a_success() -> None:
@@ -219,7 +294,8 @@ def test_a_face_s_id_may_come_as_a_number() -> None:
 
 
 def test_an_issued_token_is_read_as_documented() -> None:
-    issued = read('{"code": "SUCCESS", "data": {"token": "eyJ", "expiredTime": 1642580192430}}').issued_token()
+    content = '{"token": "eyJ", "expiredTime": 1642580192430}'
+    issued = read(f'{{"code": "SUCCESS", "transactionId": "t", "data": {content}}}').issued_token()
 
     assert (issued.token, issued.expired_time) == ("eyJ", 1642580192430)
 
@@ -240,7 +316,7 @@ def test_an_issued_token_is_read_as_documented() -> None:
 )
 def test_a_token_that_breaks_the_contract_is_refused_in_words_without_being_quoted(content: str) -> None:
     with pytest.raises(ValueError, match=r"^data") as broken:
-        read(f'{{"code": "SUCCESS", "data": {content}}}').issued_token()
+        read(f'{{"code": "SUCCESS", "transactionId": "t", "data": {content}}}').issued_token()
 
     assert "eyJ" not in str(broken.value)
 

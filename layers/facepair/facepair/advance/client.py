@@ -75,7 +75,7 @@ class Advance:
         return Token(token=issued.token, expires_ms=issued.expired_time)
 
     def compare(self, token: str, first: Picture, second: Picture) -> Answer:
-        """Compare the faces of two pictures. Charged, whenever the answer's `pricing_strategy` says PAY.
+        """Compare the faces of two pictures, at a charge that depends on the answer's code.
 
         Raises Unreached (not charged) or NoAnswer (perhaps charged).
         """

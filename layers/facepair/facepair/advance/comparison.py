@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from http import HTTPStatus
 
 from facepair.advance.client import Advance
 from facepair.advance.wire import Answer, FacePosition
@@ -10,7 +9,6 @@ from facepair.domain import clock
 from facepair.domain.picture import Box, Fitted
 from facepair.domain.verdict import (
     BAD_ANSWER,
-    COMPARISON_CODES,
     NETWORK_ERROR,
     OUTCOME_UNKNOWN,
     OWN_CODES,
@@ -50,10 +48,6 @@ def _read(answer: Answer, first: Fitted, second: Fitted) -> Outcome:
         second=Seen(adjusted=second.adjusted),
         retry_at=None if answer.retry_after is None else clock.now() + timedelta(seconds=answer.retry_after),
     )
-    too_many = answer.http_status == HTTPStatus.TOO_MANY_REQUESTS and answer.code not in COMPARISON_CODES
-    if too_many and answer.pricing_strategy != "PAY":
-        # The Glossary: SERVICE_BUSY "may migrate to HTTP 429 Too Many Requests in the future".
-        return outcome.model_copy(update={"code": "SERVICE_BUSY"})
     if answer.code in OWN_CODES:
         return outcome.model_copy(update={"code": BAD_ANSWER, "message": f"an undocumented code: {answer.code}"})
     if answer.code != "SUCCESS":

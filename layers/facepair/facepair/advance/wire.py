@@ -19,8 +19,12 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from facepair.domain.verdict import DOCUMENTED_CODES
 from facepair.http import NoAnswer, Reply, retry_after_seconds
 
+CODES_OF_GATEWAYS_TOO = frozenset({"SUCCESS", "ERROR"})
+ENVELOPE = frozenset({"message", "data", "extra"})
+"""What every answer of the API has beside its code (API documentation, Glossary)."""
 LONGEST_NUMBER = 38
 """Digits, before or behind the point."""
 
@@ -28,7 +32,7 @@ LONGEST_NUMBER = 38
 def _a_number(value: object) -> object:
     """JSON numbers only, since pydantic would take "70" and true as well; and as long as a table can store exactly."""
     if not isinstance(value, Decimal):
-        raise ValueError(f"{json.dumps(value, default=str)} is not a number")
+        raise ValueError(f"not a number but {type(value).__name__}")  # never its value: messages are logged
     _, digits, exponent = value.as_tuple()
     if isinstance(exponent, int) and (len(digits) > LONGEST_NUMBER or abs(exponent) > LONGEST_NUMBER):
         raise ValueError(f"a number of more than {LONGEST_NUMBER} digits")
@@ -105,23 +109,41 @@ class Answer(_Wire):
 
 
 def read_answer(reply: Reply, now: datetime) -> Answer:
-    """The API's answer in an HTTP reply, whatever its status: errors come with 200 as well as with 4xx and 5xx.
+    """Return the API's answer, whatever its HTTP status: errors come with 200 as well as with 4xx and 5xx.
 
-    429 without a code is the SERVICE_BUSY that the documentation announces to become HTTP 429. Raises NoAnswer for
-    everything else that holds no code: a truncated body, a redirect, a proxy's page. Its 503 too: a proxy says so also
-    when the backend's connection broke after the request had been passed on, and charged.
+    HTTP 429 with anything else is SERVICE_BUSY, which the documentation announces to become HTTP 429. Raises NoAnswer
+    for everything else, a 503 included: a gateway also says so when its connection to the API broke after the API had
+    read the request and charged for it.
     """
     retry_after = retry_after_seconds(reply.headers.get("Retry-After"), now)
     try:
-        body = json.loads(reply.body, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal)
-        envelope = {name: value for name, value in body.items() if value is not None}
+        envelope = {name: value for name, value in _own_json(reply).items() if value is not None}
         return Answer.model_validate(envelope | {"httpStatus": reply.status, "retryAfter": retry_after})
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             return Answer(
                 code="SERVICE_BUSY", message=f"HTTP {reply.status}", http_status=reply.status, retry_after=retry_after
             )
         raise NoAnswer(_describe(reply), http_status=reply.status) from error
+
+
+def _own_json(reply: Reply) -> Mapping[str, Any]:
+    """Return the JSON object of a reply that comes from the API itself. Raises ValueError for any other reply.
+
+    Gateways answer in JSON with a `code` too. The API's own codes are strings that its documentation has, or they come
+    with a transaction id. Gateways also use SUCCESS and ERROR, so these need the rest of the API's envelope.
+    """
+    if 300 <= reply.status < 400:
+        raise ValueError("a redirect")
+    body = json.loads(reply.body, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal)
+    if not isinstance(body, dict) or not isinstance(code := body.get("code"), str):
+        raise ValueError("no code")
+    transaction_id = body.get("transactionId")
+    if isinstance(transaction_id, str) and transaction_id.strip():
+        return body
+    if code not in DOCUMENTED_CODES or (code in CODES_OF_GATEWAYS_TOO and not body.keys() >= ENVELOPE):
+        raise ValueError("a code that is not the API's own")
+    return body
 
 
 def _describe(reply: Reply) -> str:
