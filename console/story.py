@@ -17,7 +17,7 @@ from facepair.domain.gate import Gate, Standing
 from facepair.domain.history import Mark, Version
 from facepair.domain.ledger import Charge
 from facepair.domain.pair import ROLES
-from facepair.domain.verdict import Verdict
+from facepair.domain.verdict import Verdict, is_charged
 
 TIME_WIDTH = len("2026-01-31 12:00:00")
 
@@ -47,7 +47,8 @@ class Found:
             }
             for each in self.versions
         ]
-        return {"pair_id": self.pair_id, **(self.row or {}), "calls": self.calls, "uploads": uploads}
+        calls = [_with_charge(call) for call in self.calls]
+        return {"pair_id": self.pair_id, **(self.row or {}), "calls": calls, "uploads": uploads}
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class Event:
     at: datetime
     what: str
     details: tuple[str, ...] = ()
+
+
+def _with_charge(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row of the ledger; rows of earlier releases get their `charged` by the rule."""
+    if "sent_at" not in call:
+        return call
+    return {"charged": is_charged(call.get("code"), call.get("pricing_strategy")), **call}
 
 
 def rendered(found: Found, now: datetime) -> RenderableType:
@@ -104,7 +112,7 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
             yield Event(clock.parse(call["permitted_at"]), permitted)
         if "sent_at" not in call:
             continue
-        charge = Charge.of(call.get("state"), call.get("code"), call.get("pricing_strategy"))
+        charge = Charge.of(call.get("state"), call.get("code"), call.get("pricing_strategy"), call.get("charged"))
         what = f"ADVANCE was called ({call['call']}): {call.get('code', 'no answer so far')}, {charge}"
         details = [
             f"{told} {call[name]}{unit}"

@@ -27,7 +27,7 @@ MEANINGS = {
     Class.MATCHED: "billed, and charged by the ledger",
     Class.BILLED_UNKNOWN: "billed; the ledger has no such call",
     Class.CHARGED_NOT_BILLED: "charged by the ledger; not billed",
-    Class.BILLED_FREE: "billed; the API had answered that it was free",
+    Class.BILLED_FREE: "billed; the call was not charged",
     Class.BILLED_TWICE: "billed once more than it was charged",
 }
 EXAMPLES = 3

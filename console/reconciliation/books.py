@@ -17,7 +17,8 @@ COLUMNS = ("class", "transaction_id", "line", "billed_at", "pair_id", "call", "a
 TABLES = f"""
     PRAGMA journal_mode = OFF;
     PRAGMA temp_store = FILE;
-    CREATE TABLE ledger (transaction_id, pair_id, call, state, sent_at, answered_at, code, pricing_strategy);
+    CREATE TABLE ledger (transaction_id, pair_id, call, state, sent_at, answered_at, code, pricing_strategy,
+        charged);
     CREATE INDEX by_id ON ledger (transaction_id);
     CREATE TABLE invoice (transaction_id, line, at);
     CREATE TABLE findings ({", ".join(COLUMNS)});
@@ -25,9 +26,9 @@ TABLES = f"""
 """
 INSERT_FINDING = f"INSERT INTO findings VALUES ({', '.join('?' * len(COLUMNS))})"
 SIDE_BY_SIDE = """
-    SELECT transaction_id, 'ledger', pair_id, call, state, sent_at, answered_at, code, pricing_strategy
+    SELECT transaction_id, 'ledger', pair_id, call, state, sent_at, answered_at, code, pricing_strategy, charged
         FROM ledger WHERE transaction_id IS NOT NULL
-    UNION ALL SELECT transaction_id, 'invoice', line, at, NULL, NULL, NULL, NULL, NULL FROM invoice
+    UNION ALL SELECT transaction_id, 'invoice', line, at, NULL, NULL, NULL, NULL, NULL, NULL FROM invoice
     ORDER BY transaction_id
 """
 
@@ -111,6 +112,7 @@ def _of_entry(entry: Entry) -> tuple[object, ...]:
         _text(entry.answered_at),
         entry.code,
         entry.pricing_strategy,
+        entry.charged,
     )
 
 
@@ -123,9 +125,19 @@ def _entry(
     answered_at: str | None,
     code: str | None,
     pricing_strategy: str | None,
+    charged: int | None,
 ) -> Entry:
-    answered = clock.parse(answered_at) if answered_at else None
-    return Entry(pair_id, call, State(state), clock.parse(sent_at), answered, code, transaction_id, pricing_strategy)
+    return Entry(
+        pair_id=pair_id,
+        call=call,
+        state=State(state),
+        sent_at=clock.parse(sent_at),
+        answered_at=clock.parse(answered_at) if answered_at else None,
+        code=code,
+        transaction_id=transaction_id,
+        pricing_strategy=pricing_strategy,
+        charged=None if charged is None else bool(charged),
+    )
 
 
 def _sides(rows: Iterable[tuple[Any, ...]]) -> tuple[list[Billed], list[Entry]]:

@@ -62,7 +62,7 @@ def _handler() -> Handler:
         )
         deliverer.deliver(message)
 
-    @logger.inject_lambda_context(clear_state=True)
+    @logger.inject_lambda_context(clear_state=True, log_event=False)
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # A batch of which everything failed is no crash: without this Lambda would count an error of the function.

@@ -49,7 +49,7 @@ def _handler() -> Handler:
         images_retention=settings.images_retention,
     )
 
-    @logger.inject_lambda_context
+    @logger.inject_lambda_context(log_event=False)
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         try:

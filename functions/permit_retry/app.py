@@ -44,7 +44,7 @@ def _handler() -> Handler:
         queue=UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
     )
 
-    @logger.inject_lambda_context(clear_state=True)
+    @logger.inject_lambda_context(clear_state=True, log_event=False)
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         by = function_url.caller(event)
         try:

@@ -51,7 +51,7 @@ def _handler() -> Handler:
         metrics=counters,
     )
 
-    @logger.inject_lambda_context(clear_state=True)
+    @logger.inject_lambda_context(clear_state=True, log_event=False)
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         counters.add(Metric.REVIEW_REQUESTS)

@@ -54,10 +54,23 @@ class Tables:
             },
         )
 
-    def call(self, pair_id: str, transaction_id: str | None, at: datetime, pricing: str | None = "PAY") -> None:
-        """A call that was answered; one without a transaction id had no answer."""
+    def call(
+        self,
+        pair_id: str,
+        transaction_id: str | None,
+        at: datetime,
+        pricing: str | None = "PAY",
+        *,
+        code: str | None = None,
+        charged: bool | None = None,
+    ) -> None:
+        """A call that was answered; one without a transaction id had no answer.
+
+        Without `charged` it is a row of an earlier release. `code` is SUCCESS, or SERVICE_BUSY if FREE.
+        """
         answered = transaction_id is not None
         state = "UNKNOWN" if not answered else "REFUSED" if pricing == "FREE" else "ANSWERED"
+        usual = "SUCCESS" if state == "ANSWERED" else "SERVICE_BUSY" if answered else "OUTCOME_UNKNOWN"
         self._put(
             "CallsTable",
             {
@@ -66,9 +79,10 @@ class Tables:
                 "state": state,
                 "fingerprint": "f" * 64,
                 "owner": "somebody",
-                "code": "SUCCESS" if state == "ANSWERED" else "SERVICE_BUSY" if answered else "OUTCOME_UNKNOWN",
+                "code": code or usual,
                 "transaction_id": transaction_id,
                 "pricing_strategy": pricing if answered else None,
+                "charged": charged,
                 "sent_at": clock.iso(at),
                 "answered_at": clock.iso(at) if answered else None,
                 "alive_until": clock.iso(at + timedelta(minutes=2)),

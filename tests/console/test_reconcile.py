@@ -17,6 +17,8 @@ from tests.support.deployed import Deployed
 MIDDLE = datetime(2021, 5, 15, 12, tzinfo=UTC)
 END = datetime(2021, 6, 1, tzinfo=UTC)
 MONTH = ("--month", "2021-05")
+NO_FACE = "NO_FACE_DETECTED_FROM_FIRST_IMAGE"
+"""A paid code: calls of it that are stated FREE may be billed or not."""
 UNKNOWN = "[/]\x1bcmd|' /C calc'!A0"
 """Nothing for a spreadsheet, a terminal or rich to obey."""
 INVOICE = """\
@@ -27,8 +29,10 @@ matched-1;15.05.2021 12:00;face comparison;0,05
 free-1;15.05.2021 12:00;face comparison;0,05
 matched-1;15.05.2021 12:00;face comparison;0,05
 beside-1;31.05.2021 23:59;face comparison;0,05
+stated-1;15.05.2021 12:00;face comparison;0,05
+stated-3;15.05.2021 12:00;face comparison;0,05
 next-month;15.06.2021 12:00;face comparison;0,05
-;;total;0,25
+;;total;0,35
 """
 
 
@@ -38,6 +42,9 @@ def _stored(sandbox: Sandbox) -> Iterator[None]:
         for number in (1, 2):
             tables.call(f"reconcile/{number}", f"matched-{number}", MIDDLE)
         tables.call("reconcile/free", "free-1", MIDDLE, "FREE")
+        for number in (1, 2):
+            tables.call(f"reconcile/stated-{number}", f"stated-{number}", MIDDLE, "FREE", code=NO_FACE)
+        tables.call("reconcile/stated-3", "stated-3", MIDDLE, "FREE", code=NO_FACE, charged=True)
         tables.call("reconcile/silent", None, MIDDLE)
         tables.call("reconcile/beside", "beside-1", END + timedelta(hours=1))
         tables.call("reconcile/at-the-end", "at-the-end", END - timedelta(seconds=1))
@@ -60,7 +67,7 @@ def test_every_row_of_either_side_is_told_in_its_class(facepair: CommandLine, in
     [silent] = told.pop("without_answer")
     assert (silent["pair_id"], silent["state"]) == ("reconcile/silent", "UNKNOWN")
     assert told == {
-        "matched": 2,
+        "matched": 4,  # stated-1 and stated-3 among them; stated-2 was not billed, which is no difference
         "billed_unknown": [UNKNOWN],
         "charged_not_billed": ["at-the-end", "matched-2"],
         "billed_free": ["free-1"],
@@ -101,7 +108,7 @@ def test_a_person_reads_totals_what_was_read_and_how_the_invoice_was_understood(
     text = " ".join(held.stdout.split())
     assert "such call: [/]\N{REPLACEMENT CHARACTER}cmd|" in text
     assert "charged_not_billed │ 1 │ charged by the ledger; not billed: matched-2" in text
-    assert "Rows of the invoice: 5. Charged calls of the ledger: 3." in text
+    assert "Rows of the invoice: 7. Charged calls of the ledger: 5." in text
     assert "Calls without an answer: 1." in text
     assert max(map(len, held.stdout.splitlines())) <= 80
 

@@ -184,6 +184,34 @@ def test_an_upload_s_message_becomes_a_verdict_with_its_log_and_its_metrics(
     deployment.delete(event)
 
 
+def test_no_log_line_has_a_similarity_or_a_face_position_even_if_events_are_to_be_logged(
+    deployment: Deployment,
+    compare_pair: Handler,
+    environment: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
+    pair_id = deployment.upload(first=ANNA, second=ANNA)
+    event = deployment.take()
+    assert compare_pair(event, Context("CompareFunction")) == NOTHING_FAILED
+    deployment.delete(event)
+    row = deployment.row(pair_id)
+
+    publish = cold_start(deployment.stack.functions["PublishFunction"], environment)
+    written = {"eventID": "1", "dynamodb": {"NewImage": row, "SequenceNumber": "1"}}
+    publish({"Records": [written]}, Context("PublishFunction"))
+
+    output = capsys.readouterr().out
+    [called] = [line for line in logged(output) if line["message"] == "Called the comparison API"]
+    assert (called["code"], called["charged"]) == ("SUCCESS", True)
+    assert called["transaction_id"] == row["transaction_id"]["S"]
+    faces = [row[role]["M"]["face"]["M"] for role in ("first", "second")]
+    edges = {face[edge]["N"] for face in faces for edge in ("left", "top", "right", "bottom")}
+    told = {str(value) for line in logged(output) for value in line.values()}
+    assert not told & (edges | {row["similarity"]["N"]})
+    assert not [word for word in ("similarity", "face", "NewImage") if f'"{word}"' in output]
+
+
 def test_a_warm_environment_goes_on_with_what_it_made_and_with_no_key_of_the_event_before(
     deployment: Deployment, compare_pair: Handler, capsys: pytest.CaptureFixture[str]
 ) -> None:

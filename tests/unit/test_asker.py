@@ -427,6 +427,36 @@ def test_whatever_was_charged_is_an_outcome_and_never_called_again(world: World,
     assert (world.api.posts, world.ledger.states("anna")) == (1, [State.ANSWERED])
 
 
+@pytest.mark.parametrize("code", ["SUCCESS", "NO_FACE_DETECTED_FROM_FIRST_IMAGE"])
+def test_a_paid_code_that_is_stated_free_is_a_final_answer_and_counted(world: World, code: str) -> None:
+    world.api.answers(SUCCESS.model_copy(update={"code": code, "pricing_strategy": "FREE"}))
+
+    outcomes = [ask(world)]
+    world.idempotency.forget()
+    outcomes.append(ask(world))
+
+    assert [outcome.code for outcome in outcomes] == [code, code]
+    assert (world.api.posts, world.ledger.states("anna")) == (1, [State.ANSWERED])
+    assert world.metrics.sums() == {Metric.CALLS: 1, Metric.CHARGED_CALLS: 1, Metric.PAID_STATED_FREE: 1}
+
+
+def test_a_paid_code_that_an_earlier_release_booked_as_refused_is_not_paid_for_again(world: World) -> None:
+    no_face = Outcome(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE", message="", pricing_strategy="FREE")
+    world.ledger.complete(world.ledger.open("anna", "f1", 1, clock.now(), NOON), State.REFUSED, no_face)
+
+    assert ask(world).code == no_face.code
+    assert world.api.posts == 0
+
+
+def test_an_unknown_code_that_is_stated_free_is_a_free_refusal(world: World) -> None:
+    world.api.answers(refusal("A_CODE_OF_TOMORROW"), SUCCESS)
+
+    outcomes = [ask(world), ask(world)]
+
+    assert [outcome.code for outcome in outcomes] == ["A_CODE_OF_TOMORROW", "SUCCESS"]
+    assert world.ledger.states("anna") == [State.REFUSED, State.ANSWERED]
+
+
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 
@@ -636,4 +666,9 @@ def test_what_was_answered_is_in_the_log_before_it_is_in_the_ledger(
         ask(world)
 
     [called] = [record for record in caplog.records if record.message == "Called the comparison API"]
-    assert vars(called)["api"]["transaction_id"] == "t1"
+    assert {name: vars(called)[name] for name in ("code", "transaction_id", "charged")} == {
+        "code": "SUCCESS",
+        "transaction_id": "t1",
+        "charged": True,
+    }
+    assert vars(called)["latency_ms"] >= 0

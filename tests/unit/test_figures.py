@@ -232,7 +232,8 @@ def test_a_band_holds_its_similarities_and_one_hundred_is_in_the_last(similarity
     ("state", "code", "pricing", "charge"),
     [
         (State.ANSWERED, "SUCCESS", "PAY", Charge.CHARGED),
-        (State.ANSWERED, "SUCCESS", "FREE", Charge.FREE),
+        (State.ANSWERED, "SUCCESS", "FREE", Charge.CHARGED),
+        (State.ANSWERED, "A_CODE_OF_TOMORROW", "FREE", Charge.FREE),
         (State.ANSWERED, "SUCCESS", None, Charge.CHARGED),
         (State.ANSWERED, "BAD_ANSWER", None, Charge.CHARGED),
         (State.ANSWERED, "A_CODE_OF_TOMORROW", None, Charge.CHARGED),

@@ -26,9 +26,15 @@ def billed(at: datetime | None = MIDDLE, line: int = 2) -> Billed:
     return Billed("t1", line, at)
 
 
-def entry(at: datetime = MIDDLE, pricing: str = "PAY", call: int = 1) -> Entry:
-    state = State.REFUSED if pricing == "FREE" else State.ANSWERED
-    return Entry("anna", f"{call:06d}", state, at, at, "SUCCESS", "t1", pricing)
+def entry(at: datetime = MIDDLE, pricing: str = "PAY", call: int = 1, code: str = "") -> Entry:
+    """A call of a paid code, or of a free one if its price is FREE, unless `code` says otherwise."""
+    code = code or ("SERVICE_BUSY" if pricing == "FREE" else "SUCCESS")
+    state = State.REFUSED if code == "SERVICE_BUSY" else State.ANSWERED
+    return Entry("anna", f"{call:06d}", state, at, at, code, "t1", pricing)
+
+
+def stated_free(at: datetime = MIDDLE, call: int = 1) -> Entry:
+    return entry(at, "FREE", call, "SUCCESS")
 
 
 def classes(rows: Sequence[Billed], entries: Sequence[Entry]) -> list[Class]:
@@ -47,6 +53,10 @@ def classes(rows: Sequence[Billed], entries: Sequence[Entry]) -> list[Class]:
         ([billed(), billed(line=3)], [], [Class.BILLED_UNKNOWN, Class.BILLED_TWICE]),
         ([billed(), billed(line=3)], [entry(pricing="FREE")], [Class.BILLED_FREE, Class.BILLED_TWICE]),
         ([billed(None)], [entry()], [Class.MATCHED]),
+        ([billed()], [stated_free()], [Class.MATCHED]),
+        ([], [stated_free()], []),
+        ([billed(), billed(line=3)], [stated_free()], [Class.MATCHED, Class.BILLED_TWICE]),
+        ([billed()], [stated_free(), entry(call=2)], [Class.MATCHED]),
     ],
 )
 def test_what_one_transaction_is(rows: list[Billed], entries: list[Entry], expected: list[Class]) -> None:
@@ -83,8 +93,9 @@ moments = st.sampled_from([MIDDLE, LAST_SECOND, JUST_AFTER, OCTOBER.start - time
 invoices = st.lists(st.none() | moments, max_size=5).map(
     lambda times: [billed(at, line) for line, at in enumerate(times, 2)]
 )
-ledgers = st.lists(st.tuples(moments, st.sampled_from(["PAY", "FREE"])), max_size=5).map(
-    lambda calls: [entry(at, pricing, number) for number, (at, pricing) in enumerate(calls, 1)]
+PRICES = [("PAY", ""), ("FREE", ""), ("FREE", "SUCCESS")]
+ledgers = st.lists(st.tuples(moments, st.sampled_from(PRICES)), max_size=5).map(
+    lambda calls: [entry(at, pricing, number, code) for number, (at, (pricing, code)) in enumerate(calls, 1)]
 )
 
 
@@ -101,7 +112,11 @@ def test_every_row_of_the_month_ends_in_exactly_one_class_whatever_there_is(
         if finding.entry and finding.kind in (Class.MATCHED, Class.CHARGED_NOT_BILLED)
     )
     inside = [row for row in rows if row.at is None or OCTOBER.place(row.at) is Place.INSIDE]
-    charged = [each for each in entries if OCTOBER.place(each.at) is Place.INSIDE and each.charge is Charge.CHARGED]
+    charged = [
+        each
+        for each in entries
+        if OCTOBER.place(each.at) is Place.INSIDE and each.charge is Charge.CHARGED and not each.is_stated_free
+    ]
     assert all(of_rows[row] == 1 for row in inside)
     assert all(of_charges[each] == 1 for each in charged)
     assert max(of_rows.values(), default=1) == max(of_charges.values(), default=1) == 1

@@ -86,7 +86,9 @@ def test_deletions_and_files_of_other_names_are_told() -> None:
     ("state", "code", "pricing_strategy", "charge"),
     [
         ("ANSWERED", "SUCCESS", "PAY", "charged"),
-        ("ANSWERED", "SUCCESS", "FREE", "free"),
+        ("ANSWERED", "SUCCESS", "FREE", "charged"),
+        ("REFUSED", "NO_FACE_DETECTED_FROM_FIRST_IMAGE", "FREE", "charged"),
+        ("REFUSED", "A_CODE_OF_TOMORROW", "FREE", "free"),
         ("ANSWERED", "NO_FACE_DETECTED_FROM_FIRST_IMAGE", None, "charged"),
         ("REFUSED", "SERVICE_BUSY", None, "free"),
         ("UNKNOWN", "OUTCOME_UNKNOWN", None, "perhaps charged"),
@@ -94,10 +96,29 @@ def test_deletions_and_files_of_other_names_are_told() -> None:
         (None, None, None, "perhaps charged"),
     ],
 )
-def test_a_call_costs_what_its_answer_says_else_what_the_documentation_says(
+def test_a_call_of_an_earlier_release_costs_what_the_rule_says(
     state: str | None, code: str | None, pricing_strategy: str | None, charge: str
 ) -> None:
     assert Charge.of(state, code, pricing_strategy) == charge
+
+
+@pytest.mark.parametrize(("charged", "charge"), [(True, "charged"), (False, "free")])
+def test_the_attribute_of_a_row_says_whether_it_was_charged(charged: bool, charge: str) -> None:
+    assert Charge.of("ANSWERED", "A_CODE_OF_TOMORROW", None, charged) == charge
+
+
+def test_json_of_a_pair_has_charged_for_every_call_also_of_earlier_releases() -> None:
+    sent = {"sent_at": clock.iso(NOON), "call": "000001"}
+    calls = [
+        sent | {"state": "REFUSED", "code": "NO_FACE_DETECTED_FROM_FIRST_IMAGE", "pricing_strategy": "FREE"},
+        sent | {"state": "REFUSED", "code": "SERVICE_BUSY"},
+        sent | {"state": "ANSWERED", "code": "A_CODE_OF_TOMORROW", "charged": False},
+        {"call": "erased"},
+    ]
+
+    document = found(None, calls=calls).document()
+
+    assert [call.get("charged") for call in document["calls"]] == [True, False, False, None]
 
 
 def test_a_permission_and_a_decision_are_told_with_who_and_when() -> None:
@@ -177,7 +198,7 @@ def test_json_has_the_row_s_attributes_at_the_top_and_the_calls_beside_them() ->
     document = pair.document()
 
     assert document | row("PASS") == document
-    assert document["calls"] == [call(5, "ANSWERED")]
+    assert document["calls"] == [call(5, "ANSWERED") | {"charged": True}]
     assert [upload["key"] for upload in document["uploads"]] == ["anna/first.jpg"]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from facepair.domain.pair import Role
-from facepair.domain.verdict import CERTAINTY, FINAL, Face, Outcome, Policy, Seen, Verdict, verdict
+from facepair.domain.verdict import CERTAINTY, FINAL, Face, Outcome, Policy, Seen, Verdict, is_charged, verdict
 
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 similarities = st.decimals(0, 100, allow_nan=False, places=4)
@@ -110,20 +110,43 @@ def test_no_error_is_ever_judged_by_a_similarity(code: str, similarity: Decimal)
     ("code", "answered", "charged"),
     [
         ("SUCCESS", None, True),
-        ("SUCCESS", "FREE", False),
+        ("SUCCESS", "FREE", True),
         ("NO_FACE_DETECTED_FROM_FIRST_IMAGE", None, True),
+        ("NO_FACE_DETECTED_FROM_FIRST_IMAGE", "FREE", True),
         ("SERVICE_BUSY", None, False),
         ("SERVICE_BUSY", "PAY", True),
-        ("SERVICE_BUSY", "SOMETHING_NEW", True),
+        ("SERVICE_BUSY", "pay ", True),
+        ("SERVICE_BUSY", "SOMETHING_NEW", False),
         ("OUTCOME_UNKNOWN", None, True),
+        ("BAD_ANSWER", "FREE", True),
+        ("NETWORK_ERROR", None, False),
         ("A_CODE_OF_TOMORROW", None, True),
+        ("A_CODE_OF_TOMORROW", "SOMETHING_NEW", True),
+        ("A_CODE_OF_TOMORROW", "FREE", False),
+        ("A_CODE_OF_TOMORROW", " free", False),
+    ],
+)
+def test_the_documented_tag_decides_whether_a_call_was_charged(code: str, answered: str | None, charged: bool) -> None:
+    assert Outcome(code=code, message="", pricing_strategy=answered).charged is charged
+
+
+def test_a_call_without_a_code_may_have_been_charged() -> None:
+    assert is_charged(None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "answered", "expected"),
+    [
+        ("SUCCESS", "FREE", True),
+        ("BAD_ANSWER", "FREE", True),
+        ("SUCCESS", "PAY", False),
+        ("SUCCESS", None, False),
+        ("SERVICE_BUSY", "FREE", False),
         ("A_CODE_OF_TOMORROW", "FREE", False),
     ],
 )
-def test_a_call_was_charged_as_answered_or_else_as_documented_or_else_for_safety(
-    code: str, answered: str | None, charged: bool
-) -> None:
-    assert Outcome(code=code, message="", pricing_strategy=answered).charged is charged
+def test_a_paid_code_that_is_stated_free_is_noticed(code: str, answered: str | None, expected: bool) -> None:
+    assert Outcome(code=code, message="", pricing_strategy=answered).paid_but_stated_free is expected
 
 
 def test_an_outcome_survives_as_plain_json_to_the_last_digit() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transaction_id", "pricing_strategy")
+ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transaction_id", "pricing_strategy", "charged")
 """The attributes of an entry; fewer are no cheaper to read, but sooner here."""
 
 
@@ -95,6 +95,7 @@ class CallsTable:
             "fingerprint": call.fingerprint,
             "state": call.state,
             "owner": call.owner,
+            "charged": True,  # until an answer says otherwise
             "sent_at": clock.iso(call.sent_at),
             "alive_until": clock.iso(call.alive_until),
             **expiry,
@@ -113,11 +114,12 @@ class CallsTable:
 
         Raises Later if the call was answered while it was given up.
         """
-        charged = {
+        charge = {
             "state": state,
             "code": outcome.code,
             "transaction_id": outcome.transaction_id,
             "pricing_strategy": outcome.pricing_strategy,
+            "charged": outcome.charged,
             "answered_at": None if state is State.UNKNOWN else clock.iso(clock.now()),
             "latency_ms": latency_ms,
         }
@@ -128,9 +130,9 @@ class CallsTable:
         open_states = [State.SENT] if state is State.UNKNOWN else [State.SENT, State.UNKNOWN]
         is_open = Attr("owner").eq(call.owner) & Attr("state").is_in(open_states)
         erased = Attr("erased_at")
-        if self._set(call, charged | of_faces, is_open & erased.not_exists()):
+        if self._set(call, charge | of_faces, is_open & erased.not_exists()):
             return
-        if self._set(call, charged, is_open & erased.exists()):
+        if self._set(call, charge, is_open & erased.exists()):
             logger.info("The pair was erased while it was called for", extra={"call": call.call})
             return
         if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
@@ -203,4 +205,5 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         code=item.get("code"),
         transaction_id=item.get("transaction_id"),
         pricing_strategy=item.get("pricing_strategy"),
+        charged=item.get("charged"),
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from facepair.domain.ledger import Charge, State
+from facepair.domain.verdict import is_paid_but_stated_free
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Entry:
     code: str | None = None
     transaction_id: str | None = None
     pricing_strategy: str | None = None
+    charged: bool | None = None
 
     @property
     def at(self) -> datetime:
@@ -27,4 +29,9 @@ class Entry:
     @property
     def charge(self) -> Charge:
         """What it has cost."""
-        return Charge.of(self.state, self.code, self.pricing_strategy)
+        return Charge.of(self.state, self.code, self.pricing_strategy, self.charged)
+
+    @property
+    def is_stated_free(self) -> bool:
+        """Whether the API has answered FREE under a paid code: then it may be billed or not."""
+        return is_paid_but_stated_free(self.code, self.pricing_strategy)

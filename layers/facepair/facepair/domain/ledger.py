@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from facepair.domain.verdict import OUTCOME_UNKNOWN, Meaning, Outcome, comparison_code, is_charged
+from facepair.domain.verdict import OUTCOME_UNKNOWN, Outcome, is_charged
 
 OnUnknownOutcome = Literal["hold", "retry"]
 """What becomes of a pair whose call may have been charged without an answer: it is held, or called for once more."""
@@ -19,7 +19,7 @@ class State(StrEnum):
 
     SENT = "SENT"  # about to be sent, or sent and not answered yet
     ANSWERED = "ANSWERED"
-    REFUSED = "REFUSED"  # the API did not charge
+    REFUSED = "REFUSED"  # not charged
     UNKNOWN = "UNKNOWN"  # perhaps charged
 
     @classmethod
@@ -27,9 +27,7 @@ class State(StrEnum):
         """The state of a call that has brought this outcome."""
         if outcome.code == OUTCOME_UNKNOWN:
             return cls.UNKNOWN
-        if outcome.charged or comparison_code(outcome.code).meaning is Meaning.JUDGE:
-            return cls.ANSWERED
-        return cls.REFUSED
+        return cls.ANSWERED if outcome.charged else cls.REFUSED
 
 
 class Charge(StrEnum):
@@ -40,13 +38,13 @@ class Charge(StrEnum):
     PERHAPS = "perhaps charged"
 
     @classmethod
-    def of(cls, state: str | None, code: str | None, pricing_strategy: str | None) -> "Charge":
-        """By a row's attributes. Only an answer says; where it does not, the documentation does."""
-        if state == State.REFUSED:
-            return cls.FREE
-        if state != State.ANSWERED or code is None:
+    def of(
+        cls, state: str | None, code: str | None, pricing_strategy: str | None, charged: bool | None = None
+    ) -> "Charge":
+        """Return the charge that a row's attributes stand for. Rows of earlier releases have no `charged`."""
+        if state not in (State.ANSWERED, State.REFUSED):
             return cls.PERHAPS
-        return cls.CHARGED if is_charged(code, pricing_strategy) else cls.FREE
+        return cls.CHARGED if (is_charged(code, pricing_strategy) if charged is None else charged) else cls.FREE
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,16 @@ class Call:
     def unanswered(self) -> bool:
         """Whether it may have been charged without an answer."""
         return self.state in (State.SENT, State.UNKNOWN)
+
+    @property
+    def answer(self) -> Outcome | None:
+        """The answer that stands for these contents: every later upload of them gets it without another call.
+
+        Earlier releases stored a paid code that was stated FREE as REFUSED.
+        """
+        if self.unanswered or self.outcome is None:
+            return None
+        return self.outcome if self.state is State.ANSWERED or self.outcome.charged else None
 
 
 def may_call_again(unanswered: Sequence[Call], policy: OnUnknownOutcome) -> bool:

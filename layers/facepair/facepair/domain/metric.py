@@ -26,6 +26,7 @@ class Metric(StrEnum):
     SECONDS_TO_VERDICT = "SecondsToVerdict"
     CALLS = "Calls"
     CHARGED_CALLS = "ChargedCalls"
+    PAID_STATED_FREE = "PaidStatedFree"
     OBJECTS_SEEN = "ObjectsSeen"
     PAIRS_SEEN = "PairsSeen"
     MISSED_PAIRS_SENT = "MissedPairsSent"

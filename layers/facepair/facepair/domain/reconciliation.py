@@ -16,7 +16,7 @@ class Class(StrEnum):
     MATCHED = "matched"  # one of each
     BILLED_UNKNOWN = "billed_unknown"  # on the invoice; the ledger has no such call
     CHARGED_NOT_BILLED = "charged_not_billed"  # in the ledger; not on the invoice
-    BILLED_FREE = "billed_free"  # on the invoice; the API answered that it was free
+    BILLED_FREE = "billed_free"  # on the invoice; the call was not charged
     BILLED_TWICE = "billed_twice"  # on the invoice once more than in the ledger
 
 
@@ -50,6 +50,8 @@ def reconcile(billed: Sequence[Billed], charges: Sequence[Entry], month: Month) 
 
     What lies within a day of the month's ends may be on either month's invoice, so it can match; but it is of the
     neighbouring month, so it is no finding by itself, and what matches there is used up.
+
+    A call that the API stated FREE under a paid code may be billed or not: it can match, but is no finding by itself.
     """
 
     def placed(charge: Entry) -> Place:
@@ -60,14 +62,16 @@ def reconcile(billed: Sequence[Billed], charges: Sequence[Entry], month: Month) 
 
     rows = sorted((row for row in billed if dated(row) is not Place.ELSEWHERE), key=lambda row: row.line)
     near = [charge for charge in charges if placed(charge) is not Place.ELSEWHERE]
-    charged = [charge for charge in near if charge.charge is Charge.CHARGED]
+    charged = [charge for charge in near if charge.charge is Charge.CHARGED and not charge.is_stated_free]
+    stated_free = [charge for charge in near if charge.charge is Charge.CHARGED and charge.is_stated_free]
     free = [charge for charge in near if charge.charge is Charge.FREE]
-    known = bool(charged or free)
+    known = bool(charged or stated_free or free)
 
     left = [*rows]
-    for row, charge in _pairs(left, charged, dated, placed):
-        if Place.INSIDE in (dated(row), placed(charge)):
-            yield Finding(Class.MATCHED, row, charge)
+    for may_be_billed in (charged, stated_free):
+        for row, charge in _pairs(left, may_be_billed, dated, placed):
+            if Place.INSIDE in (dated(row), placed(charge)):
+                yield Finding(Class.MATCHED, row, charge)
     for row, charge in _pairs(left, free, dated, placed):
         if dated(row) is Place.INSIDE:
             yield Finding(Class.BILLED_FREE, row, charge)

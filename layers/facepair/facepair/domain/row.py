@@ -105,11 +105,11 @@ class Case:
     fingerprint: str | None = None
 
 
-class Row(BaseModel, frozen=True):
+class Row(BaseModel, frozen=True, hide_input_in_errors=True):
     """What a pair's row says: the attributes of the table, by their names. None is not written.
 
     README says what each means. `updated_at` and `expires_at` (epoch seconds) are given by its writing. `listed_at` is
-    the look at the bucket that the row rests on.
+    the look at the bucket that the row rests on. Validation errors are logged, so they do not quote their input.
     """
 
     pair_id: str
@@ -217,7 +217,7 @@ class Row(BaseModel, frozen=True):
     def stands_for(self, pair: Pair) -> bool:
         """Whether nothing is left to do for a pair: a row for newer objects, or one for these that only another upload
         can change: a final verdict, or a free refusal, which is asked for again with the next upload."""
-        refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code or "", self.pricing_strategy)
+        refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code, self.pricing_strategy)
         return self.is_newer_than(pair) or ((self.verdict in FINAL or refused) and self.covers(pair))
 
     @property

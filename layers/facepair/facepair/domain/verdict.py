@@ -114,7 +114,7 @@ OWN_CODES = frozenset(
 )
 """Codes that the API never answers."""
 UNDOCUMENTED = Code(Meaning.HOLD, "PAY")
-"""A code that is not in the documentation: never a REJECT, and taken for charged unless it says FREE."""
+"""A code that is not in the documentation: never a REJECT, and charged unless it is stated FREE."""
 
 # What generate-token answers instead of a token: free, so nothing is ever at stake but time. The code of the row is the
 # API's own, or CREDENTIALS_INVALID where the API speaks of the credentials.
@@ -130,6 +130,8 @@ TOKEN_CODES = {
     "SERVICE_BUSY": (Meaning.RETRY, "SERVICE_BUSY"),
     "RETRY_LATER": (Meaning.RETRY, "RETRY_LATER"),
 }
+DOCUMENTED_CODES = (COMPARISON_CODES.keys() | TOKEN_CODES.keys()) - OWN_CODES
+"""Codes of the API's own documentation, of both endpoints."""
 
 
 class Policy(BaseModel, frozen=True):
@@ -170,7 +172,7 @@ class Seen(BaseModel, frozen=True):
     adjusted: tuple[str, ...] = ()
 
 
-class Outcome(BaseModel, frozen=True):
+class Outcome(BaseModel, frozen=True, hide_input_in_errors=True):
     """What asking has brought for two contents: plain JSON by `model_dump(mode="json")`, stored and used again.
 
     `call` is the ledger row of the call; `unsaved` says that this row could not be completed yet. `retry_at` is when
@@ -191,7 +193,7 @@ class Outcome(BaseModel, frozen=True):
 
     @property
     def charged(self) -> bool:
-        """As answered; where the answer does not say, as documented."""
+        """Whether the call can be on the invoice; see `is_charged`."""
         return is_charged(self.code, self.pricing_strategy)
 
     @property
@@ -201,16 +203,39 @@ class Outcome(BaseModel, frozen=True):
         remembered has the fingerprint of a row of the ledger, by which an erasure finds it."""
         if self.code == OUTCOME_UNKNOWN or self.reversed:
             return False
-        return self.charged or comparison_code(self.code).meaning in (Meaning.JUDGE, Meaning.RETAKE)
+        return self.charged or comparison_code(self.code).meaning is Meaning.RETAKE
+
+    @property
+    def paid_but_stated_free(self) -> bool:
+        """Whether the API has stated FREE under a code that its documentation tags as paid."""
+        return is_paid_but_stated_free(self.code, self.pricing_strategy)
 
     def turned_round(self) -> "Outcome":
         """The same outcome for the same two pictures in each other's role: faces have no order."""
         return self.model_copy(update={"first": self.second, "second": self.first, "reversed": not self.reversed})
 
 
-def is_charged(code: str, pricing_strategy: str | None) -> bool:
-    """Whether a call was charged: as answered; where the answer does not say, as documented."""
-    return (pricing_strategy or comparison_code(code).pricing) != "FREE"
+def is_charged(code: str | None, pricing_strategy: str | None) -> bool:
+    """Return whether a call can be on the invoice: the rule behind the attribute `charged` of CallsTable.
+
+    The documented tag of the code decides. A stated PAY also makes a call charged, but a stated FREE does not make a
+    paid code free: ADVANCE's newer pages call the field deprecated and always FREE. An undocumented code is charged
+    unless stated FREE. A call without a code has no answer, so it may have been charged.
+    """
+    if code is None:
+        return True
+    if code not in COMPARISON_CODES:
+        return not _says(pricing_strategy, "FREE")
+    return COMPARISON_CODES[code].pricing == "PAY" or _says(pricing_strategy, "PAY")
+
+
+def is_paid_but_stated_free(code: str | None, pricing_strategy: str | None) -> bool:
+    """Return whether the answer says FREE under a code that the documentation tags as paid."""
+    return code in COMPARISON_CODES and COMPARISON_CODES[code].pricing == "PAY" and _says(pricing_strategy, "FREE")
+
+
+def _says(pricing_strategy: str | None, value: Literal["FREE", "PAY"]) -> bool:
+    return pricing_strategy is not None and pricing_strategy.strip().upper() == value
 
 
 def comparison_code(code: str) -> Code:

@@ -68,9 +68,9 @@ class Asker:
         orders = (question.fingerprint, question.reversed_fingerprint)
         earlier = [call for call in calls if call.fingerprint in orders and not call.erased]
         for call in earlier:
-            if call.state is State.ANSWERED and call.outcome:
+            if answer := call.answer:
                 same_order = call.fingerprint == question.fingerprint
-                return call.outcome if same_order else call.outcome.turned_round()
+                return answer if same_order else answer.turned_round()
         refusals = sum(call.state is State.REFUSED for call in earlier)
         if earlier and earlier[-1].outcome:
             _wait_for(earlier[-1].outcome, refusals)
@@ -138,12 +138,21 @@ class Asker:
         started = time.monotonic()
         outcome = self.api.compare(token, question.first, question.second).model_copy(update={"call": call.call})
         latency_ms = round((time.monotonic() - started) * 1000)
-        # The log has it before the ledger: should no table take it, an auditor still finds what was charged.
+        # Logged before the ledger is written: if no table takes the outcome, an auditor still finds the charge. Logs
+        # outlive an erasure, so they never contain a similarity or a face position.
         logger.info(
-            "Called the comparison API", extra={"api": outcome.model_dump(mode="json"), "latency_ms": latency_ms}
+            "Called the comparison API",
+            extra={
+                "code": outcome.code,
+                "transaction_id": outcome.transaction_id,
+                "charged": outcome.charged,
+                "latency_ms": latency_ms,
+            },
         )
         self.metrics.add(Metric.CALLS)
         self.metrics.add(Metric.CHARGED_CALLS, int(outcome.charged))
+        if outcome.paid_but_stated_free:
+            self.metrics.add(Metric.PAID_STATED_FREE)
         return self._save(call, outcome, latency_ms)
 
     def _open(self, question: Question, number: int, slot: Slot) -> Call:

@@ -220,9 +220,7 @@ class Comparer:
 
     def _write(self, row: Row, earliest_upload: datetime) -> Row | None:
         if self.verdicts.write(row, earliest_upload):
-            logger.info(
-                "%s", row.verdict, extra={"verdict": row.verdict, "code": row.code, "similarity": row.similarity}
-            )
+            logger.info("%s", row.verdict, extra={"verdict": row.verdict, "code": row.code})
             return row
         logger.info("Row not written: a newer one stands", extra={"verdict": row.verdict, "code": row.code})
         return None
