@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
+CONNECTING_SHARE = 1 / 3
+"""Of a call's time, for DNS, TCP and TLS: a request that is sent must have time left to be answered."""
 LONGEST_ANSWER = 1_000_000
 """Bytes; the documented answers have about a thousand."""
 LONGEST_RETRY_AFTER = 12 * 3600.0
@@ -75,12 +77,13 @@ class Deadline:
 def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
     """POST on a connection of its own, so that none is used that died while the environment was frozen.
 
-    `seconds` limit all of it, from the look-up of the name to the last byte of the answer. A redirect is an answer like
-    any other: following it would send the body twice and the token to another host.
+    `seconds` limit all of it, from the look-up of the name to the last byte of the answer; a third of them is for the
+    connection. A redirect is an answer like any other: following it would send the body twice and the token to another
+    host.
 
     Raises Unreached if nothing was sent, NoAnswer if something was and no complete answer came back.
     """
-    with _answered(url, body, headers, seconds) as (response, deadline):
+    with _answered(url, body, headers, seconds, CONNECTING_SHARE * seconds) as (response, deadline):
         try:
             answer = response.read(LONGEST_ANSWER + 1)
         except Exception as error:  # whatever it is: the request was on its way
@@ -95,23 +98,25 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
 def post_for_status(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
     """POST as `post` does, and leave the answer's body unread: a broken, endless or huge one is an answer all the same.
 
-    Raises Unreached if nothing was sent, NoAnswer if something was and no status and headers came back.
+    The connection may take all of the time. Raises Unreached if nothing was sent, NoAnswer if something was and no
+    status and headers came back.
     """
-    with _answered(url, body, headers, seconds) as (response, _):
+    with _answered(url, body, headers, seconds, connecting=seconds) as (response, _):
         return Reply(response.status, response.headers, b"")
 
 
 @contextmanager
 def _answered(
-    url: str, body: bytes, headers: Mapping[str, str], seconds: float
+    url: str, body: bytes, headers: Mapping[str, str], seconds: float, connecting: float
 ) -> Iterator[tuple[BaseHTTPResponse, Deadline]]:
     """The answer's status and headers, and the deadline until which its body can be read."""
     moment = time.monotonic() + seconds
     try:
-        connection = _connected(url, seconds)
+        connection = _connected(url, connecting)
     except Exception as error:  # whatever it is: nothing was sent
-        reason = f"no connection within {seconds:g} s" if isinstance(error, TimeoutError) else error
+        reason = f"no connection within {connecting:.3g} s" if isinstance(error, TimeoutError) else error
         raise Unreached(f"cannot reach {url}: {reason}") from error
+    connection.timeout = seconds  # from here on the deadline counts
     with closing(connection), Deadline(connection.sock, moment) as deadline:
         try:
             connection.request("POST", _target(url), body=body, headers=headers, preload_content=False)
@@ -148,14 +153,15 @@ def _target(url: str) -> str:
 
 
 def _connected(url: str, seconds: float) -> HTTPConnection:
-    """A new connection. Raises TimeoutError after `seconds`, and whatever else hinders it.
+    """Return a new connection. Raises TimeoutError after `seconds`, and whatever else prevents it.
 
-    In a thread that can be left alone, because nothing can interrupt the look-up of a name, and a host of several
+    In a thread that can be abandoned, because nothing can interrupt the look-up of a name, and a host of several
     addresses or a TLS handshake would start a socket's timeout again. It sends nothing of the request.
     """
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=seconds)
+    latest = time.monotonic() + seconds
     connected: Future[None] = Future()
 
     def connect() -> None:
@@ -169,6 +175,8 @@ def _connected(url: str, seconds: float) -> HTTPConnection:
     threading.Thread(target=connect, daemon=True).start()
     try:
         connected.result(seconds)
+        if time.monotonic() > latest:  # this process stood still meanwhile
+            raise TimeoutError
     except BaseException:
         connected.add_done_callback(lambda _: connection.close())
         raise
