@@ -229,6 +229,7 @@ def _receiver(house: House) -> Receiver:
         api=ports,
         tokens=ports,
         ledger=ports,
+        refusals=ports,
         idempotency=ports,
         gate=ports,
         metrics=ports,

@@ -25,6 +25,7 @@ from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.picture import Fitted
+from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.review import Waiting
 from facepair.domain.row import Decision, PictureRow, Row
@@ -322,6 +323,8 @@ class FakeLedger(Fake):
         super().__init__(time, diary)
         self._erased = erased or FakeErasures()
         self._calls: dict[tuple[str, str], Call] = {}
+        self._expire: dict[tuple[str, str], datetime] = {}
+        self.retention: Retention | None = None
         self.transaction_ids: dict[tuple[str, str], str | None] = {}
         self._owners = 0
 
@@ -332,9 +335,20 @@ class FakeLedger(Fake):
         self._begin("of_pair")
         return self._of(pair_id)
 
-    def get(self, pair_id: str, call: str) -> Call:
+    def get(self, pair_id: str, call: str) -> Call | None:
         self._begin("get")
-        return self._calls[pair_id, call]
+        self._forget_expired()
+        return self._calls.get((pair_id, call))
+
+    def forget(self) -> None:
+        """As if all rows had expired."""
+        self._calls.clear()
+
+    def keep(self, call: Call) -> None:
+        self._begin("keep")
+        self._forget_expired()
+        if (call.pair_id, call.call) in self._calls:
+            self._keep_from_now(call.pair_id, call.call)
 
     def open(
         self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
@@ -346,11 +360,25 @@ class FakeLedger(Fake):
         call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, f"owner {self._owners}", *times)
         if self._calls.setdefault((pair_id, call.call), call) is not call:
             raise Later("another worker is calling for this pair")
+        self._keep_from_now(pair_id, call.call)
         return call
+
+    def _keep_from_now(self, pair_id: str, call: str) -> None:
+        expires = self._expire.pop((pair_id, call), self._time.now())
+        if self.retention:
+            longest = timedelta(seconds=self.retention.longest_seconds)
+            self._expire[pair_id, call] = max(expires, self._time.now() + longest)
+
+    def _forget_expired(self) -> None:
+        for row in [row for row, expires in self._expire.items() if expires <= self._time.now()]:
+            del self._expire[row], self._calls[row]
 
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
         self._begin("complete")
-        stands = self._calls[call.pair_id, call.call]
+        self._forget_expired()
+        stands = self._calls.get((call.pair_id, call.call))
+        if stands is None:
+            raise Later("the call was answered after all")
         open_states = {State.SENT} if state is State.UNKNOWN else {State.SENT, State.UNKNOWN}
         if stands.owner == call.owner and stands.state in open_states:
             stored = None if stands.erased else outcome.model_copy(update={"unsaved": False})
@@ -372,7 +400,24 @@ class FakeLedger(Fake):
         self._calls[pair_id, number] = replace(self._calls[pair_id, number], **values)  # type: ignore[arg-type]
 
     def _of(self, pair_id: str) -> list[Call]:
+        self._forget_expired()
         return sorted((call for call in self._calls.values() if call.pair_id == pair_id), key=lambda call: call.call)
+
+
+class FakeRefusals(Fake):
+    """Free refusals by the owner of their row."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self._kept: dict[str, Outcome] = {}
+
+    def save(self, call: Call, refusal: Outcome) -> None:
+        self._begin("save")
+        self._kept[call.owner] = refusal
+
+    def of(self, call: Call) -> Outcome | None:
+        self._begin("of")
+        return self._kept.get(call.owner)
 
 
 class FakeApi(Fake):
@@ -433,6 +478,8 @@ class FakeIdempotency(Fake):
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self._stored: dict[str, dict[str, Any]] = {}
+        self._expire: dict[str, datetime] = {}
+        self.retention: Retention | None = None
         self._in_progress: dict[str, datetime] = {}
 
     def take(self, fingerprint: str) -> Record | None:
@@ -447,8 +494,15 @@ class FakeIdempotency(Fake):
         self._stored.clear()
         self._in_progress.clear()
 
+    def keep(self, fingerprint: str) -> None:
+        self._begin("keep")
+        if fingerprint in self._stored and self.retention:
+            self._expire[fingerprint] = self._time.now() + timedelta(seconds=self.retention.longest_seconds)
+
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         self._begin("once")
+        if self._expire.get(fingerprint, self._time.now()) < self._time.now():
+            del self._stored[fingerprint], self._expire[fingerprint]
         if stored := self._stored.get(fingerprint):
             return Outcome.model_validate(stored)
         if self._in_progress.get(fingerprint, self._time.now()) > self._time.now():
@@ -464,6 +518,7 @@ class FakeIdempotency(Fake):
             return outcome
         self._begin("save")
         self._stored[fingerprint] = outcome.model_dump(mode="json")
+        self.keep(fingerprint)
         return Outcome.model_validate(self._stored[fingerprint])
 
 

@@ -37,6 +37,7 @@ from tests.fakes import (
     FakeMetrics,
     FakePictures,
     FakeQueue,
+    FakeRefusals,
     FakeReviewQueue,
     FakeTokens,
     FakeUnderway,
@@ -71,6 +72,7 @@ class World:
         self.decisions = FakeDecisions(self.time, self.diary, self.verdicts)
         self.leases = FakeLeases(self.time, self.diary)
         self.ledger = FakeLedger(self.time, self.diary, self.erased)
+        self.refusals = FakeRefusals(self.time, self.diary)
         self.api = FakeApi(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
         self.idempotency = FakeIdempotency(self.time, self.diary)
@@ -91,6 +93,7 @@ class World:
             api=self.api,
             tokens=self.tokens,
             ledger=self.ledger,
+            refusals=self.refusals,
             idempotency=self.idempotency,
             gate=self.gate,
             metrics=self.metrics,

@@ -24,6 +24,7 @@ from facepair.aws.queue import UploadsQueue
 from facepair.aws.review import ReviewDecisions
 from facepair.aws.token_store import SharedToken
 from facepair.aws.underway import UnderwayMarks
+from facepair.aws.unsaved_refusals import UnsavedRefusals
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -73,6 +74,7 @@ def _handler() -> Handler:
         api=Comparison(advance),
         tokens=TokenKeeper(token_store, issuer.issue),
         ledger=CallsTable(tables.Table(settings.calls_table), retention=settings.ledger_retention, erased=erased),
+        refusals=UnsavedRefusals(idempotency_table),
         idempotency=idempotency,
         gate=gate,
         metrics=counters,

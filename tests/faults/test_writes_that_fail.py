@@ -73,6 +73,18 @@ def test_a_write_that_fails_costs_no_second_call(
     assert fault.met == fault.times
 
 
+@pytest.mark.parametrize("code", ["SERVICE_BUSY", "ERROR"])
+def test_a_free_refusal_that_the_ledger_cannot_take_is_tried_again(cloud: FaultyCloud, code: str) -> None:
+    pair = cloud.pair(f"storm/refused by {code}")
+    fault = brew(cloud, pair, Weather("UpdateItem", "CallsTable", "deny"))
+
+    cloud.put(pair, {"code": code, "retry_after": "1s"})
+
+    assert cloud.paid_once(pair)["verdict"] == "PASS"
+    assert cloud.states(pair) == ["REFUSED", "ANSWERED"]
+    assert fault.met == 1
+
+
 @pytest.mark.parametrize(
     ("operation", "containing"),
     [("ListObjectsV2", "prefix"), ("GetObject", "first.jpg"), ("Query", "CallsTable")],

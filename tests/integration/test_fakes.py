@@ -184,7 +184,12 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
     for number in (1, 2, 10, 11, 2):
         yield seen(lambda number=number: open_call(number).state)  # type: ignore[misc]
     yield [(call.call, call.fingerprint, call.outcome) for call in ledger.of_pair(pair_id)]
+    yield ledger.get(pair_id, "000003")
     call = ledger.get(pair_id, "000010")
+    assert call
+    ledger.keep(call)
+    ledger.keep(replace(call, call="000003"))
+    yield [each.call for each in ledger.of_pair(pair_id)]
     yield call.sent_at.microsecond % 1000, call.alive_until.microsecond % 1000
     yield ledger.of_pair(f"{pair_id}/other")
 
@@ -195,6 +200,7 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
         late = replace(call, owner=owner or call.owner)
         yield seen(lambda: ledger.complete(late, later, outcomes[later].model_copy(update={"unsaved": True}), 7))  # noqa: B023
         stands = ledger.get(pair_id, call.call)
+        assert stands
         yield stands.state, stands.outcome
 
 

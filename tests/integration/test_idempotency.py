@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, cast
 
@@ -12,6 +13,8 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws.idempotency import PowertoolsIdempotency
+from facepair.aws.record_id import record_id
+from facepair.domain import clock
 from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome
 from tests.support.faulty_aws import FaultyAws
@@ -81,6 +84,31 @@ def test_an_outcome_is_stored_and_comes_again_to_the_last_digit(deployed: Resour
     outcomes = [worker(deployed, asking).ask(pair_id) for _ in range(3)]
 
     assert outcomes == [SUCCESS] * 3
+    assert asking.asked == 1
+
+
+def test_a_stored_outcome_is_kept_for_as_long_as_if_it_were_stored_now_and_never_shorter(
+    deployed: Resources, pair_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expiration() -> int:
+        item = deployed.table("IdempotencyTable").get_item(Key={"id": record_id(pair_id)}, ConsistentRead=True)["Item"]
+        return int(item["expiration"])
+
+    asking = Asking()
+    first = worker(deployed, asking)
+    first.ask(pair_id)
+    began, now = expiration(), clock.now()
+
+    first.idempotency.keep(f"{pair_id} of nobody")
+    ends = []
+    for days in (20, 10):
+        monkeypatch.setattr(clock, "now", lambda days=days: now + timedelta(days=days))
+        first.idempotency.keep(pair_id)
+        ends.append(expiration())
+
+    assert 0 <= ends[0] - began - 20 * 86_400 < 60
+    assert ends[1] == ends[0]
+    assert first.ask(pair_id) == SUCCESS
     assert asking.asked == 1
 
 

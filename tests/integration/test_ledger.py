@@ -13,13 +13,15 @@ import pytest
 
 from facepair.advance import Answer, Comparison, NoAnswer, Token, TokenKeeper, Unreached
 from facepair.aws.ledger import CallsTable
+from facepair.aws.unsaved_refusals import UnsavedRefusals
 from facepair.domain import clock
 from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, Charge, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
+from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
-from facepair.domain.verdict import Outcome
+from facepair.domain.verdict import Outcome, Seen
 from facepair.stories.ask import SAVING_SECONDS, Asker, Question
 from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import HASTY, Resources
@@ -178,7 +180,7 @@ def test_a_late_answer_replaces_what_was_given_up(
     calls.complete(call, earlier, UNKNOWN)
     calls.complete(call, later, SUCCESS)
 
-    assert calls.get(pair_id, call.call).state is stands
+    assert [each.state for each in calls.of_pair(pair_id)] == [stands]
 
 
 @pytest.mark.parametrize("later", [State.UNKNOWN, State.REFUSED])
@@ -198,7 +200,79 @@ def test_nobody_but_its_worker_can_answer_a_call(calls: CallsTable, pair_id: str
     with pytest.raises(Later):
         calls.complete(replace(call, owner="somebody else"), State.ANSWERED, SUCCESS)
 
-    assert calls.get(pair_id, call.call).state is State.SENT
+    assert [each.state for each in calls.of_pair(pair_id)] == [State.SENT]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "charged"),
+    [
+        (SUCCESS, True),
+        (SUCCESS.model_copy(update={"pricing_strategy": "FREE"}), True),
+        (BUSY, False),
+        (BUSY.model_copy(update={"pricing_strategy": "PAY"}), True),
+        (UNKNOWN, True),
+        (UNKNOWN.model_copy(update={"code": "TOO_LITTLE_TIME"}), False),
+    ],
+)
+def test_a_row_says_whether_its_call_is_charged(
+    calls: CallsTable, deployed: Resources, pair_id: str, outcome: Outcome, charged: bool
+) -> None:
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
+    before = rows(deployed, pair_id)
+
+    calls.complete(call, State.after(outcome), outcome)
+
+    assert [row["charged"] for row in before + rows(deployed, pair_id)] == [True, charged]
+    [entry] = [entry for entry in calls.entries() if entry.pair_id == pair_id]
+    assert entry.charged is charged
+
+
+def test_a_row_is_kept_for_as_long_as_if_it_were_written_now_and_never_shorter(
+    deployed: Resources, pair_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expires_at() -> int | None:
+        [row] = rows(deployed, pair_id)
+        return int(row["expires_at"]) if "expires_at" in row else None
+
+    month, day = Retention(own=timedelta(days=30), images=timedelta(days=1)), timedelta(days=1)
+    calls = CallsTable(deployed.table("CallsTable"), retention=month, erased=deployed.erased)
+    forever = ledger(deployed)
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
+    first = expires_at()
+    now += 20 * day
+
+    calls.keep(call)
+    later = expires_at()
+    now -= 10 * day
+    calls.keep(call)
+    unchanged = expires_at()
+    for each in (forever, forever, calls):
+        each.keep(call)
+        each.keep(replace(call, call="000007"))  # has expired
+
+    assert first
+    assert (later, unchanged, expires_at()) == (first + 20 * 86_400, first + 20 * 86_400, None)
+    assert [each["call"] for each in rows(deployed, pair_id)] == ["000001"]
+
+
+def test_a_row_that_has_expired_is_none(calls: CallsTable, pair_id: str) -> None:
+    assert calls.get(pair_id, "000001") is None
+
+
+def test_a_refusal_is_kept_beside_the_ledger_without_what_describes_faces(
+    calls: CallsTable, deployed: Resources, pair_id: str
+) -> None:
+    refusals = UnsavedRefusals(deployed.table("IdempotencyTable"))
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
+    refusal = BUSY.model_copy(update={"retry_at": in_a_minute(), "first": Seen(adjusted=("rotated 90",))})
+    assert refusals.of(call) is None
+
+    refusals.save(call, refusal)
+
+    assert refusals.of(call) == refusal.model_copy(update={"first": Seen()})
+    assert refusals.of(replace(call, owner="another")) is None
 
 
 def test_every_call_is_read_of_all_pages_with_what_it_cost(
@@ -319,6 +393,7 @@ class Desk:
             api=Comparison(api),  # type: ignore[arg-type]
             tokens=keeper,
             ledger=calls,
+            refusals=UnsavedRefusals(self.deployed.table("IdempotencyTable")),
             idempotency=self,
             gate=Open(),
             metrics=Uncounted(),
@@ -328,6 +403,9 @@ class Desk:
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """Remembers nothing but an outcome that is to be `remembered`: the ledger stands alone."""
         return self.remembered or compare()
+
+    def keep(self, fingerprint: str) -> None:
+        pass
 
     def question(self, fingerprint: str = "f1", seconds_left: float = 60) -> Question:
         return Question(self.pair_id, fingerprint, fingerprint[::-1], PICTURE, PICTURE, UPLOADED, lambda: seconds_left)

@@ -1,5 +1,6 @@
 """The ledger around the call: who may call, when nobody may, and what comes of what a call brings."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -7,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from facepair.domain import clock
-from facepair.domain.ledger import OnUnknownOutcome, State
+from facepair.domain.ledger import Call, OnUnknownOutcome, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
+from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.verdict import Outcome, Seen, Verdict, verdict
 from facepair.stories.ask import SAVING_SECONDS, Question
@@ -46,6 +48,12 @@ def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcom
     pytest.fail(f"nothing was raised: {outcome}")
 
 
+def first_call(world: World) -> Call:
+    found = world.ledger.get("anna", "000001")
+    assert found
+    return found
+
+
 def call_of_a_dead_worker(world: World, number: int = 1) -> None:
     world.ledger.open("anna", "f1", number, clock.now() - timedelta(seconds=1), NOON)
 
@@ -58,7 +66,7 @@ def test_an_answer_is_the_outcome_and_its_row_is_complete(world: World) -> None:
 
     assert (outcome.code, outcome.similarity, outcome.call) == ("SUCCESS", Decimal("87.3"), "000001")
     assert world.ledger.states("anna") == [State.ANSWERED]
-    assert world.ledger.get("anna", "000001").outcome == outcome
+    assert first_call(world).outcome == outcome
 
 
 def test_the_row_stands_before_the_call_and_is_completed_after_it(world: World) -> None:
@@ -70,21 +78,19 @@ def test_the_row_stands_before_the_call_and_is_completed_after_it(world: World) 
 
 def test_the_row_says_until_when_its_worker_can_be_alive(world: World) -> None:
     seen: list[float] = []
-    world.api.at(
-        "compare", lambda: seen.append((world.ledger.get("anna", "000001").alive_until - clock.now()).total_seconds())
-    )
+    world.api.at("compare", lambda: seen.append((first_call(world).alive_until - clock.now()).total_seconds()))
 
     ask(world)
 
     assert seen == [LIFETIME]
 
 
-def test_a_duplicate_is_answered_without_a_look_at_the_ledger(world: World) -> None:
+def test_a_duplicate_is_answered_by_the_stored_outcome_and_keeps_the_ledger_s_row(world: World) -> None:
     first = ask(world)
     world.diary.clear()
 
     assert ask(world) == first
-    assert world.diary == ["idempotency.once"]
+    assert world.diary == ["idempotency.once", "ledger.get", "ledger.keep"]
 
 
 def test_without_a_stored_outcome_the_ledger_answers_and_nobody_is_called(world: World) -> None:
@@ -97,7 +103,7 @@ def test_without_a_stored_outcome_the_ledger_answers_and_nobody_is_called(world:
 
 def test_an_answer_in_the_ledger_stands_whatever_other_calls_of_the_same_contents_came_to(world: World) -> None:
     call_of_a_dead_worker(world, 1)
-    world.ledger.complete(world.ledger.get("anna", "000001"), State.UNKNOWN, UNKNOWN)
+    world.ledger.complete(first_call(world), State.UNKNOWN, UNKNOWN)
     world.ledger.complete(world.ledger.open("anna", "f1", 2, clock.now(), NOON), State.ANSWERED, SUCCESS)
     world.ledger.complete(
         world.ledger.open("anna", "f1", 3, clock.now(), NOON), State.REFUSED, refusal("ERROR", retry_in=99)
@@ -158,7 +164,7 @@ def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_
 
 def test_a_worker_that_answers_while_it_is_given_up_is_believed_at_the_next_try(world: World) -> None:
     call_of_a_dead_worker(world)
-    late = world.ledger.get("anna", "000001")
+    late = first_call(world)
     world.ledger.at("complete", lambda: world.ledger.complete(late, State.ANSWERED, SUCCESS))
 
     reason = raised(world)
@@ -170,7 +176,7 @@ def test_a_worker_that_answers_while_it_is_given_up_is_believed_at_the_next_try(
 
 def test_a_late_answer_is_used_as_soon_as_it_is_there(world: World) -> None:
     call_of_a_dead_worker(world)
-    late = world.ledger.get("anna", "000001")
+    late = first_call(world)
     ask(world)
     world.idempotency.forget()
     world.ledger.complete(late, State.ANSWERED, SUCCESS)
@@ -284,10 +290,157 @@ def test_an_answer_that_was_saved_late_completes_a_row_that_was_given_up_meanwhi
     world.ledger.at("complete", THROTTLED, THROTTLED)
     with pytest.raises(Unavailable):
         ask(world)
-    world.ledger.complete(world.ledger.get("anna", "000001"), State.UNKNOWN, UNKNOWN)
+    world.ledger.complete(first_call(world), State.UNKNOWN, UNKNOWN)
 
     assert ask(world).code == "SUCCESS"
     assert world.ledger.states("anna") == [State.ANSWERED]
+
+
+@pytest.mark.parametrize(
+    "code", ["SERVICE_BUSY", "RETRY_LATER", "ERROR", "NETWORK_ERROR", "INSUFFICIENT_BALANCE", "CLIENT_ERROR"]
+)
+@pytest.mark.parametrize("on_unknown", ["hold", "retry"])
+def test_a_free_refusal_that_the_ledger_cannot_take_is_called_again_and_not_held(
+    world: World, code: str, on_unknown: OnUnknownOutcome
+) -> None:
+    world.api.answers(refusal(code), SUCCESS)
+    world.ledger.at("complete", THROTTLED, THROTTLED)
+    for _ in range(2):
+        with suppress(Later, Closed, Unavailable):
+            ask(world, on_unknown=on_unknown)
+        world.time.passes(BLOCKED_RETRY)
+
+    outcome = ask(world, on_unknown=on_unknown)
+
+    assert (outcome.code, outcome.call) == ("SUCCESS", "000002")
+    assert (world.api.charged, world.ledger.states("anna")) == (1, [State.REFUSED, State.ANSWERED])
+
+
+def test_a_retry_after_holds_although_the_ledger_could_not_take_it(world: World) -> None:
+    world.api.answers(refusal("SERVICE_BUSY", retry_in=600), SUCCESS)
+    world.ledger.at("complete", THROTTLED)
+    raised(world)
+    world.time.passes(200)
+
+    reason = raised(world)
+
+    assert isinstance(reason, Later)
+    assert (reason.code, reason.retry_after) == ("SERVICE_BUSY", 400)
+
+
+def test_a_call_that_was_not_made_is_not_held_although_the_ledger_cannot_take_it(world: World) -> None:
+    world.ledger.at("open", lambda: world.time.passes(1))
+    world.ledger.at("complete", THROTTLED)
+    with pytest.raises(Later, match="too little time"):
+        ask_with(world, DEADLINE + SAVING_SECONDS + 0.5)
+    world.time.passes(LIFETIME)
+
+    assert ask(world).code == "SUCCESS"
+    assert world.ledger.states("anna") == [State.REFUSED, State.ANSWERED]
+
+
+def test_a_refusal_that_no_table_takes_counts_as_perhaps_charged(world: World) -> None:
+    world.api.answers(refusal("SERVICE_BUSY"), SUCCESS)
+    world.ledger.at("complete", THROTTLED)
+    world.refusals.at("save", THROTTLED)
+
+    assert raised(world).code == "SERVICE_BUSY"
+    world.time.passes(LIFETIME + 1)
+
+    assert ask(world).code == "OUTCOME_UNKNOWN"
+    assert world.api.posts == 1
+
+
+def test_an_expired_row_behind_an_unsaved_outcome_hinders_nobody(world: World) -> None:
+    keep_for(world, days=30)
+    world.ledger.at("complete", THROTTLED, THROTTLED)
+    with pytest.raises(Unavailable):
+        ask(world)
+    world.ledger.forget()
+
+    assert ask(world).code == "SUCCESS"
+    assert world.api.posts == 1
+
+
+def test_an_unsaved_outcome_is_not_written_to_a_row_that_has_taken_its_expired_row_s_number(world: World) -> None:
+    world.ledger.at("complete", THROTTLED, THROTTLED)
+    with pytest.raises(Unavailable):
+        ask(world)
+    world.ledger.forget()
+    world.ledger.open("anna", "f2", 1, clock.now() + timedelta(seconds=60), NOON)
+
+    assert ask(world).code == "SUCCESS"
+    assert (first_call(world).state, first_call(world).fingerprint) == (State.SENT, "f2")
+
+
+def test_contents_are_not_paid_for_again_while_an_identical_later_upload_exists(world: World) -> None:
+    keep_for(world, days=30)
+
+    for _ in range(12):
+        assert ask(world).code == "SUCCESS"
+        world.time.passes(29 * DAY)
+
+    assert world.api.posts == 1
+
+
+@pytest.mark.parametrize(("ledger_days", "record_days"), [(10, 60), (60, 10)])
+def test_whichever_of_row_and_record_is_left_is_kept_for_a_later_upload(
+    world: World, ledger_days: int, record_days: int
+) -> None:
+    world.ledger.retention = Retention(own=timedelta(days=ledger_days), images=timedelta(days=10))
+    world.idempotency.retention = Retention(own=timedelta(days=record_days), images=timedelta(days=10))
+    ask(world)
+
+    for days in (45, 16, 16, 16, 16):  # of two uploads that far apart, the later one's answer is still there
+        world.time.passes(days * DAY)
+        assert ask(world).code == "SUCCESS"
+
+    assert world.api.posts == 1
+
+
+def test_swapped_pictures_are_not_paid_for_again_while_they_exist(world: World) -> None:
+    keep_for(world, days=30)
+    ask(world, "ab")
+
+    for order in ("ba", "ab") * 4:
+        world.time.passes(29 * DAY)
+        ask(world, order)
+
+    assert world.api.posts == 1
+
+
+def test_an_unknown_outcome_is_held_while_an_identical_later_upload_exists(world: World) -> None:
+    keep_for(world, days=30)
+    world.api.answers(UNKNOWN)
+    ask(world)
+
+    for _ in range(4):
+        world.time.passes(29 * DAY)
+        assert ask(world).code == "OUTCOME_UNKNOWN"
+
+    assert world.api.posts == 1
+
+
+def test_two_unknown_outcomes_are_held_under_retry_while_an_identical_later_upload_exists(world: World) -> None:
+    keep_for(world, days=30)
+    world.api.answers(UNKNOWN)
+    raised(world, on_unknown="retry")
+    world.time.passes(10 * DAY)
+
+    for _ in range(4):
+        assert ask(world, on_unknown="retry").code == "OUTCOME_UNKNOWN"
+        world.time.passes(29 * DAY)
+
+    assert world.api.posts == 2
+
+
+DAY = 86_400
+
+
+def keep_for(world: World, *, days: int) -> None:
+    """As with all retentions equal."""
+    retention = Retention(own=timedelta(days=days), images=timedelta(days=days))
+    world.ledger.retention = world.idempotency.retention = retention
 
 
 def test_an_outcome_that_the_idempotency_cannot_store_is_found_in_the_ledger(world: World) -> None:

@@ -13,8 +13,11 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyPersistenceLayerError,
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
-from facepair.aws.record_id import PREFIX
+from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.record_id import PREFIX, record_id
+from facepair.domain import clock
 from facepair.domain.retry import Later, Unavailable
 from facepair.domain.verdict import Outcome
 
@@ -37,6 +40,7 @@ class PowertoolsIdempotency:
     """
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str, *, expires_after_seconds: int) -> None:
+        self._dynamodb, self._table, self._expires_after_seconds = dynamodb, table, expires_after_seconds
         self._config = IdempotencyConfig(
             event_key_jmespath="fingerprint",
             raise_on_no_idempotency_key=True,
@@ -61,6 +65,22 @@ class PowertoolsIdempotency:
     def register_lambda_context(self, context: LambdaContext) -> None:
         """Tell how long this invocation can last: until then a record in progress is somebody's at work."""
         self._config.register_lambda_context(context)
+
+    @aws_errors()
+    def keep(self, fingerprint: str) -> None:
+        """Keep a stored outcome for at least as long as if it were stored now."""
+        until = {"N": str(int(clock.now().timestamp()) + self._expires_after_seconds)}
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"id": {"S": record_id(fingerprint)}},
+                UpdateExpression="SET expiration = :until",
+                ConditionExpression="attribute_exists(id) AND expiration < :until",
+                ExpressionAttributeValues={":until": until},
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""

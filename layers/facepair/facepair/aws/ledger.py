@@ -69,9 +69,19 @@ class CallsTable:
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     @aws_errors()
-    def get(self, pair_id: str, call: str) -> Call:
-        """One call."""
-        return _call(self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True)["Item"])
+    def get(self, pair_id: str, call: str) -> Call | None:
+        """One call; None if its row has expired."""
+        item = self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True).get("Item")
+        return _call(item) if item else None
+
+    @aws_errors()
+    def keep(self, call: Call) -> None:
+        """Keep a row for at least as long as if it were written now."""
+        if self._retention:
+            until = self._retention.expires_at_if_written(clock.now())
+            self._update(call, "SET expires_at = :until", Attr("expires_at").lt(until), {":until": until})
+        else:
+            self._update(call, "REMOVE expires_at", Attr("expires_at").exists(), {})
 
     @aws_errors()
     def open(
@@ -86,9 +96,7 @@ class CallsTable:
             raise TypeError("a ledger without the marks of erased pairs opens no call")
         now = clock.now()
         call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, uuid.uuid4().hex, now, alive_until)
-        expiry = {}
-        if self._retention:
-            expiry = {"expires_at": int(self._retention.expires_at(now, uploaded_at=now).timestamp())}
+        expiry = {"expires_at": self._retention.expires_at_if_written(now)} if self._retention else {}
         item = {
             "pair_id": call.pair_id,
             "call": call.call,
@@ -103,7 +111,8 @@ class CallsTable:
         new = Attr("call").not_exists()
         stands = self._erased.put(self._table.name, item, new, pair_id=pair_id, uploaded_at=earliest_upload)
         # It is our own row if an earlier try of this write had arrived after all.
-        if stands is not None and self.get(call.pair_id, call.call).owner != call.owner:
+        found = None if stands is None else self.get(call.pair_id, call.call)
+        if found and found.owner != call.owner:
             raise Later("another worker is calling for this pair")
         return call
 
@@ -135,7 +144,8 @@ class CallsTable:
         if self._set(call, charge, is_open & erased.exists()):
             logger.info("The pair was erased while it was called for", extra={"call": call.call})
             return
-        if self.get(call.pair_id, call.call).state is not state:  # otherwise our own write, repeated by botocore
+        stands = self.get(call.pair_id, call.call)
+        if stands is None or stands.state is not state:  # otherwise our own write, repeated by botocore
             raise Later("the call was answered after all")
 
     @aws_errors()
@@ -154,14 +164,33 @@ class CallsTable:
     def _set(self, call: Call, values: Mapping[str, Any], condition: ConditionBase) -> bool:
         """Set attributes of a call's row, those that have a value; False, and nothing written, if a condition fails."""
         known = {name: value for name, value in values.items() if value is not None}
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in known)
+        return self._update(
+            call,
+            expression,
+            condition,
+            {f":{name}": value for name, value in known.items()},
+            {f"#{name}": name for name in known},
+        )
+
+    def _update(
+        self,
+        call: Call,
+        expression: str,
+        condition: ConditionBase,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Update a row; False, and nothing written, if the condition fails."""
+        placeholders = {"ExpressionAttributeValues": values, "ExpressionAttributeNames": names}
+        given: dict[str, Any] = {name: placeholder for name, placeholder in placeholders.items() if placeholder}
         try:
             through_conflicts(
                 lambda: self._table.update_item(
                     Key={"pair_id": call.pair_id, "call": call.call},
-                    UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in known),
+                    UpdateExpression=expression,
                     ConditionExpression=condition,
-                    ExpressionAttributeNames={f"#{name}": name for name in known},
-                    ExpressionAttributeValues={f":{name}": value for name, value in known.items()},
+                    **given,
                 )
             )
         except ClientError as error:

@@ -22,6 +22,10 @@ class Retention:
         """Seconds for which something may have to be kept, whenever its pictures were uploaded."""
         return int(max(self.own, self.images + LATE_DELETION).total_seconds())
 
+    def expires_at_if_written(self, now: datetime) -> int:
+        """When something may be deleted that is written now, about pictures uploaded up to now, in epoch seconds."""
+        return int(now.timestamp()) + self.longest_seconds
+
     def expires_at(self, now: datetime, uploaded_at: datetime) -> datetime:
         """When something may be deleted that is written now about pictures uploaded then."""
         return max(now + self.own, uploaded_at + self.images + LATE_DELETION)

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -14,7 +14,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
 from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Meaning, Outcome, comparison_code
-from facepair.stories.ports import ComparisonApi, FleetGate, Idempotency, Ledger, Metrics, Tokens
+from facepair.stories.ports import ComparisonApi, FleetGate, Idempotency, Ledger, Metrics, Tokens, UnsavedRefusals
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Asker:
     api: ComparisonApi
     tokens: Tokens
     ledger: Ledger
+    refusals: UnsavedRefusals
     idempotency: Idempotency
     gate: FleetGate
     metrics: Metrics
@@ -56,29 +57,58 @@ class Asker:
         A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or Crowded, surely not
         charged: or, with OnUnknownOutcome `retry`, perhaps charged, and to be called once more.
         """
-        outcome = self.idempotency.once(question.fingerprint, lambda: self._by_ledger(question))
-        if outcome.unsaved and outcome.call:
-            call = self.ledger.get(question.pair_id, outcome.call)
+        stored = True
+
+        def by_ledger() -> Outcome:
+            nonlocal stored
+            stored = False
+            return self._by_ledger(question)
+
+        outcome = self.idempotency.once(question.fingerprint, by_ledger)
+        call = self._row_behind(outcome, question) if stored or outcome.unsaved else None
+        if call and outcome.unsaved:
             self.ledger.complete(call, State.after(outcome), outcome)
+        if stored:  # what answers a later upload is kept for as long as that upload can exist
+            self.ledger.keep(call) if call else self.idempotency.keep(question.fingerprint)
         return outcome
+
+    def _row_behind(self, outcome: Outcome, question: Question) -> Call | None:
+        """The ledger row of the call that brought an outcome; None if it has expired. Then its number may be that of a
+        call for other contents."""
+        call = self.ledger.get(question.pair_id, outcome.call) if outcome.call else None
+        return call if call and call.fingerprint == question.fingerprint else None
 
     def _by_ledger(self, question: Question) -> Outcome:
         """From the ledger if it has been asked before, in whichever order, else by calling."""
         calls = self.ledger.of_pair(question.pair_id)
         orders = (question.fingerprint, question.reversed_fingerprint)
-        earlier = [call for call in calls if call.fingerprint in orders and not call.erased]
+        of_these = [call for call in calls if call.fingerprint in orders and not call.erased]
+        earlier = [*self._with_refusals(of_these)]
         for call in earlier:
             if answer := call.answer:
+                self.ledger.keep(call)
                 same_order = call.fingerprint == question.fingerprint
                 return answer if same_order else answer.turned_round()
         refusals = sum(call.state is State.REFUSED for call in earlier)
         if earlier and earlier[-1].outcome:
             _wait_for(earlier[-1].outcome, refusals)
         unanswered = self._unanswered(earlier)
+        for call in unanswered:
+            self.ledger.keep(call)
         if not may_call_again(unanswered, self.on_unknown):
             return unanswered[-1].outcome or _unknown(unanswered[-1])
         next_number = int(calls[-1].call) + 1 if calls else 1
         return self._call(question, next_number, len(unanswered), refusals)
+
+    def _with_refusals(self, calls: Iterable[Call]) -> Iterator[Call]:
+        """Complete the rows of free refusals that the ledger could not take before."""
+        for call in calls:
+            refusal = self.refusals.of(call) if call.unanswered else None
+            if refusal:
+                self.ledger.complete(call, State.REFUSED, refusal)
+                yield replace(call, state=State.REFUSED, outcome=refusal)
+            else:
+                yield call
 
     def _unanswered(self, earlier: Sequence[Call]) -> list[Call]:
         """Calls that may have been charged without an answer. A worker that can still be alive is waited for."""
@@ -165,19 +195,27 @@ class Asker:
         alive_until = clock.now() + timedelta(seconds=left)
         call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until, question.earliest_upload)
         if question.time_left() < needed + _seconds_until(slot):  # the table was slow
-            outcome = Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call)
-            self.ledger.complete(call, State.REFUSED, outcome)
+            self._save(call, Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call))
             raise Later(too_late, code=TOO_LITTLE_TIME)
         return call
 
-    def _save(self, call: Call, outcome: Outcome, latency_ms: int) -> Outcome:
-        """Complete the ledger row. An outcome that cannot be saved now is marked, not lost: `ask` completes it."""
+    def _save(self, call: Call, outcome: Outcome, latency_ms: int | None = None) -> Outcome:
+        """Complete the ledger row. An outcome that cannot be saved now is not lost: `ask` completes the row of one that
+        is marked, and a free refusal is kept beside the ledger for the worker that tries the pair again."""
         try:
             self.ledger.complete(call, State.after(outcome), outcome, latency_ms)
         except Unavailable:
             logger.exception("The outcome of call %s cannot be saved yet", call.call)
+            if not outcome.charged:
+                self._keep_refusal(call, outcome)
             return outcome.model_copy(update={"unsaved": True})
         return outcome
+
+    def _keep_refusal(self, call: Call, refusal: Outcome) -> None:
+        try:
+            self.refusals.save(call, refusal)
+        except Unavailable:
+            logger.exception("The free refusal of call %s cannot be saved: it will count as perhaps charged", call.call)
 
 
 def _seconds_until(slot: Slot) -> float:

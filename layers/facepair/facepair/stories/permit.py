@@ -92,7 +92,8 @@ class Permits:
             permission, permitted_by = Permission.PERMITTED, by
             logger.info("Permitted to call once more", extra={"pair_id": pair_id, "call": call.call, "by": by})
         else:  # somebody else was faster, or it has been answered meanwhile
-            permission, permitted_by = Permission.ALREADY_PERMITTED, self.ledger.get(pair_id, call.call).permitted_by
+            stands = self.ledger.get(pair_id, call.call)
+            permission, permitted_by = Permission.ALREADY_PERMITTED, stands.permitted_by if stands else None
         return Answer(
             pair_id=pair_id, permission=permission, verdict=row.verdict, code=row.code, permitted_by=permitted_by
         )

@@ -68,8 +68,11 @@ class Ledger(Protocol):
     def of_pair(self, pair_id: str) -> Sequence[Call]:
         """All calls of a pair, oldest first."""
 
-    def get(self, pair_id: str, call: str) -> Call:
-        """One call."""
+    def get(self, pair_id: str, call: str) -> Call | None:
+        """One call; None if its row has expired."""
+
+    def keep(self, call: Call) -> None:
+        """Keep a row for at least as long as if it were written now."""
 
     def open(
         self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
@@ -91,6 +94,16 @@ class Ledger(Protocol):
         permitted it already, or it was answered after all."""
 
 
+class UnsavedRefusals(Protocol):
+    """Free refusals that the ledger could not take. Without them their calls would count as perhaps charged."""
+
+    def save(self, call: Call, refusal: Outcome) -> None:
+        """Keep what a call was answered until its row can be completed."""
+
+    def of(self, call: Call) -> Outcome | None:
+        """The refusal of a call, if one was kept."""
+
+
 class ComparisonApi(Protocol):
     """The paid API."""
 
@@ -110,6 +123,9 @@ class Tokens(Protocol):
 
 class Idempotency(Protocol):
     """Runs a comparison once per fingerprint; afterwards its stored outcome is the answer."""
+
+    def keep(self, fingerprint: str) -> None:
+        """Keep a stored outcome for at least as long as if it were stored now."""
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
