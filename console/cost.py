@@ -1,15 +1,18 @@
-"""What reading costs, in words."""
+"""What reading from DynamoDB costs, in words."""
 
 DOLLARS_PER_READ_UNIT = 0.125e-6
-"""DynamoDB on demand, list price of us-east-1; a read unit is 8 KB, read eventually consistently."""
+"""On demand, list price of us-east-1; a read unit is 8 KB, read eventually consistently."""
 BYTES_PER_READ_UNIT = 8192
+WORTH_SAYING = 0.01
+"""Dollars: below a cent the price is left out."""
 
 
-def told(read_units: float) -> str:
-    """Read units and what they cost."""
-    return f"{read_units:,.0f} read units, about US$ {read_units * DOLLARS_PER_READ_UNIT:.4f} at us-east-1's price"
+def price(read_units: float) -> str:
+    """Return `, about US$ 0.02 at us-east-1's price`; an empty text below a cent."""
+    dollars = read_units * DOLLARS_PER_READ_UNIT
+    return f", about US$ {dollars:,.2f} at us-east-1's price" if dollars >= WORTH_SAYING else ""
 
 
-def of_bytes(size: int) -> str:
-    """The same of so many bytes that are read as a whole."""
-    return told(size / BYTES_PER_READ_UNIT)
+def price_of_bytes(size: int) -> str:
+    """Return the same for bytes that are read as a whole."""
+    return price(size / BYTES_PER_READ_UNIT)

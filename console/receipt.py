@@ -1,10 +1,10 @@
 """The receipt of an erasure: what was deleted, what stays, and what remains elsewhere until when."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from console.escaping import json_text
 from console.spool import Spool
 from facepair.domain import clock
 from facepair.domain.erasure import Erasure, remaining
@@ -63,12 +63,12 @@ class Receipt:
         yield from _array(self.transaction_ids)
         yield ',\n  "remaining": '
         yield from _array(rest)
-        yield f',\n  "erased_at": {json.dumps(clock.iso(erased_at))},\n  "erased_by": {json.dumps(self.by)}\n}}\n'
+        yield f',\n  "erased_at": {json_text(clock.iso(erased_at))},\n  "erased_by": {json_text(self.by)}\n}}\n'
 
 
 def _array(members: Iterable[object]) -> Iterator[str]:
     separator = "["
     for member in members:
-        yield f"{separator}\n    {json.dumps(member, ensure_ascii=False)}"
+        yield f"{separator}\n    {json_text(member)}"
         separator = ","
     yield "[]" if separator == "[" else "\n  ]"

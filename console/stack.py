@@ -1,14 +1,16 @@
 """The stack that a command works with: found by its name, everything else by its outputs and parameters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import click
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from console.function_url import FunctionUrl
 from facepair.aws.clients import PATIENT, error_code
@@ -30,26 +32,50 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "facepair"
 
 
+@dataclass(frozen=True)
+class Account:
+    """Where a command finds its stack, as said on the command line; None is what the shell or profile says."""
+
+    stack: str = DEFAULT_NAME
+    region: str | None = None
+    profile: str | None = None
+
+    def session(self, region: str | None = None) -> boto3.Session:
+        """Return a new session, which reads the credentials again. `region` is used where none was said.
+
+        Raises botocore's NoRegionError if there is none at all.
+        """
+        session = boto3.Session(region_name=self.region or region, profile_name=self.profile)
+        if not session.region_name:  # an empty AWS_REGION would fail later, and not in a sentence
+            raise NoRegionError
+        return session
+
+
 class Stack:
     """What a command needs of a deployed stack; each part is looked for when it is first used.
 
     Raises click.ClickException, whose message says what to do, where there is no such stack.
     """
 
-    def __init__(self, name: str, session: boto3.Session | None = None) -> None:
-        self.name = name
-        self.session = session or boto3.Session()
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.name = account.stack
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        return self.account.session()
 
     def client(self, service: str, config: Config = PATIENT) -> Any:
-        """A boto3 client."""
-        return self.session.client(service, config=config)  # type: ignore[call-overload]
+        """Return a boto3 client."""
+        with _endpoint_checked():
+            return self.session.client(service, config=config)  # type: ignore[call-overload]
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """The stack's outputs, by their names in template.yaml."""
         outputs = {each["OutputKey"]: each["OutputValue"] for each in self._described.get("Outputs", [])}
         if not {"ImagesBucket", "VerdictsTable", "CallsTable"} <= outputs.keys():
-            raise click.ClickException(f"The stack {self.name} is none of facepair; name one with --stack.")
+            raise click.ClickException(f"The stack {self.name} is not one of facepair. Check --stack.")
         return outputs
 
     @cached_property
@@ -77,7 +103,8 @@ class Stack:
 
     @cached_property
     def tables(self) -> "DynamoDBServiceResource":
-        return self.session.resource("dynamodb", config=PATIENT)
+        with _endpoint_checked():
+            return self.session.resource("dynamodb", config=PATIENT)
 
     def table(self, output: str) -> "Table":
         """The table of that output."""
@@ -151,18 +178,37 @@ class Stack:
             if error_code(error) != "ValidationError":
                 raise
             raise click.ClickException(
-                f"There is no stack {self.name} in this account and region; name another with --stack, or set "
-                "AWS_PROFILE, AWS_REGION or AWS_ENDPOINT_URL."
+                f"There is no stack {self.name} in this account in {self.session.region_name}. Check --stack, --region "
+                "and --profile."
             ) from error
         found: Mapping[str, Any] = described
         return found
 
 
-def _stack_of(context: click.Context, _: click.Parameter, name: str | None) -> Stack:
-    return Stack(name or context.obj or DEFAULT_NAME)
+@contextmanager
+def _endpoint_checked() -> Iterator[None]:
+    """Raise click.ClickException for an address that botocore refuses with a plain ValueError."""
+    try:
+        yield
+    except BotoCoreError:
+        raise
+    except ValueError as error:
+        raise click.ClickException(
+            f"{error} is no address. Check AWS_ENDPOINT_URL, and endpoint_url in your AWS profile."
+        ) from error
 
 
-stack_option: Callable[..., Any] = click.option(
-    "--stack", metavar="NAME", callback=_stack_of, help="The stack's name, as before the command."
-)
-"""Hands a command its Stack as `stack`."""
+def stack_option[R](command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command its Stack as `stack`, and the options that say where it is: before the command or after it."""
+
+    @click.option("--stack", "name", metavar="NAME", help="The stack's name, as before the command.")
+    @click.option("--region", metavar="NAME", help="The AWS region, as before the command.")
+    @click.option("--profile", metavar="NAME", help="The AWS profile, as before the command.")
+    @wraps(command)
+    def with_stack(*, name: str | None, region: str | None, profile: str | None, **options: Any) -> R:
+        given = {"stack": name, "region": region, "profile": profile}
+        before: Account = click.get_current_context().obj
+        account = replace(before, **{option: value for option, value in given.items() if value})
+        return command(stack=Stack(account), **options)
+
+    return with_stack

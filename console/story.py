@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.output import printable
+from console.escaping import escaped
 from console.verdict_table import GAP, decision, entry, heading
 from facepair.domain import clock
 from facepair.domain.change import Image
@@ -73,11 +73,11 @@ def rendered(found: Found, now: datetime) -> RenderableType:
     table.add_column(width=TIME_WIDTH)
     table.add_column(overflow="fold")
     for event in events(found):
-        table.add_row(Text(event.at.strftime("%Y-%m-%d %H:%M:%S")), Text(printable(event.what)))
+        table.add_row(Text(event.at.strftime("%Y-%m-%d %H:%M:%S")), Text(escaped(event.what)))
         for detail in event.details:
-            table.add_row("", Text(printable(detail), style="dim"))
+            table.add_row("", Text(escaped(detail), style="dim"))
     row = [heading(), entry(found.row), Text()] if found.row else []
-    coming = [Text(), Text("What is next", style="bold"), *(Text(printable(step)) for step in next_steps(found, now))]
+    coming = [Text(), Text("What is next", style="bold"), *(Text(escaped(step)) for step in next_steps(found, now))]
     return Group(*row, Text("What happened, in UTC", style="bold"), table, *coming)
 
 

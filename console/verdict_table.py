@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from console.output import printable
+from console.escaping import escaped
 from facepair.domain.change import Image
 from facepair.domain.pair import ROLES
 from facepair.domain.row import Row
@@ -48,12 +48,12 @@ def entry(row: Row | Image, *, note: str = "", seconds: float | None = None) -> 
     image: Image = row.item() if isinstance(row, Row) else row
     line = _line(
         Text(image["verdict"], style=STYLES.get(image["verdict"], "default")),
-        Text(printable(image["pair_id"])),
+        Text(escaped(image["pair_id"])),
         Text(str(image.get("similarity", ""))),
         Text("" if seconds is None else f"{seconds:.1f}"),
     )
     remarks = [Text(note, style="dim")] if note else []
-    reasons = (Text(printable(reason)) for reason in _reasons(image))
+    reasons = (Text(escaped(reason)) for reason in _reasons(image))
     below = (Padding(text, (0, 0, 0, VERDICT_WIDTH + GAP)) for text in (*remarks, *reasons))
     return Constrain(Group(line, *below), WIDEST)
 

@@ -8,7 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from console.stack import DEFAULT_NAME, Stack
+from console.stack import DEFAULT_NAME, Account, Stack
 from facepair.domain.verdict import Verdict
 from sandbox.demo import drawn, photographed
 from sandbox.portraits import jpeg
@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--faces", action="store_true", help="photographs instead of drawn portraits")
     parser.add_argument("--stack", default=DEFAULT_NAME, help="the stack's name (default: %(default)s)")
     arguments = parser.parse_args()
-    stack = Stack(arguments.stack)
+    stack = Stack(Account(arguments.stack))
     pictures = photographed() if arguments.faces else drawn()
     pair_id = f"look-alike/{datetime.now(UTC):%H%M%S}"
     for name, picture in ((stack.names.first, pictures.ada), (stack.names.second, pictures.alike)):

@@ -1,14 +1,15 @@
-"""`facepair erase`: nothing of a pair's pictures and faces stays in the stack."""
+"""`facepair erase`: delete a pair and everything stored about it."""
 
-import sys
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
 
 import click
 
-from console.cost import of_bytes
-from console.output import json_option
+from console.confirmation import confirm, yes_option
+from console.cost import price_of_bytes
+from console.output import counted, json_option, note, say
+from console.output_file import OutputFile, OutputPath
+from console.pair_ids import PAIR
 from console.receipt import Receipt
 from console.spool import Spool
 from console.stack import Stack, stack_option
@@ -20,18 +21,18 @@ from facepair.stories.erase import Eraser
 
 
 @click.command()
-@click.argument("pair_or_prefix", metavar="PAIR|PREFIX/")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
-@click.option("--receipt", type=click.Path(path_type=Path, dir_okay=False), help="Write the receipt, in JSON.")
+@click.argument("pair_or_prefix", metavar="PAIR|PREFIX/", type=PAIR)
+@yes_option
+@click.option("--receipt", metavar="FILE.json", type=OutputPath(), help="Write the receipt, in JSON.")
 @json_option
 @stack_option
-def erase(pair_or_prefix: str, yes: bool, receipt: Path | None, as_json: bool, stack: Stack) -> None:
-    """Erase a pair, or all pairs whose ids begin with PREFIX/.
+def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: bool, stack: Stack) -> None:
+    """Delete a pair and everything stored about it.
 
-    Deleted are the pictures with all their versions, the row, the idempotency records, and in the ledger similarity,
-    positions and whatever else describes the faces. What was charged stays. Workers that are still at it write nothing
-    more; what is uploaded after it is a new submission. In the end it is looked through again. The receipt says what
-    remains elsewhere, and until when.
+    With PREFIX/, all pairs whose ids begin with it. Deleted are the pictures with all their versions, the row, the
+    idempotency records, and the face data in the ledger; charges stay. Workers that still process a pair save nothing
+    more, and a later upload is a new submission. The receipt lists what was deleted, and what remains elsewhere and
+    until when.
 
     \b
     Examples:
@@ -47,19 +48,19 @@ def erase(pair_or_prefix: str, yes: bool, receipt: Path | None, as_json: bool, s
                 done.add(erasure)
                 _tell(erasure)
         if not len(erased):
-            raise click.ClickException(f"There is nothing of {pair_or_prefix}: no picture, no row, no call.")
+            raise click.ClickException(f"Nothing is stored about {pair_or_prefix}: no picture, row or call.")
         if receipt:
-            with receipt.open("w", encoding="utf-8") as file:
+            with receipt.open() as file:
                 file.writelines(done.json(stack.parameters))
         if as_json:
             for piece in done.json(stack.parameters):
                 click.echo(piece, nl=False)
         else:
-            click.echo(_sentence(done))
+            say(_sentence(done))
         if done.incomplete:
             raise click.ClickException(
-                f"{done.incomplete} pair(s) are not erased for good, {done.last_incomplete} the last of them, because "
-                "a worker may still be at them: erase them again in some minutes."
+                f"A worker may still save something about {counted(done.incomplete, 'pair')}, {done.last_incomplete} "
+                "the last of them: run the command again in some minutes."
             )
 
 
@@ -68,10 +69,9 @@ def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, yes: bool) -> None
     if pair_or_prefix.endswith("/"):
         verdicts, calls = stack.table("VerdictsTable"), stack.table("CallsTable")
         size = verdicts.table_size_bytes + calls.table_size_bytes
-        click.echo(
-            f"Looks for pairs below {pair_or_prefix} among the versions in the bucket, and scans "
-            f"{verdicts.item_count} rows and {calls.item_count} calls for it: {of_bytes(size)}.",
-            err=True,
+        note(
+            f"Looking for pairs below {pair_or_prefix} in the bucket, {counted(verdicts.item_count, 'row')} and "
+            f"{counted(calls.item_count, 'call')}{price_of_bytes(size)}."
         )
         for source in (_pictures(stack),
                        ErasableRows(verdicts), ErasableCalls(calls)):  # fmt: skip
@@ -81,10 +81,9 @@ def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, yes: bool) -> None
     if not len(pair_ids):
         raise click.ClickException(f"There is no pair below {pair_or_prefix}.")
     if not yes:
-        whom = pair_or_prefix if not pair_or_prefix.endswith("/") else f"{len(pair_ids)} pairs below {pair_or_prefix}"
-        if not sys.stdin.isatty():
-            click.echo("It is asked first; --yes asks nothing.", err=True)
-        click.confirm(f"Erase {whom}? Nobody can take it back.", abort=True, err=True)
+        below = pair_or_prefix.endswith("/")
+        pairs = f"{counted(len(pair_ids), 'pair')} below {pair_or_prefix}" if below else pair_or_prefix
+        confirm(f"Erase {pairs}? This cannot be undone.", otherwise="Nothing was erased.")
 
 
 def _eraser(stack: Stack) -> Eraser:
@@ -104,17 +103,17 @@ def _pictures(stack: Stack) -> PictureVersions:
 
 
 def _waits(pair_id: str, until: datetime) -> None:
-    click.echo(f"{pair_id}: a worker may still be at it, at most until {clock.iso(until)}; waiting for it …", err=True)
+    note(f"{pair_id}: waiting for a worker that may still process it, at most until {clock.iso(until)}.")
 
 
 def _tell(erasure: Erasure) -> None:
     nothing = not (erasure.versions or erasure.uploads or erasure.rows or erasure.calls)
     if nothing and erasure.complete:
-        click.echo(f"{erasure.pair_id}: there was nothing left to erase; it had been erased before.", err=True)
+        note(f"{erasure.pair_id}: nothing left to erase; it was erased before.")
 
 
 def _sentence(done: Receipt) -> str:
     return (
-        f"Erased {len(done.pair_ids)} pair(s): {done.versions} versions of pictures and {done.rows} rows deleted, "
-        f"{done.calls} calls stripped of what describes faces."
+        f"Erased {counted(len(done.pair_ids), 'pair')}: deleted {counted(done.versions, 'version')} of pictures and "
+        f"{counted(done.rows, 'row')}, and removed face data from {counted(done.calls, 'call')}."
     )

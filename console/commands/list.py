@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import TextIO
 
 import click
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from console import cost
 from console.csv_cells import HOW_TO_READ, CellWriter
-from console.output import json_option, print_json_array, print_json_lines
+from console.output import counted, json_option, note, print_json_array, print_json_lines
 from console.stack import Stack, stack_option
 from console.times import TIME, TIMES, check_order
 from console.verdict_table import entry, heading
@@ -35,6 +36,7 @@ DECISION = ("by", "at", "from", "reason")
 )
 @click.option("--since", type=TIME, help="Rows written at that time or later.")
 @click.option("--until", type=TIME, help="Rows written before that time.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The newest N of them.")
 @click.option("--csv", "as_csv", is_flag=True, help="Answer in CSV: the export.")
 @json_option
 @click.option("--jsonl", "as_json_lines", is_flag=True, help="Answer in JSON, one row a line.")
@@ -43,28 +45,30 @@ def list_rows(
     verdict: Verdict | None,
     since: datetime | None,
     until: datetime | None,
+    limit: int | None,
     as_csv: bool,
     as_json: bool,
     as_json_lines: bool,
     stack: Stack,
 ) -> None:
-    """List rows, the one written last first.
+    """List rows, newest first, as a table, CSV or JSON.
 
     \b
     Examples:
-      facepair list --verdict UNDETERMINED
+      facepair list --verdict UNDETERMINED --limit 20
       facepair list --since 2026-01-01 --until 2026-02-01 --csv > january.csv
 
-    Rows are read page by page and told as they come, however many there are. What was read, and what that cost, is said
-    beside the answer (on stderr) at the end; where nothing narrows it down, before it too.
+    Rows are printed as they are read, so memory stays flat. How many were read, and the price from a cent on, goes to
+    stderr.
     """
     if as_csv + as_json + as_json_lines > 1:
         raise click.UsageError("Choose one of --csv, --json and --jsonl.")
     check_order(since, until)
-    if not (verdict or since or until):
+    if not (verdict or since or until or limit):
         rows, size = stack.written.size()
-        click.echo(f"Reading every row, about {rows:,}: {cost.of_bytes(size)}.", err=True)
-    images = stack.written.newest_first([verdict] if verdict else list(Verdict), since=since, until=until)
+        note(f"Reading every row, about {counted(rows, 'row')}{cost.price_of_bytes(size)}.")
+    found = stack.written.newest_first([verdict] if verdict else list(Verdict), since=since, until=until)
+    images = islice(found, limit)
     if as_json:
         print_json_array(images)
     elif as_json_lines:
@@ -73,7 +77,7 @@ def list_rows(
         write_csv(images, sys.stdout)
     else:
         _print_table(images)
-    click.echo(f"Rows read: {stack.written.rows_read:,}; {cost.told(stack.written.read_units)}.", err=True)
+    note(f"{counted(stack.written.rows_read, 'row')} read{cost.price(stack.written.read_units)}.")
 
 
 def write_csv(images: Iterable[Image], file: TextIO) -> None:

@@ -13,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from console.csv_cells import CellWriter
-from console.output import FileToWrite, json_option, print_json_fields, printable
-from console.reading import told
+from console.escaping import escaped
+from console.output import json_option, print_json_fields
+from console.output_file import OutputFile, OutputPath
+from console.reading import announced
 from console.reconciliation.books import COLUMNS, Books
 from console.reconciliation.invoice import Invoice, Layout
 from console.stack import Stack, stack_option
@@ -53,7 +55,7 @@ class Zone(click.ParamType[tzinfo]):
 @click.option("--month", "month_text", metavar="M", required=True, help="The invoice's month: 2026-10.")
 @click.option("--column", metavar="NAME", help="The column of transaction ids; else it is found by its values.")
 @click.option("--timezone", "zone", metavar="Z", type=Zone(), default="UTC", show_default=True, help="The bill's.")
-@click.option("--output", metavar="FILE.csv", type=FileToWrite(), help="The differences.")
+@click.option("--output", metavar="FILE.csv", type=OutputPath(), help="The differences.")
 @json_option
 @stack_option
 def reconcile(
@@ -61,11 +63,11 @@ def reconcile(
     month_text: str,
     column: str | None,
     zone: tzinfo,
-    output: Path | None,
+    output: OutputFile | None,
     as_json: bool,
     stack: Stack,
 ) -> None:
-    """Hold the ledger of calls against ADVANCE's invoice, by transaction id. Exit status 1 if they differ.
+    """Compare the ledger with ADVANCE's invoice.
 
     Any CSV will do. The whole ledger is read. What lies within a day of the month's ends is looked up on both sides
     before anything is called a difference: clocks and time zones differ.
@@ -80,7 +82,7 @@ def reconcile(
         raise click.UsageError(f"--month: {error}") from error
     invoice = Invoice(invoice_path, zone)
     with Books() as books:
-        books.enter(told(stack.calls.entries(), "calls", stack.calls.size()))
+        books.enter(announced(stack.calls.entries(), "call", stack.calls.size()))
         layout = invoice.layout(books.charged_at, column)
         left_out = _bill(books, invoice.billed(layout), month)
         _tell_layout(layout, month_text, zone, left_out)
@@ -114,11 +116,11 @@ def _bill(books: Books, rows: Iterable[Billed], month: Month) -> int:
 def _tell_layout(layout: Layout, month: str, zone: tzinfo, left_out: int) -> None:
     """What the invoice was taken for, on stderr."""
     if layout.times:
-        name = printable(layout.times.name)
+        name = escaped(layout.times.name)
         times = f"times in the column {name}, in {zone}; rows of other months, left out: {left_out:,}"
     else:
         times = f"no column of times was found, so all its rows are taken for {month}'s"
-    click.echo(f"The invoice: transaction ids in the column {printable(layout.ids.name)}; {times}.", err=True)
+    click.echo(f"The invoice: transaction ids in the column {escaped(layout.ids.name)}; {times}.", err=True)
 
 
 def _fields(books: Books, counts: dict[Class, int], month: Month) -> Iterator[tuple[str, object]]:
@@ -138,7 +140,7 @@ def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
     table.add_column("rows", justify="right")
     table.add_column("")
     for kind in Class:
-        examples = [*map(printable, islice(books.transaction_ids(kind), EXAMPLES))]
+        examples = [*map(escaped, islice(books.transaction_ids(kind), EXAMPLES))]
         more = ", …" if counts[kind] > len(examples) > 0 else ""
         shown = f": {', '.join(examples)}{more}" if examples else ""
         table.add_row(kind, f"{counts[kind]:,}", Text(f"{MEANINGS[kind]}{shown}"))
@@ -154,9 +156,9 @@ def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
         click.echo(f"Charged and not billed, but {NEXT_INVOICE}: {at_the_ends:,}.")
 
 
-def _write(path: Path, books: Books, month: Month) -> None:
+def _write(output: OutputFile, books: Books, month: Month) -> None:
     """The differences, by class."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with output.open() as file:
         cells = CellWriter(file)
         cells.row((*COLUMNS, "remark"))
         for kind in DIFFERENCES:

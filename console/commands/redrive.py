@@ -1,11 +1,12 @@
-"""`facepair redrive`: dead letters go back to the queue that they were meant for."""
+"""`facepair redrive`: move dead letters back to their queue."""
 
 import sys
 from collections.abc import Callable
 
 import click
 
-from console.output import json_option, print_json
+from console.confirmation import confirm, yes_option
+from console.output import counted, json_option, note, print_json, say
 from console.stack import Stack, stack_option
 from facepair.domain.notification import created_objects
 from facepair.domain.webhook import Webhook
@@ -19,23 +20,23 @@ SHOWN = 5
 
 
 @click.command()
-@click.option("--webhooks", is_flag=True, help="Those of the webhook instead of those of the uploads.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--webhooks", is_flag=True, help="The webhook's dead letters instead of the uploads'.")
+@yes_option
 @json_option
 @stack_option
 def redrive(webhooks: bool, yes: bool, as_json: bool, stack: Stack) -> None:
-    """Send dead letters back to their queue.
+    """Move dead letters back to their queue.
 
     \b
     Examples:
       facepair redrive
       facepair redrive --webhooks --yes
 
-    Mend first what brought them there. Each is received, sent and deleted, in this order, so none is lost; a pair that
-    has been answered gets its stored answer and is not charged again.
+    Fix the cause first. Each message is received, sent and deleted, in this order, so none is lost. A pair with a
+    stored answer gets that answer and is not charged again.
 
-    A message that nobody can read stays where it is: sent back, it would be set aside again at once, round and round.
-    It is shown, and the exit status is 1; the runbook (DeadLettersAlarm) says how to delete it.
+    A message that cannot be read stays in the dead-letter queue, since it would only come back. It is shown, and the
+    exit status is 1; the runbook (DeadLettersAlarm) says how to delete it.
     """
     source, destination = WEBHOOKS if webhooks else UPLOADS
     read: Callable[[str], object] = Webhook.from_event if webhooks else created_objects
@@ -43,7 +44,9 @@ def redrive(webhooks: bool, yes: bool, as_json: bool, stack: Stack) -> None:
     route = Route(letters, stack.queue(destination), read)
     there = letters.backlog().waiting
     if not yes:
-        click.confirm(f"Send about {there:,} messages of {source} back to {destination}?", abort=True, err=True)
+        confirm(
+            f"Move about {counted(there, 'message')} from {source} to {destination}?", otherwise="Nothing was moved."
+        )
     hidden = not sys.stderr.isatty()
     with click.progressbar(length=there, label="Redriving", hidden=hidden, file=sys.stderr) as bar:
 
@@ -54,10 +57,11 @@ def redrive(webhooks: bool, yes: bool, as_json: bool, stack: Stack) -> None:
     if as_json:
         print_json({"sent": done.sent, "unreadable": list(done.unreadable)})
     else:
-        click.echo(f"{done.sent:,} sent back to {destination}.")
+        say(f"{counted(done.sent, 'message')} moved to {destination}.")
     if done.unreadable:
-        shown = (f"  {each.message_id}: {each.body[:200]!r}" for each in [*done.unreadable.values()][:SHOWN])
+        for each in [*done.unreadable.values()][:SHOWN]:
+            note(f"Cannot be read: {each.message_id}: {each.body[:200]}")
         raise click.ClickException(
-            f"{len(done.unreadable):,} stay in {source}, because nobody can read them and they would only come back; "
-            "the runbook (DeadLettersAlarm) says how to delete them:\n" + "\n".join(shown)
+            f"{counted(len(done.unreadable), 'message')} in {source} cannot be read and would only come back: delete "
+            "them as the runbook (DeadLettersAlarm) says."
         )

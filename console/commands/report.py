@@ -1,11 +1,10 @@
 """`facepair report`: a month on one page."""
 
-from pathlib import Path
-
 import click
 
-from console.output import FileToWrite
-from console.reading import judgements, told
+from console.output import counted, note, say
+from console.output_file import OutputFile, OutputPath
+from console.reading import announced, judgements
 from console.stack import Stack, stack_option
 from facepair.domain import clock
 from facepair.domain.figures import Charges, Verdicts
@@ -15,12 +14,13 @@ from facepair.domain.verdict import Verdict
 
 @click.command()
 @click.option("--month", "month_text", metavar="M", required=True, help="A month of UTC: 2026-10.")
-@click.option("--output", metavar="FILE.html", type=FileToWrite(), required=True, help="The page.")
+@click.option("--output", metavar="FILE.html", type=OutputPath(), required=True, help="The page to write.")
 @stack_option
-def report(month_text: str, output: Path, stack: Stack) -> None:
-    """Write a page about a month: verdicts by day, similarities, seconds to the verdict, charges, persons' decisions.
+def report(month_text: str, output: OutputFile, stack: Stack) -> None:
+    """Write a page with plots about a month.
 
-    The page is one file that opens without a network. The month's rows and the whole ledger are read.
+    It has verdicts by day, similarities, times to the verdict, charges and reviewers' decisions, in one file that
+    opens without a network. The command reads the month's rows and the whole ledger.
 
     Example: facepair report --month 2026-10 --output october.html
     """
@@ -30,13 +30,15 @@ def report(month_text: str, output: Path, stack: Stack) -> None:
         raise click.UsageError(f"--month: {error}") from error
     verdicts, charges = Verdicts(), Charges(month)
     rows = stack.written.newest_first([*Verdict], since=month.start, until=month.end)
-    for row in judgements(told(rows, "rows", stack.written.size(), part=True)):
+    for row in judgements(announced(rows, "row", stack.written.size(), part=True)):
         verdicts.add(row)
-    for entry in told(stack.calls.entries(), "calls", stack.calls.size()):
+    for entry in announced(stack.calls.entries(), "call", stack.calls.size()):
         charges.add(entry)
 
     from console.report.page import Report  # matplotlib takes a second
 
     page = Report(stack.name, month, clock.now(), stack.policy, verdicts, charges).html()
-    output.write_text(page, encoding="utf-8")
-    click.echo(f"{output}: {verdicts.total:,} rows and {charges.total:,} calls of {month_text}.")
+    with output.open() as file:
+        file.write(page)
+    written = note if output.is_stdout else say
+    written(f"{output.name}: {counted(verdicts.total, 'row')} and {counted(charges.total, 'call')} of {month_text}.")

@@ -1,11 +1,12 @@
-"""`facepair resend`: has PublishFunction publish the events of rows again."""
+"""`facepair resend`: publish the change events of rows again."""
 
-import sys
 from datetime import datetime
 
 import click
 
-from console.output import json_option, print_json
+from console.confirmation import confirm, yes_option
+from console.output import counted, json_option, note, print_json, say
+from console.pair_ids import PAIR
 from console.stack import Stack, stack_option
 from console.times import TIME, TIMES
 from facepair.domain.backlog import Count
@@ -15,26 +16,27 @@ from facepair.stories.status import MOST_COUNTED
 
 
 @click.command(epilog=TIMES)
-@click.argument("pair_ids", metavar="[PAIR]...", nargs=-1)
-@click.option("--since", type=TIME, help="All rows that were written at that time or later.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.argument("pair_ids", metavar="[PAIR]...", type=PAIR, nargs=-1)
+@click.option("--since", type=TIME, help="All rows written at that time or later.")
+@yes_option
 @json_option
 @stack_option
 def resend(pair_ids: tuple[str, ...], since: datetime | None, yes: bool, as_json: bool, stack: Stack) -> None:
-    """Publish the events of rows again, as the rows are now.
+    """Publish the change events of rows again.
 
     \b
     Examples:
       facepair resend --since 24h
       facepair resend customers/4711 customers/4712
 
-    They have the same ids as at first: receivers that remember ids take each once. Erasures cannot be told again. At a
-    terminal it says how many rows there are, and asks; in a script it does not, as nothing that is stored changes.
+    The events describe the rows as they are now, under the same ids as before: receivers that keep ids see
+    duplicates. Erasures are not published again.
     """
     if (since is None) == (not pair_ids):
-        raise click.UsageError("Say either --since T or which pairs.")
-    if since and not yes and sys.stdin.isatty():
-        click.confirm(f"Publish the events of {_count(stack, since)} rows again?", abort=True, err=True)
+        raise click.UsageError("Pass either --since T or pairs.")
+    if not yes:
+        rows = f"{_count(stack, since)} rows" if since else counted(len(pair_ids), "row")
+        confirm(f"Publish the events of {rows} again?", otherwise="Nothing was published.")
     published, missing, unreadable = 0, list[str](), list[str]()
     function = stack.publish_function
     for done in resend_since(function, since) if since else resend_pairs(function, pair_ids):
@@ -42,17 +44,17 @@ def resend(pair_ids: tuple[str, ...], since: datetime | None, yes: bool, as_json
         missing += done.missing
         unreadable += done.unreadable
         if done.since:
-            click.echo(f"{published:,} published; going on from {done.since}", err=True)
+            note(f"{published:,} published; going on from {done.since}")
     if as_json:
         print_json({"published": published, "missing": missing, "unreadable": unreadable})
     else:
-        click.echo(f"{published:,} published.")
-    problems = [
-        *(f"{each} has no row." for each in missing),
-        *(f"The row of {each} cannot be read: PublishFunction's log says why." for each in unreadable),
-    ]
-    if problems:
-        raise click.ClickException("\n".join(problems))
+        say(f"{counted(published, 'event')} published.")
+    for each in missing:
+        note(f"{each} has no row.")
+    for each in unreadable:
+        note(f"The row of {each} cannot be read: see PublishFunction's log.")
+    if failed := len(missing) + len(unreadable):
+        raise click.ClickException(f"{counted(failed, 'pair')} not published.")
 
 
 def _count(stack: Stack, since: datetime) -> Count:

@@ -1,4 +1,4 @@
-"""`facepair retry`: a person permits to call once more for pairs of unknown outcome."""
+"""`facepair retry`: an operator approves one more call for pairs with an unknown outcome."""
 
 import sys
 from collections import Counter
@@ -8,45 +8,48 @@ from typing import IO
 
 import click
 
+from console.confirmation import confirm, yes_option
 from console.function_url import FunctionUrl
-from console.output import json_option, print_json_array
+from console.output import counted, json_option, print_json_array, say
+from console.pair_ids import PAIR, lines
 from console.stack import Stack, stack_option
 from facepair.stories.permit import MOST_PAIRS, Answer, Permission
 
+UTF8_FILE = click.File(encoding="utf-8-sig")
 WISHED = (Permission.PERMITTED, Permission.ALREADY_PERMITTED)
 
 
 @click.command()
-@click.argument("pair_ids", metavar="[PAIR]...", nargs=-1)
-@click.option("--from", "file", type=click.File(encoding="utf-8"), help="Pair ids, one a line; - is standard input.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.argument("pair_ids", metavar="[PAIR]...", type=PAIR, nargs=-1)
+@click.option("--from", "file", type=UTF8_FILE, help="Pair ids, one a line; - is standard input.")
+@yes_option
 @json_option
 @stack_option
 def retry(pair_ids: tuple[str, ...], file: IO[str] | None, yes: bool, as_json: bool, stack: Stack) -> None:
-    """Permit to call once more for pairs that are UNDETERMINED because a call was not answered.
+    """Approve one more call for pairs with an unknown outcome.
 
-    Such a call may have been charged, so the new one may be paid a second time. At most one call is made for a
-    permission. The ledger keeps who has permitted it (permitted_by, permitted_at). Exit status 1 if a pair is not of
-    unknown outcome.
+    Such a pair is UNDETERMINED because a call got no answer. That call may have been charged, so the new one may be
+    paid twice. An approval allows one call at most, and the ledger records it (permitted_by, permitted_at). Exit status
+    1 if the outcome of a pair is not unknown.
 
     \b
     Examples:
       facepair retry customers/4711
-      facepair list --verdict UNDETERMINED --jsonl | jq -r .pair_id | facepair retry --from -
+      facepair list --verdict UNDETERMINED --jsonl | jq -r .pair_id | facepair retry --yes --from -
     """
     if not pair_ids and file is None:
         raise click.UsageError("Name pairs, or a file of pair ids with --from.")
     function = stack.function_url("PermitUrl", policy="OperatorPolicy")
-    if not yes and sys.stdin.isatty():
-        whom = f"{len(pair_ids)} pair(s)" if file is None else f"every pair in {file.name}"
-        click.confirm(f"Permit one more call for {whom}? Each may be paid a second time.", abort=True, err=True)
+    if not yes:
+        pairs = counted(len(pair_ids), "pair") if file is None else f"every pair in {file.name}"
+        confirm(f"Approve one more call for {pairs}? Each may be paid twice.", otherwise="Nothing was approved.")
     told = Counter[bool]()
     answers = _answers(function, _wanted(pair_ids, file), told)
     if as_json:
         print_json_array(each.model_dump(mode="json", exclude_none=True) for each in answers)
     else:
         for each in answers:
-            click.echo(_sentence(each))
+            say(_sentence(each))
     sys.exit(int(told[False] > 0))
 
 
@@ -61,9 +64,8 @@ def _answers(function: FunctionUrl, pair_ids: Iterable[str], told: Counter[bool]
 
 def _wanted(pair_ids: Iterable[str], file: IO[str] | None) -> Iterator[str]:
     yield from pair_ids
-    for line in file or ():
-        if pair_id := line.rstrip("\r\n"):
-            yield pair_id
+    if file:
+        yield from lines(file)
 
 
 def _sentence(answer: Answer) -> str:

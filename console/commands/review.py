@@ -12,7 +12,7 @@ from console.stack import Stack, stack_option
 @click.option("--url", metavar="URL", help="The stack's output ReviewUrl; without it the stack is asked for it.")
 @stack_option
 def review(url: str | None, stack: Stack) -> None:
-    """Decide pairs whose similarity is neither high nor low, on a page in your browser.
+    """Open the page that decides MANUAL_CHECK pairs.
 
     The page is served on this machine to one browser. It ends when it is closed, or with Ctrl-C; what was decided is
     sent then at the latest. With --url you need the stack's ReviewerPolicy and nothing else.

@@ -4,6 +4,7 @@ import click
 from rich.console import Console
 
 from console.output import json_option, print_json
+from console.pair_ids import PAIR
 from console.stack import Stack, stack_option
 from console.story import Found, rendered
 from facepair.domain import clock
@@ -11,13 +12,13 @@ from facepair.domain.history import pair_among
 
 
 @click.command()
-@click.argument("pair_id", metavar="PAIR")
+@click.argument("pair_id", metavar="PAIR", type=PAIR)
 @json_option
 @stack_option
 def show(pair_id: str, as_json: bool, stack: Stack) -> None:
-    """Tell a pair's whole story.
+    """Show a pair's history: uploads, calls, verdict, next step.
 
-    Its uploads, each call with what it cost, the row, why it waits and until when, in order.
+    In the order of events: uploads, each call with its charge, the row, and what the pair waits for.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`facepair status`: whether anybody must do anything, and what."""
+"""`facepair status`: whether the stack needs an action, and which."""
 
 import time
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from console.output import json_option, print_json, printable
+from console.escaping import escaped
+from console.output import json_option, print_json
 from console.stack import Stack, stack_option
 from console.verdict_table import STYLES
 from facepair.domain import clock
@@ -22,15 +23,15 @@ from facepair.stories.status import DEAD_LETTERS, Status, look
 @json_option
 @stack_option
 def status(as_json: bool, stack: Stack) -> None:
-    """Say how the stack is, and whether anybody must do anything.
+    """Show the state of the stack and whether it needs an action.
 
     \b
     Examples:
       facepair status
       facepair status --json | jq .attention
 
-    Exit status 1 if a person is needed. It takes about two seconds however many rows there are: beyond 10,000 of a
-    verdict, or after one and a half, it counts no further, and says so ("or more"; in JSON the verdict is in
+    Exit status 1 if an action is needed. It takes about two seconds, however many rows there are: counting stops at
+    10,000 rows of a verdict, or after 1.5 seconds, and is then marked ("or more"; in JSON the verdict is in
     `at_least`).
     """
     dead_letters = {name: stack.queue(name) for name in DEAD_LETTERS if name in stack.outputs}
@@ -91,12 +92,11 @@ def _print(seen: Status, attention: list[str], rules: Rules) -> None:
         table.add_row(f"dead letters, {name}", f"{backlog.all:,}")
     console.print(table)
     for verdict, oldest in seen.oldest.items():
-        told = printable(f"The oldest that is {verdict}: {oldest.pair_id}, uploaded at {oldest.uploaded_at}")
-        console.print(Text(told))
+        console.print(Text(escaped(f"The oldest {verdict} pair: {oldest.pair_id}, uploaded at {oldest.uploaded_at}")))
     gate = _of_the_gate(seen.gate, rules)
     pace = f"{gate['pace']} calls a second, {'as found out' if gate['pace_found_out'] else 'by MaxCallsPerSecond'}"
     console.print(Text(f"The gate is {gate['state'].replace('_', ' ')}; the pace is {pace}"))
     console.print()
-    console.print(Text("Nobody is needed." if not attention else "Somebody is needed:", style="bold"))
+    console.print(Text("No action needed." if not attention else "Action needed:", style="bold"))
     for sentence in attention:
-        console.print(Padding(Text(printable(sentence)), (0, 0, 0, 2)))
+        console.print(Padding(Text(escaped(sentence)), (0, 0, 0, 2)))

@@ -1,31 +1,35 @@
-"""`facepair submit`: pairs of this machine go into the bucket."""
+"""`facepair submit`: upload pairs of this machine."""
 
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from console.confirmation import confirm, yes_option
+from console.output import counted, note, say
+from console.output_file import OutputFile, OutputPath
 from console.stack import Stack, stack_option
 
 
 @click.command()
 @click.argument("source", metavar="FOLDER|PAIRS.csv", type=click.Path(exists=True, path_type=Path))
-@click.option("--wait", is_flag=True, help="Show the verdicts as they come, until every pair has one.")
+@click.option("--wait", is_flag=True, help="Show verdicts as they arrive, until every pair has one.")
 @click.option(
-    "--output",
-    metavar="FILE.csv",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the verdicts into a file, in the order of the input; waits for them.",
+    "--output", metavar="FILE.csv", type=OutputPath(), help="Wait, and write the verdicts in the order of the input."
 )
-@click.option("--dry-run", is_flag=True, help="Check and count, and send nothing.")
-@click.option("--yes", is_flag=True, help="Send without a question.")
+@click.option("--dry-run", is_flag=True, help="Check and count, but upload nothing.")
+@yes_option
 @stack_option
-def submit(source: Path, wait: bool, output: Path | None, dry_run: bool, yes: bool, stack: Stack) -> None:
-    """Upload pairs: FOLDER holds <pair id>/first.* and second.*, PAIRS.csv the columns pair_id, first, second.
+def submit(source: Path, wait: bool, output: OutputFile | None, dry_run: bool, yes: bool, stack: Stack) -> None:
+    """Check pairs of pictures and upload them.
 
-    Pictures are checked on this machine first, by the code that runs in Lambda: how many cannot be used and why, how
-    many calls the others make. Unfit pictures are uploaded too: the pair's row says RETAKE, and no call is made.
-    Interrupted, it goes on where it was when it is run again; what the bucket has already is not sent twice.
+    FOLDER has <pair id>/first.* and <pair id>/second.*; PAIRS.csv has the columns pair_id, first and second, separated
+    by commas, semicolons or tabs.
+
+    The pictures are first checked on this machine, by the code that runs in Lambda: how many cannot be used, and how
+    many calls the others need. Unusable pictures are uploaded too: their row says RETAKE, and no call is made. After an
+    interruption, the next run resumes; what the bucket has already is not uploaded again. A pair that fails is named,
+    and the others continue.
 
     \b
     Example: facepair submit photos/ --dry-run
@@ -38,39 +42,29 @@ def submit(source: Path, wait: bool, output: Path | None, dry_run: bool, yes: bo
     from facepair.aws.uploads import ImagesBucket
 
     if dry_run and (wait or output):
-        raise click.UsageError("--dry-run sends nothing, so that there is nothing to wait for.")
-    if output and not output.parent.is_dir():
-        raise click.UsageError(f"There is no folder {output.parent} to write {output.name} into.")
+        raise click.UsageError("--dry-run uploads nothing, so --wait and --output have nothing to wait for.")
     found = pairs.read(source, stack.names)
-    console, progress = Console(), Console(stderr=True)
-    drop = ImagesBucket(
-        stack.session.client("s3", config=THROUGH_A_THIN_LINE), stack.outputs["ImagesBucket"], stack.names
-    )
+    if output and any(map(output.is_same, [source, *found.files])):
+        raise click.UsageError(f"--output: {output.name} is a file to submit; name another.")
+    to_stderr = output is not None and output.is_stdout
+    show = note if to_stderr else say
+    console, progress = Console(stderr=to_stderr), Console(stderr=True)
+    drop = ImagesBucket(stack.client("s3", THROUGH_A_THIN_LINE), stack.outputs["ImagesBucket"], stack.names)
     with LocalPictures(int(stack.parameters["MaxUploadMegabytes"])) as pictures:
         plan = submitting.consider(found, drop, pictures, progress)
         for line in plan_text.lines(found, plan):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            show(line)
         if dry_run:
-            console.print("Nothing was sent.")
+            show("Nothing was sent.")
         else:
             if plan.new and not yes:
-                _ask()
+                confirm(f"Upload {counted(len(plan.new), 'pair')}?", otherwise="Nothing was sent.")
             standing = submitting.send(plan, drop, pictures, progress)
             if plan.new:
-                console.print(f"{plan_text.pairs(len(standing) - len(plan.there))} sent", highlight=False)
+                show(f"{counted(len(standing) - len(plan.there), 'pair')} sent")
             if wait or output:
                 followed = submitting.follow(stack.verdicts, standing.values(), console)
                 if output:
                     submitting.write(output, found, plan, followed)
     if plan.left_out:
         raise click.ClickException(plan_text.left_out(plan))
-
-
-def _ask() -> None:
-    """Raises click.ClickException unless somebody says yes."""
-    try:
-        yes = click.confirm("Send them?")
-    except click.Abort:  # Ctrl-C, or nobody is there to answer
-        yes = False
-    if not yes:
-        raise click.ClickException("Nothing was sent; --yes sends without a question.")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.output import json_option, print_json
-from console.reading import judgements, told
+from console.reading import announced, judgements
 from console.stack import Stack, stack_option
 from console.times import TIME, TIMES, check_order
 from console.verdict_table import STYLES, WIDEST
@@ -51,9 +51,10 @@ def whatif(
     as_json: bool,
     stack: Stack,
 ) -> None:
-    """Tell what other thresholds would have made of the similarities that are stored. Changes nothing, calls nobody.
+    """Show which verdicts other thresholds would have given.
 
-    Where a person has decided, the verdict before it counts, and the decisions are told beside.
+    The stored similarities are judged again; nothing is changed or called. Where a reviewer has decided, the verdict
+    before the decision counts, and the decisions are listed separately.
 
     Example: facepair whatif --pass-above 80 --reject-below 60
     """
@@ -64,7 +65,7 @@ def whatif(
     check_order(since, until)
     flows = Flows(policy)
     rows = stack.written.newest_first(SIMILAR, since=since, until=until)
-    for row in judgements(told(rows, "rows", stack.written.size(), part=True)):
+    for row in judgements(announced(rows, "row", stack.written.size(), part=True)):
         flows.add(row)
     if as_json:
         print_json(_plain(flows))

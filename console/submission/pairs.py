@@ -1,20 +1,19 @@
 """Pairs on this machine: a folder of them, or a CSV that names their files. Every file gets its key here."""
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import TextIO
 
 import click
 
+from console.csv_table import CsvTable, Row
 from facepair.domain.pair import ROLES, Names, Role
 from facepair.domain.submission import File, LeftOut, Submission
 
 COLUMNS = ("pair_id", *ROLES)
-ERRORS_TOLD = 10
+ERRORS_SHOWN = 10
 
 
 @dataclass
@@ -24,6 +23,11 @@ class Input:
     pairs: list[Submission | LeftOut] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def files(self) -> Iterator[Path]:
+        """The pictures of complete pairs."""
+        return (file.path for pair in self.pairs if isinstance(pair, Submission) for file in pair.files.values())
+
 
 def read(source: Path, names: Names) -> Input:
     """The pairs of a folder or a CSV. Raises click.ClickException, which names what is wrong and what to do."""
@@ -31,7 +35,7 @@ def read(source: Path, names: Names) -> Input:
     if not found.pairs:
         raise click.ClickException(
             f"There is no pair in {source}: a folder holds <pair id>/{names.first}.* and <pair id>/{names.second}.*, a "
-            f"CSV a line for each pair. (Is {source} itself a pair? Then name the folder above it.)"
+            f"CSV has a line for each pair. If {source} itself is a pair, name the folder above it."
         )
     return found
 
@@ -92,13 +96,7 @@ def from_csv(file: Path, names: Names) -> Input:
 
     A picture's key ends as its file does. Raises click.ClickException that names the lines.
     """
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as content:
-            return _Lines(file, names).read(content)
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file} is not in UTF-8: save it as CSV UTF-8.") from error
-    except (csv.Error, OSError) as error:
-        raise click.ClickException(f"{file} cannot be read as a CSV: {error}") from error
+    return _Lines(file, names).read()
 
 
 class _Lines:
@@ -110,33 +108,35 @@ class _Lines:
         self._lines: dict[str, int] = {}
         self._errors: list[str] = []
 
-    def read(self, content: TextIO) -> Input:
-        rows = csv.DictReader(content, strict=True)
-        if missing := [column for column in COLUMNS if column not in (rows.fieldnames or [])]:
+    def read(self) -> Input:
+        table = CsvTable(self._file)
+        header = [name.strip() for name in table.header]
+        if wrong := [column for column in COLUMNS if header.count(column) != 1]:
             raise click.ClickException(
-                f"{self._file} has no column {' and no column '.join(missing)}: its first line has to name the columns "
-                f"{', '.join(COLUMNS)}, separated by commas."
+                f"{self._file} must have one column {' and one column '.join(wrong)}: its first line names the columns "
+                f"{', '.join(COLUMNS)}, separated by commas, semicolons or tabs."
             )
-        found = Input([pair for row in rows if (pair := self._pair(row, rows.line_num))])
+        found = Input([pair for row in table.rows() if (pair := self._pair(row, header))])
         if self._errors:
-            more = len(self._errors) - ERRORS_TOLD
-            told = [*self._errors[:ERRORS_TOLD], *([f"and {more} more"] if more > 0 else [])]
-            raise click.ClickException(f"Nothing was sent, for {self._file} has to be mended: {'; '.join(told)}.")
+            more = len(self._errors) - ERRORS_SHOWN
+            shown = [*self._errors[:ERRORS_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+            raise click.ClickException(f"Nothing was sent. Correct {self._file}: {'; '.join(shown)}.")
         return found
 
-    def _pair(self, row: dict[str, str | None], line: int) -> Submission | None:
-        pair_id = row["pair_id"] or ""
+    def _pair(self, table_row: Row, header: list[str]) -> Submission | None:
+        row, line = dict(zip(header, table_row.cells, strict=True)), table_row.line
+        pair_id = row["pair_id"]
         errors = [] if pair_id else [f"line {line} has no pair_id"]
         if pair_id and (earlier := self._lines.setdefault(pair_id, line)) != line:
             errors.append(f"lines {earlier} and {line} have the same pair_id {pair_id}")
         files: dict[Role, File] = {}
         for role, stem in self._stems.items():
             named = row[role]
-            path = self._file.parent / (named or "")
+            path = self._file.parent / named
             if not named:
                 errors.append(f"line {line} names no {role} picture")
             elif not path.is_file():
                 errors.append(f"line {line}: there is no file {path}")
-            files[role] = File(path, f"{pair_id}/{stem}{PurePath(named or '').suffix}")
+            files[role] = File(path, f"{pair_id}/{stem}{PurePath(named).suffix}")
         self._errors += errors
         return None if errors else Submission(pair_id, files)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.filesize import decimal
 
+from console.output import counted
 from console.submission.pairs import Input
 from facepair.domain.submission import Considered, Plan, lookalikes
 from facepair.domain.verdict import WORKER_DIED, Verdict
@@ -24,7 +25,7 @@ def lines(found: Input, plan: Plan) -> Iterator[str]:
     if plan.there:
         yield f"{pairs(len(plan.there))} in the bucket already, with these contents"
     if not plan.new:
-        yield "Nothing is new, so nothing is to be sent."
+        yield "Nothing is new, so nothing has to be sent."
         return
     yield f"{pairs(len(plan.new))} to be sent, {decimal(plan.bytes_to_send)}"
     for code, unfit in plan.unfit.items():
@@ -38,8 +39,8 @@ def lines(found: Input, plan: Plan) -> Iterator[str]:
         yield "The same file as both pictures, so that the verdict says nothing:"
         yield from _some(plan.selfsame, len(plan.selfsame))
     yield (
-        f"That makes {plan.calls:,} {'call' if plan.calls == 1 else 'calls'} of the comparison API at most; what a "
-        "call costs is in your contract with ADVANCE."
+        f"That makes {counted(plan.calls, 'call')} of the comparison API at most; your contract with ADVANCE says what "
+        "a call costs."
     )
 
 
@@ -51,8 +52,7 @@ def left_out(plan: Plan) -> str:
 
 
 def pairs(count: int) -> str:
-    """`1 pair`, `2,000 pairs`."""
-    return f"{count:,} {'pair' if count == 1 else 'pairs'}"
+    return counted(count, "pair")
 
 
 def _problems(pair: Considered) -> str:

@@ -1,11 +1,11 @@
-"""The steps of `facepair submit`, each with its progress, and what it says when somebody interrupts it."""
+"""The steps of `facepair submit`, each with its progress, and a sentence about what was done if it is interrupted."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,6 +19,8 @@ from rich.progress import (
 )
 
 from console.csv_cells import CellWriter
+from console.errors import Interrupted, is_passing, sentence
+from console.output_file import OutputFile
 from console.submission.pairs import Input
 from console.submission.parallel import for_each
 from console.submission.pictures import LocalPictures
@@ -34,22 +36,27 @@ from facepair.stories.submit import REPLACED, Drop, Followed, Submitter
 
 THREADS = 16
 """Requests to S3 at once: enough for any line, and for one thread to wait for each process that checks pictures."""
+FAILURES_IN_A_ROW = 20
+"""One pair's failure does not stop the others; so many in a row have a cause that the others share."""
+POLICY = "SubmitterPolicy"
 COLUMNS = ("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "updated_at")
 
 
 def consider(found: Input, drop: Drop, pictures: LocalPictures, progress: Console) -> Plan:
-    """Look at every pair, here and in the bucket."""
+    """Check every pair, here and in the bucket. A pair that cannot be checked is left out and named."""
     submitter = Submitter(drop, pictures)
     seen: dict[str, Considered | LeftOut] = {pair.pair_id: pair for pair in found.pairs if isinstance(pair, LeftOut)}
     complete = [pair for pair in found.pairs if isinstance(pair, Submission)]
-    with _interruptible(lambda: "Interrupted: nothing was sent."), _progress(progress, MofNCompleteColumn()) as bar:
+    failures = _Failures(lambda: "Nothing was sent.")
+    with _interruptible(lambda: "Nothing was sent."), _progress(progress, MofNCompleteColumn()) as bar:
         task = bar.add_task("Checking", total=len(complete))
 
-        def note(pair: Considered | LeftOut) -> None:
-            seen[pair.pair_id] = pair
+        def note(checked: tuple[Submission, Considered | LeftOut | Failed]) -> None:
+            submission, pair = checked
+            seen[submission.pair_id] = failures.note(submission.pair_id, pair)
             bar.advance(task)
 
-        for_each(submitter.consider, complete, note, threads=THREADS)
+        for_each(lambda each: (each, _tried(submitter.consider, each)), complete, note, threads=THREADS)
     plan = Plan()
     for pair in found.pairs:
         plan.add(seen[pair.pair_id])
@@ -57,24 +64,28 @@ def consider(found: Input, drop: Drop, pictures: LocalPictures, progress: Consol
 
 
 def send(plan: Plan, drop: Drop, pictures: LocalPictures, progress: Console) -> Mapping[str, Pair]:
-    """Send what is lacking; the pairs as they count in the bucket now, by pair id. What could not be sent is added to
-    what the plan leaves out."""
+    """Upload what the bucket lacks. Return the pairs as they count in the bucket now, by pair id.
+
+    A pair that could not be uploaded is added to what the plan leaves out, and the others go on.
+    """
     submitter = Submitter(drop, pictures)
     standing = {pair.pair_id: pair.standing for pair in plan.there}
     new, done = plan.new, 0
 
     def so_far() -> str:
-        return f"{done:,} of {pairs(len(new))} sent. Run it again: it goes on with the rest, and sends nothing twice."
+        return f"{done:,} of {pairs(len(new))} sent. Run the command again for the rest: nothing is sent twice."
 
+    failures = _Failures(so_far)
     with (
-        _interruptible(lambda: f"Interrupted: {so_far()}"),
+        _interruptible(so_far),
         _progress(progress, DownloadColumn(), TransferSpeedColumn()) as bar,
     ):
         task = bar.add_task("Uploading", total=plan.bytes_to_send)
 
-        def note(sent: tuple[Considered, Pair | LeftOut]) -> None:
+        def note(sent: tuple[Considered, Pair | LeftOut | Failed]) -> None:
             nonlocal done
-            considered, pair = sent
+            considered, outcome = sent
+            pair: Pair | LeftOut = failures.note(considered.pair_id, outcome)
             if isinstance(pair, LeftOut):
                 plan.add(pair)
             else:
@@ -82,36 +93,70 @@ def send(plan: Plan, drop: Drop, pictures: LocalPictures, progress: Console) -> 
                 done += 1
             bar.advance(task, considered.bytes_to_send)
 
-        try:
-            for_each(lambda considered: (considered, submitter.send(considered)), new, note, threads=THREADS)
-        except Unavailable as error:
-            raise click.ClickException(f"AWS did not do it: {error}. {so_far()}") from error
+        for_each(lambda each: (each, _tried(submitter.send, each)), new, note, threads=THREADS)
     return standing
 
 
+type Failed = Unavailable | BotoCoreError | ClientError
+
+
+def _tried[Thing, Result](work: Callable[[Thing], Result], thing: Thing) -> Result | Failed:
+    """Return the result, or the error of AWS instead of raising it."""
+    try:
+        return work(thing)
+    except (Unavailable, BotoCoreError, ClientError) as error:
+        return error
+
+
+class _Failures:
+    """Turns errors of AWS into pairs that are left out, until there are too many in a row."""
+
+    def __init__(self, so_far: Callable[[], str]) -> None:
+        self._so_far = so_far
+        self._in_a_row = 0
+
+    def note[Result](self, pair_id: str, outcome: Result | Failed) -> Result | LeftOut:
+        """Return the result, or why the pair is left out. Raises click.ClickException if it is one too many."""
+        if not isinstance(outcome, (Unavailable, BotoCoreError, ClientError)):
+            self._in_a_row = 0
+            return outcome
+        self._in_a_row += 1
+        why = sentence(outcome, POLICY)
+        if self._in_a_row == FAILURES_IN_A_ROW:
+            raise click.ClickException(f"{FAILURES_IN_A_ROW} pairs in a row failed. {why} {self._so_far()}")
+        return LeftOut(pair_id, why.removesuffix("."))
+
+
 def follow(verdicts: Verdicts, standing: Iterable[Pair], console: Console) -> Followed:
-    """Show verdicts as they come, until every pair has one for exactly these contents."""
+    """Show verdicts as they come, until every pair has one for exactly these contents.
+
+    A lost connection is shown and survived. Raises click.ClickException for what time does not heal.
+    """
     followed = Followed(verdicts, standing)
 
     def so_far() -> str:
         return (
-            f"Interrupted: {pairs(followed.waiting)} without a verdict yet. Everything is sent and goes on; to see the "
-            "rest, run it again with --wait: nothing is sent twice."
+            f"{pairs(followed.waiting)} without a verdict yet. Everything was sent; run the command again with --wait "
+            "to see the rest: nothing is sent twice."
         )
 
     with _interruptible(so_far), VerdictsComing(console, followed) as coming:
-        coming.show(followed.look())
-        while followed.waiting:
+        while True:
+            try:
+                coming.show(followed.look())
+            except (Unavailable, BotoCoreError, ClientError) as error:
+                if not is_passing(error):
+                    raise click.ClickException(f"{sentence(error, POLICY)} {so_far()}") from error
+                coming.show_lost(sentence(error, POLICY))
+            if not followed.waiting:
+                return followed
             time.sleep(followed.pause)
-            coming.show(followed.look())
-    return followed
 
 
-def write(file: Path, found: Input, plan: Plan, followed: Followed) -> None:
-    """The verdicts as CSV, in the order of the input: the whole file, or none."""
+def write(output: OutputFile, found: Input, plan: Plan, followed: Followed) -> None:
+    """Write the verdicts as CSV, in the order of the input."""
     why = {pair.pair_id: pair.why for pair in plan.left_out}
-    new = file.with_name(f"{file.name}.part")
-    with new.open("w", encoding="utf-8", newline="") as content:
+    with output.open() as content:
         cells = CellWriter(content)
         cells.row(COLUMNS)
         for pair in found.pairs:
@@ -120,7 +165,6 @@ def write(file: Path, found: Input, plan: Plan, followed: Followed) -> None:
                 cells.row(_cells(verdicted.row))
             else:
                 cells.row([pair.pair_id, None, None, why.get(pair.pair_id, REPLACED), None, None, None])
-    new.replace(file)
 
 
 def _cells(row: Row) -> list[object]:
@@ -131,7 +175,7 @@ def _cells(row: Row) -> list[object]:
 
 @contextmanager
 def _progress(console: Console, *columns: ProgressColumn) -> Iterator[Progress]:
-    """A bar that leaves nothing behind, in a terminal alone."""
+    """Yield a progress bar that is shown at a terminal only and disappears in the end."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -146,8 +190,8 @@ def _progress(console: Console, *columns: ProgressColumn) -> Iterator[Progress]:
 
 @contextmanager
 def _interruptible(so_far: Callable[[], str]) -> Iterator[None]:
-    """Ctrl-C is an answer: it ends the command with a sentence about what was done. Raises click.ClickException."""
+    """Let Ctrl-C end the command with a sentence about what was done."""
     try:
         yield
     except KeyboardInterrupt:
-        raise click.ClickException(so_far()) from None
+        raise Interrupted(f"Interrupted. {so_far()}") from None

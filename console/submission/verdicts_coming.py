@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from console.output import printable
+from console.escaping import escaped
 from console.submission.plan_text import pairs
 from console.verdict_table import STYLES, entry, heading
 from facepair.domain import clock
@@ -30,6 +30,7 @@ class VerdictsComing:
         self._latest: deque[Verdicted] = deque(maxlen=LATEST)
         self._counts: Counter[Verdict] = Counter()
         self._told: frozenset[str | None] = frozenset()
+        self._lost = False
         # Drawn when there is news: a thread that draws by the clock would read what a look is just changing.
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
@@ -47,7 +48,8 @@ class VerdictsComing:
             self._console.print(self._sums())
 
     def show(self, new: Sequence[Verdicted]) -> None:
-        """What one look has brought."""
+        """Show what one look has found."""
+        self._lost = False
         self._counts.update(each.row.verdict for each in new if each.row)
         self._latest.extendleft(new)
         if self._live:
@@ -56,6 +58,12 @@ class VerdictsComing:
             for each in new:
                 self._console.print(_entry(each))
             self._tell_what_keeps_them()
+
+    def show_lost(self, why: str) -> None:
+        """Say once, until the next look succeeds, that AWS cannot be asked at the moment."""
+        if not self._lost:
+            self._console.print(Text(escaped(f"{why} Still waiting: everything was sent.")))
+        self._lost = True
 
     def _tell_what_keeps_them(self) -> None:
         """In a log only when it is something else than before, not for every pair."""
@@ -91,6 +99,6 @@ def waiting(followed: Followed) -> str:
 def _entry(verdicted: Verdicted) -> RenderableType:
     row = verdicted.row
     if row is None:
-        return Text(printable(f"{verdicted.pair_id}: {REPLACED}"))
+        return Text(escaped(f"{verdicted.pair_id}: {REPLACED}"))
     seconds = max(0.0, (row.updated_at - row.uploaded_at).total_seconds()) if row.updated_at else None
     return entry(row, seconds=seconds)

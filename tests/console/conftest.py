@@ -4,12 +4,14 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from sandbox.cloud import Sandbox
 from tests.support import ROOT
 from tests.support.deployed import Deployed
+from tests.support.terminal import Terminal
 
 FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 PARAMETERS: dict[str, object] = {"BlockedRetrySeconds": 1, "FindMissedAfterMinutes": 0}
@@ -20,6 +22,10 @@ class CommandLine:
     """Runs `facepair` in the sandbox's account."""
 
     sandbox: Sandbox
+
+    def terminal(self, *arguments: str | Path) -> Terminal:
+        """Start a command at a terminal."""
+        return Terminal(*arguments, variables=dict(self.sandbox.variables))
 
     def __call__(self, *arguments: str, typed: str = "", within: float = 60) -> subprocess.CompletedProcess[str]:
         """What a command has printed, and its exit status. `typed` is what somebody types."""

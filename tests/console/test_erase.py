@@ -127,7 +127,7 @@ def test_a_worker_that_has_the_pair_brings_nothing_back(
     deployed.idle()
 
     assert done.returncode == 0, done.stderr
-    assert "a worker may still be at it" in done.stderr
+    assert "waiting for a worker that may still process it" in done.stderr
     [call] = deployed.ledger(pair_id)
     assert (call["state"], call["code"]) == ("ANSWERED", "SUCCESS")
     assert json.loads(done.stdout)["transaction_ids"] == [call["transaction_id"]]
@@ -193,21 +193,37 @@ def test_a_prefix_erases_the_pairs_below_it_and_no_other(deployed: Deployed, fac
     done = facepair("erase", f"{customer}/", "--yes", "--json")
 
     assert done.returncode == 0, done.stderr
-    assert "scans" in done.stderr
+    assert "Looking for pairs below" in done.stderr
     receipt = json.loads(done.stdout)
     assert (receipt["pair_ids"], receipt["versions_deleted"], receipt["rows_deleted"]) == (pair_ids, 2, 2)
     assert [deployed.row(pair_id) for pair_id in pair_ids] == [None, None]
     assert deployed.row(f"{customer}0/a")
 
 
-def test_it_is_asked_first_and_a_no_erases_nothing(deployed: Deployed, facepair: CommandLine, pair_id: str) -> None:
+def test_a_no_erases_nothing(deployed: Deployed, facepair: CommandLine, pair_id: str) -> None:
     deployed.upload_pair(pair_id, only="first")
     deployed.row_with(pair_id, "WAITING")
 
-    no = facepair("erase", pair_id, typed="n\n")
+    with facepair.terminal("erase", pair_id) as terminal:
+        terminal.shows(f"Erase {pair_id}? This cannot be undone. [y/N]: ")
+        terminal.type("n\n")
+        no = terminal.ended()
 
     assert no.returncode == 1
-    assert f"Erase {pair_id}? Nobody can take it back." in no.stderr
+    assert no.stdout.endswith("Error: Nothing was erased.\n")
+    assert deployed.row(pair_id)
+
+
+def test_a_receipt_that_cannot_be_written_is_an_error_before_anything_is_erased(
+    deployed: Deployed, facepair: CommandLine, pair_id: str
+) -> None:
+    deployed.upload_pair(pair_id, only="first")
+    deployed.row_with(pair_id, "WAITING")
+
+    for receipt in ("/nowhere/receipt.json", "/dev/full"):
+        done = facepair("erase", pair_id, "--yes", "--receipt", receipt)
+        assert done.returncode == 2
+        assert "Invalid value for '--receipt'" in done.stderr
     assert deployed.row(pair_id)
 
 
@@ -219,8 +235,8 @@ def test_a_pair_that_was_erased_before_is_told_so_and_one_that_never_was_there_t
     facepair("erase", pair_id, "--yes")
 
     again = facepair("erase", pair_id, "--yes")
-    never = facepair("erase", "nobody/there", "--yes")
+    never = facepair("erase", "never/there", "--yes")
 
-    assert (again.returncode, "it had been erased before" in again.stderr) == (0, True)
+    assert (again.returncode, "it was erased before" in again.stderr) == (0, True)
     assert never.returncode == 1
-    assert never.stderr == "Error: There is nothing of nobody/there: no picture, no row, no call.\n"
+    assert never.stderr == "Error: Nothing is stored about never/there: no picture, row or call.\n"

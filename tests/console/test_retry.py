@@ -37,9 +37,9 @@ def test_a_permission_becomes_one_call_and_a_verdict_and_the_ledger_says_who_gav
 ) -> None:
     pair_id, me = held(), deployed.sandbox.aws("sts").get_caller_identity()["Arn"]
 
-    permitted = facepair("retry", pair_id)
+    permitted = facepair("retry", pair_id, "--yes")
     deployed.row_with(pair_id, "PASS")
-    again = facepair("retry", pair_id, "--json")
+    again = facepair("retry", pair_id, "--json", "--yes")
     deployed.idle()
 
     assert (permitted.returncode, permitted.stdout) == (0, f"{pair_id}: permitted; its verdict will follow\n")
@@ -61,9 +61,9 @@ def test_a_list_is_permitted_pair_by_pair_and_each_is_answered(
     deployed.upload_pair(passed, ANNA, BEN)
     deployed.row_with(passed, "REJECT")
     names = tmp_path / "names"
-    names.write_text(f"{wanted}\n\n{passed}\nnobody\n")
+    names.write_text(f"{wanted}\n\n{passed}\nnobody\n", encoding="utf-8-sig")
 
-    done = facepair("retry", "--from", str(names))
+    done = facepair("retry", "--from", str(names), "--yes")
 
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
@@ -80,7 +80,7 @@ def test_a_permitted_call_that_is_not_answered_either_is_not_repeated(
     pair_id = held()
     deployed.control.script(first_sha256=sha256(picture(ANNA, f"{pair_id}, first")), **DROPPED)
 
-    facepair("retry", pair_id)
+    facepair("retry", pair_id, "--yes")
     deployed.wait(lambda: asked(deployed, pair_id) == 2, lambda: "the permission was not used")
     deployed.idle()
     deployed.upload(f"{pair_id}/first.jpg", picture(ANNA, f"{pair_id}, first"))

@@ -25,7 +25,7 @@ def test_a_redriven_upload_gets_its_verdict_without_a_second_charge(
     done = facepair("redrive", "--yes")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "1 sent back to UploadsQueue.\n"
+    assert done.stdout == "1 message moved to UploadsQueue.\n"
     deployed.idle()
     assert deployed.messages("DeadLetterQueue") == 0
     assert len(deployed.ledger("redrive/1")) == 1
@@ -38,13 +38,13 @@ def test_events_are_published_again_under_the_same_ids(
     row = deployed.settled("resend/1")
     [told] = eventually(lambda: deliveries(sandbox, "resend/1"), within=60)
 
-    since = facepair("resend", "--since", row["updated_at"], "--json")
-    named = facepair("resend", "resend/1", "nobody")
+    since = facepair("resend", "--since", row["updated_at"], "--json", "--yes")
+    named = facepair("resend", "resend/1", "unknown", "--yes")
 
     assert since.returncode == 0, since.stderr
     assert json.loads(since.stdout)["published"] >= 1
     assert named.returncode == 1
-    assert named.stdout == "1 published.\n"
-    assert named.stderr == "Error: nobody has no row.\n"
+    assert named.stdout == "1 event published.\n"
+    assert named.stderr == "unknown has no row.\nError: 1 pair not published.\n"
     eventually(lambda: len(deliveries(sandbox, "resend/1")) >= 3, within=60)
     assert set(deliveries(sandbox, "resend/1")) == {told}

@@ -17,7 +17,7 @@ def test_a_stack_that_does_not_exist_is_told_with_what_to_do(facepair: CommandLi
     shown = facepair("--stack", "elsewhere", "show", "a/b")
 
     assert shown.returncode == 1
-    assert "There is no stack elsewhere in this account and region; name another with --stack" in shown.stderr
+    assert shown.stderr.startswith("Error: There is no stack elsewhere in this account in us-east-1. Check --stack")
 
 
 def test_a_pair_s_whole_story_is_told_in_order(facepair: CommandLine, deployed: Deployed) -> None:

@@ -230,7 +230,7 @@ def test_an_auditor_lists_rows_reports_a_month_and_holds_an_invoice_against_the_
 
 
 def test_an_operator_permits_another_call_and_is_named_in_the_ledger(used: Rehearsed) -> None:
-    done = used.facepair("OperatorPolicy", "retry", "a lost answer")
+    done = used.facepair("OperatorPolicy", "retry", "a lost answer", "--yes")
 
     assert (done.returncode, done.stdout) == (0, "a lost answer: permitted; its verdict will follow\n"), done.stderr
     used.wait(lambda: len(used.ledger("a lost answer")) == 2, lambda: "the permission was not used")
@@ -250,7 +250,7 @@ def test_an_operator_publishes_again_and_sends_dead_letters_back(used: Rehearsed
     for body in (notification("one person/first.jpg"), UNREADABLE):
         used.deployment.aws("sqs").send_message(QueueUrl=queue, MessageBody=body)
 
-    resent = used.facepair("OperatorPolicy", "resend", "one person", "--json")
+    resent = used.facepair("OperatorPolicy", "resend", "one person", "--json", "--yes")
     redriven = used.facepair("OperatorPolicy", "redrive", "--yes", "--json")
 
     assert json.loads(resent.stdout)["published"] == 1, resent.stderr
@@ -303,8 +303,8 @@ REFUSED = {
     "whatif": ("SubmitterPolicy", "whatif", "--pass-above", "80", "--reject-below", "60"),
     "report": ("SubmitterPolicy", "report", "--month", "2026-01", "--output", "{folder}/month.html"),
     "reconcile": ("ReaderPolicy", "reconcile", "{folder}/invoice.csv", "--month", "2026-01"),
-    "retry": ("ReaderPolicy", "retry", "a lost answer"),
-    "resend": ("ReaderPolicy", "resend", "one person"),
+    "retry": ("ReaderPolicy", "retry", "a lost answer", "--yes"),
+    "resend": ("ReaderPolicy", "resend", "one person", "--yes"),
     "redrive": ("ReaderPolicy", "redrive", "--yes"),
     "erase": ("OperatorPolicy", "erase", "one person", "--yes"),
 }

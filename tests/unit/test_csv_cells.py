@@ -1,12 +1,16 @@
-"""CSV whose cells stay texts."""
+"""CSV whose cells stay texts, whichever separator a spreadsheet takes it for."""
 
 import csv
 import io
+import unicodedata
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console.csv_cells import CellWriter
+from console.escaping import escaped
 
 
 def written(*cells: object) -> str:
@@ -15,14 +19,25 @@ def written(*cells: object) -> str:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", " =1", "＝1", " ＋1"])  # noqa: RUF001
+def read(text: str, separator: str) -> list[str]:
+    [cells] = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    return cells
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", '"=1', "＝1", " ＋1"])  # noqa: RUF001
 def test_a_text_that_could_be_a_formula_begins_with_an_apostrophe(formula: str) -> None:
-    [[cell]] = csv.reader(io.StringIO(written(formula), newline=""))
-
-    assert cell == f"'{formula}"
+    assert read(written(formula), ",") == [f"'{formula}"]
 
 
-def test_a_text_that_begins_with_an_apostrophe_gets_another_one_so_that_taking_one_away_is_always_right() -> None:
+def test_a_formula_after_a_semicolon_gets_an_apostrophe_too() -> None:
+    assert written("x;=WEBSERVICE(A1); @SUM(1);y") == "x;'=WEBSERVICE(A1);' @SUM(1);y\n"
+
+
+def test_control_characters_are_escaped() -> None:
+    assert written("a\x1b[2J\nb\t=1") == "a\\x1b[2J\\nb\\t=1\n"
+
+
+def test_a_leading_apostrophe_is_doubled_so_that_removing_one_is_always_right() -> None:
     assert written("'=1", "'s-Hertogenbosch") == "''=1,''s-Hertogenbosch\n"
 
 
@@ -30,3 +45,17 @@ def test_everything_else_is_written_as_it_is() -> None:
     assert written("anna + 50%", "a,b", 'say "x"', "", None, Decimal("87.3"), -1, "é") == (
         'anna + 50%,"a,b","say ""x""",,,87.3,-1,é\n'
     )
+
+
+TEXTS = st.text(st.sampled_from(" ;,\t\n\"'=+-@＝a"), max_size=8)  # noqa: RUF001
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4))
+def test_no_cell_is_a_formula_by_any_separator_and_removing_apostrophes_gives_the_text(texts: list[str]) -> None:
+    line = written(*texts)
+
+    for separator in ",;\t":
+        for cell in read(line, separator):
+            assert not unicodedata.normalize("NFKC", cell.lstrip(' "')).startswith(("=", "+", "-", "@")), (line, cell)
+    cells = read(line, ",")
+    assert [";".join(part.removeprefix("'") for part in cell.split(";")) for cell in cells] == [*map(escaped, texts)]

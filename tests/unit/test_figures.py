@@ -164,7 +164,7 @@ def test_a_row_that_cannot_be_read_is_told_and_left_out(capsys: pytest.CaptureFi
     read = list(judgements([{"pair_id": "odd", "verdict": "PASS"}, whole]))
 
     assert [each.pair_id for each in read] == ["p"]
-    assert capsys.readouterr().err == "The row of odd cannot be read, and is left out.\n"
+    assert capsys.readouterr().err == "The row of odd cannot be read and is left out.\n"
 
 
 # --- a month ----------------------------------------------------------------------------------------------------------

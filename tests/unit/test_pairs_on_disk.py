@@ -99,7 +99,7 @@ def test_a_pair_that_lacks_a_picture_or_has_two_of_one_role_is_left_out(tmp_path
 def test_a_folder_without_a_pair_is_told_with_what_to_do(tmp_path: Path) -> None:
     files(tmp_path, "first.jpg", "second.jpg")
 
-    with pytest.raises(click.ClickException, match="Then name the folder above it"):
+    with pytest.raises(click.ClickException, match="name the folder above it"):
         read(tmp_path, NAMES)
 
 
@@ -151,7 +151,7 @@ def test_errors_of_a_csv_name_their_lines_all_at_once(tmp_path: Path) -> None:
         from_csv(file, NAMES)
 
     assert raised.value.message == (
-        f"Nothing was sent, for {file} has to be mended: line 3: there is no file {tmp_path}/lost.jpg; "
+        f"Nothing was sent. Correct {file}: line 3: there is no file {tmp_path}/lost.jpg; "
         "lines 2 and 4 have the same pair_id a; line 5 has no pair_id; line 6 names no first picture; "
         "line 9 names no second picture; lines 2 and 10 have the same pair_id a."
     )
@@ -164,10 +164,10 @@ def test_of_many_errors_the_first_are_told_and_how_many_more_there_are(tmp_path:
         from_csv(file, NAMES)
 
 
-@pytest.mark.parametrize("beginning", ["pair_id;first;second", "id,first,second", "pair_id,first", "", "a,1,2"])
+@pytest.mark.parametrize("beginning", ["pair_id|first|second", "id,first,second", "pair_id,first", "", "a,1,2"])
 def test_a_csv_without_the_columns_is_told_their_names(tmp_path: Path, beginning: str) -> None:
     with pytest.raises(
-        click.ClickException, match="has to name the columns pair_id, first, second, separated by commas"
+        click.ClickException, match="its first line names the columns pair_id, first, second, separated by commas"
     ):
         from_csv(csv_of(tmp_path, beginning, "a,1,2"), NAMES)
 
@@ -176,4 +176,27 @@ def test_a_csv_in_another_encoding_is_told_the_remedy(tmp_path: Path) -> None:
     file = csv_of(tmp_path, "pair_id,first,second", "é,1,2", encoding="latin-1")
 
     with pytest.raises(click.ClickException, match="is not in UTF-8: save it as CSV UTF-8"):
+        from_csv(file, NAMES)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_csv_is_read_as_spreadsheets_save_it(tmp_path: Path, separator: str, encoding: str) -> None:
+    files(tmp_path, "1", "2")
+    lines = ["pair_id,first,second", ",,", "a,1,2", "", " ,,", "b,2,1,,"]
+    file = csv_of(tmp_path, *(line.replace(",", separator) for line in lines), encoding=encoding)
+
+    assert list(keys(from_csv(file, NAMES))) == ["a", "b"]
+
+
+def test_a_column_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match="must have one column first"):
+        from_csv(csv_of(tmp_path, "pair_id,first,first,second", "a,1,1,2"), NAMES)
+
+
+def test_a_spreadsheet_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.xlsx"
+    file.write_bytes(b"PK\x03\x04 and so on")
+
+    with pytest.raises(click.ClickException, match=r"pairs\.xlsx is a spreadsheet: save it as CSV"):
         from_csv(file, NAMES)

@@ -314,7 +314,7 @@ def test_the_plan_is_told_with_reasons_and_of_long_lists_the_beginning(desk: Des
         "    and 2 more",
         "The same two pictures under several pair ids, each of which is a call of its own:",
         "    anna = ben",
-        "That makes 2 calls of the comparison API at most; what a call costs is in your contract with ADVANCE.",
+        "That makes 2 calls of the comparison API at most; your contract with ADVANCE says what a call costs.",
     ]
     assert told[3].startswith("14 pairs to be sent, ")
 
@@ -326,7 +326,7 @@ def test_when_nothing_is_new_that_is_told(desk: Desk) -> None:
     assert list(plan_text.lines(from_folder(desk.folder, NAMES), desk.plan())) == [
         "1 pair",
         "1 pair in the bucket already, with these contents",
-        "Nothing is new, so nothing is to be sent.",
+        "Nothing is new, so nothing has to be sent.",
     ]
 
 
@@ -432,8 +432,8 @@ def test_a_quota_of_s3_is_what_it_is() -> None:
     ("arguments", "remedy"),
     [
         (["nowhere"], "'nowhere' does not exist"),
-        ([".", "--dry-run", "--wait"], "--dry-run sends nothing, so that there is nothing to wait for"),
-        ([".", "--output", "nowhere/x.csv"], "There is no folder nowhere to write x.csv into"),
+        ([".", "--dry-run", "--wait"], "--dry-run uploads nothing"),
+        ([".", "--output", "nowhere/x.csv"], "there is no folder"),
     ],
 )
 def test_wrong_use_is_told_at_once(arguments: list[str], remedy: str) -> None:

@@ -1,0 +1,32 @@
+"""Pair ids as they are given to commands: one by one, or in a file."""
+
+from collections.abc import Iterator
+from typing import IO
+
+import click
+
+
+class PairId(click.ParamType[str]):
+    """A pair id, or a prefix of pair ids. S3 and DynamoDB take UTF-8 alone."""
+
+    name = "pair"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{value} is not UTF-8, so no pair can have this id.", param, ctx)
+        if not value:
+            self.fail("a pair id cannot be empty.", param, ctx)
+        return value
+
+
+PAIR = PairId()
+
+
+def lines(file: IO[str]) -> Iterator[str]:
+    """Yield the pair ids of a file, one a line, without empty lines. Raises click.ClickException if it is not UTF-8."""
+    try:
+        yield from (line for each in file if (line := each.rstrip("\r\n")))
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file.name} is not in UTF-8: save it as UTF-8.") from error

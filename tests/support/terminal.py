@@ -1,0 +1,96 @@
+"""`facepair` as a process of its own: at a terminal (a pty), or in a script."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import ROOT
+
+COMMAND = [sys.executable, "-m", "console"]
+ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'layers' / 'facepair'}:{ROOT}", "COLUMNS": "100", "NO_COLOR": "1"}
+PATIENCE = 90.0
+"""Seconds, on a machine that does much else."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a process printed, and its exit status; at a terminal stderr is part of stdout."""
+
+    returncode: int
+    stdout: str
+    stderr: str = ""
+
+
+def in_a_script(
+    *arguments: str | bytes | Path,
+    variables: Mapping[str, str],
+    typed: str = "",
+    limit: Callable[[], None] | None = None,
+) -> Ended:
+    """Run a command without a terminal. `limit` is called in the process before it starts."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        env=os.environ | ENVIRONMENT | dict(variables),
+        input=typed.encode(),
+        capture_output=True,
+        timeout=PATIENCE,
+        preexec_fn=limit,
+    )
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+class Terminal:
+    """A command at a terminal of its own; a context manager that kills what still runs."""
+
+    def __init__(self, *arguments: str | Path, variables: Mapping[str, str]) -> None:
+        self.shown = ""
+        process, self._terminal = pty.fork()
+        if process == 0:
+            os.execve(sys.executable, [*COMMAND, *map(str, arguments)], os.environ | ENVIRONMENT | dict(variables))
+        self._process: int | None = process
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+        os.close(self._terminal)
+
+    def shows(self, text: str) -> None:
+        """Wait until the terminal shows a text."""
+        self._read(lambda: text in self.shown)
+        assert text in self.shown, self.shown
+
+    def type(self, text: str) -> None:
+        """Type a text; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""
+        os.write(self._terminal, text.encode())
+
+    def ended(self) -> Ended:
+        """Wait for the end."""
+        self._read(lambda: False)
+        assert self._process is not None
+        _, status = os.waitpid(self._process, 0)
+        self._process = None
+        return Ended(os.waitstatus_to_exitcode(status), self.shown.replace("\r\n", "\n"))
+
+    def _read(self, enough: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not enough():
+            ready, _, _ = select.select([self._terminal], [], [], deadline - time.monotonic())
+            assert ready, f"not within {PATIENCE} s; shown so far: {self.shown}"
+            try:
+                read = os.read(self._terminal, 65536)
+            except OSError:  # on Linux, the end of the process at the terminal
+                return
+            if not read:
+                return
+            self.shown += read.decode(errors="replace")
