@@ -126,6 +126,8 @@ def create_table(aws: Clients, wanted: Wanted) -> Resource:
     if encryption := properties.get("SSESpecification"):
         known = dict(wanted.only(encryption, "KMSMasterKeyId", "SSEEnabled", "SSEType"))
         settings["SSESpecification"] = known | {"Enabled": flag(known.pop("SSEEnabled"))}
+    if protection := properties.get("DeletionProtectionEnabled"):
+        settings["DeletionProtectionEnabled"] = flag(protection)
     table = dynamodb.create_table(TableName=name, **settings)["TableDescription"]
     if time_to_live := properties.get("TimeToLiveSpecification"):
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=time_to_live)
@@ -227,7 +229,8 @@ def create_event_source_mapping(_: Clients, wanted: Wanted) -> Resource:
 
 
 def create_bus(aws: Clients, wanted: Wanted) -> Resource:
-    created = aws("events").create_event_bus(Name=wanted.properties["Name"])
+    settings = {"DeadLetterConfig": wanted.properties.get("DeadLetterConfig", {})}
+    created = aws("events").create_event_bus(Name=wanted.properties["Name"], **settings)
     return wanted.created(wanted.properties["Name"], Arn=created["EventBusArn"], Name=wanted.properties["Name"])
 
 
@@ -279,6 +282,7 @@ KINDS = {
             {
                 "AttributeDefinitions",
                 "BillingMode",
+                "DeletionProtectionEnabled",
                 "GlobalSecondaryIndexes",
                 "KeySchema",
                 "PointInTimeRecoverySpecification",
@@ -289,7 +293,7 @@ KINDS = {
         ),
         create_table,
     ),
-    "AWS::Events::EventBus": Kind(frozenset({"KmsKeyIdentifier", "Name"}), create_bus),
+    "AWS::Events::EventBus": Kind(frozenset({"DeadLetterConfig", "KmsKeyIdentifier", "Name"}), create_bus),
     "AWS::Events::Rule": Kind(
         frozenset({"Description", "EventBusName", "EventPattern", "ScheduleExpression", "Targets"}),
         create_rule,
@@ -385,5 +389,6 @@ WITHOUT_EFFECT = {
     "AWS::Lambda::Function.MemorySize": "functions are told their memory, but not held to it",
     "AWS::S3::Bucket.LifecycleConfiguration": "nothing expires here",
     "AWS::DynamoDB::Table.TimeToLiveSpecification": "nothing expires here",
+    "AWS::Events::EventBus.DeadLetterConfig": "the bus encrypts nothing here, and loses nothing",
     "AWS::SQS::QueuePolicy": "moto checks no permissions",
 }

@@ -34,6 +34,8 @@ LONG_AGO = -1e9
 """In no period of any alarm: tells that a metric is emitted at all."""
 STOP_AFTER_UNKNOWN = 2
 LAST_MODIFIED = re.compile(rb"(?<=<LastModified>)[^<.Z]+")
+AT_ALL_HOURS = {"Invocations", "ApproximateNumberOfMessagesVisible"}
+"""Metrics that are measured whatever happens."""
 DEATHS = 3
 """Of workers, after which nobody takes a pair any more."""
 
@@ -266,6 +268,15 @@ def a_row_cannot_be_read(watch: Watch) -> Iterator[list[Datapoint]]:
     cloud.take("UnpublishedQueue")
 
 
+@heard_by("BusDeadLettersAlarm")
+def the_bus_cannot_use_its_key(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud, queue = watch.cloud, watch.cloud.sandbox.outputs["BusDeadLetterQueue"]
+    # No emulator loses events by a key: what EventBridge would send is sent in its place.
+    cloud.sandbox.aws("sqs").send_message(QueueUrl=queue, MessageBody="an encrypted event")
+    yield [of_queue(cloud, "BusDeadLetterQueue")]
+    cloud.take("BusDeadLetterQueue")
+
+
 @heard_by("PublishErrorsAlarm")
 def something_unknown_is_asked_of_publishing(watch: Watch) -> Iterator[list[Datapoint]]:
     yield invoke(watch.cloud, "PublishFunction", {"republish": {"from": "the beginning"}})
@@ -351,8 +362,13 @@ class Observed:
 
     def history(self, alarm: Mapping[str, Any], fault: str) -> list[State]:
         """The alarm's states before, at and after the fault."""
-        background = [each for each in self.ordinary if each.name == "Invocations"]
-        lasting = [each for each in background if each.name not in FAULTS[fault].silent]
+        background = [each for each in self.ordinary if each.name in AT_ALL_HOURS]
+        measured = [(each.name, each.dimensions) for each in self.faults[fault]]
+        lasting = [
+            each
+            for each in background
+            if each.name not in FAULTS[fault].silent and (each.name, each.dimensions) not in measured
+        ]
         period = period_of(alarm)
         looked_at = period * (int(alarm["EvaluationPeriods"]) + EXTRA_PERIODS)
         everything = [*self.ordinary, *(each for points in self.faults.values() for each in points)]

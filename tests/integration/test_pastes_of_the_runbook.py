@@ -3,9 +3,11 @@
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 
+from facepair.domain.webhook import Webhook
 from sandbox.aws import LocalAws
 from tests.integration.test_pastes_of_what_goes_out import AWS, RUNBOOK, Shell, block
 
@@ -103,23 +105,82 @@ def test_the_topic_can_be_subscribed_to(shell: Shell, names: str) -> None:
     assert subscription["Protocol"] == "https"
 
 
+RESTORING = "## Restoring a table to a point in time"
+
+
 def test_a_table_is_restored_and_what_is_missing_is_copied_back(shell: Shell, names: str) -> None:
     dynamodb, table = shell.aws.client("dynamodb"), shell.outputs["VerdictsTable"]
-    heading = "## Restoring a table to a point in time"
 
     def put(pair_id: str, verdict: str) -> None:
         dynamodb.put_item(TableName=table, Item={"pair_id": {"S": pair_id}, "verdict": {"S": verdict}})
 
     put("lost", "PASS")
     put("newer", "WAITING")
-    shell.paste(names, block(RUNBOOK, heading, "restore-table").replace("2026-10-01T12:00:00Z", _now()))
+    restore = block(RUNBOOK, RESTORING, "restore-table").replace("2026-10-01T12:00:00Z", _now())
+    shell.paste(names, restore)
     dynamodb.delete_item(TableName=table, Key={"pair_id": {"S": "lost"}})
     put("newer", "REJECT")
-    shell.paste(names, block(RUNBOOK, heading, "put-item"))
+    copied = shell.paste(names, restore.splitlines()[0], block(RUNBOOK, RESTORING, "put-item"))
 
     rows = {item["pair_id"]["S"]: item["verdict"]["S"] for item in dynamodb.scan(TableName=table)["Items"]}
     assert (rows["lost"], rows["newer"]) == ("PASS", "REJECT")
+    assert "there already" in copied
+    assert "NOT COPIED" not in copied
+    assert f"{table}-restored" in dynamodb.list_tables()["TableNames"], "it was deleted before anyone looked"
+    shell.paste(names, restore.splitlines()[0], block(RUNBOOK, RESTORING, "delete-table"))
     assert f"{table}-restored" not in dynamodb.list_tables()["TableNames"]
+
+
+def test_a_row_that_cannot_be_copied_back_is_named(shell: Shell, names: str) -> None:
+    dynamodb, table = shell.aws.client("dynamodb"), shell.outputs["VerdictsTable"]
+    dynamodb.put_item(TableName=table, Item={"pair_id": {"S": "kept"}, "verdict": {"S": "PASS"}})
+    restore = block(RUNBOOK, RESTORING, "restore-table").replace("2026-10-01T12:00:00Z", _now())
+    shell.paste(names, restore)
+
+    only_put = block(RUNBOOK, RESTORING, "put-item").replace('--table-name "$table" ', '--table-name "no-such-table" ')
+    copied = shell.paste(names, restore.splitlines()[0], only_put)
+
+    assert "NOT COPIED" in copied
+    shell.paste(names, restore.splitlines()[0], block(RUNBOOK, RESTORING, "delete-table"))
+
+
+def test_erasures_are_published_again_from_a_receipt(shell: Shell, names: str, tmp_path: Path) -> None:
+    erased_at = "2026-01-31T12:00:00.000Z"
+    receipt = tmp_path / "4711.json"
+    pair_ids = ["customers/4711", "é 'quoted' \\ pair"]
+    receipt.write_text(json.dumps({"pair_ids": pair_ids, "erased_at": erased_at}))
+    sqs, events = shell.aws.client("sqs"), shell.aws.client("events")
+    queue = sqs.create_queue(QueueName="erasures")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus = shell.outputs["VerdictsBus"]
+    events.put_rule(Name="erasures", EventBusName=bus, EventPattern=json.dumps({"detail-type": ["Pair erased"]}))
+    events.put_targets(Rule="erasures", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+
+    paste = block(RUNBOOK, "### Publishing erasures again", "put-events").replace("4711.json", str(receipt))
+    shell.paste(names, paste)
+    shell.paste(names, paste)
+
+    bodies = [
+        json.loads(each["Body"]) for each in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    ]
+    details = [body["detail"] for body in bodies]
+    assert [detail["pair_id"] for detail in details] == pair_ids * 2
+    assert {detail["erased_at"] for detail in details} == {erased_at}
+    assert len({detail["id"] for detail in details}) == 2
+    for body in bodies:
+        Webhook.from_event(json.dumps(body))
+
+
+def test_events_that_the_bus_lost_are_shown_and_their_queue_is_emptied(shell: Shell, names: str) -> None:
+    sqs, url = shell.aws.client("sqs"), shell.outputs["BusDeadLetterQueue"]
+    sqs.send_message(QueueUrl=url, MessageBody="an encrypted event")
+
+    shown = shell.paste(names, block(RUNBOOK, "## BusDeadLettersAlarm", "receive-message"))
+    shell.paste(names, block(RUNBOOK, "## BusDeadLettersAlarm", "purge-queue"))
+
+    [letter] = json.loads(shown)["Messages"]
+    assert "SentTimestamp" in letter["Attributes"]
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
 
 
 def test_advance_s_keys_are_put_into_the_secret(shell: Shell, names: str) -> None:

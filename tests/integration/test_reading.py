@@ -300,7 +300,7 @@ def test_a_stack_in_which_all_is_well_needs_nobody(office: Office, table: Any) -
 
 @pytest.mark.usefixtures("_empty_queues")
 def test_dead_letters_of_all_queues_are_counted_and_need_somebody(office: Office) -> None:
-    queues = ("DeadLetterQueue", "UnpublishedQueue", "WebhookDeadLetterQueue")
+    queues = ("DeadLetterQueue", "UnpublishedQueue", "BusDeadLetterQueue", "WebhookDeadLetterQueue")
     for queue in queues:
         office.send(queue, "a letter")
     office.send("UploadsQueue", "an upload", "another")
@@ -309,9 +309,9 @@ def test_dead_letters_of_all_queues_are_counted_and_need_somebody(office: Office
 
     assert seen.exit_code == 1
     status = json.loads(seen.stdout)
-    assert (status["queue"], status["dead_letters"]) == (2, 3)
+    assert (status["queue"], status["dead_letters"]) == (2, 4)
     assert status["dead_letter_queues"] == dict.fromkeys(queues, 1)
-    assert len(status["attention"]) == 3
+    assert len(status["attention"]) == 4
     shown = office.facepair("status")
     assert shown.exit_code == 1
     assert "1 message lies in DeadLetterQueue" in shown.stdout
@@ -374,4 +374,5 @@ def test_a_stack_without_a_webhook_has_no_dead_letters_of_it(local_aws: LocalAws
 
     assert done.exit_code == 1
     assert done.stderr == f"Error: The stack {name} has no WebhookDeadLetterQueue: it has one only with WebhookUrl.\n"
-    assert set(office.json("status", "--stack", name)["dead_letter_queues"]) == {"DeadLetterQueue", "UnpublishedQueue"}
+    without_webhook = {"DeadLetterQueue", "UnpublishedQueue", "BusDeadLetterQueue"}
+    assert set(office.json("status", "--stack", name)["dead_letter_queues"]) == without_webhook

@@ -148,17 +148,20 @@ class Deployment:
             if "Policy" in attributes:
                 yield from granted(logical_id, json.loads(attributes["Policy"]))
 
-    def delete(self) -> None:
-        """`make delete`, by a person who types the stack's name."""
+    def detach_policies(self) -> None:
+        """Take the managed policies away from the people who have them."""
         for logical_id, arn in self.resources("AWS::IAM::ManagedPolicy").items():
             self.aws("iam").detach_user_policy(UserName=logical_id, PolicyArn=arn)
-        subprocess.run(
+
+    def delete(self) -> "subprocess.CompletedProcess[str]":
+        """`make delete`, by a person who types the stack's name."""
+        return subprocess.run(
             [sys.executable, "-m", "console.delete", "--stack", STACK_NAME],
             cwd=ROOT,
             env=clean_environment() | self._cloud.variables,
             input=f"{STACK_NAME}\n",
+            capture_output=True,
             text=True,
-            check=True,
             timeout=PATIENCE,
         )
 

@@ -21,7 +21,7 @@ from facepair.domain import clock
 from sandbox import portraits
 from tests.pictures.heic import heic
 from tests.rehearsal.conftest import PARAMETERS
-from tests.rehearsal.deployment import ARTEFACT, ROOT
+from tests.rehearsal.deployment import ARTEFACT, ROOT, STACK_NAME
 from tests.rehearsal.permissions import excuses
 from tests.rehearsal.rehearsed import Rehearsed
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, notification, picture, sha256
@@ -449,13 +449,33 @@ def test_policies_of_aws_itself_are_known_to_be_unrehearsed(used: Rehearsed) -> 
     assert [name for name in used.deployment.managed_by_aws() if f"`{name}`" not in document] == []
 
 
+def test_a_deletion_that_would_stop_half_way_deletes_nothing(used: Rehearsed) -> None:
+    before = used.deployment.there()
+    cloudformation = used.deployment.aws("cloudformation")
+    cloudformation.update_termination_protection(StackName=STACK_NAME, EnableTerminationProtection=True)
+
+    refused = used.deployment.delete()
+
+    cloudformation.update_termination_protection(StackName=STACK_NAME, EnableTerminationProtection=False)
+    assert refused.returncode == 1, refused.stdout
+    assert "switch termination protection off" in refused.stderr
+    assert "detach OperatorPolicy from the user OperatorPolicy" in refused.stderr
+    assert used.deployment.there() == before
+    bucket = used.deployment.outputs["ImagesBucket"]
+    assert used.deployment.aws("s3").list_objects_v2(Bucket=bucket)["KeyCount"] > len(CASES)
+
+
 def test_deletion_leaves_the_ledger_and_nothing_else(used: Rehearsed) -> None:
     ledger = used.deployment.outputs["CallsTable"]
     # A webhook that is tried while the stack goes would write into a log group that is gone, and so make it anew.
     used.deployment.aws("sqs").purge_queue(QueueUrl=used.deployment.outputs["WebhookQueue"])
     time.sleep(3)
 
-    used.deployment.delete()
+    used.deployment.detach_policies()
+    done = used.deployment.delete()
 
+    assert done.returncode == 0, done.stderr
     assert used.deployment.there() == {("table", ledger)}
     assert [call["state"] for call in used.ledger("one person")] == ["ANSWERED"]
+    described = used.deployment.aws("dynamodb").describe_table(TableName=ledger)["Table"]
+    assert described["DeletionProtectionEnabled"] is True

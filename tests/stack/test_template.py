@@ -1,7 +1,8 @@
 """template.yaml, expanded as CloudFormation sees it: what the design asks of it."""
 
 import re
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from facepair.domain.verdict import Verdict
 from facepair.settings import CompareSettings
 from facepair.stories.ask import SAVING_SECONDS
 from facepair.webhook.sender import DEADLINE_SECONDS
+from sandbox.alarms import Datapoint, State, states
 from sandbox.intrinsics import Scope, text
 from sandbox.parameters import ParameterError, parameter_values
 from sandbox.template import expand, read_template
@@ -124,6 +126,7 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "ReviewerPolicy": "<ReviewerPolicy>",
         "VerdictsBus": "<VerdictsBus>",
         "UnpublishedQueue": "<UnpublishedQueue>",
+        "BusDeadLetterQueue": "<BusDeadLetterQueue>",
         "WebhookSecret": "<WebhookSecret>",
         "WebhookQueue": "<WebhookQueue>",
         "WebhookDeadLetterQueue": "<WebhookDeadLetterQueue>",
@@ -220,15 +223,6 @@ def mapping_of(stack: ExpandedStack, function: str) -> dict[str, Any]:
 
 # --- Verdicts go out --------------------------------------------------------------------------------------------------
 
-ALARMS_OF_WHAT_GOES_OUT = {
-    "UnpublishedChangesAlarm",
-    "PublishingBehindAlarm",
-    "PublishErrorsAlarm",
-    "WebhookDownAlarm",
-    "UndeliveredWebhooksAlarm",
-    "DeliverErrorsAlarm",
-}
-
 
 def test_every_write_of_the_verdicts_table_is_published_from_its_first_on(stack: ExpandedStack) -> None:
     mapping = mapping_of(stack, "<PublishFunction>")
@@ -238,16 +232,26 @@ def test_every_write_of_the_verdicts_table_is_published_from_its_first_on(stack:
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
 
 
-def test_what_cannot_be_published_is_retried_alone_and_then_told_and_nothing_waits_for_ever(
-    stack: ExpandedStack,
-) -> None:
+def test_what_cannot_be_published_is_retried_alone_until_it_is_too_old(stack: ExpandedStack) -> None:
     mapping = mapping_of(stack, "<PublishFunction>")
 
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BisectBatchOnFunctionError"] is True
-    assert 0 < mapping["MaximumRecordAgeInSeconds"] < 24 * 3600  # the stream's own limit
-    assert 0 < mapping["MaximumRetryAttempts"] <= 10000
+    assert 3600 < mapping["MaximumRecordAgeInSeconds"] < 24 * 3600  # the stream's own limit
+    assert mapping["MaximumRetryAttempts"] == -1, "fast failures use up any number of attempts within minutes"
     assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": "<UnpublishedQueue.Arn>"}}
+
+
+def test_events_that_the_bus_cannot_encrypt_are_kept_where_its_key_is_not_needed(stack_with_key: ExpandedStack) -> None:
+    bus, queue = stack_with_key.properties("VerdictsBus"), stack_with_key.properties("BusDeadLetterQueue")
+    [statement] = stack_with_key.properties("BusDeadLetterQueuePolicy")["PolicyDocument"]["Statement"]
+
+    assert bus["DeadLetterConfig"] == {"Arn": "<BusDeadLetterQueue.Arn>"}
+    assert (queue["SqsManagedSseEnabled"], "KmsMasterKeyId" in queue) == (True, False)
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert (statement["Action"], statement["Resource"]) == ("sqs:SendMessage", "<BusDeadLetterQueue.Arn>")
+    of_the_bus = f"arn:aws:events:eu-west-1:1:event-bus/{bus['Name']}"
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": of_the_bus}}
 
 
 def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_pass_on_is_kept(
@@ -342,6 +346,13 @@ def test_the_bucket_is_private_encrypted_versioned_and_forgets(stack: ExpandedSt
     assert expirations[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
+def test_no_table_can_be_deleted_by_mistake_or_lose_its_last_weeks(stack: ExpandedStack) -> None:
+    """IdempotencyTable too: it keeps reviewers' decisions, and the marks that keep erased pairs from returning."""
+    for name, table in stack.of_type("AWS::DynamoDB::Table").items():
+        assert table["DeletionProtectionEnabled"] is True, name
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, name
+
+
 def test_tables_and_queues_are_encrypted(stack: ExpandedStack) -> None:
     tables, queues = stack.of_type("AWS::DynamoDB::Table"), stack.of_type("AWS::SQS::Queue")
 
@@ -383,6 +394,17 @@ def test_functions_and_layers_are_all_built_for_the_architecture_that_was_chosen
     assert all(function["Architectures"] == [architecture] for function in functions.values())
     assert all(layer["CompatibleArchitectures"] == [architecture] for layer in layers.values())
     assert [layer["Metadata"]["BuildArchitecture"] for layer in written_layers] == [{"Ref": "Architecture"}] * 2
+
+
+def test_parameters_are_set_where_building_and_deploying_both_read_them() -> None:
+    """`sam build` ignores the parameters of deploy: its layers would be for another processor than the functions."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    environments = {name: commands for name, commands in config.items() if isinstance(commands, dict)}
+
+    assert environments
+    for environment, commands in environments.items():
+        where = {name for name, command in commands.items() if "parameter_overrides" in command["parameters"]}
+        assert where == {"global"}, environment
 
 
 # --- Permissions ------------------------------------------------------------------------------------------------------
@@ -486,6 +508,24 @@ def policies(stack: ExpandedStack) -> dict[str, list[dict[str, Any]]]:
     """Managed policy -> its statements."""
     found = stack.of_type("AWS::IAM::ManagedPolicy")
     return {name: policy["PolicyDocument"]["Statement"] for name, policy in found.items()}
+
+
+DESCRIPTIONS = {
+    "AuditorPolicy": "Lets a person read all verdicts and the whole ledger, and nothing else",
+    "EraserPolicy": "Lets a person erase pairs; of the ledger only what describes faces",
+    "OperatorPolicy": "Lets a person permit calls, have verdicts published again, and send dead letters back",
+    "ReaderPolicy": "Lets a person read verdicts, calls and how the stack is; no picture",
+    "ReviewerPolicy": "Lets a person decide pairs by the page of facepair review, and nothing else",
+    "SubmitterPolicy": "Lets a person upload pairs and read their verdicts",
+}
+
+
+def test_the_descriptions_of_managed_policies_never_change(stack: ExpandedStack) -> None:
+    """CloudFormation replaces a policy whose description changes, and cannot delete the old one while attached."""
+    found = stack.of_type("AWS::IAM::ManagedPolicy")
+
+    assert {name: found[name]["Description"] for name in DESCRIPTIONS} == DESCRIPTIONS
+    assert found.keys() == DESCRIPTIONS.keys(), "add the new policy's description here"
 
 
 def actions(statements: list[dict[str, Any]]) -> set[str]:
@@ -633,8 +673,38 @@ def test_every_queue_of_dead_letters_is_watched(stack: ExpandedStack) -> None:
     assert targets <= heard
 
 
-def test_silence_is_an_alarm_too(stack: ExpandedStack) -> None:
-    assert stack.properties("FindMissedSilentAlarm")["TreatMissingData"] == "breaching"
+HOUR = 3600
+
+
+def hourly(stack: ExpandedStack, starts: Iterable[int], metric: str) -> list[Datapoint]:
+    """Datapoints of a metric that FindMissedSilentAlarm watches, one in each of these hours after the deployment."""
+    [watched] = [
+        each["MetricStat"]["Metric"]
+        for each in stack.properties("FindMissedSilentAlarm")["Metrics"]
+        if each.get("MetricStat", {}).get("Metric", {}).get("MetricName") == metric
+    ]
+    dimensions = {each["Name"]: each["Value"] for each in watched["Dimensions"]}
+    return [Datapoint(watched["Namespace"], metric, dimensions, "Count", 1, start * HOUR) for start in starts]
+
+
+def silence(stack: ExpandedStack, runs: Iterable[int], moments: Iterable[int]) -> list[State]:
+    """The alarm's state so many hours after the deployment, if the search ran in those hours."""
+    long_before = hourly(stack, [-1000], "Invocations")  # by another stack of the name: the metric is known
+    queue = hourly(stack, range(100), "ApproximateNumberOfMessagesVisible")
+    points = [*long_before, *queue, *hourly(stack, runs, "Invocations")]
+    return states(stack.properties("FindMissedSilentAlarm"), points, [moment * HOUR for moment in moments])
+
+
+def test_a_search_that_stops_running_is_heard_after_three_hours(stack: ExpandedStack) -> None:
+    assert silence(stack, range(1, 10), [10, 12, 13, 20]) == ["OK", "OK", "ALARM", "ALARM"]
+
+
+def test_a_search_that_never_runs_is_heard_after_three_hours(stack: ExpandedStack) -> None:
+    assert silence(stack, [], [1, 2, 3]) == ["OK", "OK", "ALARM"]
+
+
+def test_a_first_deployment_is_no_silence(stack: ExpandedStack) -> None:
+    assert set(silence(stack, range(1, 100), range(50))) == {"OK"}
 
 
 # --- Security ---------------------------------------------------------------------------------------------------------
@@ -668,6 +738,8 @@ ENCRYPTED_BY = {
 @pytest.mark.parametrize("kind", ENCRYPTED_BY)
 def test_a_key_of_one_s_own_encrypts_everything_that_is_stored(stack_with_key: ExpandedStack, kind: str) -> None:
     for logical_id, properties in stack_with_key.of_type(kind).items():
+        if logical_id == "BusDeadLetterQueue":  # holds what the key could not be used for
+            continue
         *path, last = ENCRYPTED_BY[kind]
         for name in path:
             properties = properties.get(name, {})
@@ -698,6 +770,20 @@ def test_with_a_key_every_function_may_use_that_key_and_without_one_none(
 
     assert users(stack) == {}
     assert users(stack_with_key) == {f"{name}Role": KEY for name in stack_with_key.of_type("AWS::Lambda::Function")}
+
+
+OLD_KEY = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+
+
+@pytest.mark.parametrize("new_key", [KEY, ""], ids=["changed", "removed"])
+def test_what_the_previous_key_encrypted_can_be_read_and_nothing_more(new_key: str) -> None:
+    stack = ExpandedStack({"KmsKeyArn": new_key, "PreviousKmsKeyArn": OLD_KEY})
+    of_roles = {name.partition(".")[0]: one for name, one in statements(stack) if one["Resource"] == OLD_KEY}
+    of_people = {name: one for name, listed in policies(stack).items() for one in listed if one["Resource"] == OLD_KEY}
+
+    assert of_roles.keys() == {f"{name}Role" for name in stack.of_type("AWS::Lambda::Function")}
+    assert of_people.keys() == policies(stack).keys() - {"ReviewerPolicy"}
+    assert {one["Action"] for one in [*of_roles.values(), *of_people.values()]} == {"kms:Decrypt"}
 
 
 def test_no_statement_allows_more_than_named_actions(stack_with_key: ExpandedStack) -> None:

@@ -38,6 +38,7 @@ def test_nobody_is_needed_for_what_is_done_goes_on_or_waits_for_a_customer() -> 
     [
         ("DeadLetterQueue", "`facepair redrive`"),
         ("UnpublishedQueue", "`facepair resend --since …`"),
+        ("BusDeadLetterQueue", "`facepair resend --since …`"),
         ("WebhookDeadLetterQueue", "`facepair redrive --webhooks`"),
     ],
 )

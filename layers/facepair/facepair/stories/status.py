@@ -25,6 +25,8 @@ DEAD_LETTERS = {
     "DeadLetterQueue": "uploads got no verdict: CompareFunction's log says why; mend that, then `facepair redrive`",
     "UnpublishedQueue": "changes of verdicts were not published: PublishFunction's log says why; mend that, then "
     "`facepair resend --since …`, and empty the queue",
+    "BusDeadLetterQueue": "the bus could not deliver changes: its key cannot be used; mend that, then `facepair resend "
+    "--since …`, and empty the queue",
     "WebhookDeadLetterQueue": "webhooks were given up: when the receiver takes messages, `facepair redrive --webhooks`",
 }
 """The dead-letter queues, by the outputs that name them: what lies there means, and what to do."""
