@@ -239,18 +239,22 @@ def test_a_row_is_kept_for_as_long_as_if_it_were_written_now_and_never_shorter(
     forever = ledger(deployed)
     now = clock.now()
     monkeypatch.setattr(clock, "now", lambda: now)
-    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
+    calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
     first = expires_at()
     now += 20 * day
 
-    calls.keep(call)
+    def keep(table: CallsTable) -> None:
+        [stands] = table.of_pair(pair_id)
+        for each in (stands, replace(stands, expires_at=1), replace(stands, expires_at=1, call="000007")):
+            table.keep(each)  # as it is, as it was before another worker kept it, and after it has expired
+
+    keep(calls)
     later = expires_at()
     now -= 10 * day
-    calls.keep(call)
+    keep(calls)
     unchanged = expires_at()
     for each in (forever, forever, calls):
-        each.keep(call)
-        each.keep(replace(call, call="000007"))  # has expired
+        keep(each)
 
     assert first
     assert (later, unchanged, expires_at()) == (first + 20 * 86_400, first + 20 * 86_400, None)

@@ -77,11 +77,14 @@ class CallsTable:
     @aws_errors()
     def keep(self, call: Call) -> None:
         """Keep a row for at least as long as if it were written now."""
-        if self._retention:
-            until = self._retention.expires_at_if_written(clock.now())
-            self._update(call, "SET expires_at = :until", Attr("expires_at").lt(until), {":until": until})
+        until = self._retention.expires_at_if_written(clock.now()) if self._retention else None
+        if call.expires_at is None or (until and until <= call.expires_at):
+            return
+        still_there = Attr("owner").eq(call.owner)
+        if until:
+            self._update(call, "SET expires_at = :until", still_there & Attr("expires_at").lt(until), {":until": until})
         else:
-            self._update(call, "REMOVE expires_at", Attr("expires_at").exists(), {})
+            self._update(call, "REMOVE expires_at", still_there, {})
 
     @aws_errors()
     def open(
@@ -221,6 +224,7 @@ def _call(item: Mapping[str, Any]) -> Call:
         outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
         permitted_by=item.get("permitted_by"),
         erased="erased_at" in item,
+        expires_at=int(item["expires_at"]) if "expires_at" in item else None,
     )
 
 

@@ -53,7 +53,8 @@ class Call:
 
     `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered;
     `permitted_by` is who has permitted to call once more although it was not answered: an ARN, as AWS has told it.
-    An `erased` one says what was charged and nothing of the pictures: nobody goes by it any more.
+    An `erased` one says what was charged and nothing of the pictures: nobody goes by it any more. `expires_at` is in
+    epoch seconds; None for a row that is kept for ever.
     """
 
     pair_id: str
@@ -66,6 +67,7 @@ class Call:
     outcome: Outcome | None = None
     permitted_by: str | None = None
     erased: bool = False
+    expires_at: int | None = None
 
     @property
     def unanswered(self) -> bool:
