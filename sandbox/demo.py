@@ -195,7 +195,7 @@ def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
     calls = sandbox.advance.control.calls("check")
     charged = sandbox.advance.control.charges()
     ledger = sandbox.aws("dynamodb").scan(TableName=sandbox.outputs["CallsTable"], ConsistentRead=True)["Items"]
-    booked = [row for row in ledger if row["state"]["S"] in ("ANSWERED", "UNKNOWN")]
+    booked = [row for row in ledger if row["charged"]["BOOL"]]
     wrong = [sample for sample in pairs if not sample.done]
     console.print(
         f"\n{len(pairs)} pairs, {len(calls)} calls to the comparison API. ADVANCE charged {len(charged)} of them; "
