@@ -1,6 +1,6 @@
-"""`facepair reconcile`: the ledger against ADVANCE's invoice."""
+"""`facepair reconcile`: compare the ledger with ADVANCE's invoice."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
@@ -14,16 +14,16 @@ from rich.text import Text
 
 from console.csv_cells import CellWriter
 from console.escaping import escaped
-from console.output import json_option, print_json_fields
+from console.output import counted, json_option, note, print_json_fields, say
 from console.output_file import OutputFile, OutputPath
 from console.reading import announced
 from console.reconciliation.books import COLUMNS, Books
-from console.reconciliation.invoice import Invoice, Layout
+from console.reconciliation.invoice import Invoice
 from console.stack import Stack, stack_option
 from facepair.domain import clock
 from facepair.domain.entry import Entry
-from facepair.domain.month import Month, Place
-from facepair.domain.reconciliation import DIFFERENCES, Billed, Class
+from facepair.domain.month import Month
+from facepair.domain.reconciliation import DIFFERENCES, Class
 
 MEANINGS = {
     Class.MATCHED: "billed, and charged by the ledger",
@@ -34,8 +34,11 @@ MEANINGS = {
 }
 EXAMPLES = 3
 """Transaction ids that are shown of a class."""
+SHOWN = 10
+"""Calls without an id that are shown."""
 NEXT_INVOICE = "within a day of the month's ends, so perhaps on the neighbouring month's invoice"
 OTHER_MONTH = "the ledger has it, in another month"
+WITHOUT_ID = "perhaps billed under an id that the ledger does not have"
 
 
 class Zone(click.ParamType[tzinfo]):
@@ -53,9 +56,9 @@ class Zone(click.ParamType[tzinfo]):
 @click.command()
 @click.argument("invoice_path", metavar="INVOICE.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--month", "month_text", metavar="M", required=True, help="The invoice's month: 2026-10.")
-@click.option("--column", metavar="NAME", help="The column of transaction ids; else it is found by its values.")
-@click.option("--timezone", "zone", metavar="Z", type=Zone(), default="UTC", show_default=True, help="The bill's.")
-@click.option("--output", metavar="FILE.csv", type=OutputPath(), help="The differences.")
+@click.option("--column", metavar="NAME", help="The header of the transaction ids.")
+@click.option("--timezone", "zone", metavar="Z", type=Zone(), default="UTC", show_default=True, help="The invoice's.")
+@click.option("--output", metavar="FILE.csv", type=OutputPath(), help="Write the differences.")
 @json_option
 @stack_option
 def reconcile(
@@ -69,8 +72,10 @@ def reconcile(
 ) -> None:
     """Compare the ledger with ADVANCE's invoice.
 
-    Any CSV will do. The whole ledger is read. What lies within a day of the month's ends is looked up on both sides
-    before anything is called a difference: clocks and time zones differ.
+    Rows are matched by transaction id. INVOICE.csv has a header in its first row, separated by commas, semicolons or
+    tabs; --column names the transaction ids, unless only one header does. All its rows are taken for the month's. The
+    whole ledger is read, and a call within a day of the month's ends can match too: clocks and time zones differ. Exit
+    status 1 if there are differences.
 
     \b
     Example:
@@ -80,62 +85,45 @@ def reconcile(
         month = Month.parse(month_text, zone)
     except ValueError as error:
         raise click.UsageError(f"--month: {error}") from error
-    invoice = Invoice(invoice_path, zone)
+    if output and output.is_same(invoice_path):
+        raise click.UsageError(f"--output: {output.name} is the invoice; name another file.")
+    invoice = Invoice(invoice_path, column)
+    show = note if output and output.is_stdout else say
     with Books() as books:
+        books.bill(invoice.billed())
+        note(f"Transaction ids are in the column {invoice.column}{_left_out(invoice.lines_without_id)}.")
         books.enter(announced(stack.calls.entries(), "call", stack.calls.size()))
-        layout = invoice.layout(books.charged_at, column)
-        left_out = _bill(books, invoice.billed(layout), month)
-        _tell_layout(layout, month_text, zone, left_out)
         counts = books.settle(month)
         if output:
             _write(output, books, month)
         if as_json:
             print_json_fields(_fields(books, counts, month))
         else:
-            _print(books, counts, month)
+            _print(books, counts, month, show)
     if any(counts[each] for each in DIFFERENCES):
         raise SystemExit(1)
 
 
-def _bill(books: Books, rows: Iterable[Billed], month: Month) -> int:
-    """Take in the rows that may be of the month; how many are of another."""
-    left_out = 0
-
-    def near() -> Iterator[Billed]:
-        nonlocal left_out
-        for row in rows:
-            if row.at and month.place(row.at) is Place.ELSEWHERE:
-                left_out += 1
-            else:
-                yield row
-
-    books.bill(near())
-    return left_out
-
-
-def _tell_layout(layout: Layout, month: str, zone: tzinfo, left_out: int) -> None:
-    """What the invoice was taken for, on stderr."""
-    if layout.times:
-        name = escaped(layout.times.name)
-        times = f"times in the column {name}, in {zone}; rows of other months, left out: {left_out:,}"
-    else:
-        times = f"no column of times was found, so all its rows are taken for {month}'s"
-    click.echo(f"The invoice: transaction ids in the column {escaped(layout.ids.name)}; {times}.", err=True)
+def _left_out(lines: Sequence[int]) -> str:
+    if not lines:
+        return ""
+    shown = ", ".join(map(str, lines[:EXAMPLES])) + (", …" if len(lines) > EXAMPLES else "")
+    return f"; {counted(len(lines), 'row')} without one left out (line {shown})"
 
 
 def _fields(books: Books, counts: dict[Class, int], month: Month) -> Iterator[tuple[str, object]]:
     yield Class.MATCHED, counts[Class.MATCHED]
     for kind in DIFFERENCES:
         yield kind, books.transaction_ids(kind)
-    yield "without_answer", map(_told, books.without_answer(month))
+    yield "without_answer", map(_described, books.without_id(month))
 
 
-def _told(entry: Entry) -> dict[str, object]:
+def _described(entry: Entry) -> dict[str, object]:
     return {"pair_id": entry.pair_id, "call": entry.call, "sent_at": clock.iso(entry.sent_at), "state": entry.state}
 
 
-def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
-    table = Table(title="The ledger against the invoice", title_justify="left", title_style="bold")
+def _print(books: Books, counts: dict[Class, int], month: Month, show: Callable[[str], None]) -> None:
+    table = Table(title="The ledger and the invoice", title_justify="left", title_style="bold")
     table.add_column("class")
     table.add_column("rows", justify="right")
     table.add_column("")
@@ -144,26 +132,33 @@ def _print(books: Books, counts: dict[Class, int], month: Month) -> None:
         more = ", …" if counts[kind] > len(examples) > 0 else ""
         shown = f": {', '.join(examples)}{more}" if examples else ""
         table.add_row(kind, f"{counts[kind]:,}", Text(f"{MEANINGS[kind]}{shown}"))
-    Console().print(table)
+    Console(stderr=show is note).print(table)
     billed = sum(counts[kind] for kind in Class if kind is not Class.CHARGED_NOT_BILLED)
     charged = counts[Class.MATCHED] + counts[Class.CHARGED_NOT_BILLED]
-    click.echo(f"Rows of the invoice: {billed:,}. Charged calls of the ledger: {charged:,}.")
-    unanswered = sum(1 for _ in books.without_answer(month))
-    if unanswered:
-        click.echo(f"Calls without an answer: {unanswered:,}. They may be among what is billed unknown.")
+    show(f"{counted(billed, 'row')} of the invoice, {counted(charged, 'charged call')} of the ledger.")
     at_the_ends = sum(1 for found in books.findings(Class.CHARGED_NOT_BILLED) if _remark(found, month))
     if at_the_ends:
-        click.echo(f"Charged and not billed, but {NEXT_INVOICE}: {at_the_ends:,}.")
+        show(f"Charged and not billed, but {NEXT_INVOICE}: {at_the_ends:,}.")
+    without_id = [*islice(books.without_id(month), SHOWN + 1)]
+    if without_id:
+        show("Calls that may be billed under an id that the ledger does not have (the CSV has all of them):")
+    for entry in without_id[:SHOWN]:
+        show(f"  {clock.iso(entry.sent_at)}  {entry.pair_id}, call {entry.call}: {entry.code or entry.state}")
+    if len(without_id) > SHOWN:
+        show("  …")
 
 
 def _write(output: OutputFile, books: Books, month: Month) -> None:
-    """The differences, by class."""
+    """Write the differences, by class, and the calls without a transaction id."""
     with output.open() as file:
         cells = CellWriter(file)
         cells.row((*COLUMNS, "remark"))
         for kind in DIFFERENCES:
             for found in books.findings(kind):
                 cells.row((*(found[name] for name in COLUMNS), _remark(found, month)))
+        for entry in books.without_id(month):
+            call = (entry.pair_id, entry.call, clock.iso(entry.at), entry.code, entry.pricing_strategy)
+            cells.row(("without_answer", None, None, *call, WITHOUT_ID))
 
 
 def _remark(found: Mapping[str, Any], month: Month) -> str:

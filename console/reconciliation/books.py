@@ -12,15 +12,15 @@ from facepair.domain.ledger import Charge, State
 from facepair.domain.month import Month, Place
 from facepair.domain.reconciliation import Billed, Class, Finding, reconcile
 
-COLUMNS = ("class", "transaction_id", "line", "billed_at", "pair_id", "call", "at", "code", "pricing_strategy")
-"""What a finding tells: of the invoice its line and time; of the ledger the call, its time and cost."""
+COLUMNS = ("class", "transaction_id", "line", "pair_id", "call", "at", "code", "pricing_strategy")
+"""Of a finding: the invoice's line, and the ledger's call, its time and cost."""
 TABLES = f"""
     PRAGMA journal_mode = OFF;
     PRAGMA temp_store = FILE;
     CREATE TABLE ledger (transaction_id, pair_id, call, state, sent_at, answered_at, code, pricing_strategy,
         charged);
     CREATE INDEX by_id ON ledger (transaction_id);
-    CREATE TABLE invoice (transaction_id, line, at);
+    CREATE TABLE invoice (transaction_id, line);
     CREATE TABLE findings ({", ".join(COLUMNS)});
     CREATE INDEX by_class ON findings (class, transaction_id);
 """
@@ -28,7 +28,7 @@ INSERT_FINDING = f"INSERT INTO findings VALUES ({', '.join('?' * len(COLUMNS))})
 SIDE_BY_SIDE = """
     SELECT transaction_id, 'ledger', pair_id, call, state, sent_at, answered_at, code, pricing_strategy, charged
         FROM ledger WHERE transaction_id IS NOT NULL
-    UNION ALL SELECT transaction_id, 'invoice', line, at, NULL, NULL, NULL, NULL, NULL, NULL FROM invoice
+    UNION ALL SELECT transaction_id, 'invoice', line, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM invoice
     ORDER BY transaction_id
 """
 
@@ -55,13 +55,7 @@ class Books:
 
     def bill(self, rows: Iterable[Billed]) -> int:
         """Take in the invoice; how many rows that were."""
-        return self._insert("invoice", ((row.transaction_id, row.line, _text(row.at)) for row in rows))
-
-    def charged_at(self, transaction_id: str) -> datetime | None:
-        """When the ledger says that it was charged; None for an id that is not in the ledger."""
-        query = "SELECT coalesce(answered_at, sent_at) FROM ledger WHERE transaction_id = ? LIMIT 1"
-        found = self._file.execute(query, (transaction_id,)).fetchone()
-        return clock.parse(found[0]) if found else None
+        return self._insert("invoice", ((row.transaction_id, row.line) for row in rows))
 
     def settle(self, month: Month) -> dict[Class, int]:
         """Put every row of either side into its class; how many there are of each. `findings` has the differences."""
@@ -87,8 +81,8 @@ class Books:
         """The ids of what ended in a class: one for each row."""
         return (found["transaction_id"] for found in self.findings(kind))
 
-    def without_answer(self, month: Month) -> Iterator[Entry]:
-        """Calls of a month that may have been charged under an id that nobody knows."""
+    def without_id(self, month: Month) -> Iterator[Entry]:
+        """Yield the calls of a month that may be on the invoice under an id that the ledger does not have."""
         for row in self._file.execute("SELECT * FROM ledger WHERE transaction_id IS NULL ORDER BY sent_at"):
             entry = _entry(*row)
             if entry.charge is not Charge.FREE and month.place(entry.at) is Place.INSIDE:
@@ -146,8 +140,7 @@ def _sides(rows: Iterable[tuple[Any, ...]]) -> tuple[list[Billed], list[Entry]]:
         if side == "ledger":
             entries.append(_entry(transaction_id, *values))
         else:
-            line, at = values[:2]
-            billed.append(Billed(transaction_id, line, clock.parse(at) if at else None))
+            billed.append(Billed(transaction_id, values[0]))
     return billed, entries
 
 
@@ -157,7 +150,6 @@ def _of_finding(finding: Finding) -> tuple[object, ...]:
         finding.kind,
         row.transaction_id if row else entry and entry.transaction_id,
         row and row.line,
-        row and _text(row.at),
         entry and entry.pair_id,
         entry and entry.call,
         entry and clock.iso(entry.at),

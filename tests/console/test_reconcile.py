@@ -22,7 +22,6 @@ NO_FACE = "NO_FACE_DETECTED_FROM_FIRST_IMAGE"
 UNKNOWN = "[/]\x1bcmd|' /C calc'!A0"
 """Nothing for a spreadsheet, a terminal or rich to obey."""
 INVOICE = """\
-Invoice;No 7;;
 Transaction ID;Date;Product;Price
 matched-1;15.05.2021 12:00;face comparison;0,05
 =[/]\x1bcmd|' /C calc'!A0;15.05.2021 12:00;face comparison;0,05
@@ -31,7 +30,6 @@ matched-1;15.05.2021 12:00;face comparison;0,05
 beside-1;31.05.2021 23:59;face comparison;0,05
 stated-1;15.05.2021 12:00;face comparison;0,05
 stated-3;15.05.2021 12:00;face comparison;0,05
-next-month;15.06.2021 12:00;face comparison;0,05
 ;;total;0,35
 """
 
@@ -84,47 +82,46 @@ def test_the_differences_are_a_csv_that_is_no_formula(facepair: CommandLine, inv
     with output.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["class"], row["transaction_id"], row["line"], row["pair_id"]) for row in rows] == [
-        ("billed_unknown", UNKNOWN, "4", ""),
+        ("billed_unknown", UNKNOWN.replace("\x1b", r"\x1b"), "3", ""),
         ("charged_not_billed", "at-the-end", "", "reconcile/at-the-end"),
         ("charged_not_billed", "matched-2", "", "reconcile/2"),
-        ("billed_free", "free-1", "5", "reconcile/free"),
-        ("billed_twice", "matched-1", "6", "reconcile/1"),
+        ("billed_free", "free-1", "4", "reconcile/free"),
+        ("billed_twice", "matched-1", "5", "reconcile/1"),
+        ("without_answer", "", "", "reconcile/silent"),
     ]
     assert rows[1]["remark"].startswith("within a day of the month's ends")
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
 
 
 @pytest.mark.usefixtures("_stored")
-def test_a_person_reads_totals_what_was_read_and_how_the_invoice_was_understood(
+def test_people_read_totals_how_the_invoice_was_read_and_calls_without_an_id(
     facepair: CommandLine, invoice: Path
 ) -> None:
-    held = facepair("reconcile", str(invoice), *MONTH, "--timezone", "Europe/Berlin")
+    done = facepair("reconcile", str(invoice), *MONTH, "--timezone", "Europe/Berlin")
 
-    assert held.stderr.startswith("Reading calls, about ")
-    assert (
-        "transaction ids in the column Transaction ID; times in the column Date, in Europe/Berlin; "
-        "rows of other months, left out: 1." in held.stderr
+    assert done.stderr.startswith(
+        "Transaction ids are in the column Transaction ID; 1 row without one left out (line 9).\nReading about "
     )
-    text = " ".join(held.stdout.split())
-    assert "such call: [/]\N{REPLACEMENT CHARACTER}cmd|" in text
+    text = " ".join(done.stdout.split())
+    assert r"such call: [/]\x1bcmd|" in text
     assert "charged_not_billed │ 1 │ charged by the ledger; not billed: matched-2" in text
-    assert "Rows of the invoice: 7. Charged calls of the ledger: 5." in text
-    assert "Calls without an answer: 1." in text
-    assert max(map(len, held.stdout.splitlines())) <= 80
+    assert "7 rows of the invoice, 5 charged calls of the ledger." in text
+    assert "2021-05-15T12:00:00.000Z reconcile/silent, call 000001: OUTCOME_UNKNOWN" in text
+    assert max(map(len, done.stdout.splitlines())) <= 100
 
 
 @pytest.mark.usefixtures("_stored")
-def test_an_invoice_without_times_is_taken_for_the_month_s_and_that_is_said(
-    facepair: CommandLine, tmp_path: Path
+def test_differences_on_stdout_are_alone_there_and_the_invoice_is_no_output(
+    facepair: CommandLine, invoice: Path
 ) -> None:
-    invoice = tmp_path / "invoice.csv"
-    invoice.write_text("id\nmatched-1\nmatched-2\nat-the-end\n")
+    done = facepair("reconcile", str(invoice), *MONTH, "--output", "-")
+    refused = facepair("reconcile", str(invoice), *MONTH, "--output", str(invoice))
 
-    held = facepair("reconcile", str(invoice), *MONTH, "--json")
-
-    assert held.returncode == 0
-    assert "no column of times was found, so all its rows are taken for 2021-05's" in held.stderr
-    assert json.loads(held.stdout)["matched"] == 3
+    assert [row["class"] for row in csv.DictReader(done.stdout.splitlines())][0] == "billed_unknown"
+    assert "The ledger and the invoice" in done.stderr
+    assert refused.returncode == 2
+    assert f"{invoice} is the invoice; name another file." in refused.stderr
+    assert invoice.read_text() == INVOICE
 
 
 def test_what_was_compared_today_is_matched_with_what_the_emulator_billed(

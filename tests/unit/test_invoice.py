@@ -1,19 +1,14 @@
-"""An invoice is read as it comes: any delimiter, header, letterhead and way to write a time."""
+"""Which column of an invoice has the transaction ids, and what is an invoice at all."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 import pytest
 
-from console.reconciliation.invoice import Invoice, Layout
+from console.reconciliation.invoice import Invoice
 from facepair.domain.reconciliation import Billed
 
-NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
-CHARGED = {f"tx{number}": NOON + number * timedelta(days=1) for number in range(20)}
-"""What the ledger knows."""
-PLAIN = "id,transaction,amount\n1,tx1,0.5\n2,tx2,0.5\n"
+PLAIN = "no,Transaction ID,amount\n1,tx1,0.5\n2,tx2,0.5\n"
 
 
 @pytest.fixture
@@ -21,10 +16,8 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "invoice.csv"
 
 
-def read(file: Path, column: str | None = None, zone: str = "UTC") -> tuple[Layout, list[Billed]]:
-    invoice = Invoice(file, ZoneInfo(zone))
-    layout = invoice.layout(CHARGED.get, column)
-    return layout, list(invoice.billed(layout))
+def read(file: Path, column: str | None = None) -> list[Billed]:
+    return list(Invoice(file, column).billed())
 
 
 @pytest.mark.parametrize(
@@ -33,7 +26,7 @@ def read(file: Path, column: str | None = None, zone: str = "UTC") -> tuple[Layo
         PLAIN,
         PLAIN.replace(",", ";").replace("0.5", "0,5"),
         PLAIN.replace(",", "\t"),
-        PLAIN.replace("tx1", '"tx1"').replace("transaction", '"transaction"'),
+        PLAIN.replace("tx1", '"tx1"').replace("Transaction ID", '"Transaction ID"'),
         PLAIN.replace("tx1", " tx1 "),
         PLAIN.replace("tx1", '"=""tx1"""'),
         PLAIN.replace("tx1", "'tx1"),
@@ -42,124 +35,104 @@ def read(file: Path, column: str | None = None, zone: str = "UTC") -> tuple[Layo
         "\ufeff" + PLAIN,
         PLAIN + "\n,,\n",
     ],
-    ids=[
-        "comma",
-        "semicolon",
-        "tab",
-        "quoted",
-        "blanks",
-        "formula",
-        "apostrophe",
-        "crlf",
-        "no end",
-        "bom",
-        "empty rows",
-    ],
+    ids=["comma", "semicolon", "tab", "quoted", "blanks", "formula", "apostrophe", "crlf", "no end", "bom", "empty"],
 )
-def test_the_column_of_transaction_ids_is_found_by_what_the_ledger_knows(file: Path, text: str) -> None:
+def test_an_invoice_is_read_however_a_program_has_saved_it(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8", newline="")
 
-    layout, rows = read(file)
+    assert read(file) == [Billed("tx1", 2), Billed("tx2", 3)]
 
-    assert (layout.ids.name, layout.times) == ("transaction", None)
-    assert [(row.transaction_id, row.line, row.at) for row in rows] == [("tx1", 2, None), ("tx2", 3, None)]
+
+def test_excel_may_name_the_separator_in_a_line_of_its_own(file: Path) -> None:
+    file.write_text("sep=;\nTransaction ID;amount\ntx1;1,5\n")
+
+    assert [row.transaction_id for row in read(file)] == ["tx1"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8"])
 def test_letters_of_any_encoding_do_not_matter(file: Path, encoding: str) -> None:
-    file.write_text("Kunde,Vorgang\nMüller,tx1\n", encoding=encoding)
+    file.write_text("Kunde,transactionId\nMüller,tx1\n", encoding=encoding)
 
-    assert [row.transaction_id for row in read(file)[1]] == ["tx1"]
-
-
-def test_a_row_that_the_ledger_does_not_know_is_a_row_too_and_one_without_an_id_is_none(file: Path) -> None:
-    file.write_text("transaction,amount\nunknown,1\ntx1,1\n,total 2\n")
-
-    assert [row.transaction_id for row in read(file)[1]] == ["unknown", "tx1"]
-
-
-def test_a_letterhead_above_the_header_is_no_row(file: Path) -> None:
-    file.write_text("Invoice,No 7\n\nADVANCE,\nno,transaction,amount\n1,unknown,1\n2,tx1,1\n")
-
-    layout, rows = read(file)
-
-    assert layout.ids.name == "transaction"
-    assert [row.transaction_id for row in rows] == ["unknown", "tx1"]
-
-
-def test_without_a_header_the_first_row_is_a_row(file: Path) -> None:
-    file.write_text("1,tx1\n2,tx2\n")
-
-    layout, rows = read(file)
-
-    assert layout.ids.name == "2"
-    assert [row.transaction_id for row in rows] == ["tx1", "tx2"]
-
-
-def test_a_byte_order_mark_is_no_part_of_a_name(file: Path) -> None:
-    file.write_text("\ufeffReference,Other\na,tx1\n", encoding="utf-8")
-
-    assert [row.transaction_id for row in read(file, "Reference")[1]] == ["a"]
-
-
-def test_a_decimal_comma_divides_no_cells(file: Path) -> None:
-    file.write_text("tx1;0,5\ntx2;0,5\n")
-
-    assert [row.transaction_id for row in read(file)[1]] == ["tx1", "tx2"]
-
-
-def test_a_column_that_is_named_is_taken_in_any_case(file: Path) -> None:
-    file.write_text("Reference,Other\na,tx1\nb,tx2\n")
-
-    assert [row.transaction_id for row in read(file, "reference")[1]] == ["a", "b"]
-
-
-@pytest.mark.parametrize(("column", "says"), [(None, "name it with --column: no, amount"), ("id", "has no column id")])
-def test_a_column_that_is_not_there_is_told_with_those_that_are(file: Path, column: str | None, says: str) -> None:
-    file.write_text("no,amount\n1,2\n")
-
-    with pytest.raises(click.ClickException, match=says):
-        read(file, column)
+    assert [row.transaction_id for row in read(file)] == ["tx1"]
 
 
 @pytest.mark.parametrize(
-    ("written", "zone"),
+    "header", ["transaction_id", "TransactionID", "Request Id", "ADVANCE transaction-id", "transaction", "Txn No."]
+)
+def test_the_only_header_that_names_an_id_is_the_column(file: Path, header: str) -> None:
+    file.write_text(f"Transaction date,{header},,Request time,paid\n1,tx1,x,2,3\n")
+
+    assert Invoice(file).column == header
+    assert read(file) == [Billed("tx1", 2)]
+
+
+@pytest.mark.parametrize("rows", [["ghost", "tx1"], ["tx1", "ghost"]])
+def test_an_empty_header_of_an_index_hides_no_row(file: Path, rows: list[str]) -> None:
+    file.write_text(",transaction_id,amount\n" + "".join(f"{number},{row},1\n" for number, row in enumerate(rows)))
+
+    assert [row.transaction_id for row in read(file)] == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
     [
-        ("%Y-%m-%dT%H:%M:%SZ", "UTC"),
-        ("%Y-%m-%d %H:%M:%S+00:00", "Asia/Jakarta"),
-        ("%Y-%m-%d %H:%M:%S", "UTC"),
-        ("%Y/%m/%d %H:%M", "UTC"),
-        ("%d.%m.%Y %H:%M:%S", "UTC"),
-        ("%d/%m/%Y %H:%M", "UTC"),
-        ("%m/%d/%Y %H:%M", "UTC"),
-        ("%s", "UTC"),
-        ("%s000", "UTC"),
+        ("no,amount\n1,2\n", "no header names a transaction or request id. Pass --column with one of: no, amount."),
+        ("request_id,transaction_id\n1,2\n", "more than one header names a transaction or request id. Pass --column"),
+        ("tx1,0.5\ntx2,0.5\n", "no header names a transaction or request id. Pass --column with one of: tx1, 0.5."),
+        ("", "with one of: none, as the file is empty."),
     ],
 )
-def test_the_column_of_times_is_found_by_the_times_that_the_ledger_has(file: Path, written: str, zone: str) -> None:
-    lines = [
-        f"{transaction_id},2026-11-20,{at.strftime(written.replace('%s', str(int(at.timestamp()))))}"
-        for transaction_id, at in CHARGED.items()
-    ]
-    file.write_text("\n".join(["transaction,bill of,charged", *lines, "unknown,2026-11-20,soon"]))
+def test_where_no_single_header_names_an_id_the_headers_are_listed(file: Path, text: str, says: str) -> None:
+    file.write_text(text)
 
-    layout, rows = read(file, zone=zone)
+    with pytest.raises(click.ClickException) as raised:
+        Invoice(file)
 
-    assert layout.times is not None
-    assert layout.times.name == "charged"
-    assert [row.at for row in rows] == [*CHARGED.values(), None]
+    assert says in raised.value.message
 
 
-def test_a_time_without_a_zone_is_one_of_the_bill_s_zone(file: Path) -> None:
-    file.write_text("transaction,charged\ntx1,2026-10-06 14:00\n")
+def test_a_column_is_named_in_any_case(file: Path) -> None:
+    file.write_text("\ufeffReference ,transaction_id\na,tx1\n", encoding="utf-8")
 
-    [row] = read(file, zone="Europe/Berlin")[1]
-
-    assert row.at == NOON + timedelta(days=1)
+    assert read(file, "reference") == [Billed("a", 2)]
 
 
-def test_a_file_that_is_no_csv_is_told_with_the_line(file: Path) -> None:
-    file.write_text("transaction,note\ntx1," + "x" * 200_000 + "\n")
+@pytest.mark.parametrize(
+    ("column", "says"), [("id", "has no column id; its headers are: a, b, B."), ("B", "more than one")]
+)
+def test_a_column_that_is_not_there_once_is_an_error(file: Path, column: str, says: str) -> None:
+    file.write_text("a,b,B\n1,2,3\n")
 
-    with pytest.raises(click.ClickException, match="line 2, is no CSV"):
+    with pytest.raises(click.ClickException, match=says):
+        Invoice(file, column)
+
+
+def test_rows_without_an_id_are_left_out_and_their_lines_noted(file: Path) -> None:
+    file.write_text("transaction,amount\nunknown,1\ntx1,1\n,total 2\n")
+    invoice = Invoice(file)
+
+    assert [row.transaction_id for row in invoice.billed()] == ["unknown", "tx1"]
+    assert invoice.lines_without_id == [4]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("transaction,note\ntx1," + "x" * 200_000 + "\n", "line 2, cannot be read as CSV: field larger than"),
+        ('transaction,note\n"tx1,1\ntx2,1\n', "line 3, cannot be read as CSV: unexpected end of data"),
+        ("transaction,price\ntx1,0,50\n", "line 2, has 3 cells for 2 headers: quote cells that contain the separator"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_an_error_that_names_it(file: Path, text: str, says: str) -> None:
+    file.write_text(text)
+
+    with pytest.raises(click.ClickException, match=says):
         read(file)
+
+
+@pytest.mark.parametrize("begin", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
+def test_a_spreadsheet_is_refused_with_the_remedy(file: Path, begin: bytes) -> None:
+    file.write_bytes(begin + b"transaction_id\ntx1\n")
+
+    with pytest.raises(click.ClickException, match="is a spreadsheet: save it as CSV"):
+        Invoice(file)
