@@ -67,8 +67,8 @@ deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shel
 	$(SAM) build --config-env $(ENV)
 	$(SAM) deploy --config-env $(ENV) $(if $(CI),--no-confirm-changeset)
 
-delete: .venv/installed ## Remove a stack, but for its ledger, after a question: make delete STACK_NAME=facepair
-	@$(PYTHON) -m console.delete --stack $(STACK_NAME)
+delete: .venv/installed ## Delete a stack, except for its ledger, after a question: make delete STACK_NAME=facepair [YES=1]
+	@$(PYTHON) -m console.delete --stack $(STACK_NAME) $(if $(YES),--yes)
 
 dashboard: .venv/installed ## Put console/dashboard/dashboard.json into template.yaml
 	@$(PYTHON) -m console.dashboard

@@ -7,16 +7,18 @@ Everything that CloudFormation would stop at is looked for first, so that no pic
 interrupted or failed is taken up by the next one.
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+import click
+from botocore.exceptions import ClientError, WaiterError
 
+from console.confirmation import answer, yes_option
+from console.errors import one_sentence
+from console.output import note
+from console.stack import DEFAULT_NAME, Account
 from facepair.aws.clients import error_code
 
 OF_FACEPAIR = {"ImagesBucket", "UploadsQueue", "VerdictsTable", "CallsTable"}
@@ -29,7 +31,10 @@ WAIT = {"Delay": 5, "MaxAttempts": 720}
 
 
 class CannotDelete(Exception):
-    """The stack stays, or part of it; the message says why and what to do."""
+    """The stack stays, or part of it; the lines say why and what to do."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 @dataclass(frozen=True)
@@ -43,20 +48,25 @@ class Stack:
         return self.resources.get(kind, {})
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make delete", description="Removes a stack, but for its ledger.")
-    parser.add_argument("--stack", default="facepair", help="the stack's name (default: %(default)s)")
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
-    arguments = parser.parse_args()
-    try:
-        delete(arguments.stack, boto3.Session(), ask=(lambda _: arguments.stack) if arguments.yes else input)
-    except CannotDelete as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (ClientError, BotoCoreError) as error:
-        print(f"AWS request failed: {error}. Mend that and run it again.", file=sys.stderr)
-        return 1
-    return 0
+@click.command()
+@click.option("--stack", metavar="NAME", default=DEFAULT_NAME, show_default=True, help="The stack's name.")
+@yes_option
+def main(stack: str, yes: bool) -> None:
+    """Delete a stack, except for its ledger: make delete STACK_NAME=facepair
+
+    It asks for the stack's name. In a script, pass YES=1.
+    """
+
+    def ask(question: str) -> str:
+        return stack if yes else answer(question, otherwise="Nothing was removed.")
+
+    with one_sentence(lambda: None):
+        try:
+            delete(stack, Account(stack).session(), ask=ask)
+        except CannotDelete as error:
+            for line in error.args:
+                note(line)
+            raise SystemExit(1) from error
 
 
 def delete(name: str, session: Any, *, ask: Callable[[str], str]) -> None:
@@ -68,7 +78,7 @@ def delete(name: str, session: Any, *, ask: Callable[[str], str]) -> None:
         print(f"The stack {name} was gone already; its token and cursor are removed too.")
         return
     if obstacles := list(_obstacles(stack, session)):
-        raise CannotDelete("\n".join(["Nothing was deleted. First:", *(f"- {each}" for each in obstacles)]))
+        raise CannotDelete("Nothing was deleted. First:", *(f"- {each}" for each in obstacles))
     _ask(name, stack, ask)
     _unprotect(stack, session.client("dynamodb"))
     _delete_pictures(stack, session.resource("s3"))
@@ -179,7 +189,7 @@ def _ask(name: str, stack: Stack, ask: Callable[[str], str]) -> None:
     )
     if ledger:
         print(f"It leaves the ledger of calls, the table {ledger}.")
-    if ask("Type the stack's name to go on: ").strip() != name:
+    if ask("Type the stack's name to go on: ") != name:
         raise CannotDelete("Nothing was removed: that was not the stack's name.")
 
 
@@ -216,7 +226,7 @@ def _delete_stack(stack: Stack, cloudformation: Any) -> None:
     except WaiterError as error:
         reasons = list(_failures(stack_id, cloudformation)) or [str(error)]
         raise CannotDelete(
-            "\n".join([f"CloudFormation could not remove all of {name}. Mend this and run it again:", *reasons])
+            f"CloudFormation could not remove all of {name}. Correct this and run it again:", *reasons
         ) from error
 
 
@@ -234,4 +244,4 @@ def _delete_parameters(name: str, session: Any) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="make delete")

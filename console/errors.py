@@ -46,10 +46,10 @@ class NotConfirmed(click.ClickException):
 
 
 @contextmanager
-def one_sentence(policy: Callable[[], str]) -> Iterator[None]:
+def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
     """Turn whatever ends a command into a click.ClickException of one line.
 
-    `policy` returns the name of the managed policy that allows what the command does.
+    `policy` returns the name of the managed policy that allows what the command does, if there is one.
     """
     try:
         try:
@@ -73,7 +73,7 @@ def one_sentence(policy: Callable[[], str]) -> Iterator[None]:
         raise click.ClickException(f"A temporary file failed: {error}. Make room in the folder TMPDIR.") from error
 
 
-def sentence(error: Exception, policy: str) -> str:
+def sentence(error: Exception, policy: str | None) -> str:
     """Return what went wrong with AWS, and what to do."""
     cause = error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error
     said = str(cause).rstrip(".")
@@ -85,7 +85,8 @@ def sentence(error: Exception, policy: str) -> str:
         case aws.ProfileNotFound():
             return f"{said}. Check --profile and AWS_PROFILE."
         case ClientError() if error_code(cause) in DENIED:
-            return f"AWS denied access: {said}. The stack's managed policy {policy} allows it: attach it to your role."
+            remedy = f"The stack's managed policy {policy} allows it: attach it to your role."
+            return f"AWS denied access: {said}. {remedy if policy else 'Use credentials that may do this.'}"
         case ClientError() if error_code(cause) in SIGNED_OUT:
             return f"AWS does not accept the credentials: {said}. Sign in again."
         case aws.HTTPClientError() | aws.ConnectionError():

@@ -117,7 +117,7 @@ def test_differences_on_stdout_are_alone_there_and_the_invoice_is_no_output(
     done = facepair("reconcile", str(invoice), *MONTH, "--output", "-")
     refused = facepair("reconcile", str(invoice), *MONTH, "--output", str(invoice))
 
-    assert [row["class"] for row in csv.DictReader(done.stdout.splitlines())][0] == "billed_unknown"
+    assert next(csv.DictReader(done.stdout.splitlines()))["class"] == "billed_unknown"
     assert "The ledger and the invoice" in done.stderr
     assert refused.returncode == 2
     assert f"{invoice} is the invoice; name another file." in refused.stderr

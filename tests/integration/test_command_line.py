@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import resource
 import signal
@@ -24,6 +25,7 @@ from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import Resources
 from tests.support.terminal import Ended, Terminal, in_a_script
 
+DELETE = "console.delete"
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x1b[8m", "b\nNothing was sent.", "gpj\N{RIGHT-TO-LEFT OVERRIDE}x"
 SHOWN = r"\x1b]0;owned\x07\x1b[2J\x1b[8m", r"b\nNothing was sent.", r"gpj\u202ex"
 
@@ -239,6 +241,33 @@ def test_ctrl_c_ends_any_command_with_status_130_and_one_sentence(desk: Desk, aw
     assert done.returncode == 130
     assert done.stdout.splitlines()[-1] == "Error: Interrupted."
     assert "Traceback" not in done.stdout
+
+
+def test_make_delete_follows_the_same_rules(desk: Desk) -> None:
+    template = json.dumps({"Resources": {"UploadsQueue": {"Type": "AWS::SQS::Queue"}}})
+    name, cloudformation = f"old-{uuid4().hex[:8]}", desk.resources.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=template)
+
+    alone = in_a_script("--stack", name, typed=f"{name}\n", variables=desk.variables, module=DELETE)
+    unknown = in_a_script("--stack", "other", "--yes", variables=desk.variables, module=DELETE)
+    with Terminal("--stack", name, variables=desk.variables, module=DELETE) as terminal:
+        terminal.shows("Type the stack's name to go on: ")
+        terminal.type("\x03")
+        interrupted = terminal.ended()
+    with Terminal("--stack", name, variables=desk.variables, module=DELETE) as terminal:
+        terminal.shows("Type the stack's name to go on: ")
+        terminal.type("yes\n")
+        wrong = terminal.ended()
+
+    assert alone.returncode == 2
+    assert alone.stderr == "Error: Nothing was removed. There is no terminal to confirm at: pass --yes.\n"
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("There is no stack other in this account and region")
+    assert interrupted.returncode == 130
+    assert interrupted.stdout.endswith("\nError: Nothing was removed.\n")
+    assert wrong.returncode == 1
+    assert wrong.stdout.endswith("Nothing was removed: that was not the stack's name.\n")
+    assert cloudformation.describe_stacks(StackName=name)
 
 
 # --- Errors -----------------------------------------------------------------------------------------------------------

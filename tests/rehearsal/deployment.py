@@ -154,12 +154,11 @@ class Deployment:
             self.aws("iam").detach_user_policy(UserName=logical_id, PolicyArn=arn)
 
     def delete(self) -> "subprocess.CompletedProcess[str]":
-        """`make delete`, by a person who types the stack's name."""
+        """`make delete`, as in a script."""
         return subprocess.run(
-            [sys.executable, "-m", "console.delete", "--stack", STACK_NAME],
+            [sys.executable, "-m", "console.delete", "--stack", STACK_NAME, "--yes"],
             cwd=ROOT,
             env=clean_environment() | self._cloud.variables,
-            input=f"{STACK_NAME}\n",
             capture_output=True,
             text=True,
             timeout=PATIENCE,

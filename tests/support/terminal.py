@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.support import ROOT
 
-COMMAND = [sys.executable, "-m", "console"]
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'layers' / 'facepair'}:{ROOT}", "COLUMNS": "100", "NO_COLOR": "1"}
 PATIENCE = 90.0
 """Seconds, on a machine that does much else."""
@@ -33,10 +32,11 @@ def in_a_script(
     variables: Mapping[str, str],
     typed: str = "",
     limit: Callable[[], None] | None = None,
+    module: str = "console",
 ) -> Ended:
     """Run a command without a terminal. `limit` is called in the process before it starts."""
     done = subprocess.run(
-        [*COMMAND, *arguments],
+        [sys.executable, "-m", module, *arguments],
         env=os.environ | ENVIRONMENT | dict(variables),
         input=typed.encode(),
         capture_output=True,
@@ -49,11 +49,12 @@ def in_a_script(
 class Terminal:
     """A command at a terminal of its own; a context manager that kills what still runs."""
 
-    def __init__(self, *arguments: str | Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, *arguments: str | Path, variables: Mapping[str, str], module: str = "console") -> None:
         self.shown = ""
         process, self._terminal = pty.fork()
         if process == 0:
-            os.execve(sys.executable, [*COMMAND, *map(str, arguments)], os.environ | ENVIRONMENT | dict(variables))
+            command = [sys.executable, "-m", module, *map(str, arguments)]
+            os.execve(sys.executable, command, os.environ | ENVIRONMENT | dict(variables))
         self._process: int | None = process
 
     def __enter__(self) -> "Terminal":
