@@ -12,6 +12,7 @@ FACES ?= 0
 # pytest's processes. Tests wait more than they compute, so there are twice as many as cores.
 WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
+VERBOSELY := $(if $(VERBOSE),--verbose)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
@@ -22,10 +23,10 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
-	@$(PYTHON) -m sandbox.demo $(WITH_FACES) $(if $(VERBOSE),--verbose)
+	@$(PYTHON) -m sandbox.demo $(WITH_FACES) $(VERBOSELY)
 
 sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
-	@$(PYTHON) -m sandbox $(WITH_FACES)
+	@$(PYTHON) -m sandbox $(WITH_FACES) $(VERBOSELY)
 
 console: .venv/installed ## Install the command `facepair` into .venv/bin
 

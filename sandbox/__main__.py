@@ -1,4 +1,4 @@
-"""The sandbox, kept up until Ctrl-C: `python -m sandbox [--parameter Name=Value]... [--stack-name NAME]`."""
+"""Run the sandbox until Ctrl-C: `python -m sandbox [--parameter Name=Value]... [--stack-name NAME]`."""
 
 import argparse
 import signal
@@ -9,6 +9,7 @@ from console.stack import DEFAULT_NAME
 from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import BASE_URL, Sandbox
 from sandbox.intrinsics import TemplateError
+from sandbox.left_out import left_out
 from sandbox.parameters import ParameterError
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +29,8 @@ def main() -> None:
         help="a parameter of template.yaml; may be given several times",
     )
     parser.add_argument("--stack-name", default="facepair")
-    parser.add_argument("--faces", action="store_true", help="with an emulator of ADVANCE that recognises faces")
+    parser.add_argument("--faces", action="store_true", help="use an emulator of ADVANCE that recognises faces")
+    parser.add_argument("--verbose", action="store_true", help="list what the sandbox leaves out of the template")
     arguments = parser.parse_args()
     parameters = dict(arguments.parameter)
     if arguments.faces and BASE_URL in parameters:
@@ -36,8 +38,10 @@ def main() -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell that starts us with `&` has it ignored
         signal.signal(ending, signal.default_int_handler)
     try:
-        with Sandbox(ROOT, parameters, stack_name=arguments.stack_name, faces=arguments.faces) as sandbox:
-            print(_announcement(sandbox, faces=arguments.faces), flush=True)
+        with Sandbox(
+            ROOT, parameters, stack_name=arguments.stack_name, faces=arguments.faces, report=_to_stderr
+        ) as sandbox:
+            print(_announcement(sandbox, faces=arguments.faces, verbose=arguments.verbose), flush=True)
             signal.pause()
     except KeyboardInterrupt:
         pass
@@ -54,7 +58,11 @@ def _name_and_value(argument: str) -> tuple[str, str]:
     return name, value
 
 
-def _announcement(sandbox: Sandbox, *, faces: bool) -> str:
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _announcement(sandbox: Sandbox, *, faces: bool, verbose: bool) -> str:
     outputs, parameters = sandbox.outputs, sandbox.stack.parameters
     bucket, table, first, second = (
         outputs["ImagesBucket"],
@@ -70,8 +78,7 @@ def _announcement(sandbox: Sandbox, *, faces: bool) -> str:
             f"Stack {sandbox.stack.name}:",
             *(f"  {name} = {value}" for name, value in outputs.items()),
             "",
-            "Left out, or without effect here:",
-            *(f"  {thing}: {reason}" for thing, reason in sandbox.stack.left_out.items()),
+            *left_out(sandbox.stack, verbose=verbose),
             "",
             f"ADVANCE: {parameters[BASE_URL]}",
             *([RECOGNISES_FACES] if faces else []),

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -58,7 +58,7 @@ class Sandbox:
     `faces` the emulator recognises faces. Without WebhookUrl it starts a receiver of webhooks that checks their
     signatures. `overrides` are properties that resources, by logical id, have instead of the template's; `environment`
     are variables that every function has besides. `warm` environments of each function that a queue feeds are started
-    in advance. Logs go to `logs`.
+    in advance. Logs go to `logs`; `report` is given a line at each step of the start.
 
     Raises ParameterError, TemplateError or faces_environment.NotInstalled. No process outlives it, however this one
     ends.
@@ -78,7 +78,9 @@ class Sandbox:
         warm: int = 2,
         logs: Path | None = None,
         faces: bool = False,
+        report: Callable[[str], object] = lambda _: None,
     ) -> None:
+        self._report = report
         self._root = root.resolve()
         # The emulator looks at one face at a time, and every call has its deadline: no crowd before it, then.
         self._parameters = ({"MaxConcurrency": 2} if faces else {}) | dict(parameters)
@@ -167,6 +169,7 @@ class Sandbox:
 
     def _start(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
+        self._report("Starting AWS and ADVANCE on this machine …")
         invoke_api = InvokeApi(lambda function: self._running_host().find(function))
         self._open.callback(invoke_api.close)
         self._aws = self._open.enter_context(LocalAws(invoke_api.url, self.logs / "aws.log"))
@@ -178,6 +181,7 @@ class Sandbox:
             self._receiver = Receiver(log_file=self.logs / "webhooks.log")
             self._open.callback(self._receiver.close)
             self._parameters[WEBHOOK_URL] = self._receiver.url
+        self._report("Deploying template.yaml …")
         self._deploy(previous=None)
         if self._receiver is not None:
             secret = self.aws("secretsmanager").get_secret_value(SecretId=self.outputs["WebhookSecret"])
@@ -186,6 +190,7 @@ class Sandbox:
             secret = self.outputs["CredentialsSecret"]
             self.aws("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(CREDENTIALS))
         self._open.callback(self.stop_host)
+        self._report("Starting the functions …")
         self.start_host()
 
     def _deploy(self, previous: Stack | None) -> None:

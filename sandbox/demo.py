@@ -1,4 +1,4 @@
-"""`make demo`: sample pairs go into the bucket of the sandbox, and their verdicts are watched as they come."""
+"""`make demo`: upload sample pairs to the sandbox's bucket and show their verdicts as they arrive."""
 
 import argparse
 import math
@@ -16,7 +16,6 @@ from boto3.dynamodb.types import TypeDeserializer
 from PIL import Image
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.padding import Padding
 from rich.text import Text
 
 from console.verdict_table import entry, heading
@@ -24,6 +23,7 @@ from facepair.domain.row import Row
 from sandbox import photographs
 from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import Sandbox
+from sandbox.left_out import left_out
 from sandbox.portraits import NEEDS_A_LOOK, PASSES, blank, blurred, jpeg, portrait
 
 ROOT = Path(__file__).parents[1]
@@ -31,8 +31,8 @@ PATIENCE = 45
 """Seconds after the last upload in which every pair must have its verdict."""
 FINAL = ("PASS", "MANUAL_CHECK", "REJECT", "RETAKE", "UNDETERMINED")
 BY_HAND = """
-To do it by hand, `make sandbox` keeps this cloud up, and prints the commands to
-paste into another terminal."""
+To try it by hand, run `make sandbox`: it keeps this cloud running, and prints
+commands to paste into another terminal."""
 
 
 @dataclass
@@ -77,17 +77,15 @@ def photographed() -> Pictures:
     return Pictures(hopper, photographs.another_day(hopper), alike, photographs.collins())
 
 
-def samples(pictures: Pictures) -> list[Sample]:
-    """Every verdict, and the ways in which pictures arrive. Those with trouble come first, one at a time."""
+def samples(pictures: Pictures) -> dict[str, list[Sample]]:
+    """The demo's acts by their headings: what happens every day, then faults of the API, one at a time."""
     ada = jpeg(pictures.ada)
     first, second = ("first.jpg", ada), ("second.jpg", ada)
     close, alike, other = (("second.jpg", jpeg(each)) for each in (pictures.later, pictures.alike, pictures.bob))
     blurry, wall = ("first.jpg", jpeg(blurred(pictures.ada))), ("second.jpg", jpeg(blank()))
     phone = ("first.jpg", _phone_picture(pictures.ada))
     lost, busy = {"drop": "after_reading"}, {"code": "SERVICE_BUSY", "retry_after": "3s"}
-    return [
-        Sample("answer lost", "ADVANCE takes the call, the line drops", [first, second], "UNDETERMINED", lost),
-        Sample("busy", "SERVICE_BUSY at first, Retry-After: 3s", [first, second], "PASS", busy),
+    everyday = [
         Sample("same person", "two pictures of one person", [first, close], "PASS"),
         Sample("look-alike", "close, not close enough", [first, alike], "MANUAL_CHECK"),
         Sample("two people", "two different people", [first, other], "REJECT"),
@@ -101,28 +99,33 @@ def samples(pictures: Pictures) -> list[Sample]:
         Sample("équipe 東京/№ 7 + 50%", "a key that needs encoding", [first, second], "PASS"),
         Sample("lonely", "the second one never comes", [first], "WAITING"),
     ]
+    faults = [
+        Sample("busy", "SERVICE_BUSY at first, Retry-After: 3s", [first, second], "PASS", busy),
+        Sample("answer lost", "ADVANCE takes the call, the line drops", [first, second], "UNDETERMINED", lost),
+    ]
+    return {"Every kind of upload": everyday, "When the API fails": faults}
 
 
 def main() -> int:
     """The exit status: 0 if every pair got the verdict that it should, and the ledger says what ADVANCE charged."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
-    parser.add_argument("--faces", action="store_true", help="photographs, and an emulator that recognises faces")
-    faces = parser.parse_args().faces
-    console = Console()
-    console.print("Starting AWS, ADVANCE and the functions on this machine …")
-    pairs = samples(photographed() if faces else drawn())
-    with Sandbox(ROOT, faces=faces) as sandbox:
-        console.print(f"template.yaml is deployed as the stack {sandbox.stack.name}.", highlight=False)
-        console.print("Left out, or without effect here:")
-        for thing, reason in sandbox.stack.left_out.items():
-            console.print(Padding(Text(f"{thing}: {reason}", style="dim"), (0, 0, 0, 2)))
-        console.print()
-        watch(console, sandbox, pairs)
-        return _sum_up(console, sandbox, pairs)
+    parser.add_argument("--faces", action="store_true", help="use photographs, and an emulator that recognises faces")
+    parser.add_argument("--verbose", action="store_true", help="list what the sandbox leaves out of the template")
+    arguments = parser.parse_args()
+    console = Console(highlight=False)
+    acts = samples(photographed() if arguments.faces else drawn())
+    with Sandbox(ROOT, faces=arguments.faces, report=console.print) as sandbox:
+        for heading, pairs in acts.items():
+            console.print(f"\n[bold]{heading}[/]")
+            watch(console, sandbox, pairs)
+        status = _sum_up(console, sandbox, [pair for pairs in acts.values() for pair in pairs])
+        console.print("\n" + "\n".join(left_out(sandbox.stack, verbose=arguments.verbose)), style="dim", soft_wrap=True)
+        console.print(BY_HAND)
+        return status
 
 
 def watch(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> None:
-    """Upload the pairs, and print each when it has its verdict; in a terminal, what is under way stands below.
+    """Upload the pairs and print each once it has its verdict. A terminal shows the unfinished ones below.
 
     After PATIENCE the others are printed as they are.
     """
@@ -207,7 +210,6 @@ def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
         console.print(Text(f"{sample.pair_id}: {got} instead of {sample.expected}", style="red"))
     if wrong:
         console.print(f"The logs are in {sandbox.logs}", soft_wrap=True)
-    console.print(BY_HAND)
     return 1 if wrong or len(booked) != len(charged) or not delivered else 0
 
 
