@@ -17,7 +17,7 @@ from facepair.domain.gate import Gate, Standing
 from facepair.domain.history import Mark, Version
 from facepair.domain.ledger import Charge
 from facepair.domain.pair import ROLES
-from facepair.domain.verdict import Verdict, is_charged
+from facepair.domain.verdict import PICTURES_DELETED, Verdict, is_charged
 
 TIME_WIDTH = len("2026-01-31 12:00:00")
 
@@ -148,6 +148,8 @@ def next_steps(found: Found, now: datetime) -> Iterator[str]:
             yield f"It waits for the {found.row.get('waiting_for')} picture; nothing happens until that is uploaded."
         case Verdict.PENDING if found.row:
             yield f"It is tried again by itself at {found.row.get('retry_at')} or soon after ({found.row.get('code')})."
+        case Verdict.UNDETERMINED if found.row and found.row.get("code") == PICTURES_DELETED:
+            yield "It stays so until both pictures are uploaded again."
         case Verdict.UNDETERMINED:
             yield "It stays so until a person does something: the runbook (UndeterminedAlarm) says what, by the code."
         case Verdict.MANUAL_CHECK:

@@ -104,6 +104,7 @@ class FakeBucket(Fake):
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self._objects: dict[str, tuple[Upload, bytes, str]] = {}
+        self._deleted: dict[str, tuple[Upload, bytes, str]] = {}
         self._versions = 0
         self._with_checksum: set[str] = set()
         self.versions: list[Version] = []
@@ -139,8 +140,14 @@ class FakeBucket(Fake):
         return known and hashlib.sha256(content).hexdigest() == sha256
 
     def delete(self, key: str) -> None:
-        self._objects.pop(key, None)
+        if key in self._objects:
+            self._deleted[key] = self._objects.pop(key)
         self._new_version(Upload(key, "", 0, self._time.now().replace(microsecond=0)), deleted=True)
+
+    def restore(self, *keys: str) -> None:
+        """Remove the marks of deletions: the objects are there again, as old as they were."""
+        for key in keys:
+            self._objects[key] = self._deleted.pop(key)
 
     def erase(self, versions: Sequence[Version]) -> None:
         """Delete versions for good."""
@@ -208,6 +215,19 @@ class FakeVerdicts(Fake):
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
         self._begin("rows")
         return {pair_id: Row.from_item(self.items[pair_id]) for pair_id in pair_ids if pair_id in self.items}
+
+    def pending(self) -> Iterator[Row]:
+        self._begin("pending")
+        rows = [Row.from_item(item) for item in self.items.values() if item["verdict"] == Verdict.PENDING]
+        yield from sorted(rows, key=lambda row: row.updated_at or NOON)
+
+    def replace(self, stands: Row, row: Row) -> bool:
+        self._begin("replace")
+        item = self.items.get(row.pair_id)
+        if item is None or Row.from_item(item) != stands:
+            return False
+        self.items[row.pair_id] = row.model_copy(update={"updated_at": _later(self._time.now(), item)}).item()
+        return True
 
     def write(self, row: Row, earliest_upload: datetime) -> bool:
         self._begin("write")
@@ -606,11 +626,16 @@ class FakeUnderway(Fake):
     def claim(self, objects: str, late: timedelta) -> bool:
         self._begin("claim")
         mark = self.marks.get(objects)
-        claimed_lately = mark and mark.claimed and mark.due > self._time.now() - timedelta(days=1)
+        claimed_lately = mark and mark.claimed and mark.due > self._time.now() - timedelta(hours=2)
         if mark and (claimed_lately or mark.due > self._time.now() - late):
             return False
         self.marks[objects] = _Mark(self._time.now(), claimed=True)
         return True
+
+    def release(self, objects: str) -> None:
+        self._begin("release")
+        if objects in self.marks and self.marks[objects].claimed:
+            del self.marks[objects]
 
 
 @dataclass

@@ -76,6 +76,8 @@ def _sentence(answer: Answer) -> str:
             said = f"already permitted by {answer.permitted_by or 'another call that is under way'}"
         case Permission.NOT_UNKNOWN:
             said = f"not of unknown outcome: {answer.verdict}" + (f" ({answer.code})" if answer.code else "")
+        case Permission.PICTURES_DELETED:
+            said = "its pictures were deleted before it was compared; upload both again"
         case Permission.NO_PAIR:
             said = "no such pair"
     return f"{answer.pair_id}: {said}"

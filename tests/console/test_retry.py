@@ -90,6 +90,25 @@ def test_a_permitted_call_that_is_not_answered_either_is_not_repeated(
     assert (deployed.row(pair_id) or {})["verdict"] == "UNDETERMINED"
 
 
+def test_a_pair_whose_pictures_were_deleted_is_refused_with_the_remedy(
+    deployed: Deployed, facepair: CommandLine
+) -> None:
+    pair_id = f"deleted {uuid4().hex[:8]}"
+    deployed.control.script(code="INSUFFICIENT_BALANCE", times=None)
+    deployed.upload_pair(pair_id)
+    row = deployed.row_with(pair_id, "PENDING")
+    for role in ("first", "second"):
+        deployed.sandbox.aws("s3").delete_object(Bucket=deployed.sandbox.outputs["ImagesBucket"], Key=row[role]["key"])
+    deployed.invoke("FindMissedFunction", {})
+    deployed.row_with(pair_id, "UNDETERMINED")
+    deployed.control.clear()
+
+    done = facepair("retry", pair_id, "--yes")
+
+    assert done.returncode == 1
+    assert done.stdout == f"{pair_id}: its pictures were deleted before it was compared; upload both again\n"
+
+
 def test_a_request_of_no_pair_is_wrong_use(facepair: CommandLine) -> None:
     done = facepair("retry")
 

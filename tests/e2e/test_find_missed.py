@@ -52,6 +52,26 @@ def test_a_pair_whose_events_never_came_is_found_and_compared(without_notificati
     assert search(deployed)["sent"] == 0
 
 
+def test_a_pair_whose_pictures_are_deleted_behind_a_blocked_account_does_not_stay_pending(deployed: Deployed) -> None:
+    deployed.control.script(code="INSUFFICIENT_BALANCE", times=None)
+    deployed.upload_pair("deleted while it waits")
+    pending = deployed.row_with("deleted while it waits", "PENDING")
+    undetermined = deployed.metrics()["Undetermined"]
+
+    for role in ("first", "second"):
+        deployed.sandbox.aws("s3").delete_object(
+            Bucket=deployed.sandbox.outputs["ImagesBucket"], Key=pending[role]["key"]
+        )
+    search(deployed)
+    row = deployed.row_with("deleted while it waits", "UNDETERMINED")
+    deployed.control.clear()
+    deployed.idle()
+
+    assert (row["code"], row["uploaded_at"]) == ("PICTURES_DELETED", pending["uploaded_at"])
+    assert "retry_at" not in row
+    assert deployed.metrics()["Undetermined"] == undetermined
+
+
 def test_finished_held_and_waiting_pairs_are_left_alone(deployed: Deployed) -> None:
     pair_ids = ["finished", "held", "waiting"]
     deployed.upload_in_turn("finished")

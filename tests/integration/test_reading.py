@@ -144,6 +144,21 @@ def test_rows_are_counted_up_to_a_bound_that_is_said(table: Any, rows: list[Any]
     assert written.count(Verdict.PASS, 100, since=T + timedelta(seconds=7)) == Count(5)
 
 
+def test_rows_of_a_code_are_left_out_of_a_count(table: Any) -> None:
+    codes = ["PICTURES_DELETED", "OUTCOME_UNKNOWN", "PICTURES_DELETED", None]
+    put(
+        table,
+        *(
+            row(f"pair {number}", "UNDETERMINED", number, **({"code": code} if code else {}))
+            for number, code in enumerate(codes)
+        ),
+    )
+    written = WrittenRows(table)
+
+    assert written.count(Verdict.UNDETERMINED, 100, other_than="PICTURES_DELETED") == Count(2)
+    assert written.count(Verdict.UNDETERMINED, 2, other_than="PICTURES_DELETED") == Count(1, lower_bound=True)
+
+
 def test_no_further_page_is_counted_when_its_time_is_over(table: Any) -> None:
     put(table, *(row(f"large {number}", "RETAKE", number, message="x" * 300_000) for number in range(5)))
 

@@ -91,13 +91,38 @@ def test_a_pair_that_is_done_can_be_claimed_again(marks: UnderwayMarks, pair_id:
     assert marks.claim(pair_id, AT_ONCE)
 
 
-def test_a_claim_that_no_worker_ever_followed_is_forgotten_after_a_day(
+def test_a_claim_without_a_message_is_released_by_the_operation_that_the_search_may_use(
+    marks: UnderwayMarks, deployed: Resources, pair_id: str
+) -> None:
+    operations: list[str] = []
+    deployed.tables.meta.client.meta.events.register(
+        "before-call.dynamodb", lambda model, **_: operations.append(model.name)
+    )
+    marks.claim(pair_id, timedelta(minutes=15))
+
+    marks.release(pair_id)
+
+    assert marks.claim(pair_id, timedelta(minutes=15))
+    assert set(operations) == {"PutItem"}
+
+
+def test_a_worker_that_has_begun_keeps_its_mark_when_the_claim_is_released(marks: UnderwayMarks, pair_id: str) -> None:
+    marks.claim(pair_id, AT_ONCE)
+    marks.begin(pair_id, in_a_minute())
+
+    marks.release(pair_id)
+
+    with pytest.raises(Later):
+        marks.begin(pair_id, in_a_minute())
+
+
+def test_a_claim_that_no_worker_ever_followed_is_forgotten_after_two_hours(
     marks: UnderwayMarks, pair_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = clock.now
     marks.claim(pair_id, AT_ONCE)
 
-    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(hours=23))
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(minutes=119))
     assert not marks.claim(pair_id, AT_ONCE)
-    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(hours=25))
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(minutes=121))
     assert marks.claim(pair_id, AT_ONCE)

@@ -285,6 +285,38 @@ def test_of_two_final_verdicts_on_the_same_contents_that_of_the_later_look_stand
     assert written(deployed, pair_id)["verdict"] == "REJECT"
 
 
+def test_a_row_is_replaced_only_if_it_is_exactly_the_one_that_was_read(
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str
+) -> None:
+    pending = state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id)
+    verdicts.write(pending, T)
+    read = verdicts.row(pair_id)
+    assert read is not None
+    verdicts.write(pending, T)
+
+    assert not verdicts.replace(read, read.pictures_deleted())
+    read = verdicts.row(pair_id)
+    assert read is not None
+    assert verdicts.replace(read, read.pictures_deleted())
+
+    replaced = written(deployed, pair_id)
+    assert (replaced["verdict"], replaced["code"]) == ("UNDETERMINED", "PICTURES_DELETED")
+    assert replaced["uploaded_at"] == clock.iso(pending.uploaded_at)
+    assert replaced["updated_at"] > clock.iso(read.updated_at or T)
+    deployed.table("VerdictsTable").delete_item(Key={"pair_id": pair_id})
+    assert not verdicts.replace(read, read.pictures_deleted())
+    assert verdicts.row(pair_id) is None
+
+
+def test_pending_rows_are_found_and_no_others(verdicts: VerdictsTable, pair_id: str) -> None:
+    names = {f"{pair_id}/{number}" for number in range(3)}
+    for name in names:
+        verdicts.write(state(Verdict.PENDING, pair_id=name), T)
+    verdicts.write(state(Verdict.WAITING, contents=None, pair_id=f"{pair_id}/waiting"), T)
+
+    assert {row.pair_id for row in verdicts.pending() if row.pair_id.startswith(pair_id)} == names
+
+
 def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts: VerdictsTable, pair_id: str) -> None:
     names = [f"{pair_id}/{number}" for number in range(BATCH + 1)]
     row = state(Verdict.PASS)

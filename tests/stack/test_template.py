@@ -443,9 +443,7 @@ def test_beside_them_a_role_has_only_what_lambda_itself_needs(stack: ExpandedSta
     }
 
 
-def test_only_the_function_that_compares_reads_credentials_and_it_and_reviewers_alone_write_verdicts(
-    stack: ExpandedStack,
-) -> None:
+def test_only_compare_function_reads_credentials_and_no_person_writes_verdicts(stack: ExpandedStack) -> None:
     allowed = {name.partition(".")[0]: set[str]() for name, _ in statements(stack)}
     for name, statement in statements(stack):
         allowed[name.partition(".")[0]] |= set(listed(statement["Action"]))
@@ -458,7 +456,7 @@ def test_only_the_function_that_compares_reads_credentials_and_it_and_reviewers_
         if {"dynamodb:PutItem", "dynamodb:UpdateItem"} & set(listed(statement["Action"]))
         and "<VerdictsTable.Arn>" in listed(statement["Resource"])
     }
-    assert writers == {"CompareFunctionRole", "ReviewFunctionRole"}
+    assert writers == {"CompareFunctionRole", "FindMissedFunctionRole", "ReviewFunctionRole"}
     assert not any(
         action.startswith("s3:Put") or action.startswith("s3:Delete") for one in allowed.values() for action in one
     )

@@ -17,6 +17,7 @@ NOTHING = Backlog(0, 0)
 CALM = Status(
     verdicts=COUNTS
     | {Verdict.PASS: Count(10_000, lower_bound=True), Verdict.RETAKE: Count(5), Verdict.WAITING: Count(9)},
+    unsettled=Count(0),
     oldest={Verdict.WAITING: Oldest("lonely", clock.iso(NOON - timedelta(days=20)))},
     queue=Backlog(3, 2),
     dead_letters=dict.fromkeys(DEAD_LETTERS, NOTHING),
@@ -69,13 +70,21 @@ def test_an_api_that_does_not_answer_needs_somebody_who_asks() -> None:
     assert sentence.startswith("ADVANCE does not answer since 2026-01-31T12:00:00.000Z")
 
 
+def test_pairs_whose_pictures_were_deleted_need_no_person() -> None:
+    assert list(replace(CALM, verdicts=COUNTS | {Verdict.UNDETERMINED: Count(7)}).attention()) == []
+
+
 @pytest.mark.parametrize(
     ("verdict", "command"),
     [(Verdict.UNDETERMINED, "facepair list --verdict UNDETERMINED"), (Verdict.MANUAL_CHECK, "facepair review")],
 )
 def test_pairs_that_only_a_person_can_help_need_one(verdict: Verdict, command: str) -> None:
-    [one] = replace(CALM, verdicts=COUNTS | {verdict: Count(1)}).attention()
-    [many] = replace(CALM, verdicts=COUNTS | {verdict: Count(10_000, lower_bound=True)}).attention()
+    def counted(count: Count) -> Status:
+        unsettled = count if verdict is Verdict.UNDETERMINED else Count(0)
+        return replace(CALM, verdicts=COUNTS | {verdict: count}, unsettled=unsettled)
+
+    [one] = counted(Count(1)).attention()
+    [many] = counted(Count(10_000, lower_bound=True)).attention()
 
     assert one.startswith(f"1 pair is {verdict}")
     assert many.startswith(f"10,000 or more pairs are {verdict}")

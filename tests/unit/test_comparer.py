@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from facepair.domain.metric import Metric
 from facepair.domain.picture import MEGABYTE
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.row import Row
@@ -271,6 +272,118 @@ def test_while_a_worker_can_be_alive_another_one_keeps_off(world: World, oracle:
     compare(world, oracle)
 
     assert len(oracle.questions) == 1
+
+
+# --- pictures that are deleted while their pair waits -----------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(world: World) -> World:
+    """Anna's second picture came after her first one, and her pair waits for a busy API."""
+    world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
+    world.upload("anna/first.jpg")
+    world.time.passes(5)
+    world.upload("anna/second.jpg")
+    world.work()
+    assert world.stored().verdict is Verdict.PENDING
+    return world
+
+
+def delete(world: World, *roles: str) -> None:
+    for role in roles:
+        world.bucket.delete(f"anna/{role}.jpg")
+
+
+@pytest.mark.parametrize("roles", [("first", "second"), ("first",), ("second",)])
+def test_a_waiting_pair_whose_pictures_are_deleted_is_settled_when_its_message_comes_back(
+    waiting: World, roles: tuple[str, ...]
+) -> None:
+    before = waiting.stored()
+    delete(waiting, *roles)
+    waiting.metrics.values.clear()
+    waiting.time.passes(3600)
+    waiting.work()
+
+    row = waiting.stored()
+    assert (row.verdict, row.code, row.retry_at) == (Verdict.UNDETERMINED, "PICTURES_DELETED", None)
+    assert (row.uploaded_at, row.pictures) == (before.uploaded_at, before.pictures)
+    assert waiting.queue.bodies == []
+    assert not waiting.metrics.sums().keys() & {Metric.UNDETERMINED, Metric.SECONDS_TO_VERDICT}
+
+
+def test_of_two_pictures_of_a_role_the_older_one_does_not_bring_a_waiting_pair_back(waiting: World) -> None:
+    waiting.time.passes(5)
+    waiting.upload("anna/second.png", shade=3)
+    waiting.work()
+    waiting.bucket.delete("anna/second.png")
+    waiting.time.passes(3600)
+    waiting.work()
+
+    assert waiting.stored().code == "PICTURES_DELETED"
+
+
+def test_a_later_upload_replaces_a_row_of_deleted_pictures(waiting: World) -> None:
+    delete(waiting, "first", "second")
+    waiting.time.passes(3600)
+    waiting.work()
+    close(waiting)
+
+    waiting.upload("anna/first.jpg")
+    waiting.work()
+    assert waiting.stored().verdict is Verdict.WAITING
+    waiting.upload("anna/second.jpg")
+    waiting.work()
+    assert waiting.stored().verdict is Verdict.PENDING
+
+
+def test_a_row_written_since_it_was_read_is_not_replaced_as_deleted(waiting: World) -> None:
+    delete(waiting, "first", "second")
+    waiting.time.passes(3600)
+    waiting.verdicts.at("replace", lambda: waiting.verdicts.write(newer, newer.uploaded_at))
+    newer = waiting.stored().model_copy(update={"verdict": Verdict.PASS, "code": "SUCCESS"})
+
+    waiting.work()
+
+    assert (waiting.stored().verdict, waiting.stored().code) == (Verdict.PASS, "SUCCESS")
+
+
+def test_an_erased_row_does_not_come_back_as_deleted(waiting: World) -> None:
+    delete(waiting, "first", "second")
+    waiting.time.passes(3600)
+    waiting.verdicts.at("replace", waiting.verdicts.items.clear)
+
+    waiting.work()
+
+    assert waiting.verdicts.items == {}
+
+
+def test_an_answer_that_comes_after_the_deletion_is_kept(world: World) -> None:
+    def delete_and_search() -> None:
+        delete(world, "first", "second")
+        assert world.missed_pairs().send(lambda: 900).deleted == 1
+
+    world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"), SUCCESS)
+    world.upload_pair()
+    world.work()
+    world.api.at("answer", delete_and_search)
+    world.time.passes(3600)
+
+    world.work()
+
+    assert (world.stored().verdict, world.api.posts) == (Verdict.PASS, 2)
+
+
+def test_pictures_that_are_restored_are_compared(waiting: World) -> None:
+    delete(waiting, "first", "second")
+    waiting.time.passes(3600)
+    waiting.work()
+    waiting.bucket.restore("anna/first.jpg", "anna/second.jpg")
+    waiting.api.answers(SUCCESS)
+
+    assert waiting.missed_pairs().send(lambda: 900).sent == 1
+    waiting.work()
+
+    assert waiting.stored().verdict is Verdict.PASS
 
 
 # --- what is read, and what is asked ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from facepair.domain.notification import created_objects
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, Found
+from facepair.stories.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, WALKING_SECONDS, Found
 from tests.fakes import NOON, SUCCESS, picture
 from tests.world import POLICY, World
 
@@ -273,6 +273,59 @@ def test_what_was_sent_makes_the_pair_a_verdict(world: World) -> None:
     assert search(world).sent == 0
 
 
+# --- pictures that are deleted while their pair waits -----------------------------------------------------------------
+
+
+@pytest.fixture
+def blocked(world: World) -> World:
+    """Anna's and Ben's pairs wait for an account that stays blocked."""
+    world.api.answers(Outcome(code="INSUFFICIENT_BALANCE", message="top up", pricing_strategy="FREE"))
+    world.upload_pair("anna")
+    world.upload_pair("ben")
+    world.work()
+    assert {item["verdict"] for item in world.verdicts.items.values()} == {Verdict.PENDING}
+    return world
+
+
+@pytest.mark.parametrize("roles", [("first", "second"), ("first",), ("second",)])
+def test_deleted_pictures_of_a_waiting_pair_are_found_though_the_gate_is_closed(
+    blocked: World, roles: tuple[str, ...]
+) -> None:
+    for role in roles:
+        blocked.bucket.delete(f"anna/{role}.jpg")
+
+    found = search(blocked)
+
+    assert found.deleted == 1
+    assert (blocked.stored().verdict, blocked.stored().code) == (Verdict.UNDETERMINED, "PICTURES_DELETED")
+    assert blocked.stored("ben").verdict is Verdict.PENDING
+    assert search(blocked).deleted == 0
+
+
+def test_a_row_that_a_worker_writes_meanwhile_is_not_replaced_as_deleted(blocked: World) -> None:
+    blocked.bucket.delete("anna/first.jpg")
+    blocked.verdicts.at("replace", lambda: blocked.verdicts.write(passing, passing.uploaded_at))
+    passing = blocked.stored().model_copy(update={"verdict": Verdict.PASS, "code": "SUCCESS"})
+
+    assert search(blocked).deleted == 0
+    assert blocked.stored().verdict is Verdict.PASS
+
+
+def test_a_search_keeps_half_of_its_time_for_the_bucket(blocked: World) -> None:
+    blocked.bucket.delete("anna/first.jpg")
+
+    found = search(blocked, time_left=lambda: WALKING_SECONDS - 1)
+
+    assert (found.deleted, found.finished) == (0, True)
+
+
+def test_deleted_pictures_are_found_though_more_messages_wait_than_are_worked_on(blocked: World) -> None:
+    blocked.bucket.delete("anna/first.jpg")
+    blocked.queue.send(["one that no worker has received"] * 5)
+
+    assert search(blocked).deleted == 1
+
+
 # --- messages that are under way -------------------------------------------------------------------------------------
 
 
@@ -285,6 +338,17 @@ def test_however_often_it_searches_a_pair_without_a_row_gets_one_message(world: 
         world.queue.receive()
 
     assert len(world.queue.bodies) == 1
+
+
+def test_a_message_that_the_queue_refuses_is_sent_by_the_next_search(world: World) -> None:
+    put_pairs(world, "anna")
+    world.time.passes(3600)
+    world.queue.at("send", Unavailable("SQS refused 1 of 1 messages"))
+    with pytest.raises(Unavailable):
+        search(world, A_QUARTER)
+
+    assert search(world, A_QUARTER).sent == 1
+    assert "underway.finish" not in world.diary
 
 
 def test_a_pair_whose_message_ended_its_worker_gets_no_second_one(world: World) -> None:

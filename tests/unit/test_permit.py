@@ -203,6 +203,15 @@ def test_undetermined_for_another_reason_is_no_unknown_outcome(world: World) -> 
     assert world.api.posts == 1
 
 
+def test_a_pair_whose_pictures_were_deleted_is_not_approved(held: World) -> None:
+    deleted = held.stored().pictures_deleted()
+    held.verdicts.items["anna"] = deleted.item()
+
+    assert permit(held).permission is Permission.PICTURES_DELETED
+    assert permitted(held) == []
+    assert held.queue.bodies == []
+
+
 def test_a_pair_that_does_not_exist_is_told_so(world: World) -> None:
     assert permit(world, "nobody") == Answer(pair_id="nobody", permission=Permission.NO_PAIR)
 

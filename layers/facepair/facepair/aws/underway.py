@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=14)
 """As long as the queue keeps a message, DynamoDB keeps its mark at most."""
-FORGOTTEN = timedelta(days=1)
-"""A message of the search that nobody has begun with for so long was never sent: the search died before it."""
+FORGOTTEN = timedelta(hours=2)
+"""If no worker begins with a claimed pair within this time, the search died before it sent the message."""
 
 
 class UnderwayMarks:
@@ -117,6 +117,20 @@ class UnderwayMarks:
                 return False
             raise
         return True
+
+    @aws_errors()
+    def release(self, objects: str) -> None:
+        """Undo a claim whose message was not sent, unless a worker has begun meanwhile."""
+        now = _seconds(clock.now())
+        try:
+            # An expired mark is none. By the same operation as `claim`: it is all that the search may do with marks.
+            self._table.put_item(
+                Item={"id": mark_id(objects), "due": now, "expiration": now},
+                ConditionExpression="attribute_exists(claimed)",
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
 
     def _item(self, objects: str) -> dict[str, Any]:
         return self._table.get_item(Key={"id": mark_id(objects)}, ConsistentRead=True).get("Item", {})

@@ -1,18 +1,18 @@
 """The verdicts table: one row per pair, its newest state."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import reduce
 from itertools import batched, count
 from operator import and_
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr, ConditionBase
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from facepair.aws.clients import aws_errors
 from facepair.aws.erasure_marks import ErasureMarks
-from facepair.aws.transactions import Standing
+from facepair.aws.transactions import Standing, conditioned, transact
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
 from facepair.domain.retention import Retention
@@ -68,6 +68,38 @@ class VerdictsTable:
                 if keys:  # throttled, which botocore does not see
                     time.sleep(next(pauses))
         return found
+
+    def pending(self) -> Iterator[Row]:
+        """The PENDING rows, those that were written longest ago first, page by page. They may be some moments old."""
+        query: dict[str, Any] = {
+            "IndexName": "by_verdict",
+            "KeyConditionExpression": Key("verdict").eq(Verdict.PENDING),
+        }
+        while True:
+            with aws_errors():
+                page = self._table.query(**query)
+            yield from map(Row.from_item, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    @aws_errors()
+    def replace(self, stands: Row, row: Row) -> bool:
+        """Write a row over exactly the one that was read; False, and nothing written, if it has changed since.
+
+        It passes no mark of an erasure: a row that was erased is not there to be replaced.
+        """
+        if stands.updated_at is None:
+            raise ValueError("only a row that was read from the table can be replaced")
+        unchanged = Attr("updated_at").eq(clock.iso(stands.updated_at)) & Attr("verdict").eq(stands.verdict)
+
+        def write(moment: datetime, later: ConditionBase) -> Standing | None:
+            item = row.model_copy(update={"updated_at": moment}).item()
+            put = {"TableName": self._table.name, "Item": item, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+            [other] = transact(self._tables, [{"Put": conditioned(put, unchanged & later)}])
+            return other
+
+        return write_later(clock.now(), write)
 
     @aws_errors()
     def write(self, row: Row, earliest_upload: datetime) -> bool:

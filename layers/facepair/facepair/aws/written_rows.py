@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import Attr, Key
 
 from facepair.aws.clients import aws_errors
 from facepair.domain import clock
@@ -62,18 +62,27 @@ class WrittenRows:
 
     @aws_errors()
     def count(
-        self, verdict: Verdict, at_most: int, *, since: datetime | None = None, seconds: float = math.inf
+        self,
+        verdict: Verdict,
+        at_most: int,
+        *,
+        since: datetime | None = None,
+        seconds: float = math.inf,
+        other_than: str | None = None,
     ) -> Count:
-        """How many rows there are of a verdict, written at `since` or later; no more than `at_most` are looked at, nor
-        another page after so many seconds."""
-        query, counted = _query(verdict, since=since) | {"Select": "COUNT"}, 0
+        """How many rows there are of a verdict, written at `since` or later, with another code than `other_than`; no
+        more than `at_most` are looked at, nor another page after so many seconds."""
+        query, counted, looked_at = _query(verdict, since=since) | {"Select": "COUNT"}, 0, 0
+        if other_than:
+            query["FilterExpression"] = Attr("code").ne(other_than)
         ends = time.monotonic() + seconds
         while True:
-            page = self._page(query | {"Limit": at_most - counted})
+            page = self._page(query | {"Limit": at_most - looked_at})
             counted += page["Count"]
+            looked_at += page["ScannedCount"]
             if "LastEvaluatedKey" not in page:
                 return Count(counted)
-            if counted >= at_most or time.monotonic() >= ends:
+            if looked_at >= at_most or time.monotonic() >= ends:
                 return Count(counted, lower_bound=True)
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 

@@ -13,6 +13,7 @@ from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import ROLES, Pair, Role, Upload
 from facepair.domain.verdict import (
     FINAL,
+    PICTURES_DELETED,
     WORKER_DIED,
     Face,
     Outcome,
@@ -218,6 +219,7 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
         """Whether nothing is left to do for a pair: a row for newer objects, or one for these that only another upload
         can change: a final verdict, or a free refusal, which is asked for again with the next upload."""
         refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code, self.pricing_strategy)
+        refused = refused and self.code != PICTURES_DELETED  # the pictures are there again
         return self.is_newer_than(pair) or ((self.verdict in FINAL or refused) and self.covers(pair))
 
     @property
@@ -237,6 +239,20 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
     def waiting_on(self, code: str, message: str, retry_at: datetime) -> Self:
         """The same pair, still PENDING."""
         return self.model_copy(update={"code": code, "message": message, "retry_at": retry_at})
+
+    def waits_in_vain(self, pair: Pair) -> bool:
+        """Whether it is PENDING for pictures that are no longer there, and no later upload has replaced them."""
+        if self.verdict is not Verdict.PENDING:
+            return False
+        if not pair.uploads or self.is_newer_than(pair):
+            return True
+        return bool(pair.missing) and self.uploaded_at == clock.milliseconds(pair.uploaded_at)
+
+    def pictures_deleted(self) -> Self:
+        """The same pair, UNDETERMINED because a picture of it is gone. It is as old as the row it replaces."""
+        message = "A picture was deleted or expired before the pair was compared; upload both pictures again"
+        said = {"verdict": Verdict.UNDETERMINED, "code": PICTURES_DELETED, "message": message, "retry_at": None}
+        return self.model_copy(update=said)
 
     def speaks_of(self, created: CreatedObject) -> bool:
         """Whether one of its pictures is that object."""

@@ -50,6 +50,8 @@ TOO_LITTLE_TIME = "TOO_LITTLE_TIME"
 """The worker would not have lived to hear the answer, so it did not call."""
 WORKER_DIED = "WORKER_DIED"
 """The pair has ended every worker that took it."""
+PICTURES_DELETED = "PICTURES_DELETED"
+"""A picture was deleted or expired while the pair was PENDING."""
 BUSY_CODES = frozenset({"SERVICE_BUSY", "RETRY_LATER"})
 """Refusals of a call that came too fast."""
 
@@ -98,6 +100,7 @@ COMPARISON_CODES = {
     API_NOT_ANSWERING: Code(Meaning.BLOCKED, "FREE"),
     CREDENTIALS_INVALID: Code(Meaning.BLOCKED, "FREE"),
     WORKER_DIED: Code(Meaning.HOLD, "FREE"),
+    PICTURES_DELETED: Code(Meaning.HOLD, "FREE"),
     OUTCOME_UNKNOWN: Code(Meaning.HOLD, "PAY"),
     BAD_ANSWER: Code(Meaning.HOLD, "PAY"),
 }
@@ -108,6 +111,7 @@ OWN_CODES = frozenset(
         CREDENTIALS_INVALID,
         NETWORK_ERROR,
         OUTCOME_UNKNOWN,
+        PICTURES_DELETED,
         TOO_LITTLE_TIME,
         WORKER_DIED,
     }

@@ -93,6 +93,8 @@ class Comparer:
         if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
             self._go_on_waiting(row, hindrance, attempt)
         pair = self.uploads.find(pair_id)
+        if row and row.waits_in_vain(pair):
+            return self._settle_deleted(row)
         if not pair.uploads:
             logger.info("Nothing to compare: both pictures have been deleted")
             return None
@@ -106,6 +108,15 @@ class Comparer:
         if hindrance:
             raise self._postponed(hindrance, attempt, partial(Row.pending, unread), pair.earliest_upload)
         return self._take(unread, attempt)
+
+    def _settle_deleted(self, row: Row) -> Row | None:
+        """A picture is gone while its pair waited. Only the row that was read is replaced: a newer one knows better."""
+        deleted = row.pictures_deleted()
+        if not self.verdicts.replace(row, deleted):
+            logger.info("Row not written: it has changed", extra={"verdict": deleted.verdict, "code": deleted.code})
+            return None
+        logger.info("%s", deleted.verdict, extra={"verdict": deleted.verdict, "code": deleted.code})
+        return deleted
 
     def _unread(self, pair: Pair, row: Row | None) -> Case:
         """A pair before anybody reads its pictures: what a row for the same objects knows of them still holds."""

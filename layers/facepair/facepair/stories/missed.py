@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
@@ -11,7 +12,7 @@ from facepair.domain.notification import created_notification
 from facepair.domain.pair import Names, Pair, Upload, folders
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Row
-from facepair.domain.verdict import Verdict
+from facepair.domain.verdict import PICTURES_DELETED, Verdict
 from facepair.stories.ports import Cursor, Underway, Uploads, UploadsQueue, Verdicts
 
 logger = logging.getLogger(__name__)
@@ -20,16 +21,22 @@ STOPPING_SECONDS = 30
 """Time that is kept for the last rows and the cursor."""
 PAIRS_AT_ONCE = 100
 """As many are held in memory, and looked up together."""
+AT_ONCE = 8
+"""Folders that are listed at the same time."""
+WALKING_SECONDS = 450
+"""Time that is kept for the walk through the bucket, half of what the search has."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one run saw and sent; `finished` if it came to the bucket's end."""
+    """What one run saw and sent; `finished` if it came to the bucket's end. `deleted` are pairs whose pictures were
+    gone while they waited."""
 
     objects: int
     pairs: int
     sent: int
     finished: bool
+    deleted: int = 0
 
 
 class Listing:
@@ -54,7 +61,10 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class MissedPairs:
-    """Goes through the whole bucket, over as many runs as it takes, and holds no more than a page and a batch of it.
+    """Looks at every pair that waits, then goes through the whole bucket, over as many runs as it takes. It holds no
+    more than a page and a batch.
+
+    A pair whose pictures are gone while it is PENDING is settled: while the gate is closed no worker would notice.
 
     A pair counts as missed when it has been complete, or overdue, for longer than `after`, and no message about it is
     known to be under way. A pair older than `images_retention` is about to be deleted, and left alone.
@@ -71,6 +81,7 @@ class MissedPairs:
 
     def send(self, time_left: Callable[[], float]) -> Found:
         """Enqueue what was missed, from where the last run stopped to the bucket's end or till `time_left` runs out."""
+        deleted = self._settle_deleted(time_left)
         listing = Listing(self.uploads, self.cursor.load(), time_left)
         backlog = self.queue.has_backlog()  # pairs without a row may be in it
         if backlog:
@@ -82,7 +93,20 @@ class MissedPairs:
             pairs += len(batch)
             sent += len(missed)
         self.cursor.save(listing.last_key if listing.stopped else "")
-        return Found(objects=listing.seen, pairs=pairs, sent=sent, finished=not listing.stopped)
+        return Found(objects=listing.seen, pairs=pairs, sent=sent, finished=not listing.stopped, deleted=deleted)
+
+    def _settle_deleted(self, time_left: Callable[[], float]) -> int:
+        """Say of pairs that wait in vain that their pictures were deleted; how many."""
+        settled = 0
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for rows in batched(self.verdicts.pending(), PAIRS_AT_ONCE, strict=False):
+                if time_left() < WALKING_SECONDS:
+                    logger.info("Not every waiting pair was looked at: the next search begins with the oldest again")
+                    break
+                pairs = threads.map(self.uploads.find, [row.pair_id for row in rows])
+                for row in (row for row, pair in zip(rows, pairs, strict=True) if row.waits_in_vain(pair)):
+                    settled += self.verdicts.replace(row, row.pictures_deleted())
+        return settled
 
     def _enqueue(self, missed: Sequence[Pair]) -> None:
         firsts = [pair.uploads["first"] for pair in missed]
@@ -90,7 +114,7 @@ class MissedPairs:
             self.queue.send([created_notification(first.key, first.etag) for first in firsts])
         except Unavailable:  # some may have been sent: twice is better than never
             for pair in missed:
-                self.underway.finish(pair.objects)
+                self.underway.release(pair.objects)
             raise
 
     def _complete(self, listing: Listing) -> Iterator[Pair]:
@@ -115,11 +139,14 @@ class MissedPairs:
         )
 
     def _is_missed(self, pair: Pair, row: Row | None) -> bool:
-        """No row for these uploads, or one that should have been replaced by now. UNDETERMINED waits for a person."""
+        """No row for these uploads, or one that should have been replaced by now.
+
+        UNDETERMINED waits for a person, unless pictures that were deleted are there again.
+        """
         if row is None:
             return True
         if row.is_newer_than(pair):  # the picture that it speaks of has been deleted since
             return False
-        if not row.covers(pair) or row.verdict is Verdict.WAITING:
+        if not row.covers(pair) or row.verdict is Verdict.WAITING or row.code == PICTURES_DELETED:
             return True
         return row.verdict is Verdict.PENDING and row.retry_at is not None and row.retry_at + self.after < clock.now()

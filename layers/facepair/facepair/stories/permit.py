@@ -12,7 +12,7 @@ from facepair.domain import clock
 from facepair.domain.ledger import Call, State
 from facepair.domain.notification import created_notification
 from facepair.domain.row import Row
-from facepair.domain.verdict import OUTCOME_UNKNOWN, Verdict
+from facepair.domain.verdict import OUTCOME_UNKNOWN, PICTURES_DELETED, Verdict
 from facepair.stories.ports import Ledger, UploadsQueue, Verdicts
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ class Permission(StrEnum):
     PERMITTED = "permitted"
     ALREADY_PERMITTED = "already permitted"
     NOT_UNKNOWN = "not of unknown outcome"
+    PICTURES_DELETED = "pictures deleted"
     NO_PAIR = "no such pair"
 
 
@@ -83,6 +84,9 @@ class Permits:
     def _permit(self, pair_id: str, row: Row | None, by: str) -> Answer:
         if row is None:
             return Answer(pair_id=pair_id, permission=Permission.NO_PAIR)
+        if row.code == PICTURES_DELETED:
+            permission = Permission.PICTURES_DELETED
+            return Answer(pair_id=pair_id, permission=permission, verdict=row.verdict, code=row.code)
         call = self._unanswered(row)
         if call is None:
             permission, permitted_by = Permission.NOT_UNKNOWN, None

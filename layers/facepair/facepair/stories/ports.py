@@ -44,6 +44,12 @@ class Verdicts(Protocol):
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
         """The rows of many pairs, by pair id; those that exist. They may be some moments old."""
 
+    def pending(self) -> Iterator[Row]:
+        """The PENDING rows, those that were written longest ago first. They may be some moments old."""
+
+    def replace(self, stands: Row, row: Row) -> bool:
+        """Write a row over exactly the one that was read; False, and nothing written, if it has changed since."""
+
     def write(self, row: Row, earliest_upload: datetime) -> bool:
         """Move the pair's row forward; False, and nothing written, if a newer one stands.
 
@@ -174,6 +180,9 @@ class Underway(Protocol):
     def claim(self, objects: str, late: timedelta) -> bool:
         """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
         send one. It can be claimed again when a worker has begun meanwhile."""
+
+    def release(self, objects: str) -> None:
+        """Undo a claim whose message was not sent, unless a worker has begun meanwhile."""
 
 
 class UploadsQueue(Protocol):

@@ -12,7 +12,7 @@ from facepair.domain.notification import CreatedObject, Malformed, created_objec
 from facepair.domain.pair import Names, split
 from facepair.domain.retry import Backoff, Closed, Unavailable
 from facepair.domain.row import Row
-from facepair.domain.verdict import API_NOT_ANSWERING, WORKER_DIED, Verdict
+from facepair.domain.verdict import API_NOT_ANSWERING, PICTURES_DELETED, WORKER_DIED, Verdict
 from facepair.stories.compare import Attempt, Hindrance, Postponed
 from facepair.stories.ports import Metrics, UploadsQueue
 
@@ -115,6 +115,8 @@ class Receiver:
         return None
 
     def _count(self, row: Row) -> None:
+        if row.code == PICTURES_DELETED:  # no verdict, and no matter for an operator
+            return
         self.metrics.add(Metric.of(row.verdict))
         if row.code == WORKER_DIED:
             self.metrics.add(Metric.WORKER_DIED)

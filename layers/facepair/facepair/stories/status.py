@@ -9,7 +9,7 @@ from typing import Protocol
 from facepair.domain import clock
 from facepair.domain.backlog import Backlog, Count, Oldest
 from facepair.domain.gate import Gate, Standing
-from facepair.domain.verdict import Verdict
+from facepair.domain.verdict import PICTURES_DELETED, Verdict
 
 MOST_COUNTED = 10_000
 """Rows of a verdict that are looked at: a second, and a tenth of a cent, at most."""
@@ -35,8 +35,9 @@ DEAD_LETTERS = {
 class CountedRows(Protocol):
     """The verdicts table's rows, counted."""
 
-    def count(self, verdict: Verdict, at_most: int, *, seconds: float) -> Count:
-        """How many rows there are of a verdict; no more than `at_most` are looked at, nor a page after so long."""
+    def count(self, verdict: Verdict, at_most: int, *, seconds: float, other_than: str | None = None) -> Count:
+        """How many rows there are of a verdict, with another code than `other_than`; no more than `at_most` are looked
+        at, nor another page after so many seconds."""
 
     def oldest(self, verdict: Verdict, at_most: int) -> Oldest | None:
         """Of a verdict's rows the one whose upload was first, among `at_most`."""
@@ -58,10 +59,11 @@ class ReadableGate(Protocol):
 
 @dataclass(frozen=True)
 class Status:
-    """Rows by verdict, the oldest pairs that wait, uploads that are to be dealt with, dead letters by the output that
-    names their queue, and the gate."""
+    """Rows by verdict, those UNDETERMINED that need a person, the oldest pairs that wait, uploads that are to be dealt
+    with, dead letters by the output that names their queue, and the gate."""
 
     verdicts: Mapping[Verdict, Count]
+    unsettled: Count
     oldest: Mapping[Verdict, Oldest]
     queue: Backlog
     dead_letters: Mapping[str, Backlog]
@@ -73,9 +75,9 @@ class Status:
             if backlog.all:
                 yield f"{_messages(backlog.all)} in {name}: {DEAD_LETTERS[name]}."
         yield from self._of_the_gate()
-        if (undetermined := self.verdicts[Verdict.UNDETERMINED]).number:
+        if self.unsettled.number:
             yield (
-                f"{_pairs(undetermined)} UNDETERMINED: `facepair list --verdict UNDETERMINED` says why, "
+                f"{_pairs(self.unsettled)} UNDETERMINED: `facepair list --verdict UNDETERMINED` says why, "
                 "the runbook (UndeterminedAlarm) what to do."
             )
         if (checks := self.verdicts[Verdict.MANUAL_CHECK]).number:
@@ -106,11 +108,15 @@ def look(
         counts = {
             verdict: threads.submit(rows.count, verdict, MOST_COUNTED, seconds=COUNTING_SECONDS) for verdict in Verdict
         }
+        unsettled = threads.submit(
+            rows.count, Verdict.UNDETERMINED, MOST_COUNTED, seconds=COUNTING_SECONDS, other_than=PICTURES_DELETED
+        )
         oldest = {verdict: threads.submit(rows.oldest, verdict, OLDEST_AMONG) for verdict in WAITS}
         letters = {name: threads.submit(letters.backlog) for name, letters in dead_letters.items()}
         uploads, state = threads.submit(queue.backlog), threads.submit(gate.state)
         return Status(
             verdicts={verdict: count.result() for verdict, count in counts.items()},
+            unsettled=unsettled.result(),
             oldest={verdict: found for verdict, looked in oldest.items() if (found := looked.result())},
             queue=uploads.result(),
             dead_letters={name: backlog.result() for name, backlog in letters.items()},
