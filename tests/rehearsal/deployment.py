@@ -6,12 +6,13 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sandbox.cloud import CREDENTIALS, Advance
 from sandbox.processes import clean_environment
-from tests.rehearsal.permissions import Decision, Grant, granted, unused
+from tests.rehearsal.permissions import Decision, Grant, Refusal, granted, unused
 from tests.rehearsal.second_aws import SecondAws
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +64,7 @@ class Deployment:
         """What policies of this stack have ever granted."""
         self._people: dict[str, dict[str, str]] = {}
         self._clients: dict[tuple[str, str], Any] = {}
+        self._refusals: list[Refusal] = []
         self._before = self._there()
 
     def aws(self, service: str, person: str = "") -> Any:
@@ -123,8 +125,24 @@ class Deployment:
         return {each["PolicyName"] for each in attached if each["PolicyArn"].startswith("arn:aws:iam::aws:policy/")}
 
     def denied(self) -> list[Decision]:
-        """What was denied to anybody but a person: he hears of it himself."""
-        return [each for each in self._cloud.decisions() if not each.allowed and not each.is_a_persons]
+        """What was denied to anybody but a person, who is told, unless the rehearsal itself refuses it."""
+        denied = (each for each in self._cloud.decisions() if not each.allowed and not each.is_a_persons)
+        return [each for each in denied if not any(refusal.covers(each) for refusal in self._refusals)]
+
+    @contextmanager
+    def refusing(self, refusal: Refusal) -> Iterator[None]:
+        """Meanwhile IAM denies something to a function, as if its permission were missing."""
+        iam, policy = self.aws("iam"), f"refuses-{len(self._refusals)}"
+        statement = {"Effect": "Deny", "Action": refusal.action, "Resource": refusal.resource}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self._refusals.append(refusal)
+        iam.put_role_policy(RoleName=refusal.role, PolicyName=policy, PolicyDocument=document)
+        yield
+        iam.delete_role_policy(RoleName=refusal.role, PolicyName=policy)
+
+    def has_refused(self, refusal: Refusal) -> bool:
+        """Whether the function has asked for it."""
+        return any(refusal.covers(each) for each in self._cloud.decisions() if not each.allowed)
 
     def unused(self) -> set[Grant]:
         """What policies of the stack have granted and nobody has needed."""

@@ -57,6 +57,22 @@ class Grant:
         return f"{self.policy}, {self.sid}: {self.action} on {self.resource}"
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """One action on one resource that the rehearsal denies to a role, so that the function's failure branch runs."""
+
+    role: str
+    action: str
+    resource: str
+
+    def covers(self, decision: Decision) -> bool:
+        return (
+            decision.name == self.role
+            and decision.action.lower() == self.action.lower()
+            and fnmatchcase(decision.resource, self.resource)
+        )
+
+
 def decisions(file: Path) -> list[Decision]:
     """What the emulator has written so far."""
     return [Decision(**json.loads(line)) for line in file.read_text().splitlines()]

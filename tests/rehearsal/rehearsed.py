@@ -1,5 +1,6 @@
 """The stack in the second AWS as its users meet it: the same words as in the end-to-end tests."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ import pytest
 
 from sandbox.processes import clean_environment
 from tests.rehearsal.deployment import ROOT, STACK_NAME, Deployment
+from tests.rehearsal.permissions import Refusal
+from tests.rehearsal.second_aws import ACCOUNT, REGION
 from tests.support.deployed import PATIENCE, Deployed
 
 FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
@@ -37,6 +40,29 @@ class Rehearsed(Deployed):
         """Fails with the role and the action."""
         if denied := self.deployment.denied():
             pytest.fail("\n".join(["Permissions are missing:", *sorted(map(str, denied))]))
+
+    @contextmanager
+    def refused(self, function: str, action: str, resource: str) -> Iterator[None]:
+        """Meanwhile AWS refuses this action to a function, named by its logical id; it must have asked for it by the
+        end. `resource` is an ARN, or the output that names a queue or a table."""
+        role = self.deployment.resources("AWS::IAM::Role")[f"{function}Role"]
+        refusal = Refusal(role, action, self._arn(resource))
+        with self.deployment.refusing(refusal):
+            yield
+            self.wait(lambda: self.deployment.has_refused(refusal), lambda: f"{function} has not asked for {action}")
+
+    def _arn(self, resource: str) -> str:
+        name = self.deployment.outputs.get(resource, resource)
+        if name.startswith("arn:"):
+            return name
+        service, kind = ("sqs", "") if resource.endswith("Queue") else ("dynamodb", "table/")
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{kind}{name.rpartition('/')[2]}"
+
+    def fails(self, function: str, event: object) -> None:
+        """Invoke a function that must fail."""
+        name = self.deployment.outputs[function]
+        answer = self.deployment.aws("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        assert "FunctionError" in answer, answer
 
     def facepair(self, person: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command line, run by a person who has the managed policy of that logical id, and no other."""

@@ -39,7 +39,10 @@ class Question:
 @dataclass(frozen=True, kw_only=True)
 class Asker:
     """The ledger around the call. It alone decides whether a POST may be made for these contents; the idempotency
-    before it is the cheap answer to duplicates, and the gate says whether and when the fleet may call at all."""
+    before it is the cheap answer to duplicates, and the gate says whether and when the fleet may call at all.
+
+    Three leases overlap here: docs/decisions.md, 66, says what each is for.
+    """
 
     api: ComparisonApi
     tokens: Tokens
