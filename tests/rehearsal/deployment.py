@@ -125,7 +125,7 @@ class Deployment:
         return {each["PolicyName"] for each in attached if each["PolicyArn"].startswith("arn:aws:iam::aws:policy/")}
 
     def denied(self) -> list[Decision]:
-        """What was denied to anybody but a person, who is told, unless the rehearsal itself refuses it."""
+        """Denials that the rehearsal has not caused itself, without those of people: their command reports them."""
         denied = (each for each in self._cloud.decisions() if not each.allowed and not each.is_a_persons)
         return [each for each in denied if not any(refusal.covers(each) for refusal in self._refusals)]
 
