@@ -291,3 +291,25 @@ def test_a_pair_is_listed_once_however_many_pictures_of_a_role_it_has(house: Hou
 
     assert house.search().pairs == 1
     assert isinstance(house.uploads.find(pair_id), Pair)
+
+
+@pytest.mark.parametrize("deleted", [("first", "second"), ("first",), ("second",)])
+def test_a_waiting_pair_whose_pictures_are_deleted_is_settled(house: House, deleted: tuple[str, ...]) -> None:
+    gone, there = name("gone"), name("there")
+    house.pairs(gone, there)
+    for pair_id in (gone, there):
+        house.row(pair_id, Verdict.PENDING, retry_in=timedelta(hours=1))
+    before = house.verdicts.row(gone)
+    for role in deleted:
+        house.delete(f"{gone}/{role}.jpg")
+
+    found = house.search()
+
+    after, other = house.verdicts.row(gone), house.verdicts.row(there)
+    assert before is not None
+    assert after is not None
+    assert other is not None
+    assert found.deleted >= 1  # rows of other tests stay
+    assert (after.verdict, after.code, after.retry_at) == (Verdict.UNDETERMINED, "PICTURES_DELETED", None)
+    assert (after.uploaded_at, after.expires_at) == (before.uploaded_at, before.expires_at)
+    assert other.verdict is Verdict.PENDING
