@@ -137,8 +137,10 @@ class Deployment:
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self._refusals.append(refusal)
         iam.put_role_policy(RoleName=refusal.role, PolicyName=policy, PolicyDocument=document)
-        yield
-        iam.delete_role_policy(RoleName=refusal.role, PolicyName=policy)
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(RoleName=refusal.role, PolicyName=policy)
 
     def has_refused(self, refusal: Refusal) -> bool:
         """Whether the function has asked for it."""

@@ -44,7 +44,7 @@ class Rehearsed(Deployed):
     @contextmanager
     def refused(self, function: str, action: str, resource: str) -> Iterator[None]:
         """Meanwhile AWS refuses this action to a function, named by its logical id; it must have asked for it by the
-        end. `resource` is an ARN, or the output that names a queue or a table."""
+        end. `resource` is an ARN, or the output that names a queue, a table or a bus."""
         role = self.deployment.resources("AWS::IAM::Role")[f"{function}Role"]
         refusal = Refusal(role, action, self._arn(resource))
         with self.deployment.refusing(refusal):
@@ -55,7 +55,8 @@ class Rehearsed(Deployed):
         name = self.deployment.outputs.get(resource, resource)
         if name.startswith("arn:"):
             return name
-        service, kind = ("sqs", "") if resource.endswith("Queue") else ("dynamodb", "table/")
+        kinds = {"Queue": ("sqs", ""), "Table": ("dynamodb", "table/"), "Bus": ("events", "event-bus/")}
+        service, kind = next(kinds[end] for end in kinds if resource.endswith(end))
         return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{kind}{name.rpartition('/')[2]}"
 
     def fails(self, function: str, event: object) -> None:

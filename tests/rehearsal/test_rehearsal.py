@@ -244,7 +244,7 @@ def test_a_picture_that_may_not_be_read_is_read_later(used: Rehearsed) -> None:
 def test_a_change_that_the_bus_refuses_is_published_later(used: Rehearsed) -> None:
     before = used.metrics("PublishFunction")["ChangesPublished"]
 
-    with used.refused("PublishFunction", "events:PutEvents", used.deployment.outputs["VerdictsBus"]):
+    with used.refused("PublishFunction", "events:PutEvents", "VerdictsBus"):
         used.upload_pair("a refused event")
         used.settled("a refused event")
 
@@ -261,8 +261,8 @@ def test_an_approval_whose_message_is_refused_is_sent_again_when_asked_for_again
     used.row_with("an unsent approval", "UNDETERMINED")
 
     with used.refused("PermitFunction", "sqs:SendMessage", "UploadsQueue"):
-        refused = used.facepair("OperatorPolicy", "retry", "an unsent approval")
-    again = used.facepair("OperatorPolicy", "retry", "an unsent approval")
+        refused = used.facepair("OperatorPolicy", "retry", "an unsent approval", "--yes")
+    again = used.facepair("OperatorPolicy", "retry", "an unsent approval", "--yes")
 
     assert (refused.returncode, again.returncode) == (1, 0), refused.stderr + again.stderr
     assert used.row_with("an unsent approval", "PASS")["call"] == "000002"
