@@ -207,8 +207,8 @@ def test_no_log_line_has_a_similarity_or_a_face_position_even_if_events_are_to_b
     assert called["transaction_id"] == row["transaction_id"]["S"]
     faces = [row[role]["M"]["face"]["M"] for role in ("first", "second")]
     edges = {face[edge]["N"] for face in faces for edge in ("left", "top", "right", "bottom")}
-    told = {str(value) for line in logged(output) for value in line.values()}
-    assert not told & (edges | {row["similarity"]["N"]})
+    values = {str(value) for line in logged(output) for value in line.values()}
+    assert not values & (edges | {row["similarity"]["N"]})
     assert not [word for word in ("similarity", "face", "NewImage") if f'"{word}"' in output]
 
 

@@ -99,7 +99,7 @@ def test_a_stored_outcome_is_kept_for_as_long_as_if_it_were_stored_now_and_never
     first.ask(pair_id)
     began, now = expiration(), clock.now()
 
-    first.idempotency.keep(f"{pair_id} of nobody")
+    first.idempotency.keep(f"{pair_id} without a record")
     ends = []
     for days in (20, 10):
         monkeypatch.setattr(clock, "now", lambda days=days: now + timedelta(days=days))

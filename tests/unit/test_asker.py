@@ -351,7 +351,7 @@ def test_a_refusal_that_no_table_takes_counts_as_perhaps_charged(world: World) -
     assert world.api.posts == 1
 
 
-def test_an_expired_row_behind_an_unsaved_outcome_hinders_nobody(world: World) -> None:
+def test_an_expired_row_behind_an_unsaved_outcome_does_not_fail_the_message(world: World) -> None:
     keep_for(world, days=30)
     world.ledger.at("complete", THROTTLED, THROTTLED)
     with pytest.raises(Unavailable):

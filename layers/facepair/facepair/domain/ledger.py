@@ -53,8 +53,8 @@ class Call:
 
     `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered;
     `permitted_by` is who has permitted to call once more although it was not answered: an ARN, as AWS has told it.
-    An `erased` one says what was charged and nothing of the pictures: nobody goes by it any more. `expires_at` is in
-    epoch seconds; None for a row that is kept for ever.
+    An `erased` one says what was charged and nothing of the pictures, and decides nothing any more. `expires_at` is in
+    epoch seconds; None for a row that never expires.
     """
 
     pair_id: str
