@@ -68,7 +68,7 @@ class House:
 
     def __init__(self, rules: Rules) -> None:
         content = BytesIO()
-        Image.new("L", (256, 256)).save(content, "PNG")
+        Image.linear_gradient("L").save(content, "PNG")
         self._picture = content.getvalue()
         self._rules = rules
         self._gate = Gate()

@@ -214,8 +214,9 @@ class _Figure:
 
 
 def blank(width: int = 900, height: int = 1200) -> Image.Image:
-    """A picture without anything in it."""
-    return Image.new("RGB", (width, height), (226, 228, 232))
+    """A picture of a wall, lit from above."""
+    light = Image.linear_gradient("L").resize((width, height)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return Image.merge("RGB", [light.point(lambda level, by=by: by + level // 16) for by in (211, 213, 217)])
 
 
 def blurred(image: Image.Image) -> Image.Image:

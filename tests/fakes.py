@@ -52,7 +52,9 @@ type Incident = BaseException | Callable[[], object]
 def picture(shade: int = 0) -> bytes:
     """A picture that the API accepts as it is; another one for each shade."""
     content = io.BytesIO()
-    Image.new("L", (256, 256), shade).save(content, "PNG")
+    image = Image.linear_gradient("L")
+    image.paste(shade, (0, 0, 128, 128))
+    image.save(content, "PNG")
     return content.getvalue()
 
 

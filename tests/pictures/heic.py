@@ -20,30 +20,95 @@ RANGE_OF_LEAST_PROBABLE = (
 MAIN_PROFILE = "00000001" + f"{0x60000000:032b}" + "1001" + "0" * 44 + f"{186:08b}"
 
 
-def heic(image: Image.Image, quarter_turns_left: int = 0) -> bytes:
-    """A HEIC that a viewer shows turned so often by 90 degrees to the left; the image's sides are even."""
-    video, sequence, picture = _video_parameters(), _sequence_parameters(image.size), _picture_parameters()
+type Size = tuple[int, int]
+
+
+def heic(
+    image: Image.Image,
+    quarter_turns_left: int = 0,
+    *,
+    grid: Size = (1, 1),
+    crop: tuple[int, int, int, int] | None = None,
+    mirrored: bool = False,
+    exif: bytes = b"",
+    transfer: int = 13,
+) -> bytes:
+    """Return a HEIC that a viewer shows cropped (left, top, right, bottom), then turned so often by 90 degrees to the
+    left, then mirrored left to right.
+
+    With a `grid` of columns and rows it is made of as many tiles, in that order, as a phone's is. The sides of a tile
+    are even. `transfer` is the transfer characteristic (H.273).
+    """
+    columns, rows = grid
+    width, height = image.width // columns, image.height // rows
+    corners = [(width * column, height * row) for row in range(rows) for column in range(columns)]
+    tiles = [_coded(image.crop((left, top, left + width, top + height))) for left, top in corners]
+    shown = [_crop(crop, image.size)] if crop else []
+    shown.append(_box(b"irot", bytes([quarter_turns_left])))
+    shown += [_box(b"imir", b"\1")] if mirrored else []
+    shown.append(_box(b"colr", b"nclx" + pack(">HHHB", 1, transfer, 6, 0x80)))
+    codec = _box(b"hvcC", _decoder_configuration(_parameters((width, height))))
+    size, tile_size = (_full_box(b"ispe", pack(">II", *each)) for each in (image.size, (width, height)))
+    if len(tiles) == 1:
+        items = [(b"hvc1", tiles[0], [codec, size, *shown])]
+    else:
+        layout = pack(">BBBBHH", 0, 0, rows - 1, columns - 1, *image.size)
+        items = [(b"grid", layout, [size, *shown]), *((b"hvc1", tile, [codec, tile_size]) for tile in tiles)]
+    if exif:
+        items.append((b"Exif", pack(">I", 0) + exif, []))
+    return _file(items, len(tiles) if len(tiles) > 1 else 0)
+
+
+def _coded(image: Image.Image) -> bytes:
     coded = _slice(image)
-    properties = [
-        _box(b"hvcC", _decoder_configuration({32: video, 33: sequence, 34: picture})),
-        _full_box(b"ispe", pack(">II", *image.size)),
-        _box(b"colr", b"nclx" + pack(">HHHB", 1, 13, 6, 0x80)),
-        _box(b"irot", bytes([quarter_turns_left])),
-    ]
+    return pack(">I", len(coded)) + coded
+
+
+def _crop(box: tuple[int, int, int, int], size: Size) -> bytes:
+    """The property `clap`: the crop's size, and how far its centre is off the picture's, in halves."""
+    left, top, right, bottom = box
+    across, down = left + right - size[0], top + bottom - size[1]
+    return _box(b"clap", pack(">8i", right - left, 1, bottom - top, 1, across, 2, down, 2))
+
+
+def _file(items: list[tuple[bytes, bytes, list[bytes]]], tiles: int) -> bytes:
+    """Items by kind, data and properties; the first one is what is shown, made of so many of those after it."""
     ftyp = _box(b"ftyp", b"heic" + pack(">I", 0) + b"mif1heic")
+    properties = list(dict.fromkeys(each for _, _, of_item in items for each in of_item))
+    ids = range(1, len(items) + 1)
+    entries = [
+        _full_box(b"infe", pack(">HH", item_id, 0) + kind + b"\0", version=2)
+        for item_id, (kind, _, _) in zip(ids, items, strict=True)
+    ]
+    associations = b"".join(
+        pack(">HB", item_id, len(of_item)) + bytes(0x80 | properties.index(each) + 1 for each in of_item)
+        for item_id, (_, _, of_item) in zip(ids, items, strict=True)
+        if of_item
+    )
+    with_properties = sum(1 for _, _, of_item in items if of_item)
+    made_of = _box(b"dimg", pack(f">HH{tiles}H", 1, tiles, *range(2, tiles + 2)))
 
     def meta(offset: int) -> bytes:
+        places = b""
+        for item_id, (_, data, _) in zip(ids, items, strict=True):
+            places += pack(">HHHII", item_id, 0, 1, offset, len(data))
+            offset += len(data)
         return _full_box(
             b"meta",
             _full_box(b"hdlr", pack(">I", 0) + b"pict" + bytes(13)),
             _full_box(b"pitm", pack(">H", 1)),
-            _full_box(b"iloc", pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, offset, len(coded) + 4)),
-            _full_box(b"iinf", pack(">H", 1), _full_box(b"infe", pack(">HH", 1, 0) + b"hvc1\0", version=2)),
-            _box(b"iprp", _box(b"ipco", *properties), _full_box(b"ipma", pack(">IHB4B", 1, 1, 4, 0x81, 2, 3, 0x84))),
+            _full_box(b"iloc", pack(">BBH", 0x44, 0, len(items)) + places),
+            _full_box(b"iinf", pack(">H", len(items)), *entries),
+            *([_full_box(b"iref", made_of)] if tiles else []),
+            _box(
+                b"iprp",
+                _box(b"ipco", *properties),
+                _full_box(b"ipma", pack(">I", with_properties) + associations),
+            ),
         )
 
     begin = len(ftyp) + len(meta(0)) + 8
-    return ftyp + meta(begin) + _box(b"mdat", pack(">I", len(coded)) + coded)
+    return ftyp + meta(begin) + _box(b"mdat", *(data for _, data, _ in items))
 
 
 def _box(kind: bytes, *contents: bytes) -> bytes:
@@ -53,6 +118,10 @@ def _box(kind: bytes, *contents: bytes) -> bytes:
 
 def _full_box(kind: bytes, *contents: bytes, version: int = 0) -> bytes:
     return _box(kind, bytes([version, 0, 0, 0]), *contents)
+
+
+def _parameters(size: Size) -> dict[int, bytes]:
+    return {32: _video_parameters(), 33: _sequence_parameters(size), 34: _picture_parameters()}
 
 
 def _decoder_configuration(units: dict[int, bytes]) -> bytes:
@@ -83,7 +152,7 @@ def _video_parameters() -> bytes:
     return _unit(32, _whole_bytes("0000110000000001" + "1" * 16 + MAIN_PROFILE + "1111000000100"))
 
 
-def _sequence_parameters(size: tuple[int, int]) -> bytes:
+def _sequence_parameters(size: Size) -> bytes:
     padding = [-side % BLOCK for side in size]
     bits = "00000001" + MAIN_PROFILE + _ue(0) + _ue(1)
     bits += "".join(_ue(side + more) for side, more in zip(size, padding, strict=True))

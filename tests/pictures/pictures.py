@@ -39,6 +39,17 @@ def scene(size: Size) -> Image.Image:
     return image
 
 
+def photo(size: Size, seed: int = 0) -> Image.Image:
+    """A scene with detail of every scale, as a camera takes it."""
+    rng = random.Random(seed)
+    image = scene(size)
+    for scale in (4, 8, 16, 32):
+        small = max(1, size[0] // scale), max(1, size[1] // scale)
+        layer = Image.frombytes("RGB", small, rng.randbytes(3 * small[0] * small[1]))
+        image = Image.blend(image, layer.resize(size, Image.Resampling.BICUBIC), 0.08)
+    return image
+
+
 def find_face(image: Image.Image) -> Box:
     """The bounding box of what is red."""
     red, green, _ = image.convert("RGB").split()

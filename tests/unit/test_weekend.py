@@ -37,7 +37,7 @@ BLOCKED = Closed("INSUFFICIENT_BALANCE", "top up", seconds=BLOCKED_RETRY_SECONDS
 
 def picture() -> bytes:
     content = BytesIO()
-    Image.new("RGB", (256, 256)).save(content, "PNG")
+    Image.linear_gradient("L").save(content, "PNG")
     return content.getvalue()
 
 

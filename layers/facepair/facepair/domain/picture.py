@@ -16,9 +16,13 @@ from io import BytesIO
 from typing import Literal, NamedTuple
 
 import pi_heif
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from facepair.domain import containers
+from facepair.domain.colours import has_filled_tiles, in_srgb, is_of_one_colour, is_see_through, plain
+from facepair.domain.containers import Damaged, Jpeg, Picture
 from facepair.domain.jpeg import Size, encode_below
+from facepair.domain.pair import Role
 
 # The API's limits, from its Image Quality Requirements. "Below 2 MB" is read as the decimal megabyte, the stricter of
 # its two meanings: 5 % fewer bytes cost less than a call that fails.
@@ -29,7 +33,7 @@ MEGABYTE = 1_000_000
 
 # Our own limits on what is decoded. A decoded pixel takes 4 bytes, and a conversion holds two or three copies of the
 # picture; a JPEG is decoded at a reduced scale, so that 108-megapixel phones are welcome.
-MAX_MEGAPIXELS = 50
+MAX_MEGAPIXELS = 51  # a phone's 50 are up to 8192 x 6144
 MAX_JPEG_MEGAPIXELS = 120
 # Every scan of a progressive JPEG walks the whole picture, and an empty one takes few bytes; encoders write about ten.
 MAX_SCANS = 50
@@ -46,9 +50,6 @@ CONTENT_TYPES: dict[str | None, Literal["image/jpeg", "image/png"]] = {
 # inverted and the other white.
 UNMISTAKABLE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
-# A PNG's last chunk, always these bytes. Pillow reads the pixels of a PNG that lost its end, other readers refuse it.
-PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-
 # EXIF orientation -> what turns the stored pixels upright, and its name. Pillow turns counter-clockwise, people don't.
 TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
@@ -61,8 +62,8 @@ TURNS = {
 }
 SWAPPING_SIDES = (5, 6, 7, 8)
 
-# An ICC profile's colour space -> the mode of the pictures that it describes.
-PROFILED_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+type Reason = Literal["IMAGE_INVALID_FORMAT", "IMAGE_INVALID_SIZE", "NO_FACE_DETECTED"]
+NO_FACE: Reason = "NO_FACE_DETECTED"
 
 pi_heif.register_heif_opener()
 
@@ -79,10 +80,14 @@ class Box(NamedTuple):
 class Unusable(Exception):
     """The picture cannot be sent: it has to be taken again. `message` does not say which picture it is."""
 
-    def __init__(self, code: Literal["IMAGE_INVALID_FORMAT", "IMAGE_INVALID_SIZE"], message: str) -> None:
+    def __init__(self, code: Reason, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+    def api_code(self, role: Role) -> str:
+        """Return the code that the API would answer if the picture had this role."""
+        return f"{self.code}_FROM_{role.upper()}_IMAGE" if self.code == NO_FACE else self.code
 
 
 @dataclass(frozen=True)
@@ -122,20 +127,34 @@ def fit(content: bytes) -> Fitted:
     Raises Unusable and nothing else, whatever the bytes.
     """
     # Pillow warns of oddities in a file; we decide for ourselves, by error or by limit.
-    with warnings.catch_warnings(action="ignore"), _open(content) as image:
-        _check_size(image)
-        _check_scans(image, content)
-        return _as_it_is(image, content) or _adjusted(image)
+    with warnings.catch_warnings(action="ignore"), _refusing(content):
+        picture = containers.read(content)
+        with _open(picture) as image:
+            _check_size(image, _shown(image, picture))
+            _check_scans(picture)
+            if picture.damage:
+                raise Damaged(picture.damage)
+            return _as_it_is(image, picture, content) or _adjusted(image, picture)
+
+
+def _open(picture: Picture) -> Image.Image:
+    """Open a picture by its header."""
+    image = Image.open(BytesIO(picture.content), formats=READABLE)
+    image.info.pop("xmp", None)  # Pillow would turn a TIFF as its XMP says
+    if getattr(image, "default_image", False):
+        image.seek(1)  # of an animated PNG: before it comes the picture for readers that do not know animations
+    return image
 
 
 @contextmanager
-def _open(content: bytes) -> Iterator[Image.Image]:
-    """Open a picture by its header; whatever goes wrong while it is read refuses it."""
+def _refusing(content: bytes) -> Iterator[None]:
+    """Refuse a picture for whatever goes wrong while it is read."""
     try:
-        with Image.open(BytesIO(content), formats=READABLE) as image:
-            yield image
+        yield
     except Unusable:
         raise
+    except Damaged as damaged:
+        raise Unusable("IMAGE_INVALID_FORMAT", f"{damaged} ({len(content)} bytes)") from damaged
     except UnidentifiedImageError as error:
         beginning = f", beginning with {content[:8]!r}," if content else ""
         raise Unusable(
@@ -151,18 +170,24 @@ def _open(content: bytes) -> Iterator[Image.Image]:
         ) from error
 
 
-def _check_size(image: Image.Image) -> None:
+def _shown(image: Image.Image, picture: Picture) -> Size:
+    """Return the size that is shown, before a turn by EXIF."""
+    left, top, right, bottom = picture.crop or (0, 0, *image.size)
+    return right - left, bottom - top
+
+
+def _check_size(image: Image.Image, shown: Size) -> None:
     """Refuse by the header's numbers, before a pixel is decoded."""
-    width, height = image.size
     limit = MAX_JPEG_MEGAPIXELS if _is_jpeg(image) else MAX_MEGAPIXELS
-    if width * height > limit * 1_000_000:
-        raise _too_many_pixels(f"{width}x{height} pixels, {limit} megapixels are the limit")
+    if image.width * image.height > limit * 1_000_000:
+        raise _too_many_pixels(f"{image.width}x{image.height} pixels, {limit} megapixels are the limit")
+    width, height = shown
     if min(width, height) < MIN_SIDE:
         raise Unusable(
             "IMAGE_INVALID_SIZE",
             f"{width}x{height} pixels; at least {MIN_SIDE} a side are needed: take a larger picture",
         )
-    if min(_largest(image.size)) < MIN_SIDE:
+    if min(_largest(shown)) < MIN_SIDE:
         raise Unusable(
             "IMAGE_INVALID_SIZE",
             f"{width}x{height} pixels, too long and narrow: with {MAX_SIDE} on the long side, fewer than {MIN_SIDE} "
@@ -170,12 +195,12 @@ def _check_size(image: Image.Image) -> None:
         )
 
 
-def _check_scans(image: Image.Image, content: bytes) -> None:
+def _check_scans(picture: Picture) -> None:
     """Refuse a progressive JPEG that takes no memory but hours."""
-    if "progressive" in image.info and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
+    if isinstance(picture, Jpeg) and picture.progressive and picture.scans > MAX_SCANS:
         raise Unusable(
             "IMAGE_INVALID_FORMAT",
-            f"a progressive JPEG of {scans} scans, {MAX_SCANS} are the limit; save it as a baseline JPEG",
+            f"a progressive JPEG of {picture.scans} scans, {MAX_SCANS} are the limit; save it as a baseline JPEG",
         )
 
 
@@ -196,14 +221,16 @@ def _scaled(size: Size, scale: float) -> Size:
     return round(size[0] * scale), round(size[1] * scale)
 
 
-def _as_it_is(image: Image.Image, content: bytes) -> Fitted | None:
-    """Send the upload byte for byte if it fits, proven intact by one decode."""
+def _as_it_is(image: Image.Image, picture: Picture, content: bytes) -> Fitted | None:
+    """Send the upload byte for byte if it fits, proven intact by one decode. Only what is no picture is mended."""
     content_type = CONTENT_TYPES.get(image.format)
     if (
         content_type is None
-        or len(content) >= MAX_BYTES
+        or len(picture.content) >= MAX_BYTES
         or max(image.size) > MAX_SIDE
         or image.mode not in UNMISTAKABLE_MODES
+        or picture.icc_profile
+        or image.tell()
     ):
         return None
     if not _is_jpeg(image):
@@ -211,54 +238,80 @@ def _as_it_is(image: Image.Image, content: bytes) -> Fitted | None:
     if _orientation(image) in TURNS:
         return None
     size = image.size
-    # A JPEG proves itself intact at an eighth of its scale, in gray; a PNG takes no notice.
-    image.draft("L", (1, 1))
-    image.load()
-    if image.format == "PNG" and PNG_END not in content:
-        raise OSError("PNG file is truncated")
-    return None if _is_see_through(image) else Fitted(content, content_type, (), size, size)
+    if isinstance(picture, Jpeg):
+        # An eighth of its scale, in gray, takes every block, and little time.
+        small, picture = picture.decoded("GRAY", (1, 1))
+        if is_of_one_colour(small, size) and is_of_one_colour(picture.decoded("RGB", (1, 1))[0], size):
+            raise _one_colour()
+    elif is_see_through(image):
+        return None
+    elif is_of_one_colour(image, size):
+        raise _one_colour()
+    if not picture.changes and len(content) < MAX_BYTES:
+        return Fitted(content, content_type, (), size, size)
+    changes = picture.changes or ("what follows the picture left out",)
+    return Fitted(picture.content, content_type, changes, size, size)
+
+
+def _one_colour() -> Unusable:
+    return Unusable(
+        NO_FACE, "the picture is of one colour (a blank page, or a covered lens), so it shows no face; take another one"
+    )
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; a viewer shows a picture with unreadable EXIF as it is stored."""
+    """Return the EXIF orientation. Pillow's own way would also take one from XMP, which browsers do not.
+
+    A TIFF is upright already: Pillow turns it while it decodes. A viewer shows a picture with unreadable EXIF as it is
+    stored.
+    """
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        exif = Image.Exif()
+        exif.load(image.info.get("exif") or b"")
+        return int(exif.get(ExifTags.Base.Orientation, 1))
     except Exception:  # as above: anything may be in there
         return 1
 
 
-def _is_see_through(image: Image.Image) -> bool:
-    if not image.has_transparency_data:
-        return False
-    opacity: tuple[int, int] = image.convert("RGBA").getchannel("A").getextrema()  # type: ignore[assignment]
-    return opacity[0] < 255
+def _pixels(image: Image.Image, picture: Picture) -> Image.Image:
+    """Decode a picture: a JPEG at the smallest scale that is still large enough. Raises Damaged."""
+    if isinstance(picture, Jpeg):
+        if image.mode == "CMYK":
+            _, picture = picture.decoded("CMYK", (1, 1))
+            image = Image.open(BytesIO(picture.content))
+        elif image.mode in ("L", "RGB"):
+            return picture.decoded("GRAY" if image.mode == "L" else "RGB", _largest(image.size))[0]
+    image.load()
+    if image.format == "HEIF" and has_filled_tiles(image):
+        raise Damaged("a part of the picture cannot be decoded; upload it again")
+    return image.crop(picture.crop) if picture.crop else image
 
 
-def _adjusted(image: Image.Image) -> Fitted:
+def _adjusted(image: Image.Image, picture: Picture) -> Fitted:
     """Make it plain, reduce it, and only then do what costs most a pixel: its colours, its turn, its encoding."""
     adjusted = [] if _is_jpeg(image) else [f"converted from {_name(image.format)}"]
-    stored_size = image.size
-    # Decodes a JPEG at a half, a quarter or an eighth where that is still large enough.
-    image.draft(None, _largest(stored_size))
-    image.load()
-    profile = image.info.get("icc_profile")
+    decoded = _pixels(image, picture)
+    stored_size = _shown(image, picture)
+    profile = picture.icc_profile or image.info.get("icc_profile")
     orientation = _orientation(image)
 
-    picture, how = _plain(image)
+    pixels, how = plain(decoded)
     adjusted += how
-    if picture.size != _largest(stored_size):
-        picture = picture.resize(_largest(stored_size), Image.Resampling.LANCZOS)
-    picture, how = _in_srgb(picture, profile)
+    if pixels.size != _largest(stored_size):
+        pixels = pixels.resize(_largest(stored_size), Image.Resampling.LANCZOS)
+    if is_of_one_colour(pixels, stored_size):
+        raise _one_colour()
+    pixels, how = in_srgb(pixels, profile)
     adjusted += how
     shown_size = stored_size
     if orientation in TURNS:
         turn, name = TURNS[orientation]
-        picture = picture.transpose(turn)
+        pixels = pixels.transpose(turn)
         adjusted.append(name)
         if orientation in SWAPPING_SIDES:
             shown_size = stored_size[1], stored_size[0]
 
-    content, quality, sent_size = encode_below(picture, MAX_BYTES)
+    content, quality, sent_size = encode_below(pixels, MAX_BYTES)
     if sent_size != shown_size:
         adjusted.append(f"reduced from {shown_size[0]}x{shown_size[1]} to {sent_size[0]}x{sent_size[1]}")
     adjusted.append(f"re-encoded at quality {quality}")
@@ -267,49 +320,3 @@ def _adjusted(image: Image.Image) -> Fitted:
 
 def _name(pillow_format: str | None) -> str:
     return "HEIC" if pillow_format == "HEIF" else str(pillow_format)
-
-
-def _plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Make it an 8-bit gray, RGB or CMYK picture without transparency."""
-    if image.mode.startswith(("I", "F")):
-        return _scaled_to_8_bits(image), ["scaled to 8 bits"]
-    if _is_see_through(image):
-        on_white = Image.new("RGB", image.size, "white")
-        see_through = image.convert("RGBA")
-        on_white.paste(see_through, mask=see_through)
-        return on_white, ["put on white"]
-    if image.mode in ("L", "RGB", "CMYK"):
-        return image, []
-    return image.convert("L" if image.mode in ("1", "LA") else "RGB"), []
-
-
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale deep gray to 8 bits: `convert` alone clips everything above 255 to white.
-
-    16-bit pictures have a defined white. 32-bit integers and floats have none: their own extremes become black
-    and white.
-    """
-    if image.mode.startswith("I;16"):
-        black, white = 0.0, 65535.0
-    else:
-        black, white = image.getextrema()  # type: ignore[assignment]
-    scale = 255 / ((white - black) or 1.0)
-    # Half a level more, since the conversion to 8 bits cuts the fraction off.
-    return image.convert("F").point(lambda level: level * scale + (0.5 - black * scale)).convert("L")
-
-
-def _in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
-    """Bring the colours of an embedded ICC profile to sRGB, which a picture without a profile is taken for."""
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(BytesIO(profile))
-            name = (source.profile.profile_description or "its colour profile").strip()
-            if "sRGB" not in name and PROFILED_MODES.get(source.profile.xcolor_space.strip()) == picture.mode:
-                converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-                assert converted is not None  # only `inPlace=True` returns none
-                return converted, [f"converted from {name} to sRGB"]
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a viewer ignores a broken profile, too
-    if picture.mode == "CMYK":
-        return picture.convert("RGB"), ["converted from CMYK"]
-    return picture, []

@@ -142,11 +142,12 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
     @classmethod
     def unusable(cls, case: Case, problems: "Mapping[Role, Unusable]") -> Self:
         """RETAKE by our own look at the pictures, without a call, under the code that the API would have answered."""
+        role, first_problem = next(iter(problems.items()))
         return cls._of_case(
             case,
             verdict=Verdict.RETAKE,
             retake=tuple(problems),
-            code=next(iter(problems.values())).code,
+            code=first_problem.api_code(role),
             message="; ".join(f"{role} picture: {why.message}" for role, why in problems.items()),
         )
 

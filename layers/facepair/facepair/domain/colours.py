@@ -1,0 +1,104 @@
+"""Make pixels plain: 8 bits, no transparency, sRGB, and look whether they show anything at all."""
+
+from io import BytesIO
+
+from PIL import Image, ImageCms
+
+from facepair.domain.jpeg import Size
+
+# An ICC profile's colour space -> the modes of the pictures that it describes.
+PROFILED_MODES = {"RGB": ("RGB", "RGBX"), "GRAY": ("L",), "CMYK": ("CMYK",)}
+
+# A picture is of one colour if its cells, averaged, differ by no more than so many of 255 levels in any channel. A cell
+# is a 64th of each side, and 16 pixels at least: so a covered lens with noise of 15 levels (standard deviation) is of
+# one colour, and a pale face before a pale wall is not.
+ONE_COLOUR = 8
+MOST_CELLS = 64
+SMALLEST_CELL = 16
+
+# What libheif puts where a tile does not decode: YCbCr of zeros. And the share of a picture from which that is seen.
+FILL = (0, 136, 0)
+SHARE_OF_FILL = 0.002
+
+
+def is_of_one_colour(picture: Image.Image, shown_size: Size) -> bool:
+    """Return whether a picture cannot show a face, nor anything else."""
+    across, down = (max(1, min(MOST_CELLS, side // SMALLEST_CELL)) for side in shown_size)
+    cells = _sampled(picture).resize((across, down), Image.Resampling.BOX)
+    return all(_range(channel) <= ONE_COLOUR for channel in cells.split()[:3])
+
+
+def _range(channel: Image.Image) -> float:
+    least, most = channel.getextrema()
+    assert isinstance(least, int | float)
+    assert isinstance(most, int | float)
+    return most - least
+
+
+def has_filled_tiles(picture: Image.Image) -> bool:
+    """Return whether a part of a HEIC did not decode."""
+    sample = _sampled(picture)
+    colours = sample.getcolors(sample.width * sample.height) or []
+    filled = sum(count for count, colour in colours if isinstance(colour, tuple) and colour[:3] == FILL)
+    return filled > SHARE_OF_FILL * sample.width * sample.height
+
+
+def _sampled(picture: Image.Image) -> Image.Image:
+    most = MOST_CELLS * SMALLEST_CELL
+    size = min(most, picture.width), min(most, picture.height)
+    sample = picture if size == picture.size else picture.resize(size, Image.Resampling.NEAREST)
+    return sample if sample.mode in ("L", "RGB", "RGBX") else sample.convert("RGB")
+
+
+def is_see_through(image: Image.Image) -> bool:
+    """Return whether any pixel is transparent."""
+    if not image.has_transparency_data:
+        return False
+    opacity: tuple[int, int] = image.convert("RGBA").getchannel("A").getextrema()  # type: ignore[assignment]
+    return opacity[0] < 255
+
+
+def plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Return an 8-bit gray, RGB or CMYK picture without transparency, and what was changed for that."""
+    if image.mode.startswith(("I", "F")):
+        return _scaled_to_8_bits(image), ["scaled to 8 bits"]
+    if is_see_through(image):
+        on_white = Image.new("RGB", image.size, "white")
+        see_through = image.convert("RGBA")
+        on_white.paste(see_through, mask=see_through)
+        return on_white, ["put on white"]
+    if image.mode in ("L", "RGB", "RGBX", "CMYK"):
+        return image, []
+    return image.convert("L" if image.mode in ("1", "LA") else "RGB"), []
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale deep gray to 8 bits: `convert` alone clips everything above 255 to white.
+
+    16-bit pictures have a defined white. 32-bit integers and floats have none: their own extremes become black
+    and white.
+    """
+    if image.mode.startswith("I;16"):
+        black, white = 0.0, 65535.0
+    else:
+        black, white = image.getextrema()  # type: ignore[assignment]
+    scale = 255 / ((white - black) or 1.0)
+    # Half a level more, since the conversion to 8 bits cuts the fraction off.
+    return image.convert("F").point(lambda level: level * scale + (0.5 - black * scale)).convert("L")
+
+
+def in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
+    """Bring the colours of an embedded ICC profile to sRGB, which a picture without a profile is taken for."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            name = (source.profile.profile_description or "its colour profile").strip()
+            if "sRGB" not in name and picture.mode in PROFILED_MODES.get(source.profile.xcolor_space.strip(), ()):
+                converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+                assert converted is not None  # only `inPlace=True` returns none
+                return converted, [f"converted from {name} to sRGB"]
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a viewer ignores a broken profile, too
+    if picture.mode == "CMYK":
+        return picture.convert("RGB"), ["converted from CMYK"]
+    return picture, []

@@ -1,0 +1,27 @@
+"""Which bytes of a file are its picture, and whether all of them are there.
+
+Decoders forgive: what is missing they fill with gray, green or black, and Pillow does not say so. So each container is
+read here as far as its structure proves that nothing is missing. What viewers take no notice of (metadata, trailers,
+broken ancillary chunks) is left out instead of refused.
+"""
+
+from facepair.domain.containers.base import Damaged, Picture
+from facepair.domain.containers.heif import read_heif
+from facepair.domain.containers.jpeg import Jpeg, read_jpeg
+from facepair.domain.containers.png import read_png
+from facepair.domain.containers.webp import read_webp
+
+__all__ = ["Damaged", "Jpeg", "Picture", "read"]
+
+
+def read(content: bytes) -> Picture:
+    """Return the picture in a file. A format that is not known here is returned as it is."""
+    if content.startswith(b"\xff\xd8"):
+        return read_jpeg(content)
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return read_png(content)
+    if content[4:8] == b"ftyp":
+        return read_heif(content)
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return read_webp(content)
+    return Picture(content)

@@ -1,0 +1,227 @@
+"""The picture in a JPEG file (ITU-T T.81), decoded only if every block of it is there.
+
+libjpeg fills what is missing with gray, and only warns. simplejpeg turns its warnings into errors, Pillow hides them.
+So that nothing harmless is refused, libjpeg is given the picture alone: no stray bytes between the headers, no trailer,
+and an end where the picture ends.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Literal, NamedTuple
+
+from PIL import Image
+
+from facepair.domain.containers.base import Damaged, Picture, damaged, incomplete
+
+type Colours = Literal["GRAY", "RGB", "CMYK"]
+
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
+_SOS, _APP0 = 0xDA, 0xE0
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+
+_MARKER = re.compile(rb"\xff+([^\0\xff])")
+_END_OF_DATA = re.compile(rb"\xff+[^\0\xd0-\xd7\xff]")  # stuffed bytes and restart markers belong to the data
+_EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+
+# libjpeg reads up to 8 bytes ahead, and does not report these as extraneous.
+_READ_AHEAD = 8
+
+# A trailer without an end marker before it is told from picture data by its first bytes: text, or a box of a video.
+_TRAILER = re.compile(rb"[A-Za-z0-9_ .:/-]{6}|\0\0\0.ftyp", re.DOTALL)
+_TRAILER_BEGINNING = 64
+
+
+class _Scan(NamedTuple):
+    components: tuple[int, ...]
+    first: int  # coefficients, in zigzag order
+    last: int
+    high: int  # bits that the scans before it left out; 0 in the first one
+    low: int  # bits that this one leaves out
+
+
+@dataclass(frozen=True)
+class Jpeg(Picture):
+    """A JPEG; its `content` begins and ends with the picture. `has_end` says whether the upload had an end marker."""
+
+    scans: int = 0
+    components: int = 3
+    progressive: bool = False
+    has_end: bool = True
+    trailer: bytes = b""  # the beginning of what follows, if the upload had no end marker
+
+    def decoded(self, colours: Colours, smallest: tuple[int, int]) -> tuple[Image.Image, "Jpeg"]:
+        """Decode at the smallest scale at which both sides are at least so long. Raises Damaged.
+
+        Returns the pixels, and the JPEG whose every block was decoded: without padding before its end, if it had any.
+        """
+        try:
+            return _decode(self.content, colours, smallest), self
+        except ValueError as warning:
+            whole = self._ended_properly(str(warning))
+            return _decode(whole.content, colours, smallest), whole
+
+    def _ended_properly(self, warning: str) -> "Jpeg":
+        """Return the same JPEG without what lies between its last block and its end, if that is no picture data."""
+        found = _EXTRANEOUS.search(warning)
+        if "remature end" in warning:
+            raise Damaged(incomplete(None if self.progressive else self._share_of_rows()))
+        if not found:
+            raise Damaged(damaged(warning))
+        end = self._end_of_blocks(int(found[1]))
+        data, rest = self.content[:end], self.content[end:-2]
+        is_padding = not rest.strip(b"\0") and data[-_READ_AHEAD:].strip(b"\0")
+        if not (is_padding or (not self.has_end and _TRAILER.search((rest + self.trailer)[:_TRAILER_BEGINNING]))):
+            raise Damaged(damaged(f"{found[1]} bytes of its data belong to no block"))
+        return replace(self, content=data + _EOI, changes=(*self.changes, "its end marker put where the picture ends"))
+
+    def _end_of_blocks(self, extraneous: int) -> int:
+        """Return where the last block ends: the shortest data that libjpeg does not find too short."""
+        end = len(self.content) - len(_EOI) - extraneous
+        for candidate in range(end - 2 * _READ_AHEAD, end):
+            try:
+                _decode(self.content[:candidate] + _EOI, "GRAY" if self.components < 4 else "CMYK", (1, 1))
+            except ValueError:
+                continue
+            return candidate
+        return end
+
+    def _share_of_rows(self) -> float | None:
+        """Return the share of rows that can be decoded, from 0 to 1, if Pillow can find out."""
+        with Image.open(BytesIO(self.content[:-2])) as image:  # without an end Pillow stops where the data does
+            image.draft("L", (1, 1))
+            try:
+                image.load()
+            except OSError:
+                box = image.im.getbbox()
+                return box[3] / image.height if box else 0
+        return None
+
+
+def read_jpeg(content: bytes) -> Jpeg:
+    """Find the picture in a JPEG file: from its beginning to its last scan's end, whatever follows."""
+    try:
+        return _Reader(content).jpeg()
+    except (IndexError, ValueError):
+        return Jpeg(content, damage=incomplete(None))
+
+
+class _Reader:
+    """Walks through the segments of a file, up to the end of the picture."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._parts: list[bytes] = [_SOI]
+        self._frame = 0
+        self._ids: tuple[int, ...] = ()
+        self._scans: list[_Scan] = []
+        self._changes: list[str] = []
+        self._has_end = False
+        self._end = len(_SOI)
+
+    def jpeg(self) -> Jpeg:
+        for code, start, end in self._segments():
+            self._take(code, start, end)
+        if not self._scans:
+            return Jpeg(self._content, damage=incomplete(0))
+        if not self._has_end:
+            self._changes.append("an end marker added")
+        content = self._content
+        if self._changes:
+            content = b"".join([*self._parts, _EOI])
+        elif len(content) > self._end + len(_EOI):
+            content = content[: self._end + len(_EOI)]
+        progressive = self._frame in _PROGRESSIVE
+        return Jpeg(
+            content,
+            tuple(self._changes),
+            None if self._is_complete(progressive) else incomplete(None),
+            scans=len(self._scans),
+            components=len(self._ids),
+            progressive=progressive,
+            has_end=self._has_end,
+            trailer=b"" if self._has_end else self._content[self._end : self._end + _TRAILER_BEGINNING],
+        )
+
+    def _segments(self) -> Iterator[tuple[int, int, int]]:
+        """Yield each segment's marker, start and end, up to the end of the picture."""
+        at = len(_SOI)
+        while marker := _MARKER.search(self._content, at):
+            code = marker[1][0]
+            is_adjacent = marker.start() == at
+            if code == _EOI[1] and self._scans and is_adjacent:
+                self._has_end = True
+                return
+            if code in _WITHOUT_LENGTH or code == _EOI[1]:
+                end = marker.end()
+            else:
+                end = marker.end() + int.from_bytes(self._content[marker.end() : marker.end() + 2])
+            is_segment = marker.end() + 2 <= end <= len(self._content)
+            if self._scans and not (is_adjacent and is_segment):
+                return  # a trailer
+            if not is_adjacent:
+                self._change("stray bytes between its headers left out")
+            if is_segment:
+                yield code, marker.end() - 2, end
+            elif code not in _WITHOUT_LENGTH:
+                raise IndexError
+            at = self._end if code == _SOS else end
+
+    def _take(self, code: int, start: int, end: int) -> None:
+        segment = self._content[start:end]
+        if code in _FRAMES:
+            self._frame = code
+            self._ids = tuple(segment[10::3])
+        elif code == _APP0 and segment[4:9] == b"JFIF\0" and segment[9] != 1:
+            segment = segment[:9] + b"\1\2" + segment[11:]
+            self._change("the version of its headers corrected")
+        elif code == _SOS:
+            segment = self._scan(segment)
+            found = _END_OF_DATA.search(self._content, end)
+            self._end = found.start() if found else len(self._content)
+            segment += self._content[end : self._end]
+        self._parts.append(segment)
+
+    def _scan(self, segment: bytes) -> bytes:
+        """Note what a scan brings. Some phones write parameters that mean nothing in a sequential JPEG."""
+        count = segment[4]
+        ids = tuple(segment[5 : 5 + 2 * count : 2])
+        parameters = segment[5 + 2 * count :]
+        if len(parameters) != 3 or not set(ids) <= set(self._ids):
+            raise ValueError
+        if self._frame not in _PROGRESSIVE and parameters != b"\0\x3f\0":
+            segment = segment[:-3] + b"\0\x3f\0"
+            self._change("invalid parameters of its headers corrected")
+        first, last, bits = segment[-3:]
+        self._scans.append(_Scan(ids, first, last, bits >> 4, bits & 15))
+        return segment
+
+    def _change(self, change: str) -> None:
+        if change not in self._changes:
+            self._changes.append(change)
+
+    def _is_complete(self, progressive: bool) -> bool:
+        """Whether the scans bring every bit of every coefficient: a file that was cut between two scans lacks some."""
+        for component in self._ids:
+            scans = [scan for scan in self._scans if component in scan.components]
+            for coefficient in range(64 if progressive else 1):
+                bits = [scan.low for scan in scans if scan.first <= coefficient <= scan.last]
+                if not bits or bits[-1] != 0:
+                    return False
+        return True
+
+
+def _decode(content: bytes, colours: Colours, smallest: tuple[int, int]) -> Image.Image:
+    """Raises ValueError for whatever libjpeg warns of."""
+    import simplejpeg  # brings numpy, which only those who decode need to wait for
+
+    # Four bytes a pixel are what Pillow keeps, so it can use the decoder's memory without a copy.
+    colourspace, mode = ("RGBX", "RGBX") if colours == "RGB" else (colours, "L" if colours == "GRAY" else colours)
+    pixels = simplejpeg.decode_jpeg(
+        content, colourspace, min_width=smallest[0], min_height=smallest[1], min_factor=1, strict=True
+    )
+    height, width = pixels.shape[:2]
+    return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
