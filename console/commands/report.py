@@ -28,7 +28,7 @@ def report(month_text: str, output: OutputFile, stack: Stack) -> None:
         month = Month.parse(month_text)
     except ValueError as error:
         raise click.UsageError(f"--month: {error}") from error
-    verdicts, charges = Verdicts(), Charges(month)
+    verdicts, charges = Verdicts(stack.policy), Charges(month)
     rows = stack.written.newest_first([*Verdict], since=month.start, until=month.end)
     for row in judgements(announced(rows, "row", stack.written.size(), part=True)):
         verdicts.add(row)
@@ -37,7 +37,7 @@ def report(month_text: str, output: OutputFile, stack: Stack) -> None:
 
     from console.report.page import Report  # matplotlib takes a second
 
-    page = Report(stack.name, month, clock.now(), stack.policy, verdicts, charges).html()
+    page = Report(stack.name, month, clock.now(), verdicts, charges).html()
     with output.open() as file:
         file.write(page)
     written = note if output.is_stdout else say

@@ -168,4 +168,6 @@ def _plot(flows: Flows, deployed: Policy, width: int) -> str:
     figure.ruler("x").lim(0, 100).ticks(range(0, 101, 10))
     # Room above the highest bar, in which the lines are seen.
     figure.ruler("y").lim(0, highest * 1.2).ticks([0, highest])
+    figure.label("similarity", axis="x")
+    figure.label("rows", axis="y")
     return str(uncolorize(figure.build().string()))

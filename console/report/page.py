@@ -1,32 +1,42 @@
 """The page's text around its plots."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from console.escaping import escaped
 from console.report import plots
 from facepair.domain.figures import BAND, HOURS, SECONDS, Charges, Verdicts
 from facepair.domain.ledger import Charge
 from facepair.domain.month import Month
 from facepair.domain.share import Share
-from facepair.domain.verdict import Policy, Verdict
+from facepair.domain.verdict import Verdict
+
+
+def _shown(value: object) -> object:
+    """Escape text from outside; what the page itself has marked as HTML stays."""
+    return escaped(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
 
 TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    finalize=_shown,
 )
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a page tells; `policy` is the one deployed."""
+    """What a page shows."""
 
     stack: str
     month: Month
     made_at: datetime
-    policy: Policy
     verdicts: Verdicts
     charges: Charges
 
@@ -40,7 +50,7 @@ class Report:
             Charge=Charge,
             SECONDS=[plots.brief(step) for step in SECONDS],
             HOURS=[plots.brief(3_600 * step) for step in HOURS],
-            BAND=BAND,
+            band_name=plots.band_name,
             plots=self._plots(),
             percent=percent,
             interval=interval,
@@ -53,7 +63,7 @@ class Report:
         if verdicts.total:
             drawn["verdicts"] = plots.verdicts_by_day(verdicts, days)
         if verdicts.similarities:
-            drawn["similarities"] = plots.similarities(verdicts, self.policy)
+            drawn["similarities"] = plots.similarities(verdicts)
         if verdicts.seconds.total:
             drawn["seconds"] = plots.seconds(verdicts.seconds)
         if charges.total:
@@ -63,13 +73,17 @@ class Report:
         return drawn
 
     @property
-    def bands(self) -> Mapping[int, int]:
-        """Rows by the lowest similarity of each band of five points, from the lowest that there are."""
-        points = self.verdicts.similarities
-        return {
-            lowest: sum(points[point] for point in range(lowest, lowest + BAND))
-            for lowest in range(min(points) // BAND * BAND, max(points) + 1, BAND)
-        }
+    def bands(self) -> Sequence[tuple[str | int, ...]]:
+        """Each band of five points, from the lowest that there is, with its rows by verdict."""
+        counts = self.verdicts.similarities
+        points = [point for point, _ in counts]
+        bands = range(min(points) // BAND * BAND, max(points) + 1, BAND)
+
+        def rows(lowest: int, verdict: Verdict) -> int:
+            return sum(counts[point, verdict] for point in range(lowest, lowest + BAND))
+
+        shown = (Verdict.REJECT, Verdict.MANUAL_CHECK, Verdict.PASS)
+        return [(plots.band_name(lowest), *(rows(lowest, verdict) for verdict in shown)) for lowest in bands]
 
 
 def percent(share: Share) -> str:

@@ -1,7 +1,9 @@
 """`facepair report`: a month on one page, as a browser shows it and as it comes out on paper."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page
@@ -16,10 +18,11 @@ from tests.support.browser import page as page
 JULY = datetime(2021, 7, 1, tzinfo=UTC)
 TABLES = {
     "verdicts": "Of 6 rows",
+    "similarities": "Rows",
     "seconds": "Final verdicts that came within",
     "charges": "Calls in the ledger",
     "by similarity": "By similarity",
-    "by whom": "By whom",
+    "by reviewer": "By reviewer",
     "by day": "Rows by verdict, and calls by cost",
 }
 
@@ -69,11 +72,12 @@ def test_the_numbers_behind_every_plot_are_there_as_text(shown: Page) -> None:
     found = {name: cells(shown, caption) for name, caption in TABLES.items()}
 
     assert found["verdicts"][0] == ["PASS", "3", "50.0 %", "18.8 to 81.2 %, too few"]
+    assert found["similarities"][-1] == ["50 to 55", "0", "0", "0"]
     assert found["seconds"][0][:2] == ["1 s", "1"]
     assert found["seconds"][4][:3] == ["30 s", "4", "100.0 %"]
     assert found["charges"] == [["charged", "2"], ["free", "1"], ["perhaps charged", "1"]]
     assert found["by similarity"] == [["60 to 65", "1", "1", "0", "50.0 %", "9.5 to 90.5 %, too few"]]
-    assert found["by whom"] == [[REVIEWER, "1", "1", "0", "2"]]
+    assert found["by reviewer"] == [[REVIEWER, "1", "1", "0", "2"]]
     assert len(found["by day"]) == 31
     assert found["by day"][30] == ["2021-07-31", "0", "0", "1", "1", "0", "0", "0", "1", "1", "1"]
 
@@ -108,6 +112,52 @@ def test_nothing_of_the_page_is_wider_than_the_screen(shown: Page, width: int) -
     shown.set_viewport_size({"width": width, "height": 800})
 
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_plots_fit_a_phone_with_letters_that_can_be_read(shown: Page) -> None:
+    shown.set_viewport_size({"width": 390, "height": 800})
+
+    plots = shown.get_by_role("img").all()
+    smallest = shown.eval_on_selector_all(
+        "svg.narrow text", "texts => Math.min(...texts.map(text => text.getBoundingClientRect().height))"
+    )
+
+    assert len(plots) == 5
+    for plot in plots:
+        box = plot.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    assert smallest >= 9
+
+
+@pytest.mark.parametrize(("scheme", "darker"), [("light", "text"), ("dark", "page")])
+def test_the_page_and_its_plots_follow_the_colour_scheme(
+    shown: Page, scheme: Literal["light", "dark"], darker: str
+) -> None:
+    shown.emulate_media(color_scheme=scheme)
+
+    page, text, tick = (
+        shown.eval_on_selector(selector, f"element => getComputedStyle(element).{style}")
+        for selector, style in (("body", "backgroundColor"), ("body", "color"), ("svg.wide text", "fill"))
+    )
+
+    assert (brightness(page) < brightness(text)) == (darker == "page")
+    assert tick == text
+
+
+def brightness(colour: str) -> int:
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+
+def test_on_paper_the_page_is_light_and_no_table_may_be_split(shown: Page) -> None:
+    shown.emulate_media(media="print", color_scheme="dark")
+
+    assert shown.eval_on_selector("body", "body => getComputedStyle(body).backgroundColor") == "rgb(255, 255, 255)"
+    breaks = shown.eval_on_selector_all(
+        "table, figure", "elements => elements.map(element => getComputedStyle(element).breakInside)"
+    )
+    assert set(breaks) == {"avoid"}
 
 
 def test_on_paper_nothing_is_cut_off(shown: Page) -> None:

@@ -57,6 +57,7 @@ def test_a_person_reads_counts_with_intervals_a_plot_and_that_they_are_few(facep
     assert "REJECT, and were decided PASS: 1" in text
     assert "Similarities. Deployed: 55, 70 (dotted). Then: 60, 80." in text
     assert "█" in asked.stdout
+    assert asked.stdout.rstrip().splitlines()[-1].split() == ["rows", "similarity"]
     assert max(map(len, asked.stdout.splitlines())) <= 80
     assert "\x1b" not in asked.stdout
 

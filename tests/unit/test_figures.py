@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from console.reading import judgements
+from console.report.page import Report
 from facepair.domain import clock
 from facepair.domain.entry import Entry
 from facepair.domain.figures import SECONDS, Charges, Durations, Verdicts, band
@@ -22,6 +23,7 @@ from facepair.domain.verdict import Policy, Verdict
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 DEPLOYED = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
+HOSTILE = "\N{RIGHT-TO-LEFT OVERRIDE}\x1b[2J<script>"
 STRICTER = Policy(pass_above=Decimal(80), reject_below=Decimal(60))
 similarities = st.decimals(0, 100, allow_nan=False, places=2)
 
@@ -171,7 +173,7 @@ def test_a_row_that_cannot_be_read_is_told_and_left_out(capsys: pytest.CaptureFi
 
 
 def test_a_row_counts_on_the_day_of_its_writing() -> None:
-    verdicts = Verdicts()
+    verdicts = Verdicts(DEPLOYED)
     verdicts.add(row("90"))
     verdicts.add(row("90", updated_at="2026-10-31T23:59:59.999Z"))
     verdicts.add(row(None))
@@ -184,8 +186,41 @@ def test_a_row_counts_on_the_day_of_its_writing() -> None:
     assert verdicts.of(Verdict.PASS) == Share(2, 3)
 
 
+@pytest.mark.parametrize(
+    ("similarity", "point", "verdict"),
+    [
+        ("0", 0, Verdict.REJECT),
+        ("54.99", 54, Verdict.REJECT),
+        ("55", 55, Verdict.MANUAL_CHECK),
+        ("69.99", 69, Verdict.MANUAL_CHECK),
+        ("70", 70, Verdict.MANUAL_CHECK),
+        ("70.01", 70, Verdict.PASS),
+        ("99", 99, Verdict.PASS),
+        ("100", 99, Verdict.PASS),
+    ],
+)
+def test_a_similarity_at_a_boundary_counts_at_its_point_under_its_verdict(
+    similarity: str, point: int, verdict: Verdict
+) -> None:
+    verdicts = Verdicts(DEPLOYED)
+
+    verdicts.add(row(similarity))
+
+    assert verdicts.similarities == {(point, verdict): 1}
+
+
+def test_the_page_shows_text_from_outside_escaped() -> None:
+    verdicts, month = Verdicts(DEPLOYED), Month.parse("2026-10")
+    verdicts.add(row("60", decided="PASS", review={"by": HOSTILE, "at": clock.iso(NOON), "from": "MANUAL_CHECK"}))
+
+    page = Report("stack", month, NOON, verdicts, Charges(month)).html()
+
+    assert r"\u202e\x1b[2J&lt;script&gt;" in page
+    assert all(line.isprintable() for line in page.splitlines())
+
+
 def test_seconds_are_those_of_verdicts_that_nobody_waited_for_a_person_for() -> None:
-    verdicts = Verdicts()
+    verdicts = Verdicts(DEPLOYED)
     verdicts.add(row("90"))
     verdicts.add(row(None))
     verdicts.add(row("60", decided="PASS"))
@@ -194,7 +229,7 @@ def test_seconds_are_those_of_verdicts_that_nobody_waited_for_a_person_for() -> 
 
 
 def test_decisions_are_counted_by_person_by_similarity_and_by_the_hours_that_they_took() -> None:
-    verdicts = Verdicts()
+    verdicts = Verdicts(DEPLOYED)
     verdicts.add(row("60", decided="PASS"))
     verdicts.add(row("64.9", decided="REJECT"))
     verdicts.add(row("65", decided="PASS", updated_at=clock.iso(NOON + timedelta(hours=3))))

@@ -11,7 +11,7 @@ from facepair.domain.judgement import Judgement
 from facepair.domain.ledger import Charge
 from facepair.domain.month import Month, Place
 from facepair.domain.share import Share
-from facepair.domain.verdict import FINAL, Verdict
+from facepair.domain.verdict import FINAL, Policy, Verdict
 
 SECONDS = (1, 2, 5, 10, 30, 60, 300, 3_600, 86_400)
 """Steps of how long a verdict took. S3 tells an upload's time in whole seconds, so finer ones would say nothing."""
@@ -74,9 +74,11 @@ class Decisions:
 class Verdicts:
     """The rows that were written in a month, as they are now: a pair that was uploaded again later is not there."""
 
+    policy: Policy
+    """The thresholds deployed."""
     by_day: Counter[tuple[date, Verdict]] = field(default_factory=Counter)
-    similarities: Counter[int] = field(default_factory=Counter)
-    """By whole points, 100 among 99."""
+    similarities: Counter[tuple[int, Verdict]] = field(default_factory=Counter)
+    """By whole points, 100 among 99, and the verdict that `policy` gives: a threshold may lie within a point."""
     seconds: Durations = field(default_factory=lambda: Durations(SECONDS, timedelta(seconds=1)))
     """From the later upload to the verdict; of rows that no person has decided."""
     decisions: Decisions = field(default_factory=Decisions)
@@ -84,7 +86,7 @@ class Verdicts:
     def add(self, row: Judgement) -> None:
         self.by_day[row.updated_at.date(), row.verdict] += 1
         if row.similarity is not None:
-            self.similarities[point(row.similarity)] += 1
+            self.similarities[point(row.similarity), self.policy.judge(row.similarity)] += 1
         if row.review:
             self.decisions.add(row)
         elif row.verdict in FINAL:
