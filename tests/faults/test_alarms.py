@@ -178,6 +178,16 @@ def a_picture_ends_every_worker(watch: Watch) -> Iterator[list[Datapoint]]:
     yield [of_lambda(cloud, "Errors", "CompareFunction", 1)] * DEATHS
 
 
+@heard_by("UnreadablePicturesAlarm")
+def a_picture_is_archived(watch: Watch) -> Iterator[list[Datapoint]]:
+    cloud, pair_id = watch.cloud, "alarms/archived"
+    refusals = cloud.aws.fault("GetObject", "deny", pair_id, times=None)
+    cloud.upload_in_turn(pair_id)
+    watch.until("UnreadablePictures")
+    yield []
+    refusals.times = refusals.met
+
+
 @heard_by("CompareErrorsAlarm")
 def a_table_is_denied(watch: Watch) -> Iterator[list[Datapoint]]:
     cloud, pair_id = watch.cloud, "alarms/denied"

@@ -8,7 +8,7 @@ import pytest
 
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain.pair import Names
-from facepair.domain.retry import Later
+from facepair.domain.retry import Later, Unreadable
 from tests.support.resources import Resources
 
 
@@ -20,8 +20,8 @@ class Bucket:
         self.name = deployed.outputs["ImagesBucket"]
         self.uploads = ImagesBucket(self._s3, self.name, Names("first", "second"))
 
-    def put(self, key: str, content: bytes = b"picture") -> str:
-        version: str = self._s3.put_object(Bucket=self.name, Key=key, Body=content)["VersionId"]
+    def put(self, key: str, content: bytes = b"picture", **options: str) -> str:
+        version: str = self._s3.put_object(Bucket=self.name, Key=key, Body=content, **options)["VersionId"]
         return version
 
     def put_in_parts(self, key: str, *parts: bytes, **options: str) -> None:
@@ -141,6 +141,16 @@ def test_a_picture_that_was_deleted_since_it_was_found_is_tried_again(bucket: Bu
 
     with pytest.raises(Later, match="deleted"):
         look(bucket.uploads, first)
+
+
+def test_a_picture_in_an_archive_is_unreadable_until_it_is_restored(bucket: Bucket, pair_id: str) -> None:
+    bucket.put(f"{pair_id}/first.jpg", StorageClass="GLACIER")
+    first = bucket.uploads.find(pair_id).uploads["first"]
+
+    with pytest.raises(Unreadable, match="InvalidObjectState"):
+        bucket.uploads.read(first)
+    bucket.put(f"{pair_id}/first.jpg")
+    assert bucket.uploads.read(first)[0] == b"picture"
 
 
 def test_the_same_content_uploaded_again_is_still_what_was_found(bucket: Bucket, pair_id: str) -> None:

@@ -18,6 +18,7 @@ CALM = Status(
     verdicts=COUNTS
     | {Verdict.PASS: Count(10_000, lower_bound=True), Verdict.RETAKE: Count(5), Verdict.WAITING: Count(9)},
     unsettled=Count(0),
+    unreadable=Count(0),
     oldest={Verdict.WAITING: Oldest("lonely", clock.iso(NOON - timedelta(days=20)))},
     queue=Backlog(3, 2),
     dead_letters=dict.fromkeys(DEAD_LETTERS, NOTHING),
@@ -50,6 +51,13 @@ def test_dead_letters_of_every_queue_need_somebody(queue: str, remedy: str) -> N
 
     assert sentence.startswith(f"2 messages lie in {queue}: ")
     assert remedy in sentence
+
+
+def test_pictures_that_s3_does_not_return_need_somebody() -> None:
+    [sentence] = replace(CALM, unreadable=Count(2)).attention()
+
+    assert sentence.startswith("2 pairs are PENDING with PICTURE_UNREADABLE")
+    assert "UnreadablePicturesAlarm" in sentence
 
 
 def test_a_blocked_account_needs_somebody_and_its_reason_is_told() -> None:

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from facepair.domain import clock
 from facepair.domain.metric import Metric
 from facepair.domain.picture import MEGABYTE
-from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
+from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Face, Outcome, Seen, Verdict
 from facepair.stories.ask import Question
@@ -250,6 +251,45 @@ def test_a_pair_that_ends_every_worker_is_set_aside_after_a_few(world: World) ->
     assert row is not None
     assert (row.verdict, row.code) == (Verdict.UNDETERMINED, "WORKER_DIED")
     assert world.comparer().compare("anna", world.attempt()) is None
+
+
+@pytest.mark.parametrize("unread", [1, 2])
+def test_a_picture_that_s3_refuses_to_return_keeps_its_pair_for_an_hour(
+    world: World, oracle: Oracle, unread: int
+) -> None:
+    world.upload_pair()
+    world.bucket.at("read", *[lambda: None] * (unread - 1), Unreadable("InvalidObjectState"))
+
+    assert postponed(world, oracle).seconds == 3600
+
+    row = world.verdicts.row("anna")
+    assert row is not None
+    assert (row.verdict, row.code) == (Verdict.PENDING, "PICTURE_UNREADABLE")
+    assert "InvalidObjectState" in (row.message or "")
+    assert row.retry_at == clock.now() + timedelta(hours=1)
+    assert oracle.questions == []
+
+
+def test_a_picture_that_was_restored_is_compared_at_the_next_try(world: World, oracle: Oracle) -> None:
+    world.upload_pair()
+    world.bucket.at("read", Unreadable("InvalidObjectState"))
+    postponed(world, oracle)
+    world.time.passes(3601)
+
+    row = compare(world, oracle, receive_count=2)
+
+    assert row is not None
+    assert row.verdict is Verdict.PASS
+
+
+def test_a_lone_picture_that_s3_refuses_to_return_still_waits_for_the_other(world: World) -> None:
+    world.bucket.put("anna/first.jpg", picture())
+    world.bucket.at("version", Unreadable("403"))
+
+    row = world.comparer().compare("anna", world.attempt())
+
+    assert row is not None
+    assert (row.verdict, row.first and row.first.version_id) == (Verdict.WAITING, None)
 
 
 def test_an_error_ends_no_worker(world: World) -> None:

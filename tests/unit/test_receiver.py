@@ -1,5 +1,6 @@
 """Messages: what each of them leads to, and that no upload spoils another's."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
-from facepair.domain.retry import Closed, Later, Unavailable
+from facepair.domain.retry import Closed, Later, Unavailable, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.stories.compare import Attempt, Postponed
@@ -112,6 +113,38 @@ def test_a_message_that_tells_of_no_created_object_is_ignored(world: World, comp
 
     assert (comparisons.pairs, world.queue.bodies, world.queue.dead_letters) == ([], [], [])
     assert world.metrics.sums() == {Metric.MESSAGES: 1}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Type": "Notification", "TopicArn": "arn:aws:sns:x", "Message": notification(record("anna/first.jpg"))},
+        {"source": "aws.s3", "detail-type": "Object Created", "detail": {"object": {"key": "anna/first.jpg"}}},
+    ],
+    ids=["SNS", "EventBridge"],
+)
+def test_an_upload_in_a_foreign_envelope_is_ignored_with_a_warning(
+    world: World, comparisons: Comparisons, body: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    receive(world, comparisons, json.dumps(body))
+
+    assert (comparisons.pairs, world.queue.bodies, world.queue.dead_letters) == ([], [], [])
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.IGNORED_UPLOADS: 1}
+    assert [line.levelname for line in caplog.records] == ["WARNING"]
+
+
+def test_s3_s_test_event_is_no_foreign_envelope(world: World, comparisons: Comparisons) -> None:
+    receive(world, comparisons, json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}))
+
+    assert world.metrics.sums() == {Metric.MESSAGES: 1}
+
+
+def test_a_picture_that_s3_refuses_to_return_is_counted(world: World, comparisons: Comparisons) -> None:
+    comparisons.does["anna"] = Postponed(Unreadable("InvalidObjectState"), 3600)
+
+    receive(world, comparisons, created("anna/first.jpg"))
+
+    assert world.metrics.sums()[Metric.UNREADABLE_PICTURES] == 1
 
 
 @pytest.mark.parametrize(("body", "set_aside"), [("not JSON", "not JSON"), ("", "(empty)")])

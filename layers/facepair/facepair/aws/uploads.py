@@ -11,12 +11,13 @@ from facepair.aws.clients import aws_errors, error_code
 from facepair.domain import clock
 from facepair.domain.history import Version
 from facepair.domain.pair import Names, Pair, Upload, split
-from facepair.domain.retry import Later
+from facepair.domain.retry import Later, Unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import DeleteMarkerEntryTypeDef, ObjectTypeDef, ObjectVersionTypeDef
 
+_REFUSED = {"InvalidObjectState", "AccessDenied", "403"}
 _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "ConditionalRequestConflict"}
 
 
@@ -61,7 +62,8 @@ class ImagesBucket:
 
     @aws_errors()
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
-        """Content and version id of exactly the object that was listed. Raises Later if it has changed since."""
+        """Content and version id of exactly the object that was listed. Raises Later if it has changed since, and
+        Unreadable if S3 refuses to return it."""
         try:
             got = self._s3.get_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"')
             return got["Body"].read(), got.get("VersionId")
@@ -70,7 +72,7 @@ class ImagesBucket:
 
     @aws_errors()
     def version(self, upload: Upload) -> str | None:
-        """The version id alone, without a download. Raises Later if the object has changed since it was listed."""
+        """The version id alone, without a download. Raises as `read` does."""
         try:
             return self._s3.head_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"').get(
                 "VersionId"
@@ -130,4 +132,6 @@ def _upload(listed: "ObjectTypeDef") -> Upload:
 def _changed(error: ClientError, upload: Upload) -> Exception:
     if error_code(error) in _CHANGED:
         return Later(f"{upload.key} was overwritten or deleted while it was read")
+    if error_code(error) in _REFUSED or error_code(error).startswith("KMS"):
+        return Unreadable(error_code(error))
     return error

@@ -68,12 +68,15 @@ class WrittenRows:
         *,
         since: datetime | None = None,
         seconds: float = math.inf,
+        code: str | None = None,
         other_than: str | None = None,
     ) -> Count:
-        """How many rows there are of a verdict, written at `since` or later, with another code than `other_than`; no
-        more than `at_most` are looked at, nor another page after so many seconds."""
+        """How many rows there are of a verdict, written at `since` or later, with this `code`, or with another one than
+        `other_than`; no more than `at_most` are looked at, nor another page after so many seconds."""
         query, counted, looked_at = _query(verdict, since=since) | {"Select": "COUNT"}, 0, 0
-        if other_than:
+        if code:
+            query["FilterExpression"] = Attr("code").eq(code)
+        elif other_than:
             query["FilterExpression"] = Attr("code").ne(other_than)
         ends = time.monotonic() + seconds
         while True:

@@ -16,6 +16,7 @@ class Metric(StrEnum):
     API_NOT_ANSWERING = "ApiNotAnswering"
     OLDEST_POSTPONED = "OldestPostponed"
     WORKER_DIED = "WorkerDied"
+    UNREADABLE_PICTURES = "UnreadablePictures"
     UNEXPECTED_ERRORS = "UnexpectedErrors"
     PASS = "Pass"
     MANUAL_CHECK = "ManualCheck"

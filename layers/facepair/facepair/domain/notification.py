@@ -42,6 +42,7 @@ class _Record(BaseModel):
 
 class _Notification(BaseModel):
     records: list[_Record] = Field([], alias="Records")
+    event: object = Field(None, alias="Event")
 
 
 def created_objects(body: str) -> list[CreatedObject]:
@@ -58,6 +59,15 @@ def created_objects(body: str) -> list[CreatedObject]:
         ]
     except ValueError as error:
         raise Malformed(f"not an S3 notification: {body[:200]!r}") from error
+
+
+def is_in_foreign_envelope(body: str) -> bool:
+    """Return whether a message is JSON, but neither S3's notification nor its test event.
+
+    SNS wraps notifications as text, and EventBridge has a format of its own. Uploads in them are not read.
+    """
+    notification = _Notification.model_validate_json(body)
+    return "records" not in notification.model_fields_set and notification.event != "s3:TestEvent"
 
 
 def created_notification(key: str, etag: str) -> str:

@@ -4,6 +4,8 @@ import math
 import random
 from dataclasses import dataclass
 
+from facepair.domain.verdict import PICTURE_UNREADABLE
+
 
 class Later(Exception):
     """Surely not charged: the message goes back to the queue.
@@ -21,6 +23,16 @@ class Later(Exception):
         self.code = code
         self.retry_after = retry_after
         self.refusals = refusals
+
+
+class Unreadable(Later):
+    """S3 refuses to return a picture. It may be restored from an archive, or its key allowed again."""
+
+    def __init__(self, refusal: str) -> None:
+        super().__init__(
+            f"S3 refuses to return a picture ({refusal}): restore it if it is archived, or allow its key",
+            code=PICTURE_UNREADABLE,
+        )
 
 
 class Blocked(Exception):
@@ -86,6 +98,10 @@ class Backoff:
     def seconds_soon(self, known: float = 0) -> int:
         """Seconds until the next try of what passes by itself, at the earliest in the seconds that are `known`."""
         return math.ceil(min(QUEUE_LIMIT_SECONDS, known + max(1, self.jitter(self.soon))))
+
+    def seconds_unreadable(self) -> int:
+        """Seconds until a picture is asked for again that S3 refused to return: a person has to do something first."""
+        return math.ceil(self.longest)
 
     def seconds_closed(self, receive_count: int, pause: float) -> int:
         """Seconds until the next look at a closed gate: after the pause, and not all messages at once."""

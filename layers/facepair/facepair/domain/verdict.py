@@ -48,6 +48,8 @@ CREDENTIALS_INVALID = "CREDENTIALS_INVALID"
 """The secret, or what generate-token says of it."""
 TOO_LITTLE_TIME = "TOO_LITTLE_TIME"
 """The worker would not have lived to hear the answer, so it did not call."""
+PICTURE_UNREADABLE = "PICTURE_UNREADABLE"
+"""S3 refuses to return a picture: it is archived, or encrypted with a key that may not be used."""
 WORKER_DIED = "WORKER_DIED"
 """The pair has ended every worker that took it."""
 PICTURES_DELETED = "PICTURES_DELETED"
@@ -100,6 +102,7 @@ COMPARISON_CODES = {
     API_NOT_ANSWERING: Code(Meaning.BLOCKED, "FREE"),
     CREDENTIALS_INVALID: Code(Meaning.BLOCKED, "FREE"),
     WORKER_DIED: Code(Meaning.HOLD, "FREE"),
+    PICTURE_UNREADABLE: Code(Meaning.RETRY, "FREE"),
     PICTURES_DELETED: Code(Meaning.HOLD, "FREE"),
     OUTCOME_UNKNOWN: Code(Meaning.HOLD, "PAY"),
     BAD_ANSWER: Code(Meaning.HOLD, "PAY"),
@@ -111,6 +114,7 @@ OWN_CODES = frozenset(
         CREDENTIALS_INVALID,
         NETWORK_ERROR,
         OUTCOME_UNKNOWN,
+        PICTURE_UNREADABLE,
         PICTURES_DELETED,
         TOO_LITTLE_TIME,
         WORKER_DIED,

@@ -12,7 +12,7 @@ from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
-from facepair.domain.retry import Backoff, Closed, Crowded, Later
+from facepair.domain.retry import Backoff, Closed, Crowded, Later, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.stories.ask import Question
@@ -99,7 +99,7 @@ class Comparer:
             logger.info("Nothing to compare: both pictures have been deleted")
             return None
         if pair.missing:
-            versions = {role: self.uploads.version(upload) for role, upload in pair.uploads.items()}
+            versions = {role: self._version(upload) for role, upload in pair.uploads.items()}
             return self._write(Row.waiting(pair, versions, self.policy), pair.earliest_upload)
         if row and row.stands_for(pair):
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
@@ -155,7 +155,11 @@ class Comparer:
 
     def _judge(self, pair: Pair, attempt: Attempt) -> Row | None:
         """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
-        read = {role: self._read(upload) for role, upload in pair.uploads.items()}
+        try:
+            read = {role: self._read(upload) for role, upload in pair.uploads.items()}
+        except Unreadable as unreadable:
+            pending = partial(Row.pending, Case(pair, {}, self.policy))
+            raise self._postponed(unreadable, attempt, pending, pair.earliest_upload) from unreadable
         first, second = read["first"], read["second"]
         case = Case(
             pair=pair,
@@ -199,7 +203,7 @@ class Comparer:
         try:
             check_size_of_upload(upload.size, self.max_upload_megabytes)
         except Unusable as too_large:
-            return _Read(self.uploads.version(upload), f"{upload.etag}, {upload.size} bytes", too_large)
+            return _Read(self._version(upload), f"{upload.etag}, {upload.size} bytes", too_large)
         content, version_id = self.uploads.read(upload)
         fitted: Fitted | Unusable
         try:
@@ -208,12 +212,22 @@ class Comparer:
             fitted = unusable
         return _Read(version_id, hashlib.sha256(content).hexdigest(), fitted)
 
+    def _version(self, upload: Upload) -> str | None:
+        """Return the version id. Without it a row still says that a picture is there."""
+        try:
+            return self.uploads.version(upload)
+        except Unreadable as unreadable:
+            logger.warning("Version of a picture not known", extra={"reason": unreadable.message})
+            return None
+
     def _delay(self, hindrance: Hindrance, attempt: Attempt) -> int:
         match hindrance:
             case Closed():
                 return self.backoff.seconds_closed(attempt.receive_count, hindrance.seconds)
             case Crowded():
                 return self.backoff.seconds_crowded(attempt.receive_count, hindrance.seconds)
+            case Unreadable():
+                return self.backoff.seconds_unreadable()
             case Later(code=None):
                 return self.backoff.seconds_soon(hindrance.retry_after or 0)
             case _:

@@ -29,10 +29,11 @@ class Uploads(Protocol):
         """Every object whose key sorts behind `after`, in the order of their keys."""
 
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
-        """Content and version id of exactly the object that was listed. Raises Later if it has changed since."""
+        """Content and version id of exactly the object that was listed. Raises Later if it has changed since, and
+        Unreadable if S3 refuses to return it."""
 
     def version(self, upload: Upload) -> str | None:
-        """The version id alone, without a download. Raises Later if the object has changed since it was listed."""
+        """The version id alone, without a download. Raises as `read` does."""
 
 
 class Verdicts(Protocol):

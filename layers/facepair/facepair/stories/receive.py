@@ -8,9 +8,9 @@ from typing import Protocol
 
 from facepair.domain import clock
 from facepair.domain.metric import Metric
-from facepair.domain.notification import CreatedObject, Malformed, created_objects
+from facepair.domain.notification import CreatedObject, Malformed, created_objects, is_in_foreign_envelope
 from facepair.domain.pair import Names, split
-from facepair.domain.retry import Backoff, Closed, Unavailable
+from facepair.domain.retry import Backoff, Closed, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import API_NOT_ANSWERING, PICTURES_DELETED, WORKER_DIED, Verdict
 from facepair.stories.compare import Attempt, Hindrance, Postponed
@@ -65,7 +65,13 @@ class Receiver:
         except Malformed as malformed:
             self._set_aside(body, malformed)
             return []
-        if not created:
+        if not created and is_in_foreign_envelope(body):
+            logger.warning(
+                "Message ignored: it is not from S3 itself; connect bucket and queue without SNS or EventBridge",
+                extra={"beginning": body[:200]},
+            )
+            self.metrics.add(Metric.IGNORED_UPLOADS)
+        elif not created:
             logger.info("Message ignored: it tells of no created object")
         return created
 
@@ -128,4 +134,4 @@ class Receiver:
 def _metric_of(hindrance: Hindrance) -> Metric:
     if isinstance(hindrance, Closed):
         return Metric.API_NOT_ANSWERING if hindrance.code == API_NOT_ANSWERING else Metric.BLOCKED
-    return Metric.POSTPONED
+    return Metric.UNREADABLE_PICTURES if isinstance(hindrance, Unreadable) else Metric.POSTPONED

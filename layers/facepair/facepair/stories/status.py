@@ -9,7 +9,7 @@ from typing import Protocol
 from facepair.domain import clock
 from facepair.domain.backlog import Backlog, Count, Oldest
 from facepair.domain.gate import Gate, Standing
-from facepair.domain.verdict import PICTURES_DELETED, Verdict
+from facepair.domain.verdict import PICTURE_UNREADABLE, PICTURES_DELETED, Verdict
 
 MOST_COUNTED = 10_000
 """Rows of a verdict that are looked at: a second, and a tenth of a cent, at most."""
@@ -35,9 +35,11 @@ DEAD_LETTERS = {
 class CountedRows(Protocol):
     """The verdicts table's rows, counted."""
 
-    def count(self, verdict: Verdict, at_most: int, *, seconds: float, other_than: str | None = None) -> Count:
-        """How many rows there are of a verdict, with another code than `other_than`; no more than `at_most` are looked
-        at, nor another page after so many seconds."""
+    def count(
+        self, verdict: Verdict, at_most: int, *, seconds: float, code: str | None = None, other_than: str | None = None
+    ) -> Count:
+        """How many rows there are of a verdict, with this `code`, or with another one than `other_than`; no more than
+        `at_most` are looked at, nor another page after so many seconds."""
 
     def oldest(self, verdict: Verdict, at_most: int) -> Oldest | None:
         """Of a verdict's rows the one whose upload was first, among `at_most`."""
@@ -59,11 +61,13 @@ class ReadableGate(Protocol):
 
 @dataclass(frozen=True)
 class Status:
-    """Rows by verdict, those UNDETERMINED that need a person, the oldest pairs that wait, uploads that are to be dealt
-    with, dead letters by the output that names their queue, and the gate."""
+    """Rows by verdict, those UNDETERMINED that need a person, those with a picture that S3 does not return, the oldest
+    pairs that wait, uploads that are to be dealt with, dead letters by the output that names their queue, and the
+    gate."""
 
     verdicts: Mapping[Verdict, Count]
     unsettled: Count
+    unreadable: Count
     oldest: Mapping[Verdict, Oldest]
     queue: Backlog
     dead_letters: Mapping[str, Backlog]
@@ -82,6 +86,11 @@ class Status:
             )
         if (checks := self.verdicts[Verdict.MANUAL_CHECK]).number:
             yield f"{_pairs(checks)} MANUAL_CHECK: a person decides, `facepair review`."
+        if self.unreadable.number:
+            yield (
+                f"{_pairs(self.unreadable)} PENDING with {PICTURE_UNREADABLE}, since S3 refuses to return a picture: "
+                "`facepair list --verdict PENDING` names them, the runbook (UnreadablePicturesAlarm) says what to do."
+            )
         oldest = self.oldest.get(Verdict.PENDING)
         if oldest and self.gate.standing is Standing.OPEN and clock.parse(oldest.uploaded_at) < clock.now() - LONG:
             yield (
@@ -111,12 +120,16 @@ def look(
         unsettled = threads.submit(
             rows.count, Verdict.UNDETERMINED, MOST_COUNTED, seconds=COUNTING_SECONDS, other_than=PICTURES_DELETED
         )
+        unreadable = threads.submit(
+            rows.count, Verdict.PENDING, MOST_COUNTED, seconds=COUNTING_SECONDS, code=PICTURE_UNREADABLE
+        )
         oldest = {verdict: threads.submit(rows.oldest, verdict, OLDEST_AMONG) for verdict in WAITS}
         letters = {name: threads.submit(letters.backlog) for name, letters in dead_letters.items()}
         uploads, state = threads.submit(queue.backlog), threads.submit(gate.state)
         return Status(
             verdicts={verdict: count.result() for verdict, count in counts.items()},
             unsettled=unsettled.result(),
+            unreadable=unreadable.result(),
             oldest={verdict: found for verdict, looked in oldest.items() if (found := looked.result())},
             queue=uploads.result(),
             dead_letters={name: backlog.result() for name, backlog in letters.items()},
