@@ -2,6 +2,7 @@
 
 import click
 
+from console.commands.doctor import doctor
 from console.commands.erase import erase
 from console.commands.list import list_rows
 from console.commands.reconcile import reconcile
@@ -63,5 +64,19 @@ def main(context: click.Context, stack: str, region: str | None, profile: str | 
     context.obj = Account(stack, region, profile)
 
 
-for command in (submit, show, list_rows, status, whatif, report, reconcile, review, retry, resend, redrive, erase):
+for command in (
+    submit,
+    show,
+    list_rows,
+    status,
+    whatif,
+    report,
+    reconcile,
+    review,
+    retry,
+    resend,
+    redrive,
+    erase,
+    doctor,
+):
     main.add_command(command)

@@ -6,7 +6,8 @@ Prints its own URL, alone on one line, once it listens.
 - A long poll would hold that lock, so it is answered by short polls: one at once, the next when the queue has a message
   to be received. It looks for one when another request is done, or when a delay may have passed.
 - A transaction copies whole tables, and a canceled one loses their streams' readers: see sandbox/transactions.py.
-- Lambda's Invoke goes to the Lambda host; moto would only echo. So do functions' URLs, which moto does not serve.
+- Lambda's Invoke goes to the Lambda host; moto would only echo. So do functions' URLs, which moto does not serve, and
+  the list of event source mappings: moto, which knew of one, would poll the queue itself.
 """
 
 import argparse
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 INVOKE_PATH = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
+MAPPINGS_PATH = re.compile(r"/2015-03-31/event-source-mappings/?")
 RECEIVE_MESSAGE = "AmazonSQS.ReceiveMessage"
 # Delays and visibility timeouts end without any request that could wake a long poll.
 LONGEST_SLEEP_SECONDS = 0.2
@@ -79,7 +81,7 @@ class OneAtATime:
 
 
 class LambdaInvokes:
-    """WSGI middleware that passes Lambda's Invoke on to the Lambda host."""
+    """WSGI middleware that passes Invoke and the list of event source mappings on to the Lambda host."""
 
     def __init__(self, application: "WSGIApplication", lambda_url: str) -> None:
         self._application = application
@@ -87,6 +89,10 @@ class LambdaInvokes:
         self._http = urllib3.PoolManager(retries=False, timeout=None, maxsize=32)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if MAPPINGS_PATH.fullmatch(environ["PATH_INFO"]) and environ["REQUEST_METHOD"] == "GET":
+            query = environ.get("QUERY_STRING", "")
+            answer = self._http.request("GET", f"{self._lambda_url}{environ['PATH_INFO']}?{query}")
+            return Response(answer.data, answer.status, dict(answer.headers))(environ, start_response)
         if not INVOKE_PATH.fullmatch(environ["PATH_INFO"]):
             return self._application(environ, start_response)
         kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")

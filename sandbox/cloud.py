@@ -14,7 +14,7 @@ from sandbox.advance_api.control import Control
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from sandbox.lambda_host import LambdaHost
-from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi
+from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi, Sources
 from sandbox.lambda_host.log_group import LogGroup
 from sandbox.processes import Server
 from sandbox.receiver import Receiver
@@ -170,7 +170,7 @@ class Sandbox:
     def _start(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._report("Starting AWS and ADVANCE on this machine …")
-        invoke_api = InvokeApi(lambda function: self._running_host().find(function))
+        invoke_api = InvokeApi(lambda function: self._running_host().find(function), self._sources)
         self._open.callback(invoke_api.close)
         self._aws = self._open.enter_context(LocalAws(invoke_api.url, self.logs / "aws.log"))
         if BASE_URL not in self._parameters:
@@ -204,6 +204,10 @@ class Sandbox:
             overrides=self._overrides,
             environment=self._environment,
         )
+
+    def _sources(self) -> Sources:
+        """What feeds functions now: nothing while the host is stopped."""
+        return (*self.stack.event_sources, *self.stack.stream_sources) if self.host else ()
 
     def _running_host(self) -> LambdaHost:
         if self.host is None:

@@ -137,6 +137,19 @@ def create_table(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(name, Arn=_arn("dynamodb", f"table/{name}"), **attributes)
 
 
+# --- SNS --------------------------------------------------------------------------------------------------------------
+
+
+def create_topic(aws: Clients, wanted: Wanted) -> Resource:
+    arn = aws("sns").create_topic(Name=wanted.name)["TopicArn"]
+    return wanted.created(arn, TopicArn=arn)
+
+
+def create_subscription(aws: Clients, wanted: Wanted) -> Resource:
+    arn = aws("sns").subscribe(**wanted.properties, ReturnSubscriptionArn=True)["SubscriptionArn"]
+    return wanted.created(arn)
+
+
 # --- Secrets Manager, CloudWatch Logs, IAM ----------------------------------------------------------------------------
 
 
@@ -239,9 +252,12 @@ def create_rule(aws: Clients, wanted: Wanted) -> Resource:
     properties = wanted.properties
     for target in properties["Targets"]:
         wanted.only(target, "Arn", "Id", "DeadLetterConfig")
+    events = aws("events")
     if "ScheduleExpression" in properties:
-        return wanted.created(wanted.name, Arn=_arn("events", f"rule/{wanted.name}"))
-    events, bus = aws("events"), properties["EventBusName"]
+        rule = events.put_rule(Name=wanted.name, ScheduleExpression=properties["ScheduleExpression"])
+        events.put_targets(Rule=wanted.name, Targets=properties["Targets"])
+        return wanted.created(wanted.name, Arn=rule["RuleArn"])
+    bus = properties["EventBusName"]
     pattern, description = json.dumps(properties["EventPattern"]), properties.get("Description", "")
     rule = events.put_rule(Name=wanted.name, EventBusName=bus, EventPattern=pattern, Description=description)
     events.put_targets(Rule=wanted.name, EventBusName=bus, Targets=properties["Targets"])
@@ -358,6 +374,8 @@ KINDS = {
         ),
         create_bucket,
     ),
+    "AWS::SNS::Subscription": Kind(frozenset({"Endpoint", "Protocol", "TopicArn"}), create_subscription),
+    "AWS::SNS::Topic": Kind(frozenset({"KmsMasterKeyId"}), create_topic),
     "AWS::SQS::Queue": Kind(
         frozenset(
             {"MessageRetentionPeriod", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout", "KmsMasterKeyId"}
@@ -378,8 +396,6 @@ LEFT_OUT = {
     "AWS::IAM::Role.Tags": "nothing reads them",
     "AWS::Lambda::Permission": "moto checks no permissions",
     "AWS::S3::BucketPolicy": "moto would enforce it without its conditions",
-    "AWS::SNS::Subscription": "only alarms publish to its topic",
-    "AWS::SNS::Topic": "only alarms publish to it",
 }
 # What is created, but does not have all of its effect here.
 WITHOUT_EFFECT = {
@@ -390,5 +406,6 @@ WITHOUT_EFFECT = {
     "AWS::S3::Bucket.LifecycleConfiguration": "nothing expires here",
     "AWS::DynamoDB::Table.TimeToLiveSpecification": "nothing expires here",
     "AWS::Events::EventBus.DeadLetterConfig": "the bus encrypts nothing here, and loses nothing",
+    "AWS::SNS::Topic": "only alarms publish to it, and none sounds here",
     "AWS::SQS::QueuePolicy": "moto checks no permissions",
 }

@@ -1,4 +1,7 @@
-"""CompareFunction: SQS records of uploads in, the records that failed out."""
+"""CompareFunction: SQS records of uploads in, the records that failed out.
+
+Invoked with {"check": "token"} it tries to obtain an access token, and answers whether it could.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,7 +40,8 @@ Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns the failed records as Lambda's ReportBatchItemFailures."""
+    """The entry point that template.yaml names. Returns the failed records as Lambda's ReportBatchItemFailures, or what
+    came of a check."""
     return _handler()(event, context)
 
 
@@ -104,9 +108,8 @@ def _handler() -> Handler:
         add_log_keys=logger.append_keys,
     )
 
-    @logger.inject_lambda_context(clear_state=True, log_event=False)
     @metrics.log_metrics
-    def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    def compare(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         idempotency.register_lambda_context(context)
 
         def receive(record: SQSRecord) -> None:
@@ -116,6 +119,10 @@ def _handler() -> Handler:
         # A batch of which everything failed is no crash: without this Lambda would count an error of the function.
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
         return dict(process_partial_response(event, receive, processor, context))
+
+    @logger.inject_lambda_context(clear_state=True, log_event=False)
+    def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        return issuer.check() if event.get("check") == "token" else compare(event, context)
 
     return handle
 

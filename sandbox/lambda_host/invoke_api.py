@@ -1,17 +1,20 @@
-"""Lambda's Invoke API, to which the sandbox's AWS passes such requests on.
+"""Of Lambda's API what the host knows and moto does not: Invoke, and the list of event source mappings.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+https://docs.aws.amazon.com/lambda/latest/api/API_ListEventSourceMappings.html
 """
 
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 from sandbox.lambda_host.runtime_api import Answer
 from sandbox.lambda_host.server import Handler, Server
+from sandbox.stack import EventSource, StreamSource
 
 Invoke = Callable[[bytes], Answer]
 PATH = re.compile(r"/2015-03-31/functions/(?:arn:[^/]*:function:)?([^/:]+)(?::[^/]+)?/invocations")
@@ -21,11 +24,15 @@ class FunctionNotFound(LookupError):
     """There is no function of that name."""
 
 
-class InvokeApi:
-    """The server. `find(name)` gives what invokes that function or raises FunctionNotFound."""
+type Sources = Iterable[EventSource | StreamSource]
 
-    def __init__(self, find: Callable[[str], Invoke]) -> None:
-        self._server = Server(_handler_for(find))
+
+class InvokeApi:
+    """The server. `find(name)` gives what invokes that function or raises FunctionNotFound; `sources()` what feeds
+    functions now."""
+
+    def __init__(self, find: Callable[[str], Invoke], sources: Callable[[], Sources] = tuple) -> None:
+        self._server = Server(_handler_for(find, sources))
 
     @property
     def url(self) -> str:
@@ -35,8 +42,13 @@ class InvokeApi:
         self._server.close()
 
 
-def _handler_for(find: Callable[[str], Invoke]) -> type[Handler]:
+def _handler_for(find: Callable[[str], Invoke], sources: Callable[[], Sources]) -> type[Handler]:
     class InvokeHandler(Handler):
+        def do_GET(self) -> None:
+            wanted = parse_qs(urlsplit(self.path).query).get("FunctionName", [""])[0]
+            mappings = [_mapping(each) for each in sources() if each.function_arn.endswith(wanted.rpartition(":")[2])]
+            self.answer(HTTPStatus.OK, json.dumps({"EventSourceMappings": mappings}).encode())
+
         def do_POST(self) -> None:
             payload = self.body() or b"{}"
             match = PATH.fullmatch(unquote(self.path))
@@ -63,3 +75,16 @@ def _handler_for(find: Callable[[str], Invoke]) -> type[Handler]:
                     self.answer(HTTPStatus.OK, answer.payload, headers)
 
     return InvokeHandler
+
+
+def _mapping(source: EventSource | StreamSource) -> dict[str, object]:
+    """As Lambda describes an event source mapping; here each is enabled as long as the host runs."""
+    arn = source.queue_arn if isinstance(source, EventSource) else source.stream_arn
+    return {
+        "UUID": str(uuid5(NAMESPACE_URL, f"{arn} {source.function_arn}")),
+        "EventSourceArn": arn,
+        "FunctionArn": source.function_arn,
+        "BatchSize": source.batch_size,
+        "State": "Enabled",
+        "StateTransitionReason": "USER_INITIATED",
+    }

@@ -265,6 +265,22 @@ def test_a_busy_api_s_message_fails_alone_and_is_invisible_until_its_next_try(
     deployment.delete(event)
 
 
+def test_a_check_tells_whether_a_token_can_be_had_and_never_the_token(
+    deployment: Deployment, compare_pair: Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    charged = deployment.control.charges()
+    deployment.control.script(endpoint="token", code="IAM_FAILED", message="access key expired", times=1)
+
+    refused = compare_pair({"check": "token"}, Context("CompareFunction"))
+    obtained = compare_pair({"check": "token"}, Context("CompareFunction"))
+
+    assert refused["obtained"] is False
+    assert refused["code"] == "CREDENTIALS_INVALID"
+    assert "access key expired" in refused["message"]
+    assert obtained == {"obtained": True}
+    assert deployment.control.charges() == charged
+
+
 def test_a_worker_without_time_calls_nobody(deployment: Deployment, compare_pair: Handler) -> None:
     deployment.upload(first=ANNA, second=BEN)
     event = deployment.take()

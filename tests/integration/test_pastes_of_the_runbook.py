@@ -64,7 +64,6 @@ def test_a_look_shows_what_is_there(shell: Shell, names: str, heading: str, cont
     ("heading", "containing"),
     [
         ("CompareSilentAlarm", "list-event-source-mappings"),
-        ("FindMissedSilentAlarm", "list-rule-names-by-target"),
         ("What does the log say?", "start-query"),
     ],
 )
@@ -76,6 +75,12 @@ def test_a_look_at_what_the_sandbox_leaves_out_is_taken_and_finds_nothing(
         logs.create_log_group(logGroupName="None")  # what `aws` prints: moto does not know the function's
 
     assert shell.paste(names, block(RUNBOOK, f"## {heading}", containing)).strip() == ""
+
+
+def test_the_search_s_schedule_is_shown(shell: Shell, names: str) -> None:
+    shown = shell.paste(names, block(RUNBOOK, "## FindMissedSilentAlarm", "list-rule-names-by-target"))
+
+    assert shown.split()[1:] == ["ENABLED", "rate(1", "hour)"]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,20 @@ def test_lambdas_own_api_invokes_the_functions_with_their_resolved_variables(san
     assert variables["UPLOADS_QUEUE_URL"] == sandbox.outputs["UploadsQueue"]
 
 
+def test_lambdas_own_api_lists_what_feeds_each_function(sandbox: Sandbox) -> None:
+    listed = sandbox.aws("lambda").list_event_source_mappings
+
+    [compare] = listed(FunctionName=sandbox.outputs["CompareFunction"])["EventSourceMappings"]
+    [publish] = listed(FunctionName=sandbox.outputs["PublishFunction"])["EventSourceMappings"]
+
+    assert (compare["State"], compare["EventSourceArn"].rpartition(":")[2]) == (
+        "Enabled",
+        sandbox.outputs["UploadsQueue"].rpartition("/")[2],
+    )
+    assert "/stream/" in publish["EventSourceArn"]
+    assert len(listed()["EventSourceMappings"]) == 3
+
+
 def test_overrides_and_additional_variables_hold_for_redeployments_too(sandbox: Sandbox) -> None:
     def weather_and_timeout() -> tuple[str, int]:
         name = sandbox.outputs["FindMissedFunction"]

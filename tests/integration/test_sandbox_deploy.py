@@ -146,9 +146,9 @@ Outputs: {Other: {Condition: Never, Value: !Ref Other}}
 
 
 def test_what_is_left_out_is_told_with_the_reason(deployer: Deployer) -> None:
-    stack = deployer("Resources: {Topic: {Type: AWS::SNS::Topic}}")
+    stack = deployer("Resources: {Dashboard: {Type: AWS::CloudWatch::Dashboard}}")
 
-    assert stack.left_out == {"AWS::SNS::Topic": "only alarms publish to it"}
+    assert stack.left_out == {"AWS::CloudWatch::Dashboard": "nothing is measured here"}
 
 
 def test_a_stack_can_change_its_functions_but_not_its_queues(deployer: Deployer) -> None:

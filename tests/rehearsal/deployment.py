@@ -20,7 +20,9 @@ SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
 ARTEFACT = ROOT / ".aws-sam" / "rehearsal"
 """Apart from what `make deploy` builds, which is for another processor."""
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
-STACK_NAME = "rehearsal"
+STACK_NAME = "facepair-rehearsal"
+DEPLOYER = "deployer"
+"""The role that deploys: it has deploy/policy.json and nothing else."""
 MACHINE = dict(os.environ)
 """Taken before the tests hide it: pip needs the machine's own proxies and package index."""
 PATIENCE = 300.0  # seconds
@@ -62,7 +64,8 @@ class Deployment:
         self.outputs: dict[str, str] = {}
         self.grants: set[Grant] = set()
         """What policies of this stack have ever granted."""
-        self._people: dict[str, dict[str, str]] = {}
+        policy = json.loads((ROOT / "deploy" / "policy.json").read_text())
+        self._people = {DEPLOYER: cloud.session(DEPLOYER, policy)}
         self._clients: dict[tuple[str, str], Any] = {}
         self._refusals: list[Refusal] = []
         self._before = self._there()
@@ -75,13 +78,15 @@ class Deployment:
         return self._clients[service, person]
 
     def variables(self, person: str) -> dict[str, str]:
-        """Those that lead a program there as a person who has the managed policy of that logical id, and no other."""
+        """Those that lead a program there as the DEPLOYER, or as a person who has the managed policy of that logical id
+        and no other.
+        """
         return self._cloud.variables | self._people[person]
 
     def deploy(self, **parameters: object) -> None:
-        """`sam deploy`; parameters that are not given have their defaults. Raises RuntimeError."""
+        """`sam deploy` by the DEPLOYER; parameters that are not given have their defaults. Raises RuntimeError."""
         given = {"Architecture": ARCHITECTURE, "AdvanceBaseUrl": self.advance.url} | parameters
-        environment = clean_environment() | self._cloud.variables
+        environment = clean_environment() | self.variables(DEPLOYER)
         environment |= {"HOME": str(self._cloud.log_file.parent), "SAM_CLI_POLL_DELAY": "0.3"}
         _sam(
             *("deploy", "--stack-name", STACK_NAME, "--config-file", str(ROOT / "samconfig.toml")),

@@ -93,6 +93,20 @@ class SecondAws:
         iam.attach_user_policy(UserName=name, PolicyArn=policy_arn)
         return key
 
+    def session(self, role: str, policy: Mapping[str, Any]) -> dict[str, str]:
+        """The credentials of a session of a new role that may do what this document says, and nothing else."""
+        iam = self.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        iam.put_role_policy(RoleName=role, PolicyName="policy", PolicyDocument=json.dumps(policy))
+        given = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="rehearsal")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
     def decisions(self) -> list[Decision]:
         """What IAM has decided so far."""
         return decisions(self._decisions)

@@ -21,7 +21,7 @@ from facepair.domain import clock
 from sandbox import portraits
 from tests.pictures.heic import heic
 from tests.rehearsal.conftest import PARAMETERS
-from tests.rehearsal.deployment import ARTEFACT, ROOT, STACK_NAME
+from tests.rehearsal.deployment import ARTEFACT, DEPLOYER, ROOT, STACK_NAME
 from tests.rehearsal.permissions import excuses
 from tests.rehearsal.rehearsed import Rehearsed
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, notification, picture, sha256
@@ -117,6 +117,14 @@ def test_the_layers_are_far_from_what_lambda_can_take(used: Rehearsed) -> None:
 
     assert all(sizes.values()), sizes
     assert sum(sizes.values()) < MOST_OF_LAYERS
+
+
+def test_who_deploys_has_the_deployment_checked(used: Rehearsed) -> None:
+    done = used.facepair(DEPLOYER, "doctor", "--json")
+
+    checks = {each["check"]: each["status"] for each in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {check for check, status in checks.items() if status == "skipped"} == {"alarm subscription", "key"}
 
 
 @pytest.mark.parametrize("pair_id", CASES)

@@ -43,3 +43,14 @@ class TokenIssuer:
             if meaning is Meaning.BLOCKED:
                 raise Blocked(code, message) from refusal
             raise Later(message, code=code, retry_after=refusal.retry_after) from refusal
+
+    def check(self) -> dict[str, object]:
+        """Return whether a token can be had now, as plain JSON: `obtained`, and if not, the `code` and `message`.
+
+        Never the token. Minting is free.
+        """
+        try:
+            self.issue()
+        except (Blocked, Later) as error:
+            return {"obtained": False, "code": error.code, "message": error.message}
+        return {"obtained": True}
