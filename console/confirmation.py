@@ -29,8 +29,8 @@ def answer(question: str, *, otherwise: str) -> str:
     """Return what is typed at the terminal; an empty text for the end of input. Raises as `confirm` does."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise NotConfirmed(f"{otherwise} There is no terminal to confirm at: pass --yes.")
-    click.echo(escaped(question), nl=False, err=True)
     try:
+        click.echo(escaped(question), nl=False, err=True)
         _wait_for_a_line()
         typed = sys.stdin.readline()
     except KeyboardInterrupt:

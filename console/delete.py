@@ -20,6 +20,7 @@ from console.errors import one_sentence
 from console.output import note
 from console.stack import DEFAULT_NAME, Account
 from facepair.aws.clients import error_code
+from facepair.aws.erasable import delete_versions
 
 OF_FACEPAIR = {"ImagesBucket", "UploadsQueue", "VerdictsTable", "CallsTable"}
 """Resources by which a stack of this template is known, even a half-made one."""
@@ -206,10 +207,12 @@ def _unprotect(stack: Stack, dynamodb: Any) -> None:
 
 def _delete_pictures(stack: Stack, s3: Any) -> None:
     for bucket in stack.of_type("AWS::S3::Bucket").values():
-        answers: list[Any] = []
+        refused: list[Mapping[str, Any]] = []
         with _unless_gone():
-            answers = s3.Bucket(bucket).object_versions.delete()
-        if refused := [each for answer in answers for each in answer.get("Errors", [])]:
+            there = s3.Bucket(bucket).object_versions.all()
+            versions = ((each.object_key, each.id) for each in there)
+            refused = list(delete_versions(s3.meta.client, bucket, versions))
+        if refused:
             first = refused[0]
             raise CannotDelete(
                 f"S3 did not delete {len(refused)} pictures ({first['Key']}: {first.get('Message')}). The stack stays; "

@@ -3,8 +3,10 @@
 import errno
 import os
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -69,8 +71,15 @@ def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
         _give_up_stdout()
         where = f"{error.filename}: " if error.filename else ""
         raise click.ClickException(escaped(f"{where}{error.strerror or error}. {_remedy(error)}")) from error
+    except (click.exceptions.Exit, click.Abort):
+        raise
     except sqlite3.OperationalError as error:
         raise click.ClickException(f"A temporary file failed: {error}. Make room in the folder TMPDIR.") from error
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}, line {frame.lineno}"
+        message = f"facepair failed unexpectedly ({where}): {type(error).__name__}: {error}. Please report this."
+        raise click.ClickException(escaped(message)) from error
 
 
 def sentence(error: Exception, policy: str | None) -> str:

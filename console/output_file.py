@@ -36,6 +36,11 @@ class OutputFile:
             self._check()
 
     @property
+    def is_direct(self) -> bool:
+        """Whether it is written directly, so that what is written cannot be replaced."""
+        return self._descriptor is not None
+
+    @property
     def is_stdout(self) -> bool:
         """Whether it is the command's standard output, so that messages have to go to stderr."""
         return self._descriptor == 1
@@ -43,6 +48,10 @@ class OutputFile:
     def is_same(self, path: Path) -> bool:
         """Return whether a path leads to this file, so that writing would overwrite it."""
         return self._descriptor is None and self._target.exists() and path.exists() and self._target.samefile(path)
+
+    def read(self) -> str:
+        """Return what is in the file now; an empty text if there is none or it is written directly."""
+        return self._target.read_text("utf-8") if self._descriptor is None and self._target.exists() else ""
 
     @contextmanager
     def open(self) -> Iterator[IO[str]]:

@@ -16,6 +16,9 @@ class Spool:
     def add(self, texts: Iterable[str]) -> None:
         self._database.executemany("INSERT OR IGNORE INTO texts VALUES (?)", ((text,) for text in texts))
 
+    def discard(self, text: str) -> None:
+        self._database.execute("DELETE FROM texts WHERE text = ?", (text,))
+
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM texts").fetchone()[0])
 

@@ -43,10 +43,10 @@ class Account:
     def session(self, region: str | None = None) -> boto3.Session:
         """Return a new session, which reads the credentials again. `region` is used where none was said.
 
-        Raises botocore's NoRegionError if there is none at all.
+        Raises botocore's NoRegionError for an empty one.
         """
         session = boto3.Session(region_name=self.region or region, profile_name=self.profile)
-        if not session.region_name:  # an empty AWS_REGION would fail later, and not in a sentence
+        if session.region_name == "":  # an empty AWS_REGION would fail later, and not in a sentence
             raise NoRegionError
         return session
 

@@ -7,6 +7,7 @@ import click
 
 from console.confirmation import confirm, yes_option
 from console.cost import price_of_bytes
+from console.errors import Interrupted
 from console.output import counted, json_option, note, say
 from console.output_file import OutputFile, OutputPath
 from console.pair_ids import PAIR
@@ -31,8 +32,10 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
 
     With PREFIX/, all pairs whose ids begin with it. Deleted are the pictures with all their versions, the row, the
     idempotency records, and the face data in the ledger; charges stay. Workers that still process a pair save nothing
-    more, and a later upload is a new submission. The receipt lists what was deleted, and what remains elsewhere and
-    until when.
+    more, and a later upload is a new submission.
+
+    The receipt lists what was deleted, and what remains elsewhere and until when. It is written after every pair; if
+    the command is interrupted, run it again with the same receipt, which is then added to.
 
     \b
     Examples:
@@ -40,32 +43,60 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
       facepair erase customers/ --yes
     """
     with ExitStack() as spools:
-        pair_ids, erased, transactions = (spools.enter_context(Spool()) for _ in range(3))
-        _find(stack, pair_or_prefix, pair_ids, yes)
-        done = Receipt(stack.caller, erased, transactions)
-        for erasure in _eraser(stack).erase(pair_ids):
-            if erasure.known:
-                done.add(erasure)
-                _tell(erasure)
-        if not len(erased):
+        pair_ids, erased, transactions, unconfirmed = (spools.enter_context(Spool()) for _ in range(4))
+        done = Receipt(stack.caller, stack.parameters, erased, transactions, unconfirmed, receipt)
+        _find(stack, pair_or_prefix, pair_ids, done)
+        if not yes:
+            confirm(f"Erase {_named(pair_or_prefix, pair_ids)}? It cannot be undone.", otherwise="Nothing was erased.")
+        if not _erase(stack, pair_ids, done):
             raise click.ClickException(f"Nothing is stored about {pair_or_prefix}: no picture, row or call.")
-        if receipt:
-            with receipt.open() as file:
-                file.writelines(done.json(stack.parameters))
         if as_json:
-            for piece in done.json(stack.parameters):
+            for piece in done.json():
                 click.echo(piece, nl=False)
         else:
-            say(_sentence(done))
-        if done.incomplete:
+            show = note if receipt and receipt.is_stdout else say
+            show(_sentence(done))
+        if not done.complete:
+            left = counted(len(unconfirmed), "pair")
             raise click.ClickException(
-                f"A worker may still save something about {counted(done.incomplete, 'pair')}, {done.last_incomplete} "
-                "the last of them: run the command again in some minutes."
+                f"A worker may still save something about {left}, such as {next(iter(unconfirmed))}: run the same "
+                "command again in some minutes."
             )
 
 
-def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, yes: bool) -> None:
-    """Which pairs to erase, after a question. Raises click.ClickException if there are none."""
+def _erase(stack: Stack, pair_ids: Spool, done: Receipt) -> int:
+    """Erase pairs and return how many there were. The receipt has each as soon as it is erased, and the others as
+    unconfirmed."""
+    erased = 0
+    done.unconfirmed.add(pair_ids)
+    if len(pair_ids) > 1:
+        done.write()
+    try:
+        for erasure in _eraser(stack).erase(pair_ids):
+            if erasure.known:
+                erased += 1
+                done.add(erasure)
+                _tell(erasure)
+            else:
+                done.unconfirmed.discard(erasure.pair_id)
+    except KeyboardInterrupt:
+        left = counted(len(done.unconfirmed), "pair")
+        raise Interrupted(f"Interrupted. {left} not erased for good; run the same command again.") from None
+    if erased:
+        done.write(last=True)
+    return erased
+
+
+def _named(pair_or_prefix: str, pair_ids: Spool) -> str:
+    below = pair_or_prefix.endswith("/")
+    return f"{counted(len(pair_ids), 'pair')} below {pair_or_prefix}" if below else pair_or_prefix
+
+
+def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, done: Receipt) -> None:
+    """Find the pairs to erase: those that are there, and those that an earlier run of the receipt has not confirmed.
+
+    Raises click.ClickException if there are none.
+    """
     if pair_or_prefix.endswith("/"):
         verdicts, calls = stack.table("VerdictsTable"), stack.table("CallsTable")
         size = verdicts.table_size_bytes + calls.table_size_bytes
@@ -73,17 +104,13 @@ def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, yes: bool) -> None
             f"Looking for pairs below {pair_or_prefix} in the bucket, {counted(verdicts.item_count, 'row')} and "
             f"{counted(calls.item_count, 'call')}{price_of_bytes(size)}."
         )
-        for source in (_pictures(stack),
-                       ErasableRows(verdicts), ErasableCalls(calls)):  # fmt: skip
+        for source in (_pictures(stack), ErasableRows(verdicts), ErasableCalls(calls)):
             pair_ids.add(source.pair_ids(pair_or_prefix))
+        pair_ids.add(each for each in done.unconfirmed if each.startswith(pair_or_prefix))
     else:
         pair_ids.add([pair_or_prefix])
     if not len(pair_ids):
         raise click.ClickException(f"There is no pair below {pair_or_prefix}.")
-    if not yes:
-        below = pair_or_prefix.endswith("/")
-        pairs = f"{counted(len(pair_ids), 'pair')} below {pair_or_prefix}" if below else pair_or_prefix
-        confirm(f"Erase {pairs}? This cannot be undone.", otherwise="Nothing was erased.")
 
 
 def _eraser(stack: Stack) -> Eraser:
@@ -113,7 +140,9 @@ def _tell(erasure: Erasure) -> None:
 
 
 def _sentence(done: Receipt) -> str:
-    return (
-        f"Erased {counted(len(done.pair_ids), 'pair')}: deleted {counted(done.versions, 'version')} of pictures and "
-        f"{counted(done.rows, 'row')}, and removed face data from {counted(done.calls, 'call')}."
+    versions, rows, calls = (
+        counted(done.counts[name], what)
+        for name, what in (("versions_deleted", "version"), ("rows_deleted", "row"), ("ledger_rows_stripped", "call"))
     )
+    pairs = counted(len(done.pair_ids), "pair")
+    return f"Erased {pairs}: deleted {versions} of pictures and {rows}, and removed face data from {calls}."

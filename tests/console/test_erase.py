@@ -85,6 +85,8 @@ def test_nothing_of_the_pictures_and_faces_is_left_and_what_was_charged_is(
         "transaction_ids": sorted(call["transaction_id"] for call in calls),
         "erased_at": calls[0]["erased_at"],
         "erased_by": deployed.sandbox.aws("sts").get_caller_identity()["Arn"],
+        "unconfirmed": [],
+        "complete": True,
     }
     assert all(each.keys() == {"where", "until"} for each in remaining)
     assert any("ADVANCE.AI" in each["where"] for each in remaining)
@@ -205,7 +207,7 @@ def test_a_no_erases_nothing(deployed: Deployed, facepair: CommandLine, pair_id:
     deployed.row_with(pair_id, "WAITING")
 
     with facepair.terminal("erase", pair_id) as terminal:
-        terminal.shows(f"Erase {pair_id}? This cannot be undone. [y/N]: ")
+        terminal.shows(f"Erase {pair_id}? It cannot be undone. [y/N]: ")
         terminal.type("n\n")
         no = terminal.ended()
 

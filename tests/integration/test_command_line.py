@@ -78,7 +78,8 @@ class Desk:
     def rows(self, *pair_ids: str) -> None:
         now = clock.iso(clock.now())
         for pair_id in pair_ids:
-            row = {"pair_id": pair_id, "verdict": "PASS", "uploaded_at": now, "updated_at": now}
+            times = {"uploaded_at": now, "listed_at": now, "updated_at": now}
+            row = {"pair_id": pair_id, "verdict": "PASS", "policy": {"pass_above": 70, "reject_below": 55}} | times
             self.resources.table("VerdictsTable").put_item(Item=row)
 
 
@@ -352,6 +353,16 @@ def test_a_pair_id_that_is_not_utf8_is_a_usage_error(desk: Desk) -> None:
     assert (done.returncode, done.stderr) == (1, f"Error: {names} is not in UTF-8: save it as UTF-8.\n")
 
 
+def test_an_error_that_no_one_expected_is_one_sentence_too(desk: Desk) -> None:
+    desk.resources.table("VerdictsTable").put_item(Item={"pair_id": "odd", "verdict": "PASS", "updated_at": "2026"})
+
+    done = desk("erase", "odd", "--yes")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: facepair failed unexpectedly (")
+    assert done.stderr.count("\n") == 1
+
+
 # --- Submitting -------------------------------------------------------------------------------------------------------
 
 
@@ -470,3 +481,37 @@ def test_verdicts_on_stdout_are_alone_there(desk: Desk, output: str) -> None:
     assert done.stdout.splitlines()[0] == "pair_id,verdict,code,message,similarity,transaction_id,updated_at"
     assert len(done.stdout.splitlines()) == 2
     assert "1 pair cannot be sent:" in done.stderr
+
+
+# --- Erasing ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_erasure_that_failed_half_way_is_completed_with_the_same_receipt(desk: Desk, aws: FaultyAws) -> None:
+    customer = f"customer {uuid4().hex[:8]}"
+    desk.rows(*(f"{customer}/{number}" for number in range(3)))
+    aws.fault("DeleteItem", "deny", desk.resources.outputs["VerdictsTable"], f"{customer}/2", times=1)
+    command = ("erase", f"{customer}/", "--yes", "--receipt", desk.folder / "receipt.json")
+
+    failed = desk(*command, AWS_ENDPOINT_URL=aws.url)
+    halfway = json.loads((desk.folder / "receipt.json").read_text())
+    done = desk(*command)
+    receipt = json.loads((desk.folder / "receipt.json").read_text())
+
+    assert (failed.returncode, halfway["complete"]) == (1, False)
+    assert done.returncode == 0, done.stderr
+    assert receipt["pair_ids"] == [f"{customer}/{number}" for number in range(3)]
+    assert receipt["complete"]
+    assert desk.resources.table("VerdictsTable").scan()["Items"] == []
+
+
+def test_a_receipt_that_cannot_be_written_is_an_error_before_anything_is_erased(desk: Desk) -> None:
+    desk.rows("kept")
+    (desk.folder / "notes.json").write_text("{}")
+
+    for receipt in (desk.folder / "missing" / "receipt.json", Path("/dev/full"), desk.folder / "notes.json"):
+        done = desk("erase", "kept", "--yes", "--receipt", receipt)
+        assert done.returncode == 2
+        assert "--receipt" in done.stderr
+
+    assert len(desk.resources.table("VerdictsTable").scan()["Items"]) == 1
+    assert (desk.folder / "notes.json").read_text() == "{}"

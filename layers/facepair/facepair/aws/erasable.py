@@ -1,6 +1,7 @@
 """What an erasure deletes: versions of pictures, rows, records, and what the ledger says of faces."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import batched
@@ -30,9 +31,25 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """S3's limit of a DeleteObjects."""
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that an S3 key may have and XML 1.0 may not."""
 SECOND = timedelta(seconds=1)
 OF_FACES = ("similarity", "outcome")
 """Attributes of the ledger that say something of faces: similarity, positions, what was changed in the pictures."""
+
+
+def delete_versions(s3: "S3Client", bucket: str, versions: Iterable[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
+    """Delete versions, by key and version id, and yield S3's error for each that it refuses.
+
+    A key with a character that XML cannot hold is deleted by itself: S3 refuses a whole batch with such a key.
+    """
+    for batch in batched(versions, BATCH, strict=False):
+        for key, version_id in batch:
+            if NOT_IN_XML.search(key):
+                s3.delete_object(Bucket=bucket, Key=key, VersionId=version_id)
+        named: Any = [{"Key": key, "VersionId": version} for key, version in batch if not NOT_IN_XML.search(key)]
+        if named:
+            yield from s3.delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True}).get("Errors", [])
 
 
 class PictureVersions:
@@ -67,14 +84,12 @@ class PictureVersions:
     @aws_errors()
     def delete(self, versions: Sequence[Version]) -> None:
         """Delete versions for good. Raises Unavailable if S3 did not delete them all."""
-        for batch in batched(versions, BATCH, strict=False):
-            named: Any = [{"Key": each.upload.key, "VersionId": each.version_id} for each in batch]
-            refused = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": named, "Quiet": True}).get(
-                "Errors"
-            )
-            if refused:
-                reason = f"{refused[0].get('Code')}: {refused[0].get('Message')}"
-                raise Unavailable(f"S3 refused to delete {len(refused)} of {len(batch)} versions: {reason}")
+        refused = list(
+            delete_versions(self._s3, self._bucket, ((each.upload.key, each.version_id) for each in versions))
+        )
+        if refused:
+            reason = f"{refused[0].get('Code')}: {refused[0].get('Message')}"
+            raise Unavailable(f"S3 refused to delete {len(refused)} of {len(versions)} versions: {reason}")
 
     @aws_errors()
     def abort(self, pair_id: str, until: datetime) -> int:

@@ -1,0 +1,98 @@
+"""The receipt of an erasure accounts for every pair, over as many runs as it takes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from console.output_file import OutputFile
+from console.receipt import Receipt
+from console.spool import Spool
+from facepair.domain.erasure import Erasure
+
+NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
+HOSTILE = "gpj\N{RIGHT-TO-LEFT OVERRIDE}\x1b"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "receipt.json"
+
+
+@contextmanager
+def receipt(file: Path, by: str = "anna") -> Iterator[Receipt]:
+    with Spool() as pair_ids, Spool() as transactions, Spool() as unconfirmed:
+        output = OutputFile(str(file))
+        yield Receipt(by, {"LogRetentionDays": "90"}, pair_ids, transactions, unconfirmed, output)
+
+
+def erasure(pair_id: str, *, at: datetime = NOON, complete: bool = True) -> Erasure:
+    return Erasure(pair_id, at, True, 2, 0, 1, 1, [f"T-{pair_id}"], complete=complete)
+
+
+def written(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def test_each_pair_is_written_as_soon_as_it_is_erased(file: Path) -> None:
+    with receipt(file) as done:
+        done.unconfirmed.add(["a", "b"])
+        done.write()
+        assert (written(file)["pair_ids"], written(file)["unconfirmed"]) == ([], ["a", "b"])
+
+        done.add(erasure("a"))
+        assert (written(file)["pair_ids"], written(file)["complete"]) == (["a"], False)
+
+        done.add(erasure("b"))
+        assert (written(file)["versions_deleted"], written(file)["complete"]) == (4, True)
+
+
+def test_another_run_adds_to_the_receipt_and_removes_nothing(file: Path) -> None:
+    with receipt(file) as first:
+        first.unconfirmed.add(["a", "b"])
+        first.add(erasure("a"))
+    with receipt(file, by="ben") as second:
+        second.unconfirmed.add(["b"])
+        second.add(erasure("b", at=NOON + timedelta(hours=1)))
+
+    found = written(file)
+    assert found["pair_ids"] == ["a", "b"]
+    assert found["transaction_ids"] == ["T-a", "T-b"]
+    assert (found["versions_deleted"], found["rows_deleted"], found["ledger_rows_stripped"]) == (4, 2, 2)
+    assert (found["erased_at"], found["erased_by"]) == ("2026-10-05T13:00:00.000Z", "anna, ben")
+    assert found["complete"]
+    places = [each["where"] for each in found["remaining"]]
+    assert len(places) == len(set(places))
+    assert found["remaining"][0]["until"] == "2026-11-09T13:00:00.000Z"
+
+
+def test_a_pair_that_is_not_erased_for_good_keeps_the_receipt_incomplete(file: Path) -> None:
+    with receipt(file) as done:
+        done.unconfirmed.add(["a"])
+        done.add(erasure("a", complete=False))
+
+    assert (written(file)["unconfirmed"], written(file)["complete"]) == (["a"], False)
+
+
+def test_hostile_ids_are_escaped_in_the_file_and_exact_when_it_is_read(file: Path) -> None:
+    with receipt(file) as done:
+        done.add(erasure(HOSTILE))
+
+    assert all(line.isprintable() for line in file.read_text().split("\n"))
+    assert written(file)["pair_ids"] == [HOSTILE]
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"pair_ids": []}', "7"])
+def test_a_file_that_is_no_receipt_is_refused_and_stays(file: Path, text: str) -> None:
+    file.write_text(text)
+
+    with pytest.raises(click.UsageError, match="exists and is not a receipt"), receipt(file):
+        pass
+
+    assert file.read_text() == text
