@@ -329,6 +329,21 @@ def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts:
     assert all(each.covers(pair_of(row)) for each in found.values())
 
 
+def test_a_row_that_cannot_be_read_does_not_keep_its_neighbours_from_the_search(
+    verdicts: VerdictsTable, deployed: Resources, pair_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
+    poison = {"pair_id": f"{pair_id}/poison", "verdict": "PASS", "uploaded_at": 7, "message": "private"}
+    deployed.table("VerdictsTable").put_item(Item=poison)
+
+    found = verdicts.rows([pair_id, f"{pair_id}/poison"])
+
+    assert found.keys() == {pair_id}
+    assert f"{pair_id}/poison" in str(vars(caplog.records[-1]))
+    assert "private" not in caplog.text
+    deployed.table("VerdictsTable").delete_item(Key={"pair_id": f"{pair_id}/poison"})
+
+
 def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Resources, pair_id: str) -> None:
     brief = Retention(own=timedelta(days=1), images=timedelta(days=1))
     table = table_of(deployed, brief)

@@ -56,6 +56,16 @@ def ask[T](request: dict[str, Any], kind: type[T]) -> T:
 # --- the queue -------------------------------------------------------------------------------------------------------
 
 
+def test_a_row_that_cannot_be_read_keeps_no_pair_from_the_reviewers(world: World) -> None:
+    manual_checks(world, "anna")
+    poison = {"pair_id": "poison", "verdict": "MANUAL_CHECK", "fingerprint": "f", "updated_at": "2020-01-01T00:00:00Z"}
+    world.verdicts.items["poison"] = poison
+
+    assert names(pairs(world, RITA, 4)) == ["anna"]
+    assert names(pairs(world, BO, 4)) == []
+    assert world.metrics.values[Metric.UNREADABLE_ROWS] == [1, 1]
+
+
 def test_pairs_are_handed_out_oldest_first_with_what_a_reviewer_needs_to_see(world: World) -> None:
     manual_checks(world, "zoe", "anna")
 

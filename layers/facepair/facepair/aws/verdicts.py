@@ -1,7 +1,8 @@
 """The verdicts table: one row per pair, its newest state."""
 
+import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import reduce
 from itertools import batched, count
@@ -21,6 +22,8 @@ from facepair.domain.verdict import CERTAINTY, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+logger = logging.getLogger(__name__)
 
 BATCH = 100
 """DynamoDB's limit of a BatchGetItem."""
@@ -54,15 +57,14 @@ class VerdictsTable:
 
     @aws_errors()
     def rows(self, pair_ids: Iterable[str]) -> dict[str, Row]:
-        """The rows of many pairs, by pair id; those that exist."""
+        """The rows of many pairs, by pair id; those that exist and can be read."""
         found: dict[str, Row] = {}
         for batch in batched(pair_ids, BATCH, strict=False):
             keys: list[Any] = [{"pair_id": pair_id} for pair_id in batch]
             pauses = (min(LONGEST_PAUSE_SECONDS, 0.1 * 2**tries) for tries in count())
             while keys:
                 page = self._tables.batch_get_item(RequestItems={self._table.name: {"Keys": keys}})
-                rows = (Row.from_item(item) for item in page["Responses"][self._table.name])
-                found |= {row.pair_id: row for row in rows}
+                found |= {row.pair_id: row for row in _readable(page["Responses"][self._table.name])}
                 unprocessed = page["UnprocessedKeys"].get(self._table.name)
                 keys = [*unprocessed["Keys"]] if unprocessed else []
                 if keys:  # throttled, which botocore does not see
@@ -119,6 +121,15 @@ class VerdictsTable:
             )
 
         return write_later(now, write)
+
+
+def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """One row that was written by other means must not keep the others from being read."""
+    for item in items:
+        try:
+            yield Row.from_item(item)
+        except ValueError as error:
+            logger.error("A row cannot be read", extra={"pair_id": item["pair_id"], "reason": str(error)})
 
 
 def _may_replace(row: Row) -> ConditionBase:

@@ -96,11 +96,20 @@ class Reviewing:
         """Rows of pairs that could be taken, each as it is at this moment."""
         for pair_id in pair_ids:
             if self.leases.take(pair_id, holder, clock.now() + LEASE):
-                row = self.verdicts.row(pair_id)
+                row = self._row(pair_id)
                 if row and row.is_to_be_reviewed:
                     yield row
                 else:
                     self.leases.give_back(pair_id, holder)
+
+    def _row(self, pair_id: str) -> Row | None:
+        """The pair's row; None for one that cannot be read, which must not keep the other pairs from the reviewers."""
+        try:
+            return self.verdicts.row(pair_id)
+        except ValueError as error:
+            logger.error("A row cannot be read", extra={"pair_id": pair_id, "reason": str(error)})
+            self.metrics.add(Metric.UNREADABLE_ROWS)
+            return None
 
     def _shown(self, row: Row) -> dict[str, Any]:
         """What a reviewer needs to know of a pair, as plain JSON."""
