@@ -47,12 +47,12 @@ def entry(row: Row | Image, *, note: str = "", seconds: float | None = None) -> 
     """
     image: Image = row.item() if isinstance(row, Row) else row
     line = _line(
-        Text(image["verdict"], style=STYLES.get(image["verdict"], "default")),
+        Text(escaped(str(image["verdict"])), style=STYLES.get(image["verdict"], "default")),
         Text(escaped(image["pair_id"])),
-        Text(str(image.get("similarity", ""))),
+        Text(escaped(str(image.get("similarity", "")))),
         Text("" if seconds is None else f"{seconds:.1f}"),
     )
-    remarks = [Text(note, style="dim")] if note else []
+    remarks = [Text(escaped(note), style="dim")] if note else []
     reasons = (Text(escaped(reason)) for reason in _reasons(image))
     below = (Padding(text, (0, 0, 0, VERDICT_WIDTH + GAP)) for text in (*remarks, *reasons))
     return Constrain(Group(line, *below), WIDEST)

@@ -93,7 +93,7 @@ def waiting(followed: Followed) -> str:
     unknown = followed.waiting - sum(states.values())
     parts = [*known, *([f"{unknown:,} not compared yet"] if unknown else [])]
     next_try = f"; next try at {clock.iso(followed.next_try)}" if followed.next_try else ""
-    return f"{pairs(followed.waiting)} without a verdict: {', '.join(parts)}{next_try}"
+    return escaped(f"{pairs(followed.waiting)} without a verdict: {', '.join(parts)}{next_try}")
 
 
 def _entry(verdicted: Verdicted) -> RenderableType:

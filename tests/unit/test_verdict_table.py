@@ -61,6 +61,17 @@ def test_a_name_that_would_command_the_terminal_is_shown_without_its_commands() 
     assert not [each for each in text.replace("\n", "") if not each.isprintable()]
 
 
+def test_nothing_of_a_row_that_another_program_wrote_reaches_the_terminal_as_it_is() -> None:
+    hostile = "\x1b[2J\u202e"
+    row = dict.fromkeys(("pair_id", "verdict", "code", "message", "similarity", "retry_at", "waiting_for"), hostile)
+    file = io.StringIO()
+
+    Console(file=file, width=200).print(entry(row, note=hostile))
+
+    assert all(line.isprintable() for line in file.getvalue().splitlines())
+    assert r"waiting for \x1b[2J\u202e" in file.getvalue()
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_lines_are_broken_between_words(width: int) -> None:
     text = " ".join(" ".join(printed(*ROWS, width=width)).split())

@@ -1,15 +1,21 @@
 """What a person sees while verdicts come: of thousands of pairs as much as fits, in a log everything once."""
 
 import io
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+import click
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from rich.console import Console
 
+from console.submission.submitting import follow
 from console.submission.verdicts_coming import LATEST, VerdictsComing
 from facepair.domain.pair import Pair
+from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Verdict
+from facepair.stories.ports import Verdicts
 from facepair.stories.submit import REPLACED, Followed
 from tests.fakes import NOON, SUCCESS, picture
 from tests.world import POLICY, World
@@ -136,3 +142,47 @@ def test_a_pair_that_was_replaced_is_told_without_anybody_s_verdict(world: World
     drawn = "\n".join(screen.taken())
     assert f"pair 0: {REPLACED}" in drawn
     assert Verdict.PASS not in drawn
+
+
+# --- When AWS cannot be asked -----------------------------------------------------------------------------------------
+
+
+class LineOfVerdicts:
+    """Verdicts behind a line that fails a few times, each with an error of botocore's."""
+
+    def __init__(self, verdicts: Verdicts, *errors: Exception) -> None:
+        self._verdicts = verdicts
+        self._errors = [*errors]
+
+    def rows(self, pair_ids: Sequence[str]) -> Mapping[str, Row]:
+        if self._errors:
+            raise Unavailable("AWS cannot be asked") from self._errors.pop(0)
+        return self._verdicts.rows(pair_ids)
+
+
+NO_LINE = EndpointConnectionError(endpoint_url="https://dynamodb")
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "BatchGetItem")
+EXPIRED = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "it has expired"}}, "BatchGetItem")
+
+
+def test_waiting_survives_lost_connections_and_shows_each_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, pairs = Screen(terminal=False), Pairs(world, 1)
+    pairs.passed(0)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    followed = follow(LineOfVerdicts(world.verdicts, NO_LINE, NO_LINE, THROTTLED), pairs.pairs, screen.console)  # type: ignore[arg-type]
+
+    assert not followed.waiting
+    text = " ".join(screen.taken())
+    assert text.count("AWS was not reached: Could not connect to the endpoint URL") == 1
+    assert text.count("Still waiting: everything was sent.") == 1
+    assert "1 pair with a verdict" in text
+
+
+def test_waiting_ends_with_an_error_that_time_does_not_heal(world: World) -> None:
+    screen, pairs = Screen(terminal=False), Pairs(world, 1)
+
+    with pytest.raises(click.ClickException) as raised:
+        follow(LineOfVerdicts(world.verdicts, EXPIRED), pairs.pairs, screen.console)  # type: ignore[arg-type]
+
+    assert "it has expired. Sign in again. 1 pair without a verdict yet. Everything was sent" in raised.value.message
