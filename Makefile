@@ -16,7 +16,7 @@ VERBOSELY := $(if $(VERBOSE),--verbose)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench soak deploy delete dashboard pins format schema reference clean
+.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak deploy delete dashboard pins format schema reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -83,6 +83,9 @@ schema: .venv/installed ## Renew docs/events.schema.json from the code
 
 reference: .venv/installed ## Renew docs/commands.md from the code
 	@$(PYTHON) -m console.reference > docs/commands.md
+
+explore: .venv/installed ## Explore schedules of the core, and all mutants: make explore SECONDS=600 [SEED=1] [REPLAY=...]
+	@$(PYTHON) -m tests.explore --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay "$(REPLAY)")
 
 clean: ## Remove everything that was installed or built here
 	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -8,6 +8,7 @@ came before what.
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -79,12 +80,19 @@ class Time:
 
 
 class Fake:
-    """What all fakes have: a common diary, and incidents at their operations."""
+    """What all fakes have: a common diary, incidents at their operations, and `turn`, which is called with the name of
+    an operation before it begins: the exploration decides there who goes on."""
+
+    turn: Callable[[str], None] | None = None
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         self._time = time
         self._diary = diary
         self._incidents: dict[str, list[Incident]] = {}
+
+    def name(self, operation: str) -> str:
+        """An operation as the diary has it: `ledger.open`."""
+        return f"{type(self).__name__.removeprefix('Fake').lower()}.{operation}"
 
     def at(self, operation: str, *incidents: Incident) -> None:
         """What happens at the next calls of an operation, before it does its work: an error is raised, anything else is
@@ -92,7 +100,9 @@ class Fake:
         self._incidents.setdefault(operation, []).extend(incidents)
 
     def _begin(self, operation: str) -> None:
-        self._diary.append(f"{type(self).__name__.removeprefix('Fake').lower()}.{operation}")
+        if self.turn:
+            self.turn(self.name(operation))
+        self._diary.append(self.name(operation))
         if incidents := self._incidents.get(operation):
             incident = incidents.pop(0)
             if isinstance(incident, BaseException):
@@ -185,13 +195,15 @@ class FakeBucket(Fake):
         return found
 
 
-class FakeErasures:
+class FakeErasures(Fake):
     """Marks of erased pairs."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
         self.marks: dict[str, datetime] = {}
 
     def set(self, pair_id: str, moment: datetime) -> bool:
+        self._begin("set")
         marked = pair_id in self.marks
         self.marks[pair_id] = max(moment, self.marks.get(pair_id, moment))
         return marked
@@ -207,7 +219,7 @@ class FakeVerdicts(Fake):
     def __init__(self, time: Time, diary: list[str], erased: FakeErasures | None = None) -> None:
         super().__init__(time, diary)
         self.items: dict[str, dict[str, Any]] = {}
-        self._erased = erased or FakeErasures()
+        self._erased = erased or FakeErasures(time, diary)
 
     def row(self, pair_id: str) -> Row | None:
         self._begin("row")
@@ -285,7 +297,10 @@ class FakeDecisions(Fake):
 
     def decide(self, row: Row, decision: Decision) -> bool:
         self._begin("decide")
-        stands = Row.from_item(self._verdicts.items[row.pair_id])
+        item = self._verdicts.items.get(row.pair_id)
+        if item is None:
+            return False
+        stands = Row.from_item(item)
         if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
             return False
         later = _later(decision.review.at, self._verdicts.items[row.pair_id])
@@ -343,7 +358,7 @@ class FakeLedger(Fake):
 
     def __init__(self, time: Time, diary: list[str], erased: FakeErasures | None = None) -> None:
         super().__init__(time, diary)
-        self._erased = erased or FakeErasures()
+        self._erased = erased or FakeErasures(time, diary)
         self._calls: dict[tuple[str, str], Call] = {}
         self._expire: dict[tuple[str, str], datetime] = {}
         self.retention: Retention | None = None
@@ -518,13 +533,17 @@ class FakeIdempotency(Fake):
 
     def keep(self, fingerprint: str) -> None:
         self._begin("keep")
+        self._keep_from_now(fingerprint)
+
+    def _keep_from_now(self, fingerprint: str) -> None:
         if fingerprint in self._stored and self.retention:
             self._expire[fingerprint] = self._time.now() + timedelta(seconds=self.retention.longest_seconds)
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         self._begin("once")
         if self._expire.get(fingerprint, self._time.now()) < self._time.now():
-            del self._stored[fingerprint], self._expire[fingerprint]
+            self._stored.pop(fingerprint, None)
+            del self._expire[fingerprint]
         if stored := self._stored.get(fingerprint):
             return Outcome.model_validate(stored)
         if self._in_progress.get(fingerprint, self._time.now()) > self._time.now():
@@ -533,15 +552,19 @@ class FakeIdempotency(Fake):
         try:
             outcome = compare()
         except Exception:
-            self._in_progress.pop(fingerprint, None)
+            self._give_up(fingerprint)
             raise
         if not outcome.settled:
-            self._in_progress.pop(fingerprint, None)
+            self._give_up(fingerprint)
             return outcome
         self._begin("save")
         self._stored[fingerprint] = outcome.model_dump(mode="json")
-        self.keep(fingerprint)
-        return Outcome.model_validate(self._stored[fingerprint])
+        self._keep_from_now(fingerprint)
+        return outcome
+
+    def _give_up(self, fingerprint: str) -> None:
+        self._begin("give_up")
+        self._in_progress.pop(fingerprint, None)
 
 
 class FakeGate(Fake):
@@ -573,18 +596,27 @@ class FakeGate(Fake):
         return Slot(at=self.state.last_slot, taken_at=now)
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
+        with suppress(Unavailable):
+            self._report(slot, outcome)
+
+    def _report(self, slot: Slot, outcome: Outcome) -> None:
         self._begin("report")
         if Report.of(outcome) is Report.UNANSWERED:
             self.state = self.state.counted()
         self.state = self.state.after(slot, outcome, self.rules, self._now)
 
     def give_back(self, slot: Slot) -> None:
+        with suppress(Unavailable):
+            self._give_back(slot)
+
+    def _give_back(self, slot: Slot) -> None:
         self._begin("give_back")
         self.state = self.state.given_back(slot, self._now)
 
     def block(self, blocked: Blocked) -> Closed:
-        self._begin("block")
-        self.state = self.state.blocked(self.rules, blocked.code, blocked.message, self._now)
+        with suppress(Unavailable):
+            self._begin("block")
+            self.state = self.state.blocked(self.rules, blocked.code, blocked.message, self._now)
         return Closed(blocked.code, blocked.message, seconds=self.rules.pause)
 
     @property
@@ -665,17 +697,28 @@ class FakeQueue(Fake):
         """Seconds until a message can be received."""
         return (self._messages[receipt_handle].visible_at - self._time.now()).total_seconds()
 
-    def receive(self) -> Message | None:
-        """The next message that is visible, if there is one."""
+    @property
+    def visible(self) -> list[str]:
+        """Receipt handles of messages that can be received now."""
+        return [handle for handle, message in self._messages.items() if message.visible_at <= self._time.now()]
+
+    @property
+    def next_visible(self) -> datetime | None:
+        """When the next message can be received, if there is one."""
+        return min((message.visible_at for message in self._messages.values()), default=None)
+
+    def receive(self, wanted: str | None = None) -> Message | None:
+        """The next message that is visible, if there is one; or the one of this receipt handle."""
         for handle, message in self._messages.items():
-            if message.visible_at <= self._time.now():
+            if message.visible_at <= self._time.now() and wanted in (None, handle):
                 message.visible_at = self._time.now() + timedelta(seconds=VISIBILITY_TIMEOUT)
                 message.receive_count += 1
                 return Message(message.body, handle, message.receive_count, message.sent_at)
         return None
 
     def delete(self, receipt_handle: str) -> None:
-        del self._messages[receipt_handle]
+        self._begin("delete")
+        self._messages.pop(receipt_handle, None)
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         self._begin("postpone")
@@ -792,7 +835,7 @@ class FakeErasableLedger(Fake):
                 erased=call.erased,
                 tells=call.outcome is not None,
             )
-            for call in self._ledger.of_pair(pair_id)
+            for call in self._ledger._of(pair_id)
         ]
 
     def strip(self, charged: Charged, moment: datetime) -> None:
@@ -807,14 +850,22 @@ class FakeErasableLedger(Fake):
 class FakeErasableRecords(Fake):
     """Records and marks of messages under way as an eraser sees them."""
 
-    def __init__(self, time: Time, diary: list[str], idempotency: FakeIdempotency, underway: FakeUnderway) -> None:
+    def __init__(
+        self,
+        time: Time,
+        diary: list[str],
+        idempotency: FakeIdempotency,
+        underway: FakeUnderway,
+        decisions: FakeDecisions,
+    ) -> None:
         super().__init__(time, diary)
-        self._idempotency, self._underway = idempotency, underway
+        self._idempotency, self._underway, self._decisions = idempotency, underway, decisions
 
     def take(self, fingerprint: str) -> Record | None:
         self._begin("take")
+        self._decisions.kept.pop(fingerprint, None)
         return self._idempotency.take(fingerprint)
 
     def unmark(self, objects: str) -> None:
         self._begin("unmark")
-        self._underway.finish(objects)
+        self._underway.marks.pop(objects, None)

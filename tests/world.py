@@ -67,7 +67,7 @@ class World:
         self.time = Time()
         self.diary: list[str] = []
         self.bucket = FakeBucket(self.time, self.diary)
-        self.erased = FakeErasures()
+        self.erased = FakeErasures(self.time, self.diary)
         self.verdicts = FakeVerdicts(self.time, self.diary, self.erased)
         self.decisions = FakeDecisions(self.time, self.diary, self.verdicts)
         self.leases = FakeLeases(self.time, self.diary)
@@ -84,7 +84,9 @@ class World:
         self.pictures = FakePictures(self.time, self.diary, self.bucket)
         self.erasable_rows = FakeErasableRows(self.time, self.diary, self.verdicts)
         self.erasable_ledger = FakeErasableLedger(self.time, self.diary, self.ledger)
-        self.erasable_records = FakeErasableRecords(self.time, self.diary, self.idempotency, self.underway)
+        self.erasable_records = FakeErasableRecords(
+            self.time, self.diary, self.idempotency, self.underway, self.decisions
+        )
         self.waited_for: list[str] = []
         self.log_keys: list[dict[str, str]] = []
 

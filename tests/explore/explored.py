@@ -1,0 +1,500 @@
+"""The world of fakes as the exploration needs it: every operation is a turn of a run, every fault of the run can
+happen, and every write, call and slot is reported to the promises."""
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from facepair.domain.change import Change, Image, Write
+from facepair.domain.ledger import Call, OnUnknownOutcome
+from facepair.domain.notification import created_notification
+from facepair.domain.pair import Pair, Upload
+from facepair.domain.picture import Fitted, fit
+from facepair.domain.retry import Later, Unavailable
+from facepair.domain.row import Row
+from facepair.domain.verdict import Outcome
+from facepair.stories.compare import Attempt, Comparer, Postponed
+from facepair.stories.publish import Publisher
+from facepair.stories.receive import ComesBack
+from tests.explore.promises import Promises
+from tests.explore.run import Actor, Run
+from tests.fakes import LIFETIME, SUCCESS, Fake, FakeApi, FakeIdempotency, FakeQueue, Time, picture
+from tests.world import World
+
+FIT = functools.cache(fit)
+"""Pictures are made to fit once in a process: what that brings depends on nothing else."""
+
+ANSWERS: Mapping[str, Outcome] = {
+    "success": SUCCESS,
+    "manual check": SUCCESS.model_copy(update={"similarity": Decimal(60)}),
+    "no answer": Outcome(code="OUTCOME_UNKNOWN", message="no answer"),
+    "busy": Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"),
+    "not reached": Outcome(code="NETWORK_ERROR", message="refused"),
+    "refused": Outcome(code="PARAMETER_ERROR", message="a parameter", pricing_strategy="FREE"),
+    "blocked": Outcome(code="INSUFFICIENT_BALANCE", message="no balance", pricing_strategy="FREE"),
+    "token refused": Outcome(code="IAM_FAILED", message="token", pricing_strategy="FREE"),
+    "no face": Outcome(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE", message="no face", pricing_strategy="PAY"),
+}
+"""What the API can do; all but "no answer" are answers."""
+
+RETRY_AFTER = timedelta(seconds=30)
+"""What a busy API asks for."""
+
+LOSABLE = {
+    "erased": ("set",),
+    "verdicts": ("write",),
+    "decisions": ("decide",),
+    "leases": ("take", "give_back"),
+    "ledger": ("open", "complete", "permit", "keep"),
+    "refusals": ("save",),
+    "gate": ("enter",),
+    "underway": ("begin", "postpone", "finish", "claim"),
+    "queue": ("postpone", "set_aside", "send", "delete"),
+    "cursor": ("save",),
+    "pictures": ("delete", "abort"),
+    "erasable_rows": ("take",),
+    "erasable_ledger": ("strip", "forget"),
+    "erasable_records": ("take", "unmark"),
+    "bus": ("put",),
+    "stream": ("checkpoint",),
+}
+"""Operations whose response can get lost after they took effect. Those of idempotency and API know it themselves."""
+
+
+SEARCHED_EVERY = (1, 1, 25, 25)
+"""Hours until the next search when all is quiet. What a search claimed and did not send is searched for after a day."""
+SEARCHED_AFTER = timedelta(minutes=15)
+"""FindMissedAfterMinutes."""
+
+
+class ExploredTime(Time):
+    """`left` is the time of the worker that asks."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def left(self) -> float:
+        actor = self._run.actor
+        ends = actor.ends if actor and actor.ends else self.now() + timedelta(seconds=LIFETIME)
+        return (ends - self.now()).total_seconds()
+
+
+class Items(dict[str, dict[str, Any]]):
+    """The verdicts table's items; each change of one is told as (before, after)."""
+
+    def __init__(self, tell: Callable[[dict[str, Any] | None, dict[str, Any] | None], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def __setitem__(self, pair_id: str, item: dict[str, Any]) -> None:
+        before = self.get(pair_id)
+        super().__setitem__(pair_id, item)
+        self._tell(before, item)
+
+    def __delitem__(self, pair_id: str) -> None:
+        before = self[pair_id]
+        super().__delitem__(pair_id)
+        self._tell(before, None)
+
+    def pop(self, pair_id: str, *default: Any) -> Any:
+        if pair_id not in self:
+            return default[0]
+        before = self[pair_id]
+        del self[pair_id]
+        return before
+
+
+class ExploredApi(FakeApi):
+    """Charges when a call arrives, whatever becomes of its caller. After the answers that come `first`, the run chooses
+    among `may`."""
+
+    may: Sequence[str] = ("success",)
+    first: Sequence[str] = ()
+
+    def __init__(self, time: Time, diary: list[str], run: Run, promises: Promises) -> None:
+        super().__init__(time, diary)
+        self._run, self._promises = run, promises
+
+    def name(self, operation: str) -> str:
+        return f"api.{operation}"
+
+    def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
+        self._begin("compare")
+        self.tokens.append(token)
+        number = len(self.tokens) - 1
+        answer = self.first[number] if number < len(self.first) else self.may[self._run.pick(self.may)]
+        outcome = ANSWERS[answer]
+        if answer == "busy":
+            outcome = outcome.model_copy(update={"retry_at": self._time.now() + RETRY_AFTER})
+        self._run.tell(f"the API: {answer}")
+        self._promises.called(self._run.at_work, outcome)
+        if outcome.pricing_strategy:
+            outcome = outcome.model_copy(update={"transaction_id": f"t{self.posts}"})
+        self._begin("answer")
+        self._promises.answered(self._run.at_work, outcome)
+        return outcome
+
+
+class ExploredIdempotency(FakeIdempotency):
+    """Loses responses as the real one does: a record whose response was lost stays in progress."""
+
+    run: Run
+
+    def name(self, operation: str) -> str:
+        return f"idempotency.{operation}"
+
+    def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
+        def asked() -> Outcome:
+            if self.run.loses("idempotency.once"):
+                raise _LostAtStart
+            return compare()
+
+        try:
+            outcome = super().once(fingerprint, asked)
+        except _LostAtStart:
+            raise Unavailable("the response to idempotency.once was lost") from None
+        except Later:
+            if self.run.loses("idempotency.once"):
+                raise Unavailable("the response to idempotency.once was lost") from None
+            raise
+        if any(self.run.loses(f"idempotency.{each}") for each in ("once", "save", "give_up")):
+            raise Unavailable("the response of the idempotency was lost")
+        return outcome
+
+    def keep(self, fingerprint: str) -> None:
+        super().keep(fingerprint)
+        if self.run.loses("idempotency.keep"):
+            raise Unavailable("the response to idempotency.keep was lost")
+
+    def _give_up(self, fingerprint: str) -> None:
+        super()._give_up(fingerprint)
+        if self.run.loses("idempotency.give_up"):
+            raise Unavailable("the response to idempotency.give_up was lost")
+
+
+class _LostAtStart(BaseException):
+    """Passes the fake, which would delete the record at an exception."""
+
+
+class FakeBus(Fake):
+    """What was told, in its order."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self.told: list[Change] = []
+
+    def put(self, changes: Sequence[Change]) -> None:
+        self._begin("put")
+        self.told += changes
+
+
+class FakeStream(Fake):
+    """The writes to the verdicts table, and how far they are published."""
+
+    def __init__(self, time: Time, diary: list[str]) -> None:
+        super().__init__(time, diary)
+        self.writes: list[Write] = []
+        self.published = 0
+
+    def checkpoint(self, published: int) -> None:
+        self._begin("checkpoint")
+        self.published = max(self.published, published)
+
+    def set_aside(self, body: str) -> None:
+        raise AssertionError(f"a row cannot be published: {body}")
+
+
+class _NoRows:
+    """Nothing is published again here."""
+
+    def since(self, moment: datetime) -> Iterator[Image]:
+        raise AssertionError
+
+    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+        raise AssertionError
+
+
+class Watched:
+    """A comparer whose unexpected errors break a promise: the receiver would only log them."""
+
+    def __init__(self, comparer: Comparer, run: Run) -> None:
+        self._comparer, self._run = comparer, run
+
+    def compare(self, pair_id: str, attempt: Attempt) -> Row | None:
+        try:
+            return self._comparer.compare(pair_id, attempt)
+        except (Postponed, Unavailable):
+            raise
+        except Exception as error:
+            self._run.broke(f"an unexpected error: {error!r}")
+            raise
+
+
+class Explored(World):
+    """A world and its actors. Pictures of a role have a shade each, so that contents can be told apart."""
+
+    api: ExploredApi
+
+    def __init__(self, run: Run, time: ExploredTime, *, on_unknown: OnUnknownOutcome = "hold") -> None:
+        super().__init__()
+        self.run, self.time = run, time
+        self.on_unknown: OnUnknownOutcome = on_unknown
+        self.actors: list[Actor] = []
+        self.most_workers = 2
+        self.may_outlive_its_end = False
+        self.slow: frozenset[str] = frozenset()
+        self.publishes = False
+        self.searches = 0
+        self._workers = 0
+        self.promises = Promises(self)
+        self._replace_fakes()
+        self._hook()
+
+    def _replace_fakes(self) -> None:
+        run, time = self.run, self.time
+        for fake in [each for each in vars(self).values() if isinstance(each, Fake)]:
+            fake._time = time
+        self.verdicts.items = Items(self._written)
+        self.erasable_rows._items = self.verdicts.items
+        self.api = ExploredApi(time, self.diary, run, self.promises)
+        self.idempotency = ExploredIdempotency(time, self.diary)
+        self.idempotency.run = run
+        self.erasable_records._idempotency = self.idempotency
+        self.bus = FakeBus(time, self.diary)
+        self.stream = FakeStream(time, self.diary)
+
+    def _hook(self) -> None:
+        """Each operation is a turn of the run, and can lose its response."""
+        for attribute, fake in vars(self).items():
+            if not isinstance(fake, Fake):
+                continue
+            fake.turn = self.run.turn
+            for operation in LOSABLE.get(attribute, ()):
+                setattr(fake, operation, self._losing(getattr(fake, operation), fake.name(operation)))
+        read, find, open_call = self.bucket.read, self.bucket.find, self.ledger.open
+        enter, report, give_back, send = self.gate.enter, self.gate.report, self.gate.give_back, self.queue.send
+        look, block, permit, mark = self.gate.look, self.gate.block, self.ledger.permit, self.erased.set
+
+        def reading(upload: Upload) -> tuple[bytes, str | None]:
+            self.promises.reads(self.run.at_work)
+            content, version = read(upload)
+            self.run.at_work.read[upload.key] = version, hashlib.sha256(content).hexdigest()
+            return content, version
+
+        def finding(pair_id: str) -> Pair:
+            self.run.at_work.read.clear()
+            return find(pair_id)
+
+        def opening(*args: Any, **named: Any) -> Call:
+            call = open_call(*args, **named)
+            self.promises.opened(self.run.at_work, call)
+            return call
+
+        def entering() -> Any:
+            closed = self.gate.state.code is not None
+            slot = enter()
+            self.promises.entered(self.run.at_work, slot, closed)
+            return slot
+
+        def reporting(slot: Any, outcome: Outcome) -> None:
+            report(slot, outcome)
+            self.promises.reported(self.run.at_work, slot, outcome)
+
+        def marking(pair_id: str, moment: datetime) -> bool:
+            known = mark(pair_id, moment)
+            self.promises.forbidden(pair_id, moment)
+            return known
+
+        def looking() -> Any:
+            hindrance = look()
+            self.run.at_work.notes["held back"] = hindrance
+            return hindrance
+
+        def blocking(blocked: Any) -> Any:
+            self.run.at_work.notes.pop("trial", None)
+            return block(blocked)
+
+        def permitting(call: Call, by: str) -> bool:
+            permitted = permit(call, by)
+            if permitted:
+                self.promises.permitted(call)
+            return permitted
+
+        def giving_back(slot: Any) -> None:
+            give_back(slot)
+            self.promises.gave_back(self.run.at_work, slot)
+
+        def sending(bodies: Sequence[str]) -> None:
+            before = set(self.queue._messages)
+            try:
+                send(bodies)
+            finally:
+                self.promises.sent(self.run.at_work, set(self.queue._messages) - before)
+
+        self.bucket.read, self.bucket.find = reading, finding  # type: ignore[method-assign]
+        self.ledger.open = opening  # type: ignore[method-assign]
+        self.gate.enter, self.gate.report = entering, reporting  # type: ignore[method-assign]
+        self.gate.give_back = giving_back  # type: ignore[method-assign]
+        self.erased.set = marking  # type: ignore[method-assign]
+        self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign]
+        self.ledger.permit, self.queue.send = permitting, sending  # type: ignore[method-assign]
+
+    def _losing(self, operation: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def carried_out(*args: Any) -> Any:
+            with self.run.response(name):
+                return operation(*args)
+
+        return carried_out
+
+    def _written(self, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+        place = str(len(self.stream.writes))
+        self.stream.writes.append(Write(before, after, self.time.now(), expired=False, place=place))
+        self.promises.written(before, after)
+
+    # --- actors -------------------------------------------------------------------------------------------------------
+
+    def add(self, name: str, job: Callable[[], object], *, faulty: bool = True) -> None:
+        """An actor that can begin at any time."""
+        self.actors.append(Actor(name, job, faulty=faulty))
+
+    def due(self) -> dict[str, Callable[[], Actor]]:
+        """Workers, one for each message that can be received; and a command that died, which is run again."""
+        due: dict[str, Callable[[], Actor]] = {}
+        if sum(each.at_work for each in self.actors if each.ends) < self.most_workers:
+            due |= {handle: functools.partial(self._worker, handle) for handle in self.queue.visible}
+        if self.promises.unconfirmed_erasure() and not any(
+            each.at_work for each in self.actors if each.job == self.erase
+        ):
+            due["eraser, again"] = lambda: Actor("eraser, again", self.erase, faulty=False)
+        return due
+
+    def _worker(self, handle: str) -> Actor:
+        message = self.queue.receive(handle)
+        assert message
+        self._workers += 1
+        receiver = self.receiver(Watched(self.comparer(self.asker(self.on_unknown)), self.run))
+
+        def job() -> None:
+            try:
+                receiver.receive(message, self.time.left)
+            except ComesBack:
+                return
+            self.queue.delete(handle)
+
+        actor = Actor(f"worker {self._workers}", job, ends=self.time.now() + timedelta(seconds=LIFETIME))
+        self.run.tell(f"receives {handle}, try {message.receive_count}", actor.name)
+        return actor
+
+    def lead_worker(self, until: str) -> None:
+        """A worker that has received the first message is suspended before an operation."""
+        self.run.lead(self, self._worker(self.queue.visible[0]), until)
+
+    def lead(self, name: str, job: Callable[[], object], until: str) -> None:
+        """Someone has begun, and is suspended before an operation."""
+        self.run.lead(self, Actor(name, job), until)
+
+    def search(self) -> None:
+        """FindMissedFunction's hourly run."""
+        self.missed_pairs(SEARCHED_AFTER).send(lambda: 900.0)
+
+    def publish(self) -> None:
+        """PublishFunction: record after record, each checkpointed when it is published."""
+        publisher = Publisher(bus=self.bus, rows=_NoRows(), aside=self.stream, metrics=self.metrics)
+        while self.stream.published < len(self.stream.writes):
+            number = self.stream.published
+            publisher.publish(self.stream.writes[number])
+            self.stream.checkpoint(number + 1)
+
+    def erase(self) -> None:
+        """The command `erase`. The promises hold from its confirmation on."""
+        self.promises.wants_erased("anna")
+        for erasure in self.eraser().erase(["anna"]):
+            if erasure.complete:
+                self.promises.erased("anna", erasure.erased_at)
+                self.run.tell("confirms the erasure")
+
+    def eraser(self) -> Any:
+        return replace(super().eraser(), sleep=self.run.sleep)
+
+    def asker(self, on_unknown: OnUnknownOutcome = "hold") -> Any:
+        return replace(super().asker(on_unknown), sleep=self.run.sleep)
+
+    def approve(self) -> None:
+        """An operator approves one more call."""
+        self.permits().permit(["anna"], by="arn:operator")
+
+    def people(self, *acts: Callable[[], object]) -> Callable[[], None]:
+        """The job of people who do one thing after the other."""
+
+        def job() -> None:
+            for act in acts:
+                self.run.turn("people.act")
+                act()
+
+        return job
+
+    # --- what people do -----------------------------------------------------------------------------------------------
+
+    def put(self, role: str, shade: int, *, pair_id: str = "anna", after: float = 0, notified: bool = True) -> None:
+        """Upload a picture, some seconds later; S3 notifies the queue, or does not."""
+        self.time.passes(after)
+        key = f"{pair_id}/{role}.png"
+        version = self.bucket.put(key, picture(shade))
+        self.promises.uploaded(version, self.time.now())
+        self.run.tell(f"uploads {key}, shade {shade}, as {version}{'' if notified else '; S3 loses the event'}")
+        if notified:
+            self._notify(key, hashlib.md5(picture(shade)).hexdigest())
+
+    def _notify(self, key: str, etag: str) -> None:
+        """S3 sends its own messages: that is no turn of the run, and does not fail."""
+        turn, self.queue.turn = self.queue.turn, None
+        try:
+            FakeQueue.send(self.queue, [created_notification(key, etag)])
+        finally:
+            self.queue.turn = turn
+
+    def pair(self, first: int = 10, second: int = 20, **how: Any) -> None:
+        """Upload both pictures."""
+        self.put("first", first, **how)
+        self.put("second", second, **how)
+
+    def delete(self, role: str, *, pair_id: str = "anna") -> None:
+        """Delete a picture."""
+        self.run.tell(f"deletes {pair_id}/{role}.png")
+        self.bucket.delete(f"{pair_id}/{role}.png")
+
+    # --- what is due --------------------------------------------------------------------------------------------------
+
+    def next_event(self) -> datetime | None:
+        """When a message comes back, a sleeper wakes up, or Lambda ends a worker."""
+        now = self.time.now()
+        times = [each.wakes for each in self.actors if each.wakes and not (each.done or each.killed)]
+        visible = self.queue.next_visible
+        if visible and visible > now:
+            times.append(visible)
+        return min(times, default=None)
+
+    def settle(self) -> Actor | None:
+        """When all is quiet, the stream is read on, and the search finds pairs without a message."""
+        if self.publishes and self.stream.published < len(self.stream.writes):
+            return Actor("publisher, again", self.publish, faulty=False)
+        if self.promises.unsettled() and self.searches < len(SEARCHED_EVERY):
+            hours = SEARCHED_EVERY[self.searches]
+            self.searches += 1
+            self.time.passes(hours * 3600)
+            self.run.tell(f"{hours} h pass", "clock")
+            return Actor("search", self.search, faulty=False)
+        return None
+
+    def ended(self, actor: Actor) -> None:
+        """An actor came to its end by itself."""
+        self.promises.ended(actor)
+
+    def check(self) -> None:
+        """What has to hold at every step."""
+        self.promises.hold()

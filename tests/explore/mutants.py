@@ -1,0 +1,691 @@
+"""Broken code that the exploration has to find: each mutant takes one guard away, or weakens it."""
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from tests.explore.scenarios import SCENARIOS
+from tests.explore.search import Found, deepen
+
+STORIES = "facepair.stories"
+FAKES = "tests.fakes"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In the function `where` (`module:Class.function`), the text `old` is replaced by `new`. `scenarios` are those in
+    which it is searched for."""
+
+    name: str
+    where: str
+    old: str
+    new: str
+    scenarios: tuple[str, ...]
+
+    def search(self, most: int, seed: int = 0) -> tuple[int, Found | None]:
+        """Return how many schedules were run, and the promise that the mutant breaks.
+
+        None if none was found in `most` schedules of each scenario.
+        """
+        schedules = 0
+        with self.in_force():
+            for name in self.scenarios:
+                searched = deepen(SCENARIOS[name], most, seed)
+                schedules += searched.schedules
+                if searched.found:
+                    return schedules, searched.found
+        return schedules, None
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """The function is the mutant. Raises LookupError if its text has changed."""
+        function = self._function()
+        before = function.__code__
+        function.__code__ = self._code(function)
+        try:
+            yield
+        finally:
+            function.__code__ = before
+
+    def _function(self) -> FunctionType:
+        module, _, name = self.where.partition(":")
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = inspect.getattr_static(found, part)
+        found = getattr(found, "fget", None) or getattr(found, "__func__", None) or found
+        assert isinstance(found, FunctionType), self.where
+        return found
+
+    def _code(self, function: FunctionType) -> Any:
+        source = textwrap.dedent(inspect.getsource(function))
+        if source.count(self.old) != 1:
+            raise LookupError(f"the mutant {self.name!r} needs {self.old!r} once in {self.where}: adapt it to the code")
+        source = source[source.index("def ") :].replace(self.old, self.new)
+        scope: dict[str, Any] = {}
+        exec(compile(source, f"<mutant {self.name}>", "exec"), dict(function.__globals__), scope)
+        [mutated] = [each for each in scope.values() if isinstance(each, FunctionType)]
+        return mutated.__code__
+
+
+TWO = ("two messages", "two messages, retry")
+UPLOADS = ("replaced in the same second", "replaced later", "deleted and uploaded", "one after the other")
+DECISIONS = (
+    "decided while uploaded again",
+    "decided while replaced",
+    "decided before a verdict is written",
+    "decided when replaced",
+    "decided when others are shown",
+    "two reviewers",
+)
+ERASURES = (
+    "erased at work",
+    "erased when compared",
+    "erased and uploaded again",
+    "erased and replaced",
+    "erased and half uploaded",
+    "erased and decided",
+    "erased while blocked",
+    "erased before ledger.open",
+    "erased before api.answer",
+    "erased before ledger.complete",
+    "erased before idempotency.save",
+    "erased before verdicts.write",
+    "being erased and half uploaded",
+)
+
+MUTANTS = (
+    # --- the ledger around the call
+    Mutant(
+        "the ledger is not asked", f"{STORIES}.ask:Asker._by_ledger", "for call in calls if", "for call in () if", TWO
+    ),
+    Mutant(
+        "an answer in the ledger is not used",
+        f"{STORIES}.ask:Asker._by_ledger",
+        "if answer := call.answer",
+        "if (answer := call.answer) and False",
+        (*TWO, "records expired"),
+    ),
+    Mutant(
+        "pictures in each other's role are other contents",
+        f"{STORIES}.ask:Asker._by_ledger",
+        "orders = (question.fingerprint, question.reversed_fingerprint)",
+        "orders = (question.fingerprint,)",
+        ("swapped",),
+    ),
+    Mutant(
+        "an unknown outcome does not hold the pair",
+        f"{STORIES}.ask:Asker._by_ledger",
+        "if not may_call_again(",
+        "if False and may_call_again(",
+        TWO,
+    ),
+    Mutant(
+        "the call number is always the first",
+        f"{STORIES}.ask:Asker._by_ledger",
+        "int(calls[-1].call) + 1 if calls else 1",
+        "1",
+        TWO,
+    ),
+    Mutant(
+        "a worker that is calling is not waited for",
+        f"{STORIES}.ask:Asker._unanswered",
+        "if call.alive_until > clock.now():",
+        "if False:",
+        TWO,
+    ),
+    Mutant(
+        "a dead worker's call counts as never sent",
+        f"{STORIES}.ask:Asker._unanswered",
+        "for call in earlier if call.unanswered",
+        "for call in earlier if call.outcome and call.unanswered",
+        (*TWO, "suspended workers"),
+    ),
+    Mutant(
+        "a Retry-After is ignored",
+        f"{STORIES}.ask:_wait_for",
+        "if earlier.retry_at and",
+        "if False and",
+        TWO,
+    ),
+    Mutant(
+        "the row is written after the call",
+        f"{STORIES}.ask:Asker._ledgered_call",
+        """    call = self._open(question, number, slot)
+    self.sleep(_seconds_until(slot))
+    started = time.monotonic()
+    outcome = self.api.compare(token, question.first, question.second).model_copy(update={"call": call.call})
+""",
+        """    self.sleep(_seconds_until(slot))
+    started = time.monotonic()
+    outcome = self.api.compare(token, question.first, question.second)
+    call = self._open(question, number, slot)
+    outcome = outcome.model_copy(update={"call": call.call})
+""",
+        TWO,
+    ),
+    Mutant(
+        "an answer that cannot be saved is thrown away",
+        f"{STORIES}.ask:Asker._save",
+        'return outcome.model_copy(update={"unsaved": True})',
+        "raise",
+        TWO,
+    ),
+    Mutant(
+        "an unsaved answer is not saved later",
+        f"{STORIES}.ask:Asker.ask",
+        "if call and outcome.unsaved:",
+        "if False:",
+        TWO,
+    ),
+    Mutant(
+        "time is not looked at before the row",
+        f"{STORIES}.ask:Asker._open",
+        "if left < needed + _seconds_until(slot):",
+        "if False:",
+        ("slow operations",),
+    ),
+    Mutant(
+        "time is not looked at after the row",
+        f"{STORIES}.ask:Asker._open",
+        "if question.time_left() < needed",
+        "if False and question.time_left() < needed",
+        ("slow operations",),
+    ),
+    Mutant(
+        "a call that is not made stays open",
+        f"{STORIES}.ask:Asker._open",
+        "        self._save(call, Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call))\n",
+        "",
+        ("slow operations",),
+    ),
+    Mutant(
+        "a slot that nobody calls in is kept",
+        f"{STORIES}.ask:Asker._call_in_slot",
+        "        self.gate.give_back(slot)\n",
+        "",
+        ("two pairs", "an API that does not answer"),
+    ),
+    Mutant(
+        "the gate is not told of answers",
+        f"{STORIES}.ask:Asker._call_in_slot",
+        "        self.gate.report(slot, outcome)",
+        "        pass",
+        ("an API that does not answer",),
+    ),
+    Mutant(
+        "a refused account does not close the gate",
+        f"{STORIES}.ask:Asker._call_in_slot",
+        "raise self.gate.block(blocked) from blocked",
+        "raise Later('blocked', code=blocked.code) from blocked",
+        ("two pairs",),
+    ),
+    Mutant(
+        "`retry` has no end",
+        "facepair.domain.ledger:may_call_again",
+        "and len(unanswered) < MOST_UNANSWERED",
+        "",
+        ("two messages, retry", "suspended workers, retry"),
+    ),
+    Mutant(
+        "an approval is ignored",
+        "facepair.domain.ledger:may_call_again",
+        "return unanswered[-1].permitted_by is not None",
+        "return False",
+        ("approved",),
+    ),
+    Mutant(
+        "an approval lasts for ever",
+        "facepair.domain.ledger:may_call_again",
+        "return unanswered[-1].permitted_by is not None",
+        "return any(call.permitted_by for call in unanswered)",
+        ("approved",),
+    ),
+    Mutant(
+        "a paid answer counts as refused",
+        "facepair.domain.ledger:State.after",
+        "cls.ANSWERED if outcome.charged else cls.REFUSED",
+        "cls.REFUSED",
+        (*TWO, "records expired", "contents that come again"),
+    ),
+    Mutant(
+        "an unknown outcome counts as refused",
+        "facepair.domain.ledger:State.after",
+        "return cls.UNKNOWN",
+        "return cls.REFUSED",
+        TWO,
+    ),
+    # --- what is written down in the tables, as the adapters' conditions decide it
+    Mutant(
+        "two workers write the same call",
+        f"{FAKES}:FakeLedger.open",
+        "if self._calls.setdefault((pair_id, call.call), call) is not call:",
+        "self._calls[pair_id, call.call] = call\n    if False:",
+        TWO,
+    ),
+    Mutant(
+        "a late answer does not replace an unknown outcome",
+        f"{FAKES}:FakeLedger.complete",
+        "{State.SENT, State.UNKNOWN}",
+        "{State.SENT}",
+        ("suspended workers",),
+    ),
+    Mutant(
+        "giving a call up replaces its answer",
+        f"{FAKES}:FakeLedger.complete",
+        "{State.SENT} if state is State.UNKNOWN else {State.SENT, State.UNKNOWN}",
+        "set(State)",
+        ("suspended workers", "suspended workers, retry"),
+    ),
+    Mutant(
+        "a stripped call is completed with faces",
+        f"{FAKES}:FakeLedger.complete",
+        "None if stands.erased else ",
+        "",
+        ERASURES,
+    ),
+    Mutant(
+        "a call is opened for an erased pair",
+        f"{FAKES}:FakeLedger.open",
+        "    self._erased.check(pair_id, earliest_upload)\n",
+        "",
+        ERASURES,
+    ),
+    Mutant(
+        "a row is written for an erased pair",
+        f"{FAKES}:FakeVerdicts.write",
+        "    self._erased.check(row.pair_id, earliest_upload)\n",
+        "",
+        ERASURES,
+    ),
+    Mutant(
+        "any row replaces any other",
+        f"{FAKES}:FakeVerdicts.write",
+        "if stands and not _may_replace(row, Row.from_item(stands)):",
+        "if False:",
+        (*UPLOADS, *TWO),
+    ),
+    Mutant(
+        "the upload's time does not decide",
+        f"{FAKES}:_is_forward",
+        "if row.uploaded_at != stands.uploaded_at:",
+        "if False:",
+        UPLOADS,
+    ),
+    Mutant(
+        "of equally old uploads the first look wins",
+        f"{FAKES}:_is_forward",
+        "row.listed_at > stands.listed_at",
+        "row.listed_at < stands.listed_at",
+        UPLOADS,
+    ),
+    Mutant(
+        "certainty does not count",
+        f"{FAKES}:_is_forward",
+        "surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)",
+        "True",
+        (*TWO, "suspended workers", "two pairs"),
+    ),
+    Mutant(
+        "a verdict replaces a decision",
+        f"{FAKES}:_may_replace",
+        "and (row.review is not None or not is_decided)",
+        "",
+        DECISIONS,
+    ),
+    Mutant(
+        "writes in one moment have the same time",
+        f"{FAKES}:FakeVerdicts.write",
+        '"updated_at": _later(now, stands)',
+        '"updated_at": now.replace(microsecond=0)',
+        TWO,
+    ),
+    Mutant(
+        "a decision is made about whatever stands",
+        f"{FAKES}:FakeDecisions.decide",
+        "if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:",
+        "if False:",
+        DECISIONS,
+    ),
+    Mutant(
+        "every reviewer gets the lease",
+        f"{FAKES}:FakeLeases.take",
+        "if has_it != holder and ends > self._time.now():",
+        "if False:",
+        ("two reviewers",),
+    ),
+    Mutant(
+        "a worker that has the pair is not waited for",
+        f"{FAKES}:FakeUnderway.begin",
+        "if mark.alive_until and mark.alive_until > self._time.now():",
+        "if False:",
+        (*TWO, "a busy API", "a deadly picture"),
+    ),
+    Mutant(
+        "a claim is always granted",
+        f"{FAKES}:FakeUnderway.claim",
+        "if mark and (claimed_lately or mark.due > self._time.now() - late):",
+        "if False:",
+        ("events lost", "one event lost"),
+    ),
+    Mutant(
+        "what the search sent is forgotten at once",
+        f"{FAKES}:FakeUnderway.claim",
+        "claimed=True",
+        "claimed=False",
+        ("events lost", "one event lost", "messages lost"),
+    ),
+    # --- comparing
+    Mutant(
+        "a kept decision is not looked up",
+        f"{STORIES}.compare:Comparer._settle",
+        "self.decisions.of(row.fingerprint) if row.fingerprint else None",
+        "None",
+        DECISIONS,
+    ),
+    Mutant(
+        "a decision made meanwhile is not seen",
+        f"{STORIES}.compare:Comparer._settle",
+        "if decision is None and stands and stands.decision",
+        "if False and stands and stands.decision",
+        DECISIONS,
+    ),
+    Mutant(
+        "a settled pair is compared again",
+        f"{STORIES}.compare:Comparer._compare",
+        "if row and row.stands_for(pair):",
+        "if False:",
+        TWO,
+    ),
+    Mutant(
+        "another picture of the same name is the same",
+        "facepair.domain.row:PictureRow.shows",
+        'self.identity == {"key": upload.key, "etag": upload.etag}',
+        "self.key == upload.key",
+        UPLOADS,
+    ),
+    Mutant(
+        "a held-back pair is downloaded",
+        f"{STORIES}.compare:Comparer._compare",
+        "    if hindrance:\n",
+        "    if False:\n",
+        ("two pairs", "an API that does not answer"),
+    ),
+    Mutant(
+        "the newer picture's time counts for an erasure",
+        f"{STORIES}.compare:Comparer._judge",
+        "earliest_upload=pair.earliest_upload,",
+        "earliest_upload=pair.uploaded_at,",
+        ("being erased and half uploaded",),
+    ),
+    Mutant(
+        "a pair that ends its workers is never given up",
+        f"{STORIES}.compare:Comparer._take",
+        "> MOST_DEATHS",
+        "> 10**9",
+        ("a deadly picture",),
+    ),
+    Mutant(
+        "a worker that postpones counts as dead",
+        f"{STORIES}.compare:Comparer._take",
+        "        self.underway.postpone(pair.objects, clock.now() + timedelta(seconds=postponed.seconds))\n",
+        "",
+        ("a busy API", *TWO),
+    ),
+    Mutant(
+        "a worker that fails counts as dead",
+        f"{STORIES}.compare:Comparer._take",
+        "        self.underway.postpone(pair.objects, clock.now())\n",
+        "",
+        ("a busy API", *TWO),
+    ),
+    Mutant(
+        "a worker that is done counts as dead",
+        f"{STORIES}.compare:Comparer._take",
+        "        raise\n    self.underway.finish(pair.objects)\n",
+        "        raise\n",
+        ("contents that come again", "records expired", *TWO),
+    ),
+    Mutant(
+        "a PENDING row is not written",
+        f"{STORIES}.compare:Comparer._postponed",
+        "if hindrance.code:",
+        "if False:",
+        ("two pairs", "messages lost"),
+    ),
+    # --- messages
+    Mutant(
+        "a postponed message is deleted",
+        f"{STORIES}.receive:Receiver._upload",
+        "return postponed.seconds",
+        "return None",
+        TWO,
+    ),
+    Mutant(
+        "a message is deleted after an error",
+        f"{STORIES}.receive:Receiver._upload",
+        "return delay",
+        "return None",
+        TWO,
+    ),
+    Mutant(
+        "a message that cannot be set aside is deleted",
+        f"{STORIES}.receive:Receiver._set_aside",
+        "raise ComesBack from error",
+        "pass",
+        ("a malformed message",),
+    ),
+    Mutant(
+        "a message that cannot be sent stays claimed",
+        f"{STORIES}.missed:MissedPairs._enqueue",
+        "self.underway.finish(pair.objects)",
+        "pass",
+        ("events lost", "one event lost"),
+    ),
+    Mutant(
+        "the search claims nothing",
+        f"{STORIES}.missed:MissedPairs._missed",
+        "and self.underway.claim(pair.objects, self.after)",
+        "",
+        ("events lost", "one event lost"),
+    ),
+    Mutant(
+        "the search leaves overdue pairs alone",
+        f"{STORIES}.missed:MissedPairs._is_missed",
+        "return row.verdict is Verdict.PENDING and",
+        "return False and",
+        ("messages lost",),
+    ),
+    Mutant(
+        "the search takes any row for these pictures'",
+        f"{STORIES}.missed:MissedPairs._is_missed",
+        "if not row.covers(pair) or row.verdict is Verdict.WAITING:",
+        "if row.verdict is Verdict.WAITING:",
+        ("a replacement's event lost",),
+    ),
+    Mutant(
+        "the search takes a WAITING row for final",
+        f"{STORIES}.missed:MissedPairs._is_missed",
+        "if not row.covers(pair) or row.verdict is Verdict.WAITING:",
+        "if row.verdict is not Verdict.WAITING and not row.covers(pair):",
+        ("one event lost",),
+    ),
+    # --- operators and reviewers
+    Mutant(
+        "a call under way is approved",
+        f"{STORIES}.permit:Permits._permit",
+        "elif call.permitted_by or _under_way(call):",
+        "elif call.permitted_by:",
+        ("approved",),
+    ),
+    Mutant(
+        "an approval sends no message",
+        f"{STORIES}.permit:Permits.permit",
+        "bodies += [",
+        "_ = [",
+        ("approved",),
+    ),
+    Mutant(
+        "a decision is about whatever contents there are",
+        f"{STORIES}.review:Reviewing.decide",
+        "and row.fingerprint == asked.fingerprint\n    if row and to_be_decided",
+        "\n    if row and to_be_decided",
+        DECISIONS,
+    ),
+    Mutant(
+        "every decision is reported as made",
+        f"{STORIES}.review:Reviewing.decide",
+        "decided = row is not None and row.fingerprint == asked.fingerprint and _says",
+        "decided = True or row is not None and _says",
+        DECISIONS,
+    ),
+    # --- the gate
+    Mutant(
+        "every worker may try",
+        "facepair.domain.gate:Gate.trying",
+        "reopens_at=now + rules.pause",
+        "reopens_at=now",
+        ("two pairs", "an API that does not answer"),
+    ),
+    Mutant(
+        "a closed gate lets calls through",
+        "facepair.domain.gate:Gate.closed",
+        "if self.code is None or now >= self.reopens_at:",
+        "if True:",
+        ("two pairs", "an API that does not answer"),
+    ),
+    Mutant(
+        "an answer does not open the gate",
+        "facepair.domain.gate:Gate._answered",
+        "code=None, message=None, closed_at=0.0, reopens_at=0.0, ",
+        "",
+        ("two pairs", "an API that does not answer"),
+    ),
+    Mutant(
+        "an answer does not end the count",
+        "facepair.domain.gate:Gate._answered",
+        "if self.code is None and not self.unanswered:",
+        "if self.code is None:",
+        ("an API that does not answer",),
+    ),
+    Mutant(
+        "the fleet never stops",
+        "facepair.domain.gate:Gate.after",
+        "self.code is None and self.unanswered >= rules.stop_after_unknown",
+        "False",
+        ("an API that does not answer",),
+    ),
+    Mutant(
+        "slots are not spaced",
+        "facepair.domain.gate:Gate.next_slot",
+        "max(now, self.last_slot + self.interval(rules, now))",
+        "now",
+        ("a pace",),
+    ),
+    Mutant(
+        "a closed gate stays closed for ever",
+        "facepair.domain.gate:Gate.shut",
+        "reopens_at=now + rules.pause",
+        "reopens_at=now + 1e9",
+        ("two pairs", "an API that does not answer"),
+    ),
+    Mutant(
+        "a worker does not wait for its slot",
+        f"{STORIES}.ask:Asker._ledgered_call",
+        "    self.sleep(_seconds_until(slot))\n",
+        "",
+        ("a pace",),
+    ),
+    # --- erasures
+    Mutant(
+        "no mark is set", f"{STORIES}.erase:Eraser._begin", "known=self.marks.set(each, moment)", "known=True", ERASURES
+    ),
+    Mutant(
+        "the mark's second is not waited for",
+        f"{STORIES}.erase:Eraser._begin",
+        "    self.sleep(max(0.0, read + ahead + 1 - self.monotonic()))\n",
+        "",
+        ERASURES,
+    ),
+    Mutant(
+        "a worker that calls is not waited for",
+        f"{STORIES}.erase:_Sight.busy_until",
+        "if call.state is State.SENT)",
+        "if False)",
+        ERASURES,
+    ),
+    Mutant(
+        "a worker that saves its answer is not waited for",
+        f"{STORIES}.erase:_Sight.busy_until",
+        "if call.state is State.ANSWERED and",
+        "if False and",
+        ERASURES,
+    ),
+    Mutant(
+        "records in progress are not waited for",
+        f"{STORIES}.erase:_Sight.busy_until",
+        "if fingerprint not in self.saved)",
+        "if False)",
+        ERASURES,
+    ),
+    Mutant(
+        "the pair is looked through once",
+        f"{STORIES}.erase:Eraser._finish",
+        "while self._sweep(sight) or",
+        "while",
+        ERASURES,
+    ),
+    Mutant(
+        "calls are not stripped", f"{STORIES}.erase:Eraser._sweep", "self.ledger.strip(call, until)", "pass", ERASURES
+    ),
+    Mutant(
+        "contents are not forgotten", f"{STORIES}.erase:Eraser._finish", "self.ledger.forget(call)", "pass", ERASURES
+    ),
+    Mutant(
+        "records are not deleted",
+        f"{STORIES}.erase:Eraser._sweep",
+        "sum(self._take_record(sight, fingerprint) for fingerprint in sight.fingerprints)",
+        "0",
+        ERASURES,
+    ),
+    Mutant(
+        "the contents of the row are not looked for",
+        f"{STORIES}.erase:Eraser._sweep",
+        "(row and row.fingerprint, *(c.fingerprint for c in calls))",
+        "(row and row.fingerprint,)",
+        ERASURES,
+    ),
+    Mutant(
+        "pictures are not deleted",
+        f"{STORIES}.erase:Eraser._sweep",
+        "self.pictures.delete(versions)",
+        "pass",
+        ERASURES,
+    ),
+    Mutant(
+        "the row is not deleted",
+        f"{STORIES}.erase:Eraser._sweep",
+        "row = self.rows.take(erasure.pair_id, until)",
+        "row = None",
+        ERASURES,
+    ),
+    # --- events
+    Mutant(
+        "other contents are no change",
+        "facepair.domain.change:_state",
+        '"code", "fingerprint"',
+        '"code"',
+        ("published",),
+    ),
+    Mutant(
+        "a change is not put on the bus",
+        f"{STORIES}.publish:Publisher.publish",
+        "self._put([changed])",
+        "pass",
+        ("published",),
+    ),
+)

@@ -1,0 +1,414 @@
+"""What has to hold, whatever the schedule: checked at every step, and when all is quiet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from facepair.domain import clock
+from facepair.domain.change import VerdictChanged
+from facepair.domain.gate import Slot
+from facepair.domain.ledger import Call, State
+from facepair.domain.pair import Pair, split
+from facepair.domain.row import Row
+from facepair.domain.verdict import (
+    API_NOT_ANSWERING,
+    CERTAINTY,
+    FINAL,
+    OUTCOME_UNKNOWN,
+    WORKER_DIED,
+    Meaning,
+    Outcome,
+    Verdict,
+    comparison_code,
+)
+from facepair.stories.compare import MOST_DEATHS
+from tests.explore.run import Actor
+from tests.fakes import DEADLINE, NAMES
+
+if TYPE_CHECKING:
+    from tests.explore.explored import Explored
+
+ROUNDING = 1e-6
+"""Seconds by which two times may differ that are equal."""
+SETTLED = FINAL | {Verdict.UNDETERMINED}
+
+type Contents = frozenset[str]
+type Item = Mapping[str, Any]
+
+
+@dataclass
+class _Opened:
+    """A call: what its worker had read when it wrote the ledger's row, and whether it was POSTed."""
+
+    contents: Contents
+    versions: frozenset[str | None]
+    fingerprint: str
+    ends: datetime | None
+    posted: bool = False
+    outcome: Outcome | None = None
+    finished: bool = False
+
+
+@dataclass
+class Promises:
+    """What is known of a run from the outside, and what must never be seen in it."""
+
+    world: Explored
+    calls: dict[tuple[str, str], _Opened] = field(default_factory=dict)
+    charged: Counter[Contents] = field(default_factory=Counter)
+    uploads: dict[str, datetime] = field(default_factory=dict)
+    decisions: dict[str, frozenset[str | None]] = field(default_factory=dict)
+    erasing: dict[str, datetime | None] = field(default_factory=dict)
+    searched: set[str] = field(default_factory=set)
+    slots: list[Slot] = field(default_factory=list)
+    trial: float | None = None
+    unanswered: int = 0
+    event_lost: bool = False
+    marked: dict[str, datetime] = field(default_factory=dict)
+    malformed: int = 0
+    was_closed_for: str | None = None
+    holder: str | None = None
+
+    def broke(self, promise: str) -> None:
+        self.world.run.broke(promise)
+
+    # --- calls and charges --------------------------------------------------------------------------------------------
+
+    def opened(self, actor: Actor, call: Call) -> None:
+        """A row of the ledger was written before a call."""
+        read = actor.read.values()
+        contents, versions = frozenset(each[1] for each in read), frozenset(each[0] for each in read)
+        marked = self.marked.get(call.pair_id)
+        if marked and any(self.uploads[str(version)] <= marked for version in versions):
+            self.broke("a call is opened for a picture that is being erased")
+        self.calls[call.pair_id, call.call] = actor.opened = _Opened(contents, versions, call.fingerprint, actor.ends)
+
+    def called(self, actor: Actor, outcome: Outcome) -> None:
+        """A call has reached the API, which answers it."""
+        opened, now = actor.opened, self.world.time.now()
+        if opened is None or opened.posted:
+            self.broke("a call without a row in the ledger before it")
+            return
+        others = [each for each in self.calls.values() if each.contents == opened.contents and each is not opened]
+        if any(each.posted and not each.finished and each.ends and each.ends > now for each in others):
+            self.broke("a call for contents for which a living worker is calling")
+        if any(each.outcome and each.outcome.retry_at and each.outcome.retry_at > now for each in others):
+            self.broke("a call before the Retry-After of the one before")
+        if actor.ends and not self.world.may_outlive_its_end and (actor.ends - now).total_seconds() < DEADLINE:
+            self.broke("a call without enough time left for its answer")
+        if self._is_plain and any(each.versions == opened.versions and _is_last_word(each.outcome) for each in others):
+            self.broke("a call for pictures that were answered for")
+        opened.posted, opened.outcome = True, outcome
+        self.charged[opened.contents] += outcome.charged
+        allowed = self._allowed(opened.contents)
+        if self.charged[opened.contents] > allowed:
+            self.broke(f"charged {self.charged[opened.contents]} times for the same contents, allowed are {allowed}")
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether actors came one after the other, and nothing failed but calls."""
+        return not (self.world.run.preemptions or self.world.run.leaps or self.world.run.deaths)
+
+    def answered(self, actor: Actor, outcome: Outcome) -> None:
+        """A worker has received an answer, or has noticed that none comes."""
+        if actor.opened:
+            actor.opened.finished = True
+        actor.notes["outcome"] = outcome
+
+    def permitted(self, call: Call) -> None:
+        """An operator has approved one more call after this one."""
+        if call.state is State.SENT and call.alive_until > self.world.time.now():
+            self.broke("a retry is approved while a worker can be calling")
+
+    def reads(self, actor: Actor) -> None:
+        """A worker downloads a picture."""
+        if actor.notes.get("held back"):
+            self.broke("a pair that the gate holds back is downloaded")
+
+    def ended(self, actor: Actor) -> None:
+        """An actor came to its end by itself."""
+        if actor.notes.get("trial"):
+            self.broke("a trial has ended, and the gate does not know")
+        self._count(actor)
+
+    def _count(self, actor: Actor) -> None:
+        outcome = actor.notes.pop("outcome", None)
+        if outcome is not None:
+            self.unanswered = self.unanswered + 1 if outcome.code == OUTCOME_UNKNOWN else 0
+
+    def _allowed(self, contents: Contents) -> int:
+        """One charged call; one more for each approval, one with `retry`, and one for what is uploaded anew after an
+        erasure."""
+        approved = sum(
+            bool(call.permitted_by) and self.calls[key].contents == contents
+            for key, call in self.world.ledger._calls.items()
+            if key in self.calls
+        )
+        return 1 + approved + (self.world.on_unknown == "retry") + len(self.erasing)
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def written(self, before: Item | None, after: Item | None) -> None:
+        """A pair's row was written or deleted."""
+        if after is None:
+            return
+        new = Row.from_item(after)
+        if before is None:
+            return
+        old = Row.from_item(before)
+        if new.uploaded_at < old.uploaded_at:
+            self.broke(f"the row goes back to an earlier upload: {_say(old)} -> {_say(new)}")
+        same = (
+            new.uploaded_at == old.uploaded_at and new.fingerprint == old.fingerprint and _objects(new) == _objects(old)
+        )
+        if same and CERTAINTY[new.verdict] < CERTAINTY[old.verdict]:
+            self.broke(f"the row goes back: {_say(old)} -> {_say(new)}")
+        if new.updated_at and old.updated_at and new.updated_at <= old.updated_at:
+            self.broke(f"updated_at does not go forward: {_say(old)} -> {_say(new)}")
+        if old.review and new.fingerprint == old.fingerprint and new.review != old.review:
+            self.broke(f"a reviewer's decision is lost: {_say(old)} -> {_say(new)}")
+        if new.code == WORKER_DIED and old.code != WORKER_DIED and self.world.run.deaths < MOST_DEATHS:
+            self.broke(f"the pair is given up after {self.world.run.deaths} deaths")
+        if new.review and not old.review:
+            seen = self.world.run.at_work.notes.get("seen", new.fingerprint)
+            if seen != new.fingerprint:
+                self.broke("a decision is about other contents than the reviewer saw")
+        if new.review:
+            versions = frozenset(each.version_id for each in new.pictures.values())
+            self.decisions.setdefault(str(new.fingerprint), versions)
+
+    # --- the gate -----------------------------------------------------------------------------------------------------
+
+    def entered(self, actor: Actor, slot: Slot, was_closed: bool) -> None:
+        """A worker was given a slot."""
+        rules = self.world.gate.rules
+        if was_closed and not slot.trial:
+            self.broke("the gate lets a call through while it is closed")
+        if slot.trial:
+            if self.trial is not None and slot.at - self.trial < rules.pause - ROUNDING:
+                self.broke("the gate lets two workers try in one pause")
+            self.trial = slot.at
+            actor.notes["trial"] = True
+            return
+        if self.unanswered >= rules.stop_after_unknown:
+            self.broke(f"the gate is open after {self.unanswered} calls in a row without an answer")
+        if rules.per_second:
+            close = [each for each in self.slots if abs(each.at - slot.at) < 1 / rules.per_second - ROUNDING]
+            if close:
+                self.broke(f"two slots are {abs(close[0].at - slot.at):.3f} s apart at {rules.per_second:g} calls/s")
+        self.slots.append(slot)
+
+    def reported(self, actor: Actor, slot: Slot, outcome: Outcome) -> None:
+        """The gate has learnt what became of a call."""
+        actor.notes.pop("trial", None)
+        self._count(actor)
+        if slot.trial and outcome.code != OUTCOME_UNKNOWN:
+            self.trial = None
+
+    def gave_back(self, actor: Actor, slot: Slot) -> None:
+        """A slot was not used: another worker may try at once."""
+        actor.notes.pop("trial", None)
+        if slot.trial:
+            self.trial = None
+
+    # --- reviewers ----------------------------------------------------------------------------------------------------
+
+    def shown(self, who: str) -> None:
+        """A reviewer has a pair before them."""
+        leases = self.world.leases.held.values()
+        if self.holder not in (None, who) and all(not holder.startswith(who) for holder, _ in leases):
+            self.broke("a pair is shown to two reviewers at once")
+        self.holder = who
+
+    def decided(self, who: str, fingerprint: str, decided: bool) -> None:
+        """A reviewer was told whether their decision stands."""
+        kept = self.world.decisions.kept.get(fingerprint)
+        by = kept.review.by if kept else None
+        if decided and by != who and not self.erasing:
+            self.broke(f"{who} is told that their decision stands, and {by} has decided")
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def sent(self, actor: Actor, handles: set[str]) -> None:
+        """Messages were sent by the search or by an approval."""
+        if handles and actor.name.startswith("search"):
+            if self.searched & self.world.queue._messages.keys():
+                self.broke("the search adds a second message to the one that it sent")
+            self.searched |= handles
+
+    # --- erasures -----------------------------------------------------------------------------------------------------
+
+    def uploaded(self, version: str, at: datetime) -> None:
+        """A picture was uploaded."""
+        self.uploads[version] = at.replace(microsecond=0)
+
+    def forbidden(self, pair_id: str, moment: datetime) -> None:
+        """From now on nothing is called for or written that was uploaded up to the end of that second."""
+        self.marked[pair_id] = moment
+
+    def wants_erased(self, pair_id: str) -> None:
+        """An erasure was begun."""
+        self.erasing.setdefault(pair_id, None)
+
+    def erased(self, pair_id: str, erased_at: datetime) -> None:
+        """An erasure was confirmed: nothing up to the end of that second may be seen any more."""
+        self.erasing[pair_id] = max(erased_at, self.erasing.get(pair_id) or erased_at)
+
+    def unconfirmed_erasure(self) -> bool:
+        return None in self.erasing.values()
+
+    def _erased_versions(self) -> set[str]:
+        moments = [each for each in self.erasing.values() if each]
+        return {version for version, at in self.uploads.items() if any(at <= moment for moment in moments)}
+
+    def _hold_erasures(self) -> None:
+        gone = self._erased_versions()
+        world = self.world
+        if any(each.version_id in gone for each in world.bucket.versions):
+            self.broke("a picture is there after its erasure was confirmed")
+        for item in world.verdicts.items.values():
+            row = Row.from_item(item)
+            moment = self.erasing.get(row.pair_id)
+            named = {each.version_id for each in row.pictures.values()}
+            if named & gone or (None in named and moment and row.uploaded_at <= moment):
+                self.broke(f"a row of erased pictures is there after the confirmation: {_say(row)}")
+        erased_calls = {key for key, opened in self.calls.items() if opened.versions & gone}
+        for key in erased_calls & world.ledger._calls.keys():
+            call = world.ledger._calls[key]
+            if call.outcome is not None or call.fingerprint:
+                self.broke(f"the ledger's call {key[1]} describes erased faces after the confirmation")
+        erased_contents = {opened.fingerprint for key, opened in self.calls.items() if key in erased_calls}
+        numbers = {key[1] for key in erased_calls}
+        for fingerprint, record in world.idempotency._stored.items():
+            if fingerprint in erased_contents and record.get("call") in numbers:
+                self.broke("a record of erased pictures is there after the confirmation")
+        for fingerprint in world.decisions.kept:
+            if self.decisions.get(fingerprint, frozenset()) & gone:
+                self.broke("a decision about erased pictures is there after the confirmation")
+
+    # --- at every step, and when all is quiet -------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """What has to hold at every step and is not told by an operation."""
+        gate, now = self.world.gate, self.world.time.now().timestamp()
+        if gate.state.code and gate.state.reopens_at > now + gate.rules.pause + ROUNDING:
+            self.broke("the gate is closed, and no trial is due within its pause")
+        not_answering = gate.state.code == API_NOT_ANSWERING and self.was_closed_for is None
+        if not_answering and self.unanswered < gate.rules.stop_after_unknown:
+            self.broke(f"the fleet stops after {self.unanswered} calls in a row without an answer")
+        self.was_closed_for = gate.state.code
+        if any(self.erasing.values()):
+            self._hold_erasures()
+
+    def _pairs(self) -> list[Pair]:
+        uploads = self.world.bucket._listed()
+        ids = dict.fromkeys(split(each.key)[0] for each in uploads)
+        now = self.world.time.now()
+        return [
+            Pair.among(each, [up for up in uploads if split(up.key)[0] == each], NAMES, now) for each in sorted(ids)
+        ]
+
+    def unsettled(self) -> list[Pair]:
+        """Complete pairs whose row does not say what became of these pictures, and half ones without a row."""
+        return [pair for pair in self._pairs() if not self._is_settled(pair)]
+
+    def _is_settled(self, pair: Pair) -> bool:
+        item = self.world.verdicts.items.get(pair.pair_id)
+        row = Row.from_item(item) if item else None
+        if pair.missing:
+            return row is not None
+        if row is None:
+            return False
+        return row.is_newer_than(pair) or (row.verdict in SETTLED and row.covers(pair))
+
+    def hold_at_rest(self) -> None:
+        """What has to hold when nobody is at work and no message is left. Raises nothing: see `broke`."""
+        world = self.world
+        for pair in self.unsettled():
+            item = world.verdicts.items.get(pair.pair_id)
+            self.broke(
+                f"the pair {pair.pair_id} ends without a final row: {_say(Row.from_item(item)) if item else item}"
+            )
+        if world.searches and not self.event_lost:
+            self.broke("a pair was left without a message although no event was lost")
+        if world.searches > 2 and not (world.run.deaths or {"underway.claim", "underway.finish"} & world.run.failed):
+            self.broke("a search did not find a pair without a message")
+        for pair_id, item in world.verdicts.items.items():
+            row = Row.from_item(item)
+            if row.verdict is Verdict.PENDING:
+                self.broke(f"the row stays PENDING and no message is left: {_say(row)}")
+            decision = world.decisions.kept.get(str(row.fingerprint))
+            if decision and row.verdict is not Verdict.PENDING and row.decision != decision:
+                self.broke(f"a reviewer's decision about these contents is lost in {pair_id}: {_say(row)}")
+        if self.unconfirmed_erasure():
+            self.broke("the erasure is not confirmed")
+        if len(world.queue.dead_letters) < self.malformed:
+            self.broke("a message that cannot be read is lost")
+        self._hold_ledger()
+        self._hold_answers()
+        self._hold_events()
+
+    def _hold_ledger(self) -> None:
+        posted = sum(opened.posted for opened in self.calls.values())
+        if posted != self.world.api.posts:
+            self.broke(f"{self.world.api.posts} calls were made, the ledger has {posted}")
+        charged = sum(self.charged.values())
+        states = (State.SENT, State.ANSWERED, State.UNKNOWN)
+        said = sum(call.state in states for call in self.world.ledger._calls.values())
+        if said < charged:
+            self.broke(f"{charged} calls were charged, and the ledger says so of {said}")
+
+    def _hold_answers(self) -> None:
+        """What was paid for reaches the row, unless its worker died; what was approved is called for."""
+        for item in self.world.verdicts.items.values():
+            row = Row.from_item(item)
+            if row.code != OUTCOME_UNKNOWN:
+                continue
+            outcomes = [
+                each.outcome for each in self.calls.values() if each.fingerprint == row.fingerprint and each.outcome
+            ]
+            lost = any(each.charged and each.code != OUTCOME_UNKNOWN for each in outcomes)
+            run = self.world.run
+            if lost and run.faults < 2 and not run.deaths and (self.world.may_outlive_its_end or not run.leaps):
+                self.broke("an answer that was paid for is lost")
+            last = [call for call in self.world.ledger._of(row.pair_id) if call.fingerprint == row.fingerprint][-1:]
+            if last and last[0].permitted_by:
+                self.broke("a retry is approved, and no call is made")
+
+    def _hold_events(self) -> None:
+        world = self.world
+        if not world.publishes:
+            return
+        changes = [change for write in world.stream.writes if (change := write.change())]
+        told = {each.id for each in world.bus.told}
+        for change in changes:
+            if change.id not in told:
+                self.broke(f"a change was never published: {change}")
+        for pair_id, item in world.verdicts.items.items():
+            events = [each for each in world.bus.told if each.pair_id == pair_id and isinstance(each, VerdictChanged)]
+            last = max(events, key=lambda each: each.updated_at or clock.at(0), default=None)
+            row = Row.from_item(item)
+            if last is None or (last.verdict, last.code, last.fingerprint) != (row.verdict, row.code, row.fingerprint):
+                self.broke(
+                    f"by their updated_at, the events end with {last and last.verdict}, the row says {_say(row)}"
+                )
+
+
+def _is_last_word(outcome: Outcome | None) -> bool:
+    """Whether nothing is left to ask for these uploads."""
+    meanings = (Meaning.JUDGE, Meaning.RETAKE, Meaning.HOLD)
+    return outcome is not None and outcome.code != OUTCOME_UNKNOWN and comparison_code(outcome.code).meaning in meanings
+
+
+def _objects(row: Row) -> set[tuple[str, str]]:
+    return {(each.key, each.etag) for each in row.pictures.values()}
+
+
+def _say(row: Row) -> str:
+    contents = (row.fingerprint or "no contents")[:6]
+    by = f", decided by {row.review.by}" if row.review else ""
+    return f"{row.verdict} {row.code or ''} of {contents}, uploaded {row.uploaded_at:%H:%M:%S}{by}"

@@ -1,0 +1,371 @@
+"""One run: actors go on one operation at a time, in the order of a plan, which also decides what fails.
+
+Each actor is a greenlet. It stops before every operation of a fake, and the run decides who goes on. So the code that
+runs is the real code of the use cases, and a schedule repeats exactly.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import greenlet
+
+from facepair.domain.retry import Later, Unavailable
+from tests.explore.schedule import Limits, Plan
+from tests.fakes import Time
+
+MOST_STEPS = 3000
+"""A run that takes more does not come to rest."""
+MOST_PASSED = 8
+"""So often time passes before an actor that is suspended goes on."""
+OPERATION = timedelta(milliseconds=1)
+"""Time that passes with each operation."""
+SLOW = timedelta(seconds=110)
+"""What a slow operation takes of the two minutes that a worker has."""
+
+READS = frozenset(
+    f"{port}.{operation}"
+    for port, operations in {
+        "bucket": ("find", "read", "version", "all"),
+        "verdicts": ("row", "rows"),
+        "decisions": ("of",),
+        "ledger": ("of_pair", "get"),
+        "refusals": ("of",),
+        "gate": ("look",),
+        "queue": ("has_backlog",),
+        "cursor": ("load",),
+        "pictures": ("versions",),
+        "erasableledger": ("of_pair",),
+    }.items()
+    for operation in operations
+)
+"""A death before a read shows nothing that a death before the next write does not show, and a read has no effect that
+could be lost."""
+NEVER_FAILS = frozenset({"api.compare", "api.answer", "people.act", "sleep"})
+"""What becomes of a call is an answer of the API, which the run chooses too."""
+KEEPS_QUIET = frozenset({"gate.report", "gate.give_back", "gate.block"})
+"""By their port these raise nothing: an operation that failed and one that had no response look the same."""
+
+
+class Broken(AssertionError):
+    """A promise that a run broke."""
+
+
+class Killed(greenlet.GreenletExit):  # type: ignore[misc]
+    """The actor's process has ended without a word."""
+
+
+@dataclass(eq=False)
+class Actor:
+    """A worker, a command or a person at work.
+
+    `operation` is what it is about to do; `ends` is when Lambda ends it. `read` has the versions and contents of the
+    pictures that it has read, by key; `opened` is the call whose ledger row it wrote last; `notes` belong to the
+    promises. A `suspended` actor goes on when nothing else does, unless the plan says otherwise.
+    """
+
+    name: str
+    job: Callable[[], object]
+    faulty: bool = True
+    ends: datetime | None = None
+    operation: str = ""
+    wakes: datetime | None = None
+    fault: str = ""
+    killed: bool = False
+    suspended: bool = False
+    read: dict[str, tuple[str | None, str]] = field(default_factory=dict)
+    opened: Any = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    greenlet: "greenlet.greenlet | None" = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun, and has not come to an end."""
+        return self.greenlet is not None and not self.greenlet.dead
+
+    @property
+    def done(self) -> bool:
+        return self.greenlet is not None and self.greenlet.dead
+
+
+class Scene(Protocol):
+    """What a run goes on in."""
+
+    time: Time
+    actors: list[Actor]
+    may_outlive_its_end: bool
+    slow: frozenset[str]
+
+    def due(self) -> Mapping[str, Callable[[], Actor]]:
+        """By their names, actors that could begin now because of a message or of what was left undone."""
+
+    def next_event(self) -> datetime | None:
+        """When something is due next, if anything is."""
+
+    def settle(self) -> Actor | None:
+        """Nothing is left to do: the actor that takes up what is left undone, if there must be one."""
+
+    def ended(self, actor: Actor) -> None:
+        """An actor came to its end by itself."""
+
+    def check(self) -> None:
+        """Check what has to hold at every step. Reports to `Run.broke`."""
+
+
+type Option = tuple[str, Actor | None, str]
+"""What happens, to which actor, and the name of the actor that begins."""
+
+
+class Run:
+    """Runs the actors of a scene by a plan, within limits. `story` is what happened: who did what, and how it went;
+    `failed` are the operations that failed or had no response."""
+
+    def __init__(self, plan: Plan, limits: Limits) -> None:
+        self.plan = plan
+        self.story: list[tuple[str, str]] = []
+        self.broken: str | None = None
+        self._limits = limits
+        self.preemptions = self.faults = self.leaps = self.deaths = 0
+        self.failed: set[str] = set()
+        self._passed = 0
+        self._hub = greenlet.getcurrent()
+        self._by_greenlet: dict[object, Actor] = {}
+        self._before = Actor("before", lambda: None)
+        self._current: Actor | None = None
+        self._scene: Scene | None = None
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who is at work; None while a scene is being prepared or looked at."""
+        return self._by_greenlet.get(greenlet.getcurrent())
+
+    @property
+    def at_work(self) -> Actor:
+        """Who is at work, also while a scene is being prepared."""
+        return self.actor or self._before
+
+    def broke(self, promise: str) -> None:
+        """Report a broken promise. It is raised by the run: the code at work would catch it."""
+        self.broken = self.broken or promise
+
+    def tell(self, event: str, who: str | None = None) -> None:
+        """Add to the story."""
+        self.story.append((who or self.at_work.name, event))
+
+    def lead(self, scene: "Scene", actor: Actor, until: str) -> None:
+        """Let an actor work until it is about to do an operation, and suspend it there: what the run begins with."""
+        self._scene = scene
+        scene.actors.append(actor)
+        while actor.operation != until:
+            assert not actor.done, f"{actor.name} never comes to {until}"
+            self._go_on(actor)
+        actor.suspended = True
+        self.tell(f"is suspended before {until}", actor.name)
+
+    # --- what fakes call ----------------------------------------------------------------------------------------------
+
+    def turn(self, operation: str) -> None:
+        """The current actor is about to do this; it goes on when the plan says so. Raises Unavailable if it fails."""
+        actor = self.actor
+        if actor is None:
+            return
+        if actor.killed:
+            raise Killed
+        if actor.fault:
+            self.broke(f"the exploration itself is wrong: {actor.fault} was never carried out")
+        actor.operation = operation
+        self._hub.switch()
+        assert self._scene
+        self._scene.time.passes(OPERATION.total_seconds())
+        if actor.fault == "is slow":
+            actor.fault = ""
+            self._scene.time.passes(SLOW.total_seconds())
+            self.tell(f"{operation} takes {SLOW.total_seconds():g} s")
+        if actor.fault == "fails":
+            actor.fault = ""
+            self.failed.add(operation)
+            self.tell(f"{operation} fails")
+            raise Unavailable(f"{operation} failed")
+        self.tell(operation)
+
+    def sleep(self, seconds: float) -> None:
+        """The current actor sleeps."""
+        actor = self.actor
+        if actor is None or seconds <= 0:
+            return
+        assert self._scene
+        actor.wakes = self._scene.time.now() + timedelta(seconds=seconds)
+        self.turn("sleep")
+
+    @contextmanager
+    def response(self, operation: str) -> Iterator[None]:
+        """Around an operation whose response may get lost after it took effect. Raises Unavailable then."""
+        try:
+            yield
+        except Later:
+            if self.loses(operation):
+                raise Unavailable(f"the response to {operation} was lost") from None
+            raise
+        if self.loses(operation):
+            raise Unavailable(f"the response to {operation} was lost")
+
+    def loses(self, operation: str) -> bool:
+        """Whether the response to what the current actor does now is lost, for an operation that has to know."""
+        actor = self.actor
+        if actor is None or actor.fault != f"loses {operation}":
+            return False
+        actor.fault = ""
+        self.failed.add(operation)
+        self.tell(f"the response to {operation} is lost")
+        return True
+
+    def pick(self, options: Sequence[str]) -> int:
+        """What happens in the world: the first costs nothing, each other one is a fault."""
+        if self.actor is None or len(options) < 2 or self.faults >= self._limits.faults:
+            return 0
+        taken = self.plan.choose(len(options))
+        self.faults += taken > 0
+        return taken
+
+    # --- the run ------------------------------------------------------------------------------------------------------
+
+    def play(self, scene: Scene) -> None:
+        """Run until nothing is left to do. Raises Broken."""
+        self._scene = scene
+        try:
+            for _ in range(MOST_STEPS):
+                if not self._step(scene):
+                    return
+                scene.check()
+                if self.broken:
+                    raise Broken(self.broken)
+            raise Broken("it does not come to rest")
+        finally:
+            for actor in scene.actors:
+                self._kill(actor)
+
+    def _step(self, scene: Scene) -> bool:
+        """Decide what happens next, and let it happen. False if nothing is left to do."""
+        options = self._options(scene)
+        if not options:
+            actor = scene.settle()
+            if actor is None:
+                return False
+            scene.actors.append(actor)
+            self._current = actor
+            return True
+        what, actor, name = options[self.plan.choose(len(options)) if len(options) > 1 else 0]
+        current = self._current
+        if current and actor is not current and what in ("goes on", "begins"):
+            self.preemptions += 1
+        match what:
+            case "goes on":
+                assert actor
+                self._go_on(actor)
+            case "begins":
+                begun = scene.due()[name]()
+                scene.actors.append(begun)
+                self._go_on(begun)
+            case "time":
+                self.leaps += bool(current or any(not each.suspended for each in self._ready(scene)))
+                self._leap(scene)
+            case "dies":
+                assert actor
+                self.faults += 1
+                self.deaths += 1
+                self.tell(f"DIES before {actor.operation}", actor.name)
+                self._kill(actor)
+                self._current = None
+            case fault:
+                assert actor
+                self.faults += 1
+                actor.fault = fault
+                self._go_on(actor)
+        return True
+
+    def _options(self, scene: Scene) -> list[Option]:
+        current = self._current
+        if current and (current.done or current.killed or current.wakes):
+            current = self._current = None
+        options: list[Option] = []
+        if current:
+            options.append(("goes on", current, ""))
+            options += self._faults_of(current)
+            if self.preemptions >= self._limits.preemptions:
+                if self.leaps < self._limits.leaps and scene.next_event():
+                    options.append(("time", None, ""))
+                return options
+        ready = [each for each in self._ready(scene) if each is not current]
+        options += [("goes on", each, "") for each in ready if not each.suspended]
+        options += [("begins", None, name) for name in scene.due()]
+        if self._passed >= MOST_PASSED:
+            options += [("goes on", each, "") for each in ready if each.suspended]
+        if (not options or self.leaps < self._limits.leaps) and scene.next_event():
+            options.append(("time", None, ""))
+        if self._passed < MOST_PASSED:
+            options += [("goes on", each, "") for each in ready if each.suspended]
+        return options
+
+    def _ready(self, scene: Scene) -> Iterator[Actor]:
+        return (each for each in scene.actors if not (each.done or each.killed or each.wakes))
+
+    def _faults_of(self, actor: Actor) -> Iterator[Option]:
+        operation = actor.operation
+        if not actor.faulty or not actor.greenlet or self.faults >= self._limits.faults:
+            return
+        assert self._scene
+        if operation in self._scene.slow:
+            yield "is slow", actor, ""
+        if operation in READS:
+            yield "fails", actor, ""
+            return
+        yield "dies", actor, ""
+        if operation not in NEVER_FAILS:
+            yield "fails", actor, ""
+            if operation not in KEEPS_QUIET:
+                yield f"loses {operation}", actor, ""
+
+    def _go_on(self, actor: Actor) -> None:
+        self._current = actor
+        actor.suspended = False
+        if actor.greenlet is None:
+            actor.greenlet = greenlet.greenlet(lambda: self._work(actor))
+            self._by_greenlet[actor.greenlet] = actor
+        actor.greenlet.switch()
+
+    def _work(self, actor: Actor) -> None:
+        assert self._scene
+        try:
+            actor.job()
+            self._scene.ended(actor)
+        except Unavailable as error:
+            self.tell(f"gives up: {error}")
+        except Killed:
+            raise
+        except Exception as error:
+            self.broke(f"{actor.name} met an unexpected error: {error!r}")
+
+    def _leap(self, scene: Scene) -> None:
+        """Time passes until something is due. Lambda ends the workers whose time is over."""
+        due = scene.next_event()
+        assert due
+        self._passed += 1
+        seconds = max(0.0, (due - scene.time.now()).total_seconds())
+        scene.time.passes(seconds)
+        self.tell(f"{seconds:g} s pass", "clock")
+        for actor in scene.actors:
+            if actor.wakes and actor.wakes <= scene.time.now():
+                actor.wakes = None
+            ended = actor.ends and actor.ends <= scene.time.now() and actor.greenlet and not actor.done
+            if ended and not scene.may_outlive_its_end:
+                self.deaths += 1
+                self.tell(f"is ended by Lambda before {actor.operation}", actor.name)
+                self._kill(actor)
+        self._current = None
+
+    def _kill(self, actor: Actor) -> None:
+        actor.killed = True
+        if actor.greenlet and not actor.greenlet.dead:
+            actor.greenlet.throw(Killed)

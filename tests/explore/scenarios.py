@@ -1,0 +1,420 @@
+"""Who is at work in a run, and what can go wrong in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from facepair.domain.gate import Rules
+from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.review import AskForPairs, Decide
+from facepair.domain.verdict import Verdict
+from tests.explore.explored import Explored, ExploredTime
+from tests.explore.run import Run
+from tests.explore.schedule import Limits
+
+LIMITS = Limits(preemptions=2, faults=2, leaps=1)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A world, its actors, and the limits within which it is searched. `answers` are those of the API, the plainest
+    first."""
+
+    name: str
+    prepare: Callable[[Explored], None]
+    answers: Sequence[str] = ("success",)
+    on_unknown: OnUnknownOutcome = "hold"
+    limits: Limits = LIMITS
+
+    def scene(self, run: Run, time: ExploredTime) -> Explored:
+        """A new world, ready to run."""
+        scene = Explored(run, time, on_unknown=self.on_unknown)
+        scene.api.may = self.answers
+        self.prepare(scene)
+        return scene
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+TROUBLE = ("success", "no answer", "busy", "not reached", "refused", "token refused", "blocked", "no face")
+
+
+def two_messages(scene: Explored) -> None:
+    """Both pictures were uploaded: two workers, and what the queue sends again."""
+    scene.pair()
+
+
+def outlived(scene: Explored) -> None:
+    """The same; workers that were suspended past every lease return."""
+    scene.pair()
+    scene.may_outlive_its_end = True
+
+
+def two_pairs(scene: Explored) -> None:
+    """Two pairs at one gate."""
+    scene.pair()
+    scene.pair(30, 40, pair_id="ben")
+    scene.most_workers = 2
+
+
+def not_answering(scene: Explored) -> None:
+    """The fleet stops after two calls without an answer."""
+    two_pairs(scene)
+    scene.gate.rules = Rules(per_second=1000, stop_after_unknown=2, pause=600)
+
+
+def paced(scene: Explored) -> None:
+    """Three pairs at one call in two seconds."""
+    two_pairs(scene)
+    scene.pair(50, 60, pair_id="cleo")
+    scene.most_workers = 3
+    scene.gate.rules = Rules(per_second=0.5, stop_after_unknown=5, pause=600)
+
+
+def busy_for_long(scene: Explored) -> None:
+    """The API is busy for the first calls of a pair that has one message."""
+    scene.put("first", 10, notified=False)
+    scene.put("second", 20)
+    scene.api.first = ("busy",) * 5
+
+
+def slow(scene: Explored) -> None:
+    """Operations take nearly all of a worker's time."""
+    scene.pair()
+    scene.slow = frozenset({"gate.enter", "ledger.open", "idempotency.once", "bucket.read"})
+
+
+def malformed(scene: Explored) -> None:
+    """A message that is no notification lies among those of a pair."""
+    scene.pair()
+    scene.queue.send(["no JSON"])
+    scene.promises.malformed = 1
+
+
+def deadly(scene: Explored) -> None:
+    """A picture ends every worker that reads it."""
+    scene.pair()
+    read = scene.bucket.read
+
+    def ends_its_reader(upload: object) -> object:
+        read(upload)  # type: ignore[arg-type]
+        actor = scene.run.actor
+        assert actor
+        actor.killed = True
+        scene.run.tell("dies of the picture")
+        scene.run.turn("bucket.read")
+        raise AssertionError
+
+    scene.bucket.read = ends_its_reader  # type: ignore[assignment, method-assign]
+
+
+# --- people who upload -----------------------------------------------------------------------------------------------
+
+
+def replaced(scene: Explored, after: float, shade: int = 21) -> None:
+    """The second picture is replaced, in the same second or later."""
+    scene.pair()
+    scene.add("uploader", scene.people(partial(scene.put, "second", shade, after=after)), faulty=False)
+
+
+def swapped(scene: Explored) -> None:
+    """The two pictures are uploaded again in each other's role."""
+    scene.pair()
+    acts = (partial(scene.put, "first", 20, after=2), partial(scene.put, "second", 10, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def deleted(scene: Explored) -> None:
+    """The second picture is deleted, and another one uploaded."""
+    scene.pair()
+    acts = (partial(scene.delete, "second"), partial(scene.put, "second", 21, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def withdrawn(scene: Explored) -> None:
+    """Both pictures are deleted for good."""
+    scene.pair()
+    scene.add("uploader", scene.people(partial(scene.delete, "first"), partial(scene.delete, "second")), faulty=False)
+
+
+def halves(scene: Explored) -> None:
+    """The second picture comes while the first one is looked at, and the first is replaced then."""
+    scene.put("first", 10)
+    acts = (partial(scene.put, "second", 20, after=2), partial(scene.put, "first", 11, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def came_again(scene: Explored) -> None:
+    """Contents come again after others: (A, B), (A, C), (A, B)."""
+    scene.pair()
+    scene.work()
+    acts = (partial(scene.put, "second", 21, after=2), partial(scene.put, "second", 20, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def forgotten(scene: Explored) -> None:
+    """The idempotency's records have expired, and the same contents are uploaded again."""
+    scene.pair()
+    acts = (scene.idempotency.forget, partial(scene.put, "second", 20, after=2))
+    scene.add("people", scene.people(*acts), faulty=False)
+
+
+# --- the search ------------------------------------------------------------------------------------------------------
+
+
+def missed(scene: Explored) -> None:
+    """S3 lost both events; the search runs twice."""
+    scene.pair(notified=False)
+    scene.promises.event_lost = True
+    scene.time.passes(3600)
+    scene.add("search", scene.search)
+    scene.add("search, an hour later", scene.search)
+
+
+def half_missed(scene: Explored) -> None:
+    """S3 lost one event; the search runs beside the worker of the other."""
+    scene.put("first", 10)
+    scene.put("second", 20, notified=False)
+    scene.promises.event_lost = True
+    scene.time.passes(3600)
+    scene.add("search", scene.search)
+
+
+def letter_lost(scene: Explored) -> None:
+    """A PENDING pair has lost its messages."""
+    scene.pair()
+    scene.api.first = ("busy",)
+    for handle in scene.queue.visible:
+        scene.run.tell(f"{handle} is received once, and lost")
+    scene.work()
+    scene.queue._messages.clear()
+    scene.promises.event_lost = True
+    scene.time.passes(3600)
+    scene.add("search", scene.search)
+
+
+def replacement_missed(scene: Explored) -> None:
+    """S3 lost the event of a picture that replaced another one."""
+    scene.pair()
+    scene.work()
+    scene.put("second", 21, after=2, notified=False)
+    scene.promises.event_lost = True
+    scene.time.passes(3600)
+    scene.add("search", scene.search)
+
+
+# --- operators and reviewers -----------------------------------------------------------------------------------------
+
+
+def approved(scene: Explored) -> None:
+    """An outcome is unknown, and two operators approve a retry."""
+    scene.pair()
+    scene.api.may = ("no answer",)
+    scene.work()
+    scene.api.may = ("success", "no answer", "busy")
+    scene.add("operator", scene.approve)
+    scene.add("other operator", scene.approve)
+
+
+def approved_swapped(scene: Explored) -> None:
+    """An outcome is unknown; an operator approves while the pictures are uploaded in each other's role."""
+    scene.pair()
+    scene.api.may = ("no answer",)
+    scene.work()
+    scene.api.may = ("success", "no answer")
+    scene.add("operator", scene.approve)
+    acts = (partial(scene.put, "first", 20, after=2), partial(scene.put, "second", 10, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def _decide(scene: Explored, who: str, verdict: Literal[Verdict.PASS, Verdict.REJECT]) -> None:
+    """A reviewer asks for pairs and decides what is shown."""
+    reviewing, actor = scene.reviewing(), scene.run.at_work
+    shown = reviewing.pairs(who, AskForPairs(action="pairs", desk="page", count=1))["pairs"]
+    for each in shown:
+        scene.promises.shown(who)
+        actor.notes["seen"] = each["fingerprint"]
+        scene.run.turn("people.act")
+        decision = Decide(
+            action="decide",
+            desk="page",
+            pair_id="anna",
+            fingerprint=each["fingerprint"],
+            verdict=verdict,
+            reason="seen",
+        )
+        scene.promises.decided(who, each["fingerprint"], reviewing.decide(who, decision)["decided"])
+
+
+def reviewed(scene: Explored, *acts: Callable[[], object]) -> None:
+    """A MANUAL_CHECK is decided by two reviewers, while its pictures are uploaded again."""
+    scene.pair()
+    scene.work()
+    scene.add("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS))
+    scene.add("other reviewer", partial(_decide, scene, "arn:b", Verdict.REJECT))
+
+
+def reviewed_again(scene: Explored) -> None:
+    """The same contents are uploaded while a reviewer decides about them."""
+    scene.pair()
+    scene.work()
+    scene.add("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS))
+    scene.add("uploader", scene.people(partial(scene.put, "second", 20, after=2)), faulty=False)
+
+
+def reviewed_other(scene: Explored) -> None:
+    """Another picture is uploaded while a reviewer decides, and the first one comes back."""
+    scene.pair()
+    scene.work()
+    scene.add("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS))
+    acts = (partial(scene.put, "second", 21, after=2), partial(scene.put, "second", 20, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def decided_before_a_verdict(scene: Explored) -> None:
+    """The same contents were uploaded again, and a reviewer decides just before their verdict is written."""
+    scene.pair()
+    scene.work()
+    scene.put("second", 20, after=2)
+    scene.lead_worker("verdicts.write")
+    scene.add("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS))
+
+
+def decided_when_replaced(scene: Explored, until: str) -> None:
+    """A reviewer looks at a pair, and another picture is compared before the decision is made."""
+    scene.pair()
+    scene.work()
+    scene.lead("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS), until)
+    scene.put("second", 21, after=2)
+
+
+# --- erasures --------------------------------------------------------------------------------------------------------
+
+
+def erased(scene: Explored, *, compared: bool = False) -> None:
+    """A pair is erased while workers have it."""
+    scene.pair()
+    if compared:
+        scene.work()
+    scene.time.passes(10)
+    scene.add("eraser", scene.erase)
+
+
+def erased_and_uploaded(scene: Explored, first: int, second: int) -> None:
+    """A pair is erased, and uploaded again before, meanwhile or after."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.add("eraser", scene.erase)
+    acts = (partial(scene.put, "first", first, after=2), partial(scene.put, "second", second))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def erased_and_halved(scene: Explored) -> None:
+    """A pair is erased, and one picture of it is uploaded before, meanwhile or after."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.add("eraser", scene.erase)
+    scene.add("uploader", scene.people(partial(scene.put, "second", 20, after=2)), faulty=False)
+
+
+def erased_before(scene: Explored, operation: str) -> None:
+    """A pair is erased while a worker is suspended before an operation."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.lead_worker(operation)
+    scene.add("eraser", scene.erase)
+
+
+def half_uploaded_while_erased(scene: Explored) -> None:
+    """A pair is marked as erased, its pictures are there still, and one of them is uploaded."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.lead("eraser", scene.erase, "pictures.versions")
+    scene.put("second", 20, after=4)
+
+
+def erased_and_reviewed(scene: Explored) -> None:
+    """A MANUAL_CHECK is erased while it is decided."""
+    scene.pair()
+    scene.work()
+    scene.time.passes(10)
+    scene.add("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS))
+    scene.add("eraser", scene.erase)
+
+
+def erased_blocked(scene: Explored) -> None:
+    """A pair that is PENDING at a blocked account is erased."""
+    scene.pair()
+    scene.gate.state = scene.gate.state.shut(scene.gate.rules, "INSUFFICIENT_BALANCE", "", scene.time.now().timestamp())
+    scene.work()
+    scene.time.passes(620)
+    scene.add("eraser", scene.erase)
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def published(scene: Explored) -> None:
+    """Rows are published while they change."""
+    scene.put("first", 10)
+    scene.publishes = True
+    scene.add("publisher", scene.publish)
+    acts = (partial(scene.put, "second", 20, after=2), partial(scene.put, "second", 21, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+SCENARIOS = {
+    each.name: each
+    for each in (
+        Scenario("two messages", two_messages, TROUBLE),
+        Scenario("two messages, retry", two_messages, TROUBLE, on_unknown="retry"),
+        Scenario("suspended workers", outlived, ("success", "no answer")),
+        Scenario("suspended workers, retry", outlived, ("success", "no answer"), on_unknown="retry"),
+        Scenario("two pairs", two_pairs, ("success", "blocked", "busy", "token refused", "not reached")),
+        Scenario("an API that does not answer", not_answering, ("no answer", "success", "blocked")),
+        Scenario("a pace", paced, ("success", "busy")),
+        Scenario("a busy API", busy_for_long),
+        Scenario("slow operations", slow),
+        Scenario("a malformed message", malformed),
+        Scenario("a deadly picture", deadly),
+        Scenario("replaced in the same second", partial(replaced, after=0), ("success", "blocked")),
+        Scenario("replaced later", partial(replaced, after=2), ("success", "no answer", "busy")),
+        Scenario("swapped", swapped, ("success", "no answer", "no face")),
+        Scenario("deleted and uploaded", deleted, ("success", "blocked", "busy")),
+        Scenario("withdrawn", withdrawn),
+        Scenario("one after the other", halves, ("success", "busy")),
+        Scenario("contents that come again", came_again, ("success", "no answer")),
+        Scenario("records expired", forgotten, ("success", "no answer", "no face")),
+        Scenario("records expired, retry", forgotten, ("success", "no answer"), on_unknown="retry"),
+        Scenario("events lost", missed),
+        Scenario("one event lost", half_missed, ("success", "busy")),
+        Scenario("messages lost", letter_lost, ("success", "busy")),
+        Scenario("a replacement's event lost", replacement_missed),
+        Scenario("approved", approved),
+        Scenario("approved and swapped", approved_swapped),
+        Scenario("two reviewers", reviewed, ("manual check",)),
+        Scenario("decided while uploaded again", reviewed_again, ("manual check",)),
+        Scenario("decided while replaced", reviewed_other, ("manual check",)),
+        Scenario("decided before a verdict is written", decided_before_a_verdict, ("manual check",)),
+        Scenario("decided when replaced", partial(decided_when_replaced, until="people.act"), ("manual check",)),
+        Scenario(
+            "decided when others are shown",
+            partial(decided_when_replaced, until="decisions.decide"),
+            ("manual check",),
+        ),
+        Scenario("erased at work", erased, ("success", "no answer", "busy")),
+        Scenario("erased when compared", partial(erased, compared=True)),
+        Scenario("erased and uploaded again", partial(erased_and_uploaded, first=10, second=20)),
+        Scenario("erased and replaced", partial(erased_and_uploaded, first=11, second=21)),
+        Scenario("erased and half uploaded", erased_and_halved),
+        Scenario("erased and decided", erased_and_reviewed, ("manual check",)),
+        Scenario("erased while blocked", erased_blocked, ("success", "blocked")),
+        *(
+            Scenario(f"erased before {each}", partial(erased_before, operation=each))
+            for each in ("ledger.open", "api.answer", "ledger.complete", "idempotency.save", "verdicts.write")
+        ),
+        Scenario("being erased and half uploaded", half_uploaded_while_erased),
+        Scenario("published", published, ("success", "busy")),
+    )
+}
