@@ -775,6 +775,13 @@ class FakeMetrics:
         return {metric: sum(values) for metric, values in self.values.items()}
 
 
+class FakeParallel:
+    """Does one thing after the other."""
+
+    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+        return [act(each) for each in given]
+
+
 class FakePictures(Fake):
     """The bucket as an eraser sees it."""
 

@@ -16,6 +16,7 @@ from facepair.stories.compare import Asks, Attempt, Comparer
 from facepair.stories.erase import Eraser
 from facepair.stories.missed import MissedPairs
 from facepair.stories.permit import Permits
+from facepair.stories.ports import Parallel
 from facepair.stories.receive import ComesBack, Compares, Receiver
 from facepair.stories.review import Reviewing
 from tests.fakes import (
@@ -35,6 +36,7 @@ from tests.fakes import (
     FakeLedger,
     FakeLinks,
     FakeMetrics,
+    FakeParallel,
     FakePictures,
     FakeQueue,
     FakeRefusals,
@@ -81,6 +83,7 @@ class World:
         self.queue = FakeQueue(self.time, self.diary)
         self.cursor = FakeCursor(self.time, self.diary)
         self.metrics = FakeMetrics()
+        self.parallel: Parallel = FakeParallel()
         self.pictures = FakePictures(self.time, self.diary, self.bucket)
         self.erasable_rows = FakeErasableRows(self.time, self.diary, self.verdicts)
         self.erasable_ledger = FakeErasableLedger(self.time, self.diary, self.ledger)
@@ -134,6 +137,7 @@ class World:
             underway=self.underway,
             queue=self.queue,
             cursor=self.cursor,
+            parallel=self.parallel,
             after=after,
             images_retention=IMAGES_RETENTION,
         )

@@ -21,6 +21,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.retry import Unavailable
 from facepair.settings import FindMissedSettings
 from facepair.stories.missed import MissedPairs
+from facepair.threads import Threads
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
@@ -45,6 +46,7 @@ def _handler() -> Handler:
         underway=UnderwayMarks(tables.Table(settings.idempotency_table), comes_back=settings.visibility_timeout),
         queue=UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
         cursor=CursorParameter(session.client("ssm", config=PATIENT), settings.cursor_parameter),
+        parallel=Threads(),
         after=timedelta(minutes=settings.find_missed_after_minutes),
         images_retention=settings.images_retention,
     )

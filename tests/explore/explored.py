@@ -46,13 +46,13 @@ RETRY_AFTER = timedelta(seconds=30)
 
 LOSABLE = {
     "erased": ("set",),
-    "verdicts": ("write",),
+    "verdicts": ("write", "replace"),
     "decisions": ("decide",),
     "leases": ("take", "give_back"),
     "ledger": ("open", "complete", "permit", "keep"),
     "refusals": ("save",),
     "gate": ("enter",),
-    "underway": ("begin", "postpone", "finish", "claim"),
+    "underway": ("begin", "postpone", "finish", "claim", "release"),
     "queue": ("postpone", "set_aside", "send", "delete"),
     "cursor": ("save",),
     "pictures": ("delete", "abort"),
@@ -265,6 +265,7 @@ class Explored(World):
         self.idempotency = ExploredIdempotency(time, self.diary)
         self.idempotency.run = run
         self.erasable_records._idempotency = self.idempotency
+        self.parallel = run
         self.bus = FakeBus(time, self.diary)
         self.stream = FakeStream(time, self.diary)
 

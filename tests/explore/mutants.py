@@ -482,7 +482,7 @@ MUTANTS = (
     Mutant(
         "a message that cannot be sent stays claimed",
         f"{STORIES}.missed:MissedPairs._enqueue",
-        "self.underway.finish(pair.objects)",
+        "self.underway.release(pair.objects)",
         "pass",
         ("events lost", "one event lost"),
     ),
@@ -503,15 +503,15 @@ MUTANTS = (
     Mutant(
         "the search takes any row for these pictures'",
         f"{STORIES}.missed:MissedPairs._is_missed",
-        "if not row.covers(pair) or row.verdict is Verdict.WAITING:",
-        "if row.verdict is Verdict.WAITING:",
+        "if not row.covers(pair) or ",
+        "if ",
         ("a replacement's event lost",),
     ),
     Mutant(
         "the search takes a WAITING row for final",
         f"{STORIES}.missed:MissedPairs._is_missed",
-        "if not row.covers(pair) or row.verdict is Verdict.WAITING:",
-        "if row.verdict is not Verdict.WAITING and not row.covers(pair):",
+        "if not row.covers(pair) or row.verdict is Verdict.WAITING",
+        "if row.verdict is not Verdict.WAITING and not row.covers(pair)",
         ("one event lost",),
     ),
     # --- operators and reviewers

@@ -19,6 +19,7 @@ from facepair.domain.verdict import (
     CERTAINTY,
     FINAL,
     OUTCOME_UNKNOWN,
+    PICTURES_DELETED,
     WORKER_DIED,
     Meaning,
     Outcome,
@@ -319,11 +320,11 @@ class Promises:
     def _is_settled(self, pair: Pair) -> bool:
         item = self.world.verdicts.items.get(pair.pair_id)
         row = Row.from_item(item) if item else None
-        if pair.missing:
-            return row is not None
-        if row is None:
+        if row is None or row.verdict is Verdict.PENDING:
             return False
-        return row.is_newer_than(pair) or (row.verdict in SETTLED and row.covers(pair))
+        if pair.missing or row.is_newer_than(pair):
+            return True
+        return row.verdict in SETTLED and row.code != PICTURES_DELETED and row.covers(pair)
 
     def hold_at_rest(self) -> None:
         """What has to hold when nobody is at work and no message is left. Raises nothing: see `broke`."""
@@ -335,7 +336,7 @@ class Promises:
             )
         if world.searches and not self.event_lost:
             self.broke("a pair was left without a message although no event was lost")
-        if world.searches > 2 and not (world.run.deaths or {"underway.claim", "underway.finish"} & world.run.failed):
+        if world.searches > 2 and not (world.run.deaths or {"underway.claim", "underway.release"} & world.run.failed):
             self.broke("a search did not find a pair without a message")
         for pair_id, item in world.verdicts.items.items():
             row = Row.from_item(item)

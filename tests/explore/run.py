@@ -4,10 +4,11 @@ Each actor is a greenlet. It stops before every operation of a fake, and the run
 runs is the real code of the use cases, and a schedule repeats exactly.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import greenlet
@@ -29,7 +30,7 @@ READS = frozenset(
     f"{port}.{operation}"
     for port, operations in {
         "bucket": ("find", "read", "version", "all"),
-        "verdicts": ("row", "rows"),
+        "verdicts": ("row", "rows", "pending"),
         "decisions": ("of",),
         "ledger": ("of_pair", "get"),
         "refusals": ("of",),
@@ -75,6 +76,8 @@ class Actor:
     fault: str = ""
     killed: bool = False
     suspended: bool = False
+    parent: "Actor | None" = None
+    awaits: "Sequence[Actor]" = ()
     read: dict[str, tuple[str | None, str]] = field(default_factory=dict)
     opened: Any = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -84,6 +87,11 @@ class Actor:
     def at_work(self) -> bool:
         """Whether it has begun, and has not come to an end."""
         return self.greenlet is not None and not self.greenlet.dead
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its threads."""
+        return not all(each.done for each in self.awaits)
 
     @property
     def done(self) -> bool:
@@ -199,6 +207,33 @@ class Run:
         actor.wakes = self._scene.time.now() + timedelta(seconds=seconds)
         self.turn("sleep")
 
+    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+        """Work in threads of the current actor, ordered by the plan like everything else."""
+        parent = self.actor
+        if parent is None:
+            return [act(each) for each in given]
+        made: dict[int, Made] = {}
+        errors: list[Exception] = []
+
+        def work(number: int, each: Given) -> None:
+            try:
+                made[number] = act(each)
+            except Exception as error:
+                errors.append(error)
+
+        jobs = [partial(work, number, each) for number, each in enumerate(given)]
+        parent.awaits = [
+            Actor(f"{parent.name}, thread {number}", job, parent.faulty, parent=parent)
+            for number, job in enumerate(jobs, start=1)
+        ]
+        assert self._scene
+        self._scene.actors += parent.awaits
+        if parent.awaits:
+            self._hub.switch()
+        if errors:
+            raise errors[0]
+        return [made[number] for number in range(len(jobs))]
+
     @contextmanager
     def response(self, operation: str) -> Iterator[None]:
         """Around an operation whose response may get lost after it took effect. Raises Unavailable then."""
@@ -287,7 +322,7 @@ class Run:
 
     def _options(self, scene: Scene) -> list[Option]:
         current = self._current
-        if current and (current.done or current.killed or current.wakes):
+        if current and (current.done or current.killed or current.wakes or current.waits):
             current = self._current = None
         options: list[Option] = []
         if current:
@@ -309,7 +344,7 @@ class Run:
         return options
 
     def _ready(self, scene: Scene) -> Iterator[Actor]:
-        return (each for each in scene.actors if not (each.done or each.killed or each.wakes))
+        return (each for each in scene.actors if not (each.done or each.killed or each.wakes or each.waits))
 
     def _faults_of(self, actor: Actor) -> Iterator[Option]:
         operation = actor.operation
@@ -366,6 +401,9 @@ class Run:
         self._current = None
 
     def _kill(self, actor: Actor) -> None:
-        actor.killed = True
-        if actor.greenlet and not actor.greenlet.dead:
-            actor.greenlet.throw(Killed)
+        """End a process: an actor with its threads."""
+        whole = actor.parent or actor
+        for each in (whole, *whole.awaits):
+            each.killed = True
+            if each.greenlet and not each.greenlet.dead:
+                each.greenlet.throw(Killed)

@@ -204,6 +204,19 @@ def replacement_missed(scene: Explored) -> None:
     scene.add("search", scene.search)
 
 
+def withdrawn_while_blocked(scene: Explored) -> None:
+    """The pictures of two pairs that are PENDING at a blocked account are deleted; the search settles them in threads
+    while workers look at them."""
+    two_pairs(scene)
+    scene.gate.state = scene.gate.state.shut(scene.gate.rules, "INSUFFICIENT_BALANCE", "", scene.time.now().timestamp())
+    scene.work()
+    scene.delete("second")
+    scene.delete("first", pair_id="ben")
+    scene.add("search", scene.search)
+    acts = (partial(scene.put, "second", 21, after=700),)
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
 # --- operators and reviewers -----------------------------------------------------------------------------------------
 
 
@@ -382,13 +395,14 @@ SCENARIOS = {
         Scenario("replaced later", partial(replaced, after=2), ("success", "no answer", "busy")),
         Scenario("swapped", swapped, ("success", "no answer", "no face")),
         Scenario("deleted and uploaded", deleted, ("success", "blocked", "busy")),
-        Scenario("withdrawn", withdrawn),
+        Scenario("withdrawn", withdrawn, ("success", "blocked", "busy")),
         Scenario("one after the other", halves, ("success", "busy")),
         Scenario("contents that come again", came_again, ("success", "no answer")),
         Scenario("records expired", forgotten, ("success", "no answer", "no face")),
         Scenario("records expired, retry", forgotten, ("success", "no answer"), on_unknown="retry"),
         Scenario("events lost", missed),
         Scenario("one event lost", half_missed, ("success", "busy")),
+        Scenario("withdrawn while blocked", withdrawn_while_blocked, ("success", "blocked")),
         Scenario("messages lost", letter_lost, ("success", "busy")),
         Scenario("a replacement's event lost", replacement_missed),
         Scenario("approved", approved),

@@ -21,6 +21,7 @@ from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
 from facepair.domain.verdict import Policy, Verdict
 from facepair.stories.missed import STOPPING_SECONDS, Found, MissedPairs
+from facepair.threads import Threads
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from tests.support import ROOT
@@ -77,6 +78,7 @@ class House:
 
     def search(self, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> Found:
         missed = MissedPairs(
+            parallel=Threads(),
             uploads=self.uploads,
             names=NAMES,
             verdicts=self.verdicts,

@@ -21,6 +21,7 @@ OUTSIDE = {"functions", "sandbox", "tests", "benchmarks", "console"}
 DIRECTIONS: dict[str, tuple[set[str], set[str]]] = {
     "domain": ({"domain"}, AWS | HTTP),
     "stories": ({"domain", "stories"}, AWS | HTTP),
+    "threads": (set(), AWS | HTTP),
     "http": (set(), AWS),
     "advance": ({"domain", "advance", "http"}, AWS),
     "webhook": ({"domain", "webhook", "http"}, AWS),
@@ -73,6 +74,14 @@ def test_a_function_is_one_file_that_imports_nothing_of_another(function: Path) 
 @pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_of_the_package_is_longer_than_a_reader_s_patience(module: Path) -> None:
     assert len(module.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "stories").glob("*.py")), ids=lambda path: path.name)
+def test_what_the_exploration_orders_starts_no_thread(module: Path) -> None:
+    if module.name == "status.py":  # reads only, for the command line
+        return
+
+    assert not [name for name in imports(module) if begins_with(name, {"threading", "concurrent", "asyncio"})]
 
 
 def test_every_part_of_the_package_has_its_direction() -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched
@@ -13,7 +12,7 @@ from facepair.domain.pair import Names, Pair, Upload, folders
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import PICTURES_DELETED, Verdict
-from facepair.stories.ports import Cursor, Underway, Uploads, UploadsQueue, Verdicts
+from facepair.stories.ports import Cursor, Parallel, Underway, Uploads, UploadsQueue, Verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +20,6 @@ STOPPING_SECONDS = 30
 """Time that is kept for the last rows and the cursor."""
 PAIRS_AT_ONCE = 100
 """As many are held in memory, and looked up together."""
-AT_ONCE = 8
-"""Folders that are listed at the same time."""
 WALKING_SECONDS = 450
 """Time that is kept for the walk through the bucket, half of what the search has."""
 
@@ -76,6 +73,7 @@ class MissedPairs:
     underway: Underway
     queue: UploadsQueue
     cursor: Cursor
+    parallel: Parallel
     after: timedelta
     images_retention: timedelta
 
@@ -98,14 +96,13 @@ class MissedPairs:
     def _settle_deleted(self, time_left: Callable[[], float]) -> int:
         """Say of pairs that wait in vain that their pictures were deleted; how many."""
         settled = 0
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            for rows in batched(self.verdicts.pending(), PAIRS_AT_ONCE, strict=False):
-                if time_left() < WALKING_SECONDS:
-                    logger.info("Not every waiting pair was looked at: the next search begins with the oldest again")
-                    break
-                pairs = threads.map(self.uploads.find, [row.pair_id for row in rows])
-                for row in (row for row, pair in zip(rows, pairs, strict=True) if row.waits_in_vain(pair)):
-                    settled += self.verdicts.replace(row, row.pictures_deleted())
+        for rows in batched(self.verdicts.pending(), PAIRS_AT_ONCE, strict=False):
+            if time_left() < WALKING_SECONDS:
+                logger.info("Not every waiting pair was looked at: the next search begins with the oldest again")
+                break
+            pairs = self.parallel.map(self.uploads.find, [row.pair_id for row in rows])
+            for row in (row for row, pair in zip(rows, pairs, strict=True) if row.waits_in_vain(pair)):
+                settled += self.verdicts.replace(row, row.pictures_deleted())
         return settled
 
     def _enqueue(self, missed: Sequence[Pair]) -> None:

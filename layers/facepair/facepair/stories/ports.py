@@ -212,6 +212,14 @@ class Cursor(Protocol):
         """Remember the last key that was looked at; empty for the bucket's end."""
 
 
+class Parallel(Protocol):
+    """Does several things at the same time. A use case starts no thread itself: the exploration could not order what
+    its threads do."""
+
+    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> Iterable[Made]:
+        """What an act makes of each thing, in the order of the things. Raises what an act raises."""
+
+
 class Metrics(Protocol):
     """What is counted for alarms and dashboards. It never raises."""
 
