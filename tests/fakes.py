@@ -170,11 +170,11 @@ class FakeBucket(Fake):
     def find(self, pair_id: str) -> Pair:
         listed_at = self._time.now()
         self._begin("find")
-        return Pair.among(pair_id, (each for each in self._listed() if split(each.key)[0] == pair_id), NAMES, listed_at)
+        return Pair.among(pair_id, (each for each in self.listed() if split(each.key)[0] == pair_id), NAMES, listed_at)
 
     def all(self, after: str) -> Iterator[Upload]:
         self._begin("all")
-        yield from (each for each in self._listed() if each.key > after)
+        yield from (each for each in self.listed() if each.key > after)
 
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
         self._begin("read")
@@ -185,7 +185,8 @@ class FakeBucket(Fake):
         self._begin("version")
         return self._same(upload)[2]
 
-    def _listed(self) -> list[Upload]:
+    def listed(self) -> list[Upload]:
+        """What is there now, by key."""
         return sorted((upload for upload, _, _ in self._objects.values()), key=lambda upload: upload.key)
 
     def _same(self, upload: Upload) -> tuple[Upload, bytes, str]:
@@ -366,11 +367,11 @@ class FakeLedger(Fake):
         self._owners = 0
 
     def states(self, pair_id: str) -> list[State]:
-        return [call.state for call in self._of(pair_id)]
+        return [call.state for call in self.calls_of(pair_id)]
 
     def of_pair(self, pair_id: str) -> Sequence[Call]:
         self._begin("of_pair")
-        return self._of(pair_id)
+        return self.calls_of(pair_id)
 
     def get(self, pair_id: str, call: str) -> Call | None:
         self._begin("get")
@@ -436,7 +437,13 @@ class FakeLedger(Fake):
         """As an eraser changes a row."""
         self._calls[pair_id, number] = replace(self._calls[pair_id, number], **values)  # type: ignore[arg-type]
 
-    def _of(self, pair_id: str) -> list[Call]:
+    @property
+    def calls(self) -> Mapping[tuple[str, str], Call]:
+        """All rows, by pair id and call."""
+        return self._calls
+
+    def calls_of(self, pair_id: str) -> list[Call]:
+        """The rows of a pair, oldest first."""
         self._forget_expired()
         return sorted((call for call in self._calls.values() if call.pair_id == pair_id), key=lambda call: call.call)
 
@@ -519,6 +526,11 @@ class FakeIdempotency(Fake):
         self.retention: Retention | None = None
         self._in_progress: dict[str, datetime] = {}
 
+    @property
+    def stored(self) -> Mapping[str, Mapping[str, Any]]:
+        """Outcomes as they are stored, by fingerprint."""
+        return self._stored
+
     def take(self, fingerprint: str) -> Record | None:
         """Delete a record; the record."""
         until = self._in_progress.pop(fingerprint, None)
@@ -552,17 +564,18 @@ class FakeIdempotency(Fake):
         try:
             outcome = compare()
         except Exception:
-            self._give_up(fingerprint)
+            self.give_up(fingerprint)
             raise
         if not outcome.settled:
-            self._give_up(fingerprint)
+            self.give_up(fingerprint)
             return outcome
         self._begin("save")
         self._stored[fingerprint] = outcome.model_dump(mode="json")
         self._keep_from_now(fingerprint)
         return outcome
 
-    def _give_up(self, fingerprint: str) -> None:
+    def give_up(self, fingerprint: str) -> None:
+        """Delete the record of a comparison that is not settled."""
         self._begin("give_up")
         self._in_progress.pop(fingerprint, None)
 
@@ -698,6 +711,15 @@ class FakeQueue(Fake):
         return (self._messages[receipt_handle].visible_at - self._time.now()).total_seconds()
 
     @property
+    def handles(self) -> set[str]:
+        """Receipt handles of all messages."""
+        return set(self._messages)
+
+    def lose_all(self) -> None:
+        """As if every message had been received too often."""
+        self._messages.clear()
+
+    @property
     def visible(self) -> list[str]:
         """Receipt handles of messages that can be received now."""
         return [handle for handle, message in self._messages.items() if message.visible_at <= self._time.now()]
@@ -811,14 +833,14 @@ class FakeErasableRows(Fake):
 
     def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
         super().__init__(time, diary)
-        self._items = verdicts.items
+        self._verdicts = verdicts
 
     def take(self, pair_id: str, until: datetime) -> Row | None:
         self._begin("take")
-        item = self._items.get(pair_id)
+        item = self._verdicts.items.get(pair_id)
         if item is None or Row.from_item(item).uploaded_at > until:
             return None
-        return Row.from_item(self._items.pop(pair_id))
+        return Row.from_item(self._verdicts.items.pop(pair_id))
 
 
 class FakeErasableLedger(Fake):
@@ -842,7 +864,7 @@ class FakeErasableLedger(Fake):
                 erased=call.erased,
                 tells=call.outcome is not None,
             )
-            for call in self._ledger._of(pair_id)
+            for call in self._ledger.calls_of(pair_id)
         ]
 
     def strip(self, charged: Charged, moment: datetime) -> None:

@@ -65,8 +65,11 @@ class World:
     """Everything that the stories touch, and the stories. `diary` has every operation in its order, as
     `<fake>.<operation>`."""
 
-    def __init__(self) -> None:
-        self.time = Time()
+    make_api = FakeApi
+    make_idempotency = FakeIdempotency
+
+    def __init__(self, time: Time | None = None) -> None:
+        self.time = time or Time()
         self.diary: list[str] = []
         self.bucket = FakeBucket(self.time, self.diary)
         self.erased = FakeErasures(self.time, self.diary)
@@ -75,9 +78,9 @@ class World:
         self.leases = FakeLeases(self.time, self.diary)
         self.ledger = FakeLedger(self.time, self.diary, self.erased)
         self.refusals = FakeRefusals(self.time, self.diary)
-        self.api = FakeApi(self.time, self.diary)
+        self.api = self.make_api(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
-        self.idempotency = FakeIdempotency(self.time, self.diary)
+        self.idempotency = self.make_idempotency(self.time, self.diary)
         self.gate = FakeGate(self.time, self.diary)
         self.underway = FakeUnderway(self.time, self.diary)
         self.queue = FakeQueue(self.time, self.diary)

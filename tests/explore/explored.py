@@ -116,9 +116,8 @@ class ExploredApi(FakeApi):
     may: Sequence[str] = ("success",)
     first: Sequence[str] = ()
 
-    def __init__(self, time: Time, diary: list[str], run: Run, promises: Promises) -> None:
-        super().__init__(time, diary)
-        self._run, self._promises = run, promises
+    run: Run
+    promises: Promises
 
     def name(self, operation: str) -> str:
         return f"api.{operation}"
@@ -127,16 +126,16 @@ class ExploredApi(FakeApi):
         self._begin("compare")
         self.tokens.append(token)
         number = len(self.tokens) - 1
-        answer = self.first[number] if number < len(self.first) else self.may[self._run.pick(self.may)]
+        answer = self.first[number] if number < len(self.first) else self.may[self.run.pick(self.may)]
         outcome = ANSWERS[answer]
         if answer == "busy":
             outcome = outcome.model_copy(update={"retry_at": self._time.now() + RETRY_AFTER})
-        self._run.tell(f"the API: {answer}")
-        self._promises.called(self._run.at_work, outcome)
+        self.run.tell(f"the API: {answer}")
+        self.promises.called(self.run.at_work, outcome)
         if outcome.pricing_strategy:
             outcome = outcome.model_copy(update={"transaction_id": f"t{self.posts}"})
         self._begin("answer")
-        self._promises.answered(self._run.at_work, outcome)
+        self.promises.answered(self.run.at_work, outcome)
         return outcome
 
 
@@ -171,8 +170,8 @@ class ExploredIdempotency(FakeIdempotency):
         if self.run.loses("idempotency.keep"):
             raise Unavailable("the response to idempotency.keep was lost")
 
-    def _give_up(self, fingerprint: str) -> None:
-        super()._give_up(fingerprint)
+    def give_up(self, fingerprint: str) -> None:
+        super().give_up(fingerprint)
         if self.run.loses("idempotency.give_up"):
             raise Unavailable("the response to idempotency.give_up was lost")
 
@@ -240,8 +239,12 @@ class Explored(World):
 
     api: ExploredApi
 
+    idempotency: ExploredIdempotency
+    make_api = ExploredApi
+    make_idempotency = ExploredIdempotency
+
     def __init__(self, run: Run, time: ExploredTime, *, on_unknown: OnUnknownOutcome = "hold") -> None:
-        super().__init__()
+        super().__init__(time)
         self.run, self.time = run, time
         self.on_unknown: OnUnknownOutcome = on_unknown
         self.actors: list[Actor] = []
@@ -252,22 +255,13 @@ class Explored(World):
         self.searches = 0
         self._workers = 0
         self.promises = Promises(self)
-        self._replace_fakes()
-        self._hook()
-
-    def _replace_fakes(self) -> None:
-        run, time = self.run, self.time
-        for fake in [each for each in vars(self).values() if isinstance(each, Fake)]:
-            fake._time = time
+        self.api.run = self.idempotency.run = run
+        self.api.promises = self.promises
         self.verdicts.items = Items(self._written)
-        self.erasable_rows._items = self.verdicts.items
-        self.api = ExploredApi(time, self.diary, run, self.promises)
-        self.idempotency = ExploredIdempotency(time, self.diary)
-        self.idempotency.run = run
-        self.erasable_records._idempotency = self.idempotency
         self.parallel = run
         self.bus = FakeBus(time, self.diary)
         self.stream = FakeStream(time, self.diary)
+        self._hook()
 
     def _hook(self) -> None:
         """Each operation is a turn of the run, and can lose its response."""
@@ -331,11 +325,11 @@ class Explored(World):
             self.promises.gave_back(self.run.at_work, slot)
 
         def sending(bodies: Sequence[str]) -> None:
-            before = set(self.queue._messages)
+            before = self.queue.handles
             try:
                 send(bodies)
             finally:
-                self.promises.sent(self.run.at_work, set(self.queue._messages) - before)
+                self.promises.sent(self.run.at_work, self.queue.handles - before)
 
         self.bucket.read, self.bucket.find = reading, finding  # type: ignore[method-assign]
         self.ledger.open = opening  # type: ignore[method-assign]

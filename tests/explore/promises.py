@@ -146,7 +146,7 @@ class Promises:
         erasure."""
         approved = sum(
             bool(call.permitted_by) and self.calls[key].contents == contents
-            for key, call in self.world.ledger._calls.items()
+            for key, call in self.world.ledger.calls.items()
             if key in self.calls
         )
         return 1 + approved + (self.world.on_unknown == "retry") + len(self.erasing)
@@ -237,7 +237,7 @@ class Promises:
     def sent(self, actor: Actor, handles: set[str]) -> None:
         """Messages were sent by the search or by an approval."""
         if handles and actor.name.startswith("search"):
-            if self.searched & self.world.queue._messages.keys():
+            if self.searched & self.world.queue.handles:
                 self.broke("the search adds a second message to the one that it sent")
             self.searched |= handles
 
@@ -278,13 +278,13 @@ class Promises:
             if named & gone or (None in named and moment and row.uploaded_at <= moment):
                 self.broke(f"a row of erased pictures is there after the confirmation: {_say(row)}")
         erased_calls = {key for key, opened in self.calls.items() if opened.versions & gone}
-        for key in erased_calls & world.ledger._calls.keys():
-            call = world.ledger._calls[key]
+        for key in erased_calls & world.ledger.calls.keys():
+            call = world.ledger.calls[key]
             if call.outcome is not None or call.fingerprint:
                 self.broke(f"the ledger's call {key[1]} describes erased faces after the confirmation")
         erased_contents = {opened.fingerprint for key, opened in self.calls.items() if key in erased_calls}
         numbers = {key[1] for key in erased_calls}
-        for fingerprint, record in world.idempotency._stored.items():
+        for fingerprint, record in world.idempotency.stored.items():
             if fingerprint in erased_contents and record.get("call") in numbers:
                 self.broke("a record of erased pictures is there after the confirmation")
         for fingerprint in world.decisions.kept:
@@ -306,7 +306,7 @@ class Promises:
             self._hold_erasures()
 
     def _pairs(self) -> list[Pair]:
-        uploads = self.world.bucket._listed()
+        uploads = self.world.bucket.listed()
         ids = dict.fromkeys(split(each.key)[0] for each in uploads)
         now = self.world.time.now()
         return [
@@ -359,7 +359,7 @@ class Promises:
             self.broke(f"{self.world.api.posts} calls were made, the ledger has {posted}")
         charged = sum(self.charged.values())
         states = (State.SENT, State.ANSWERED, State.UNKNOWN)
-        said = sum(call.state in states for call in self.world.ledger._calls.values())
+        said = sum(call.state in states for call in self.world.ledger.calls.values())
         if said < charged:
             self.broke(f"{charged} calls were charged, and the ledger says so of {said}")
 
@@ -376,7 +376,9 @@ class Promises:
             run = self.world.run
             if lost and run.faults < 2 and not run.deaths and (self.world.may_outlive_its_end or not run.leaps):
                 self.broke("an answer that was paid for is lost")
-            last = [call for call in self.world.ledger._of(row.pair_id) if call.fingerprint == row.fingerprint][-1:]
+            last = [call for call in self.world.ledger.calls_of(row.pair_id) if call.fingerprint == row.fingerprint][
+                -1:
+            ]
             if last and last[0].permitted_by:
                 self.broke("a retry is approved, and no call is made")
 

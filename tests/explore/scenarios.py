@@ -188,7 +188,7 @@ def letter_lost(scene: Explored) -> None:
     for handle in scene.queue.visible:
         scene.run.tell(f"{handle} is received once, and lost")
     scene.work()
-    scene.queue._messages.clear()
+    scene.queue.lose_all()
     scene.promises.event_lost = True
     scene.time.passes(3600)
     scene.add("search", scene.search)
