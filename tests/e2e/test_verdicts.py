@@ -69,7 +69,11 @@ UNUSABLE = {
     "the first is blurred": Case("RETAKE", "FIRST_IMAGE_LOW_QUALITY_FACE", first=BLURRED, retake=["first"]),
     "the second is blurred": Case("RETAKE", "SECOND_IMAGE_LOW_QUALITY_FACE", second=BLURRED, retake=["second"]),
     "no face, stated FREE": Case(
-        "RETAKE", "NO_FACE_DETECTED_FROM_FIRST_IMAGE", first=BLANK, answer={"pricing": "FREE"}, retake=["first"]
+        "RETAKE",
+        "NO_FACE_DETECTED_FROM_FIRST_IMAGE",
+        first=BLANK,
+        answer={"pricing": "FREE", "charged": True},
+        retake=["first"],
     ),
     "invalid format": answered("IMAGE_INVALID_FORMAT", "RETAKE", "first", "second", state="REFUSED"),
     "invalid size": answered("IMAGE_INVALID_SIZE", "RETAKE", "first", "second", state="REFUSED"),
@@ -182,7 +186,7 @@ def test_a_judged_row_has_every_attribute_of_an_answer(deployed: Deployed, name:
     row = deployed.settled(name)
 
     assert_attributes(
-        row, {"code", "message", "similarity", "transaction_id", "pricing_strategy", "fingerprint"}, faces=True
+        row, {"code", "message", "similarity", "transaction_id", "pricing_strategy", "call", "fingerprint"}, faces=True
     )
     [call] = asked(deployed, name)
     scripted = JUDGED[name].answer.get("patch", {}).get("data", {}).get("similarity")
@@ -196,7 +200,7 @@ def test_a_judged_row_has_every_attribute_of_an_answer(deployed: Deployed, name:
 def test_a_retake_row_names_the_pictures_and_was_paid_only_if_asked(deployed: Deployed, name: str) -> None:
     row = deployed.settled(name)
 
-    by_the_api = {"transaction_id", "pricing_strategy"} if UNUSABLE[name].states else set()
+    by_the_api = {"transaction_id", "pricing_strategy", "call"} if UNUSABLE[name].states else set()
     assert_attributes(row, {"code", "message", "retake", "fingerprint"} | by_the_api)
     assert len(asked(deployed, name)) == len(UNUSABLE[name].states)
 
@@ -205,7 +209,7 @@ def test_a_retake_row_names_the_pictures_and_was_paid_only_if_asked(deployed: De
 def test_an_answer_that_nobody_can_judge_is_held_and_not_asked_for_again(deployed: Deployed, name: str) -> None:
     row = deployed.settled(name)
 
-    assert_attributes(row, {"code", "message", "transaction_id", "pricing_strategy", "fingerprint"})
+    assert_attributes(row, {"code", "message", "transaction_id", "pricing_strategy", "call", "fingerprint"})
     assert len(asked(deployed, name)) == 1
 
 
@@ -213,7 +217,7 @@ def test_an_answer_that_nobody_can_judge_is_held_and_not_asked_for_again(deploye
 def test_a_lost_answer_is_held_and_not_asked_for_again(deployed: Deployed, name: str) -> None:
     row = deployed.settled(name)
 
-    assert_attributes(row, {"code", "message", "fingerprint"})
+    assert_attributes(row, {"code", "message", "call", "fingerprint"})
     assert len(asked(deployed, name)) == 1
 
 
