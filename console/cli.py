@@ -18,7 +18,7 @@ from console.commands.whatif import whatif
 from console.errors import one_sentence
 from console.stack import DEFAULT_NAME, Account
 
-POLICIES = {
+POLICIES: dict[str, str | None] = {
     "submit": "SubmitterPolicy",
     "report": "AuditorPolicy",
     "reconcile": "AuditorPolicy",
@@ -27,6 +27,7 @@ POLICIES = {
     "redrive": "OperatorPolicy",
     "erase": "EraserPolicy",
     "review": "ReviewerPolicy",
+    "doctor": None,  # for those who deploy
 }
 """The stack's managed policy that allows a command; ReaderPolicy allows the others."""
 

@@ -1,12 +1,13 @@
 """The reference of the commands says what the commands say of themselves."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from console.cli import main
+from console.cli import POLICIES, main
 from console.reference import reference
 
 ROOT = Path(__file__).parents[2]
@@ -41,3 +42,12 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
     options = [option for option in COMMANDS[name].params if isinstance(option, click.Option)]
 
     assert [option.name for option in options if not option.help] == []
+
+
+def test_a_denied_command_names_the_policy_that_readme_says_it_needs() -> None:
+    table = re.findall(r"^\| `(\w+Policy)` \| (.+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    allowed = {policy: set(re.findall(r"`(\w+)`", commands)) for policy, commands in table}
+
+    for command in main.commands:
+        if policy := POLICIES.get(command, "ReaderPolicy"):
+            assert command in allowed[policy]
