@@ -55,7 +55,8 @@ OF_DOCTOR = {
     "events:ListRuleNamesByTarget",
 }
 WITHOUT_RESOURCE = {
-    *("cloudformation:GetTemplateSummary", "secretsmanager:GetRandomPassword"),
+    *("cloudformation:GetTemplateSummary", "events:ListRuleNamesByTarget", "secretsmanager:GetRandomPassword"),
+    *("sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"),
     *("logs:DescribeIndexPolicies", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies"),
     *("lambda:CreateEventSourceMapping", "lambda:DeleteEventSourceMapping", "lambda:GetEventSourceMapping"),
     *("lambda:ListEventSourceMappings", "lambda:UpdateEventSourceMapping"),
@@ -121,7 +122,7 @@ def test_what_is_allowed_is_bound_to_stacks_of_the_project() -> None:
         elif not action.startswith("kms:"):
             assert re.search(
                 r":(::)?(stack/|table/|function:|layer:|role/|policy/|log-group:|event-bus/|alarm:|dashboard/)?facepair"
-                r"|aws-sam-cli-managed-default|:aws:transform/|:secret:(Credentials|Webhook)Secret-|:rule/\*",
+                r"|aws-sam-cli-managed-default|:aws:transform/|:secret:(facepair|(Credentials|Webhook)Secret-)|:rule/\*",
                 resource,
             ), f"{action} on {resource}"
 
