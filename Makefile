@@ -16,7 +16,7 @@ VERBOSELY := $(if $(VERBOSE),--verbose)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak deploy delete dashboard pins format schema reference clean
+.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete dashboard pins format schema reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -63,6 +63,9 @@ bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as r
 
 soak: .venv/installed .lambda/installed ## Hundreds of pairs through a storm of faults, then a burst: make soak PAIRS=200 BURST=1000 SEED=1
 	@$(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(BURST),--burst $(BURST)) $(if $(SEED),--seed $(SEED))
+
+damage: .venv/installed ## Damage thousands of pictures, and count what is sent: make damage COPIES=2000 SEED=1
+	@PYTHONPATH=.:layers/facepair $(PYTHON) -m tests.pictures.damage $(if $(COPIES),--copies $(COPIES)) $(if $(SEED),--seed $(SEED)) 2>/dev/null
 
 deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shell: make deploy ENV=staging (samconfig.toml)
 	$(SAM) build --config-env $(ENV)

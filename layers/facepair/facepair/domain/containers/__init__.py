@@ -9,6 +9,7 @@ from facepair.domain.containers.base import Damaged, Picture
 from facepair.domain.containers.heif import read_heif
 from facepair.domain.containers.jpeg import Jpeg, read_jpeg
 from facepair.domain.containers.png import read_png
+from facepair.domain.containers.rows import read_bmp, read_tiff
 from facepair.domain.containers.webp import read_webp
 
 __all__ = ["Damaged", "Jpeg", "Picture", "read"]
@@ -24,4 +25,8 @@ def read(content: bytes) -> Picture:
         return read_heif(content)
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return read_webp(content)
+    if content.startswith(b"BM"):
+        return read_bmp(content)
+    if content.startswith((b"II*\0", b"MM\0*")):
+        return read_tiff(content)
     return Picture(content)

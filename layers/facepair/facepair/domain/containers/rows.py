@@ -1,0 +1,83 @@
+"""The pictures in BMP and TIFF files, whose pixels often lie there as they are: only its shape betrays a hole."""
+
+import re
+import zlib
+from io import BytesIO
+
+from PIL import TiffImagePlugin
+
+from facepair.domain.containers.base import Picture, damaged, incomplete, zeros_in
+
+_WIDTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _TILE_WIDTH = 256, 258, 259, 277, 284, 322
+_STRIPS, _TILES = (273, 279), (324, 325)  # tags of their offsets and lengths
+_PLAIN, _DEFLATE = 1, (8, 32946)
+_PLAIN_BMP = (0, 3)
+
+
+def read_bmp(content: bytes) -> Picture:
+    """Look for a hole in a BMP; other damage Pillow finds."""
+    start, width, bits = (_little(content, at, size) for at, size in ((10, 4), (18, 4), (28, 2)))
+    if _little(content, 14, 4) < 40 or bits < 8 or not width or _little(content, 30, 4) not in _PLAIN_BMP:
+        return Picture(content)
+    return Picture(content, damage=_hole(memoryview(content)[start:], (width * bits + 31) // 32 * 4))
+
+
+def read_tiff(content: bytes) -> Picture:
+    """Find the strips or tiles of a TIFF's first picture, and look for holes in them."""
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
+        file = BytesIO(content)
+        file.seek(tags.next)
+        tags.load(file)
+        return Picture(content, damage=_damage(content, tags))
+    except Exception:  # Pillow raises whatever a malformed file makes it stumble over, and then finds more to say
+        return Picture(content)
+
+
+def _damage(content: bytes, tags: TiffImagePlugin.ImageFileDirectory_v2) -> str | None:
+    offsets, lengths = _TILES if _TILES[0] in tags else _STRIPS
+    parts = [memoryview(content)[at : at + length] for at, length in zip(tags[offsets], tags[lengths], strict=True)]
+    arrived, claimed = sum(map(len, parts)), sum(tags[lengths])
+    if arrived < claimed:
+        return incomplete(arrived / claimed)
+    if tags[_COMPRESSION] in _DEFLATE:
+        return next((damaged("its data cannot be inflated") for part in parts if not _inflates(part)), None)
+    if tags[_COMPRESSION] != _PLAIN:
+        return next((hole for part in parts if (hole := zeros_in(part))), None)
+    bits = tags[_BITS][0] * (1 if tags.get(_PLANAR, 1) == 2 else tags.get(_SAMPLES, 1))
+    width = tags[_TILE_WIDTH] if offsets == _TILES[0] else tags[_WIDTH]
+    return _hole(b"".join(parts), (width * bits + 7) // 8) if tags[_BITS][0] >= 8 else None
+
+
+def _inflates(part: memoryview) -> bool:
+    try:
+        stream = zlib.decompressobj()
+        data: bytes | memoryview = part
+        while data and not stream.eof:
+            stream.decompress(data, 1_000_000)
+            data = stream.unconsumed_tail
+        return stream.eof
+    except zlib.error:
+        return False
+
+
+def _hole(data: bytes | memoryview, row: int) -> str | None:
+    """Return a message if zeros begin or end within a row of so many bytes, straight along the pixels above or below.
+
+    What is black in a picture ends row by row about where it ends in the next one.
+    """
+    for zeros in re.finditer(rb"\0{%d,}" % row, data):
+        before, behind = zeros.start() % row, zeros.end() % row
+        above = data[zeros.start() - row : zeros.start() - before] if zeros.start() >= row else data[:before]
+        below = data[zeros.end() + row - behind : zeros.end() + row]
+        if (before and _is_mostly_set(above)) or (behind and len(below) == behind and _is_mostly_set(below)):
+            return damaged(f"a hole of zeros at {zeros.start() / len(data):.0%} of its data")
+    return None
+
+
+def _is_mostly_set(data: bytes | memoryview) -> bool:
+    return bytes(data).count(0) < len(data) / 2
+
+
+def _little(content: bytes, at: int, size: int) -> int:
+    return int.from_bytes(content[at : at + size], "little")
