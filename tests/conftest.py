@@ -1,8 +1,12 @@
-"""What every test relies on: nothing of the machine's own AWS account or proxies is used, whatever a test forgets."""
+"""What every test relies on: nothing of the machine's own AWS account or proxies is used, whatever a test forgets.
+
+Also who shares what when the tests run in several processes: a sandbox takes longer to start than most tests take.
+"""
 
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,7 +28,30 @@ SANDBOX_ACCOUNT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+SHARED_SANDBOXES = ("console", "e2e")
+"""Folders whose tests share one sandbox each, and so run in one process."""
+OWN_SANDBOX = {"test_alarms.py", "test_faces.py", "test_soak.py", "test_verdicts_that_do_not_arrive.py"}
+"""Files that start a sandbox of their own."""
+FAULT_SANDBOXES = 3
+"""So many sandboxes are started for the fault tests, which take longest; each runs the files dealt to it."""
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_process(item.path)))
+
+
+def _process(test: Path) -> str:
+    """Tests of equal names run in one process, one after the other."""
+    folder = test.parent.name
+    if folder in SHARED_SANDBOXES and test.name not in OWN_SANDBOX:
+        return folder
+    if folder == "faults" and test.name not in OWN_SANDBOX:
+        files = sorted(path.name for path in test.parent.glob("test_*.py") if path.name not in OWN_SANDBOX)
+        return f"faults {files.index(test.name) % FAULT_SANDBOXES}"
+    return str(test)
 
 
 @pytest.fixture(scope="session", autouse=True)

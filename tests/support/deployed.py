@@ -229,11 +229,12 @@ class Deployed:
         return sums
 
     def wait(self, until: Callable[[], object], what: Callable[[], str], *, within: float = PATIENCE) -> None:
-        deadline = time.monotonic() + within
+        deadline, pause = time.monotonic() + within, 0.05
         while not until():
             if time.monotonic() > deadline:
                 pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *self.lines()[-15:]]))
-            time.sleep(0.1)
+            time.sleep(pause)
+            pause = min(pause * 1.2, 0.5)  # what takes long is looked for more rarely: each look is a request
 
 
 def plain(item: dict[str, Any]) -> Row:
