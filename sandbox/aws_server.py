@@ -4,7 +4,8 @@ Prints its own URL, alone on one line, once it listens.
 
 - moto has no locks: of two conditional writes at the same moment both can win. Here one request runs at a time.
 - A long poll would hold that lock, so it is answered by short polls: one at once, the next when the queue has a message
-  to be received. It looks for one when another request is done, or when a delay may have passed.
+  to be received. It looks for one when another request is done, or when a delay may have passed. A stream is read by a
+  long poll too if the request has the header X-Sandbox-Wait-Seconds.
 - A transaction copies whole tables, and a canceled one loses their streams' readers: see sandbox/transactions.py.
 - Lambda's Invoke goes to the Lambda host; moto would only echo. So do functions' URLs, which moto does not serve, and
   the list of event source mappings: moto, which knew of one, would poll the queue itself.
@@ -16,13 +17,14 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import urllib3
 from moto import backends
+from moto.dynamodbstreams.models import dynamodbstreams_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.sqs import models as moto_sqs
 from werkzeug.serving import make_server
@@ -31,6 +33,7 @@ from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
 from sandbox import transactions
+from sandbox.aws import REGION
 from sandbox.function_urls import FunctionUrls
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 INVOKE_PATH = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
 MAPPINGS_PATH = re.compile(r"/2015-03-31/event-source-mappings/?")
 RECEIVE_MESSAGE = "AmazonSQS.ReceiveMessage"
+GET_RECORDS = "DynamoDBStreams_20120810.GetRecords"
 # Delays and visibility timeouts end without any request that could wake a long poll.
 LONGEST_SLEEP_SECONDS = 0.2
 
@@ -52,8 +56,12 @@ class OneAtATime:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         body = _read_body(environ)
-        if environ.get("HTTP_X_AMZ_TARGET") == RECEIVE_MESSAGE:
+        operation, wait_seconds = environ.get("HTTP_X_AMZ_TARGET"), environ.get("HTTP_X_SANDBOX_WAIT_SECONDS")
+        if operation == RECEIVE_MESSAGE:
             answer = self._receive(environ, json.loads(body))
+        elif operation == GET_RECORDS and wait_seconds:
+            iterator = json.loads(body)["ShardIterator"]
+            answer = self._poll(environ, body, "Records", float(wait_seconds), lambda: _has_record(iterator))
         else:
             with self._turn:
                 answer = self._ask_moto(environ, body)
@@ -61,14 +69,21 @@ class OneAtATime:
         return answer(environ, start_response)
 
     def _receive(self, environ: "WSGIEnvironment", request: dict[str, Any]) -> Response:
-        deadline = time.monotonic() + request.get("WaitTimeSeconds", 0)
         short_poll = json.dumps(request | {"WaitTimeSeconds": 0}).encode()
+        seconds = request.get("WaitTimeSeconds", 0)
+        return self._poll(environ, short_poll, "Messages", seconds, lambda: _has_message(request["QueueUrl"]))
+
+    def _poll(
+        self, environ: "WSGIEnvironment", body: bytes, wanted: str, seconds: float, there: Callable[[], bool]
+    ) -> Response:
+        """Ask moto each time that something is `there`, until an answer has it under `wanted` or time is up."""
+        deadline = time.monotonic() + seconds
         with self._turn:
             while True:
-                answer = self._ask_moto(environ, short_poll)
-                if answer.status_code != 200 or json.loads(answer.get_data()).get("Messages"):
+                answer = self._ask_moto(environ, body)
+                if answer.status_code != 200 or json.loads(answer.get_data()).get(wanted):
                     return answer
-                while not _has_message(request["QueueUrl"]):
+                while not there():
                     left = deadline - time.monotonic()
                     if left <= 0:
                         return answer
@@ -126,6 +141,16 @@ def _has_message(queue_url: str) -> bool:
     account, name = queue_url.rsplit("/", 2)[1:]
     regions = moto_sqs.sqs_backends[account].values()
     return any(message for region in regions if name in region.queues for message in region.queues[name].messages)
+
+
+def _has_record(iterator: str) -> bool:
+    """Whether the iterator has a record before it, asked of moto's own model."""
+    iterators = (dict(backend[REGION].shard_iterators) for backend in dynamodbstreams_backends.values())
+    found = next((each[iterator] for each in iterators if iterator in each), None)
+    if found is None:
+        return True  # moto answers that itself
+    shard = found.stream_shard
+    return bool(found.sequence_number - shard.starting_sequence_number < len(shard.items))
 
 
 def _read_body(environ: "WSGIEnvironment") -> bytes:

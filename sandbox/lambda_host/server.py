@@ -20,6 +20,8 @@ class Server(ThreadingHTTPServer):
         self._thread.start()
 
     def close(self) -> None:
+        if self._closing:
+            return
         self._closing = True
         socket.create_connection(("127.0.0.1", self.server_port)).close()  # wakes it
         self._thread.join()

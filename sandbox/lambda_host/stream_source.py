@@ -8,7 +8,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,8 +23,10 @@ Invoke = Callable[[bytes], Answer]
 Checkpoints = MutableMapping[str, str]
 """Stream's ARN -> sequence number of the last record that is done. It outlives the host, as on AWS."""
 
-# Lambda polls a shard four times a second.
-POLL_SECONDS = 0.25
+# Lambda polls a shard four times a second. The sandbox's AWS answers as soon as there is a record; so long it waits.
+POLL_SECONDS = 0.5
+WAIT = {"X-Sandbox-Wait-Seconds": str(POLL_SECONDS)}
+PAUSED_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5
 FOR_EVER = -1
 
@@ -37,6 +38,7 @@ class StreamPoller:
     def __init__(self, source: StreamSource, streams: Any, sqs: Any, invoke: Invoke, checkpoints: Checkpoints) -> None:
         self._source = source
         self._streams = streams
+        streams.meta.events.register_first("before-call.dynamodb-streams.GetRecords", _wait_for_records)
         self._sqs = sqs
         self._invoke = invoke
         self._checkpoints = checkpoints
@@ -63,14 +65,17 @@ class StreamPoller:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            records: Sequence[Record] = []
-            with self._working, suppress(HostClosed, BotoCoreError, ClientError):
-                if not self._paused.is_set():
+            if self._paused.is_set():
+                self._closed.wait(PAUSED_SECONDS)
+                continue
+            try:
+                with self._working:
                     records = self._next()
                     self._deal_with(records)
-            if not records:
+            except (HostClosed, BotoCoreError, ClientError):
                 self._closed.wait(POLL_SECONDS)
-            elif not self._is_done(records[-1]):
+                continue
+            if records and not self._is_done(records[-1]):
                 self._iterator = None
 
     def _next(self) -> Sequence[Record]:
@@ -159,6 +164,10 @@ class StreamPoller:
             },
         }
         self._sqs.send_message(QueueUrl=self._source.on_failure_queue_url, MessageBody=json.dumps(message))
+
+
+def _wait_for_records(params: dict[str, Any], **_: object) -> None:
+    params["headers"].update(WAIT)
 
 
 def _record(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
