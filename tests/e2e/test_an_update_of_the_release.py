@@ -112,7 +112,11 @@ def test_a_call_whose_outcome_nobody_knows_is_not_repeated(deployed: Deployed, s
 
 def test_a_refusal_is_no_obstacle(deployed: Deployed) -> None:
     left = Left(deployed, "refused")
-    left.ledger_row("REFUSED", code="SERVICE_BUSY", outcome={**OUTCOME, "code": "SERVICE_BUSY", "similarity": None})
+    left.ledger_row(
+        "REFUSED",
+        code="SERVICE_BUSY",
+        outcome={**OUTCOME, "code": "SERVICE_BUSY", "similarity": None, "pricing_strategy": "FREE"},
+    )
 
     row = left.comes_again()
 
