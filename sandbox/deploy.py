@@ -12,8 +12,9 @@ from typing import Any
 
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.intrinsics import Scope, TemplateError, text
+from sandbox.kinds import KINDS, LEFT_OUT, WITHOUT_EFFECT
 from sandbox.parameters import check_rules, parameter_values
-from sandbox.resources import KINDS, LEFT_OUT, WITHOUT_EFFECT, Wanted, flag, whole
+from sandbox.resources import Wanted, flag, whole
 from sandbox.stack import EventSource, Function, Resource, Schedule, Stack, StreamSource
 from sandbox.template import expand, override, read_template
 

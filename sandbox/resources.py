@@ -1,8 +1,4 @@
-"""Every type of resource that the sandbox creates, each by its own API call; and those that it leaves out, and why.
-
-moto's CloudFormation would drop half of these without a word. Here a property that is not listed is an error: a
-template must not seem to work because something in it was ignored.
-"""
+"""How the sandbox creates each type of resource: by its own API call. sandbox/kinds.py lists the types."""
 
 import io
 import json
@@ -36,15 +32,6 @@ class Wanted:
         if unknown := sorted(value.keys() - set(known)):
             raise TemplateError(f"{self.logical_id} ({self.type}): the sandbox does not know {', '.join(unknown)}")
         return value
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How to create a type of resource, and how to change one: not at all, or by the same call as creates it."""
-
-    properties: frozenset[str]
-    create: Callable[[Clients, Wanted], Resource]
-    update: Callable[[Clients, Wanted, Resource], Resource] | None = None
 
 
 # --- S3 ---------------------------------------------------------------------------------------------------------------
@@ -288,124 +275,3 @@ def flag(value: object) -> bool:
 
 def _arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
-
-
-# --- The tables -------------------------------------------------------------------------------------------------------
-
-KINDS = {
-    "AWS::DynamoDB::Table": Kind(
-        frozenset(
-            {
-                "AttributeDefinitions",
-                "BillingMode",
-                "DeletionProtectionEnabled",
-                "GlobalSecondaryIndexes",
-                "KeySchema",
-                "PointInTimeRecoverySpecification",
-                "SSESpecification",
-                "StreamSpecification",
-                "TimeToLiveSpecification",
-            }
-        ),
-        create_table,
-    ),
-    "AWS::Events::EventBus": Kind(frozenset({"DeadLetterConfig", "KmsKeyIdentifier", "Name"}), create_bus),
-    "AWS::Events::Rule": Kind(
-        frozenset({"Description", "EventBusName", "EventPattern", "ScheduleExpression", "Targets"}),
-        create_rule,
-        lambda aws, wanted, _: create_rule(aws, wanted),
-    ),
-    "AWS::IAM::Role": Kind(frozenset({"AssumeRolePolicyDocument"}), create_role),
-    "AWS::Lambda::EventSourceMapping": Kind(
-        frozenset(
-            {
-                "BatchSize",
-                "BisectBatchOnFunctionError",
-                "DestinationConfig",
-                "EventSourceArn",
-                "FunctionName",
-                "FunctionResponseTypes",
-                "MaximumRecordAgeInSeconds",
-                "MaximumRetryAttempts",
-                "ScalingConfig",
-                "StartingPosition",
-            }
-        ),
-        create_event_source_mapping,
-        lambda aws, wanted, _: create_event_source_mapping(aws, wanted),
-    ),
-    "AWS::Lambda::Function": Kind(
-        frozenset(
-            {
-                "Architectures",
-                "Code",
-                "Description",
-                "Environment",
-                "Handler",
-                "Layers",
-                "LoggingConfig",
-                "MemorySize",
-                "Role",
-                "Runtime",
-                "Tags",
-                "Timeout",
-                "TracingConfig",
-            }
-        ),
-        create_function,
-        update_function,
-    ),
-    "AWS::Lambda::LayerVersion": Kind(
-        frozenset({"CompatibleArchitectures", "CompatibleRuntimes", "Content", "Description", "LayerName"}),
-        create_layer,
-    ),
-    "AWS::Lambda::Url": Kind(frozenset({"AuthType", "TargetFunctionArn"}), create_function_url),
-    "AWS::Logs::LogGroup": Kind(frozenset({"KmsKeyId", "RetentionInDays"}), create_log_group),
-    "AWS::S3::Bucket": Kind(
-        frozenset(
-            {
-                "BucketEncryption",
-                "LifecycleConfiguration",
-                "NotificationConfiguration",
-                "OwnershipControls",
-                "PublicAccessBlockConfiguration",
-                "VersioningConfiguration",
-            }
-        ),
-        create_bucket,
-    ),
-    "AWS::SNS::Subscription": Kind(frozenset({"Endpoint", "Protocol", "TopicArn"}), create_subscription),
-    "AWS::SNS::Topic": Kind(frozenset({"KmsMasterKeyId"}), create_topic),
-    "AWS::SQS::Queue": Kind(
-        frozenset(
-            {"MessageRetentionPeriod", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout", "KmsMasterKeyId"}
-        ),
-        create_queue,
-    ),
-    "AWS::SQS::QueuePolicy": Kind(frozenset({"PolicyDocument", "Queues"}), create_queue_policy),
-    "AWS::SecretsManager::Secret": Kind(frozenset({"Description", "GenerateSecretString", "KmsKeyId"}), create_secret),
-}
-
-# What the sandbox knows and leaves out: whole types, and single properties of types that it creates.
-LEFT_OUT = {
-    "AWS::CloudWatch::Alarm": "nothing is measured here",
-    "AWS::CloudWatch::Dashboard": "nothing is measured here",
-    "AWS::IAM::ManagedPolicy": "moto checks no permissions",
-    "AWS::IAM::Role.ManagedPolicyArns": "moto checks no permissions",
-    "AWS::IAM::Role.Policies": "moto checks no permissions",
-    "AWS::IAM::Role.Tags": "nothing reads them",
-    "AWS::Lambda::Permission": "moto checks no permissions",
-    "AWS::S3::BucketPolicy": "moto would enforce it without its conditions",
-}
-# What is created, but does not have all of its effect here.
-WITHOUT_EFFECT = {
-    "AWS::Lambda::Function.Architectures": "functions run on this machine's processor",
-    "AWS::Lambda::Function.LoggingConfig": "functions' logs go to files",
-    "AWS::Lambda::Function.TracingConfig": "nothing collects traces here",
-    "AWS::Lambda::Function.MemorySize": "functions are told their memory, but not held to it",
-    "AWS::S3::Bucket.LifecycleConfiguration": "nothing expires here",
-    "AWS::DynamoDB::Table.TimeToLiveSpecification": "nothing expires here",
-    "AWS::Events::EventBus.DeadLetterConfig": "the bus encrypts nothing here, and loses nothing",
-    "AWS::SNS::Topic": "only alarms publish to it, and none sounds here",
-    "AWS::SQS::QueuePolicy": "moto checks no permissions",
-}
