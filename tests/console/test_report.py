@@ -72,7 +72,7 @@ def test_the_numbers_behind_every_plot_are_there_as_text(shown: Page) -> None:
     found = {name: cells(shown, caption) for name, caption in TABLES.items()}
 
     assert found["verdicts"][0] == ["PASS", "3", "50.0 %", "18.8 to 81.2 %, too few"]
-    assert found["similarities"][-1] == ["50 to 55", "0", "0", "0"]
+    assert found["similarities"][-1] == ["55 to 60", "0", "0", "0"]
     assert found["seconds"][0][:2] == ["1 s", "1"]
     assert found["seconds"][4][:3] == ["30 s", "4", "100.0 %"]
     assert found["charges"] == [["charged", "2"], ["free", "1"], ["perhaps charged", "1"]]
