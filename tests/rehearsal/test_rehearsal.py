@@ -245,6 +245,7 @@ def test_a_picture_that_may_not_be_read_is_read_later(used: Rehearsed) -> None:
 
     with used.refused("CompareFunction", "s3:GetObject", pictures):
         used.upload_pair("no pictures")
+        used.row_that("no pictures", lambda row: row.get("code") == "PICTURE_UNREADABLE")
 
     assert used.settled("no pictures")["verdict"] == "PASS"
 
