@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws.clients import PATIENT
@@ -36,6 +37,8 @@ def _handler() -> Handler:
     """Made at the first event, once for an execution environment: importing makes no client and reads no setting."""
     settings = FindMissedSettings.from_environment()
     logger, metrics = Logger(), Metrics()
+    # The package logs by the standard library; its lines come out as Powertools' JSON.
+    copy_config_to_registered_loggers(source_logger=logger, include={"facepair"})
     counters = PowertoolsMetrics(metrics)
     session = boto3.Session()
     tables = session.resource("dynamodb", config=PATIENT)

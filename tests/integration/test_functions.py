@@ -323,6 +323,25 @@ def test_a_pair_whose_messages_were_lost_is_found_and_enqueued(
     deployment.delete(event)
 
 
+def test_what_the_search_logs_has_the_functions_format_and_level(
+    deployment: Deployment, environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_missed = cold_start(deployment.stack.functions["FindMissedFunction"], environment)
+    environment.setenv("FIND_MISSED_AFTER_MINUTES", "0")  # read at the first event
+    table = deployment.aws.client("dynamodb")
+    pair_id = deployment.upload(first=ANNA, second=ANNA)
+    poison = {"pair_id": {"S": pair_id}, "verdict": {"S": "PASS"}, "uploaded_at": {"N": "7"}}
+    table.put_item(TableName=deployment.stack.outputs["VerdictsTable"], Item=poison)
+    deployment.delete(deployment.take())
+
+    find_missed({}, Context("FindMissedFunction"))
+
+    [error] = [line for line in logged(capsys.readouterr().out) if line["message"] == "A row cannot be read"]
+    assert (error["level"], error["pair_id"]) == ("ERROR", pair_id)
+    assert logging.getLogger("facepair.stories.missed").isEnabledFor(logging.INFO)
+    deployment.delete(deployment.take())
+
+
 def test_a_search_without_time_stops_and_remembers_where(deployment: Deployment, find_missed: Handler) -> None:
     deployment.upload(first=ANNA)
     deployment.delete(deployment.take())
