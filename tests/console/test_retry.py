@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from tests.console.conftest import CommandLine
-from tests.support.deployed import ANNA, BEN, Deployed, picture, sha256
+from tests.support.deployed import ANNA, BEN, Deployed, Row, picture, sha256
+from tests.support.waiting import next_second
 
 DROPPED = {"drop": "after_reading"}
 
@@ -25,6 +27,11 @@ def held(deployed: Deployed) -> Callable[[], str]:
         return pair_id
 
     return hold
+
+
+def _is_held_by(call: str, row: Row) -> bool:
+    """Whether the row is UNDETERMINED because of that call."""
+    return (row["verdict"], row.get("call")) == ("UNDETERMINED", call)
 
 
 def asked(deployed: Deployed, pair_id: str) -> int:
@@ -88,6 +95,32 @@ def test_a_permitted_call_that_is_not_answered_either_is_not_repeated(
 
     assert asked(deployed, pair_id) == 2
     assert (deployed.row(pair_id) or {})["verdict"] == "UNDETERMINED"
+
+
+def test_an_approval_after_pictures_were_swapped_is_for_the_pictures_that_are_there(
+    deployed: Deployed, facepair: CommandLine
+) -> None:
+    pair_id = f"swapped {uuid4().hex[:8]}"
+    a, b, c, d = (picture(ANNA, f"{pair_id}, {number}") for number in range(4))
+    keys = [f"{pair_id}/first.jpg", f"{pair_id}/second.jpg"]
+    for first in (a, c):
+        deployed.control.script(first_sha256=sha256(first), **DROPPED)
+
+    for contents, call in (((a, b), "000001"), ((c, d), "000002"), ((b, a), "000001")):
+        for key in keys:  # or the first picture of these would be compared with the second one of those
+            deployed.sandbox.aws("s3").delete_object(Bucket=deployed.sandbox.outputs["ImagesBucket"], Key=key)
+        next_second()
+        for key, content in zip(keys, contents, strict=True):
+            deployed.upload(key, content)
+        deployed.row_that(pair_id, partial(_is_held_by, call))
+        deployed.idle()
+    facepair("retry", pair_id, "--yes")
+    row = deployed.row_with(pair_id, "PASS")
+
+    calls = deployed.ledger(pair_id)
+    assert row["call"] == "000003"
+    assert ["permitted_by" in call for call in calls] == [True, False, False]
+    assert [len(deployed.asked(first)) for first in (a, b, c)] == [1, 1, 1]
 
 
 def test_a_pair_whose_pictures_were_deleted_is_refused_with_the_remedy(
