@@ -42,6 +42,8 @@ def answer(question: str, *, otherwise: str) -> str:
 
 def _wait_for_a_line() -> None:
     """Return when a line can be read. A blocking read would miss a Ctrl-C that came just before it."""
+    if sys.platform == "win32":  # where select takes sockets alone
+        return
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
     before = signal.set_wakeup_fd(waker)

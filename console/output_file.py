@@ -1,10 +1,10 @@
 """Files that commands write: checked before the work begins, and replaced as a whole when it is done."""
 
 import errno
-import fcntl
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -136,6 +136,10 @@ def _direct(name: str) -> int | None:
 
 def _open_for_writing(found: os.stat_result) -> int | None:
     """Return the first descriptor by which this process can write to a file already, if there is one."""
+    if sys.platform == "win32":  # which has no /dev/stdout
+        return None
+    import fcntl
+
     for descriptor in sorted(int(each) for each in os.listdir("/dev/fd")):  # noqa: PTH208 - names, not paths
         with suppress(OSError):  # listing the folder has a descriptor of its own, closed by now
             writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
