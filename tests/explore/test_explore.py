@@ -8,11 +8,11 @@ from tests.explore.scenarios import SCENARIOS, Scenario
 from tests.explore.schedule import Limits
 from tests.explore.search import deepen, exhaust, replay, walk
 
-MOST = 150
+MOST = 100
 """Schedules of each scenario, those that depart least from the plainest one first."""
-MOST_RANDOM = 25
+MOST_RANDOM = 20
 MOST_FOR_A_MUTANT = 1500
-MUTANTS_AT_ONCE = 8
+MUTANTS_AT_ONCE = 6
 """So many mutants are tried with each commit, other ones with the next; `make explore` tries all."""
 
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)

@@ -69,6 +69,14 @@ def test_a_pair_without_a_mark_is_claimed_once(marks: UnderwayMarks, pair_id: st
     assert [marks.claim(pair_id, AT_ONCE) for _ in range(3)] == [True, False, False]
 
 
+def test_a_search_whose_response_was_lost_recognises_its_own_claim(
+    deployed: Resources, faults: FaultyAws, pair_id: str
+) -> None:
+    faults.fault("PutItem", "lose_response", times=2)
+
+    assert marks_of(replace(deployed, url=faults.url)).claim(pair_id, AT_ONCE)
+
+
 def test_a_pair_that_a_worker_has_is_not_claimed(marks: UnderwayMarks, pair_id: str) -> None:
     marks.begin(pair_id, a_minute_ago())
 

@@ -26,7 +26,7 @@ class UnderwayMarks:
 
     Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),
     `owner` and `alive_until` of the last of them, `due` when the message is back at the latest, `claimed` once the
-    search has sent one, and `expiration`; times in epoch seconds.
+    search has sent one, the `author` of that claim, and `expiration`; times in epoch seconds.
     """
 
     def __init__(self, table: "Table", *, comes_back: timedelta | None = None) -> None:
@@ -43,7 +43,7 @@ class UnderwayMarks:
             answer = self._table.update_item(
                 Key={"id": mark_id(objects)},
                 UpdateExpression="SET #owner = :owner, alive_until = :until, due = :due, expiration = :expiration "
-                "ADD begun :one REMOVE claimed",
+                "ADD begun :one REMOVE claimed, author",
                 ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
                 ExpressionAttributeNames={"#owner": "owner"},
                 ExpressionAttributeValues={
@@ -81,7 +81,7 @@ class UnderwayMarks:
         # By the same operation as `begin`: were it another's permission that is missing, workers would seem to die.
         self._table.update_item(
             Key={"id": mark_id(objects)},
-            UpdateExpression="SET due = :due, expiration = :expiration REMOVE begun, #owner, alive_until, claimed",
+            UpdateExpression="SET due = :due, expiration = :expiration REMOVE begun, #owner, alive_until, claimed, author",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={":due": _seconds(until), ":expiration": _seconds(clock.now() + KEPT)},
         )
@@ -95,13 +95,14 @@ class UnderwayMarks:
     def claim(self, objects: str, late: timedelta) -> bool:
         """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
         send one. It can be claimed again when a worker has begun meanwhile."""
-        now = clock.now()
+        now, author = clock.now(), uuid.uuid4().hex
         try:
             self._table.put_item(
                 Item={
                     "id": mark_id(objects),
                     "due": _seconds(now),
                     "claimed": True,
+                    "author": author,
                     "expiration": _seconds(now + KEPT),
                 },
                 ConditionExpression="attribute_not_exists(id) OR expiration <= :now "
@@ -111,11 +112,14 @@ class UnderwayMarks:
                     ":forgotten": _seconds(now - FORGOTTEN),
                     ":now": _seconds(now),
                 },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if condition_failed(error):
-                return False
-            raise
+            if not condition_failed(error):
+                raise
+            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            stands: Any = error.response.get("Item", {})
+            return bool(stands.get("author", {}).get("S") == author)
         return True
 
     @aws_errors()
