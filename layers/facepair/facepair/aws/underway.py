@@ -81,7 +81,8 @@ class UnderwayMarks:
         # By the same operation as `begin`: were it another's permission that is missing, workers would seem to die.
         self._table.update_item(
             Key={"id": mark_id(objects)},
-            UpdateExpression="SET due = :due, expiration = :expiration REMOVE begun, #owner, alive_until, claimed, author",
+            UpdateExpression="SET due = :due, expiration = :expiration "
+            "REMOVE begun, #owner, alive_until, claimed, author",
             ExpressionAttributeNames={"#owner": "owner"},
             ExpressionAttributeValues={":due": _seconds(until), ":expiration": _seconds(clock.now() + KEPT)},
         )
