@@ -82,7 +82,7 @@ class Trouble:
             raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, model.name)
 
     def _carry_out(self, params: dict[str, Any], operation: str) -> None:
-        act = {"PutItem": self._plain.put_item, "UpdateItem": self._plain.update_item}
+        act: dict[str, Callable[..., Any]] = {"PutItem": self._plain.put_item, "UpdateItem": self._plain.update_item}
         with suppress(self._plain.exceptions.ConditionalCheckFailedException):
             act.get(operation, self._plain.delete_item)(**params)
 
@@ -370,7 +370,7 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(DynamoDBBackend, "transact_write_items", DynamoDBBackend.transact_write_items)
     mend()
     with mock_aws():
-        client = boto3.client("dynamodb")
+        client: Any = boto3.client("dynamodb")
         for name, keys in TABLES.items():
             client.create_table(
                 TableName=name,
@@ -390,4 +390,4 @@ def test_fakes_and_adapters_agree_in_every_sequence() -> None:
         max_examples=25, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck), deadline=None
     )
 
-    run_state_machine_as_test(Both, settings=thorough)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Both, settings=thorough)
