@@ -59,7 +59,7 @@ class Trouble:
 
     def __init__(self, tables: Any) -> None:
         self.kind = ""
-        self._plain = boto3.resource("dynamodb").meta.client
+        self._plain: Any = boto3.resource("dynamodb").meta.client
         for operation in WRITES:
             event = f"before-parameter-build.dynamodb.{operation}"
             tables.meta.client.meta.events.register_last(event, self._befall)
