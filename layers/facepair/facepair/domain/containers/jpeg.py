@@ -13,22 +13,25 @@ from typing import Literal, NamedTuple
 
 from PIL import Image
 
-from facepair.domain.containers.base import Damaged, Picture, damaged, incomplete
+from facepair.domain.containers.base import ZEROS_OF_A_HOLE, Damaged, Picture, damaged, incomplete
 
 type Colours = Literal["GRAY", "RGB", "CMYK"]
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_SOS, _APP0 = 0xDA, 0xE0
+_DHT, _SOS, _APP0 = 0xC4, 0xDA, 0xE0
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
 _MARKER = re.compile(rb"\xff+([^\0\xff])")
-_END_OF_DATA = re.compile(rb"\xff+[^\0\xd0-\xd7\xff]")  # stuffed bytes and restart markers belong to the data
+_END_OF_DATA = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # stuffed bytes and restart markers belong to the data
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
 # libjpeg reads up to 8 bytes ahead, and does not report these as extraneous.
 _READ_AHEAD = 8
+
+# Zeros in a row that a progressive scan of more than mean colours may have: twice what was measured in flat pictures.
+_ZEROS_OF_PROGRESSIVE = 256
 
 # A trailer without an end marker before it is told from picture data by its first bytes: text, or a box of a video.
 _TRAILER = re.compile(rb"[A-Za-z0-9_ .:/-]{6}|\0\0\0.ftyp", re.DOTALL)
@@ -114,12 +117,14 @@ class _Reader:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._parts: list[bytes] = [_SOI]
+        self._parts: list[bytes | memoryview] = [_SOI]
         self._frame = 0
         self._ids: tuple[int, ...] = ()
         self._scans: list[_Scan] = []
         self._changes: list[str] = []
         self._has_end = False
+        self._has_hole = False
+        self._meaning_of_zeros: dict[int, int] = {}  # of an AC table: the symbol whose code has zeros alone
         self._end = len(_SOI)
 
     def jpeg(self) -> Jpeg:
@@ -138,7 +143,7 @@ class _Reader:
         return Jpeg(
             content,
             tuple(self._changes),
-            None if self._is_complete(progressive) else incomplete(None),
+            self._damage(progressive),
             scans=len(self._scans),
             components=len(self._ids),
             progressive=progressive,
@@ -178,11 +183,16 @@ class _Reader:
         elif code == _APP0 and segment[4:9] == b"JFIF\0" and segment[9] != 1:
             segment = segment[:9] + b"\1\2" + segment[11:]
             self._change("the version of its headers corrected")
+        elif code == _DHT:
+            self._note_tables(segment[4:])
         elif code == _SOS:
+            tables = {table & 15 for table in segment[6 : 6 + 2 * segment[4] : 2]}
             segment = self._scan(segment)
             found = _END_OF_DATA.search(self._content, end)
             self._end = found.start() if found else len(self._content)
-            segment += self._content[end : self._end]
+            self._has_hole |= self._is_hole_in(end, tables)
+            self._parts += [segment, memoryview(self._content)[end : self._end]]
+            return
         self._parts.append(segment)
 
     def _scan(self, segment: bytes) -> bytes:
@@ -198,6 +208,36 @@ class _Reader:
         first, last, bits = segment[-3:]
         self._scans.append(_Scan(ids, first, last, bits >> 4, bits & 15))
         return segment
+
+    def _note_tables(self, tables: bytes) -> None:
+        """Read Huffman tables (B.2.4.2): class and number, how many codes there are of each length, their symbols."""
+        while tables:
+            size = 17 + sum(tables[1:17])
+            if tables[0] >> 4:
+                self._meaning_of_zeros[tables[0] & 15] = tables[17]
+            tables = tables[size:]
+
+    def _is_hole_in(self, start: int, tables: set[int]) -> bool:
+        """Whether zeros lie within a scan's data, from `start` on, where they cannot mean blocks of one colour.
+
+        Their count may come out right by chance, and then libjpeg has nothing to warn of. Zeros at the end are judged
+        by where the last block ends.
+        """
+        if self._frame in _PROGRESSIVE:
+            if self._scans[-1].first == 0:
+                return False
+            zeros = _ZEROS_OF_PROGRESSIVE
+        elif any(self._meaning_of_zeros.get(table) for table in tables):
+            zeros = ZEROS_OF_A_HOLE
+        else:
+            return False
+        hole = self._content.find(bytes(zeros), start, self._end)
+        return hole >= 0 and bool(self._content[hole : self._end].strip(b"\0"))
+
+    def _damage(self, progressive: bool) -> str | None:
+        if self._has_hole:
+            return damaged("a hole of zeros in its data")
+        return None if self._is_complete(progressive) else incomplete(None)
 
     def _change(self, change: str) -> None:
         if change not in self._changes:
