@@ -7,6 +7,8 @@ SAM := PATH="$(CURDIR)/.tools/sam/bin:$$PATH" sam
 STACK_NAME ?= facepair
 ENV ?= default
 export SAM_CLI_TELEMETRY := 0
+# Where bytecode is not kept, each of some hundred processes of a test run compiles our code anew.
+unexport PYTHONDONTWRITEBYTECODE
 # `make sandbox FACES=1`, `make demo FACES=1`: with an emulator that recognises faces.
 FACES ?= 0
 # pytest's processes. Tests wait more than they compute, so there are twice as many as cores.

@@ -1,6 +1,8 @@
 """template.yaml as CloudFormation sees it: read, and expanded by AWS's own SAM translator."""
 
+import copy
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,22 @@ def read_template(path: Path) -> dict[str, Any]:
     Raises FileNotFoundError or TemplateError.
     """
     import yaml  # type: ignore[import-untyped]
-    from samtranslator.yaml_helper import yaml_parse
 
     try:
-        template: dict[str, Any] = yaml_parse(path.read_text(encoding="utf-8"))
+        template = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise TemplateError(f"{path}: {error}") from error
     if unknown := template.keys() - KNOWN_SECTIONS:
         raise TemplateError(f"{path}: the sandbox does not know the section {', '.join(sorted(unknown))}")
     return template
+
+
+@cache
+def _parsed(template: str) -> dict[str, Any]:
+    from samtranslator.yaml_helper import yaml_parse
+
+    parsed: dict[str, Any] = yaml_parse(template)
+    return parsed
 
 
 def expand(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
