@@ -124,7 +124,7 @@ def check_size_of_upload(size: int, max_megabytes: int) -> None:
 def fit(content: bytes) -> Fitted:
     """Make a picture fit the API's limits, or say why it cannot.
 
-    Raises Unusable and nothing else, whatever the bytes.
+    Raises Unusable and nothing else, whatever the bytes; but ImportError in an incomplete installation.
     """
     # Pillow warns of oddities in a file; we decide for ourselves, by error or by limit.
     with warnings.catch_warnings(action="ignore"), _refusing(content):
@@ -151,7 +151,7 @@ def _refusing(content: bytes) -> Iterator[None]:
     """Refuse a picture for whatever goes wrong while it is read."""
     try:
         yield
-    except Unusable:
+    except (Unusable, ImportError):  # a decoder that is missing says nothing about the picture
         raise
     except Damaged as damaged:
         raise Unusable("IMAGE_INVALID_FORMAT", f"{damaged} ({len(content)} bytes)") from damaged
