@@ -311,7 +311,8 @@ class Explored(World):
             return hindrance
 
         def blocking(blocked: Any) -> Any:
-            self.run.at_work.notes.pop("trial", None)
+            for note in ("trial", "blocked"):
+                self.run.at_work.notes.pop(note, None)
             return block(blocked)
 
         def permitting(call: Call, by: str) -> bool:

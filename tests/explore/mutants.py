@@ -183,13 +183,6 @@ MUTANTS = (
         TWO,
     ),
     Mutant(
-        "time is not looked at before the row",
-        f"{STORIES}.ask:Asker._open",
-        "if left < needed + _seconds_until(slot):",
-        "if False:",
-        ("slow operations",),
-    ),
-    Mutant(
         "time is not looked at after the row",
         f"{STORIES}.ask:Asker._open",
         "if question.time_left() < needed",
@@ -279,14 +272,7 @@ MUTANTS = (
         f"{FAKES}:FakeLedger.complete",
         "{State.SENT} if state is State.UNKNOWN else {State.SENT, State.UNKNOWN}",
         "set(State)",
-        ("suspended workers", "suspended workers, retry"),
-    ),
-    Mutant(
-        "a stripped call is completed with faces",
-        f"{FAKES}:FakeLedger.complete",
-        "None if stands.erased else ",
-        "",
-        ERASURES,
+        ("suspended before its answer is saved",),
     ),
     Mutant(
         "a call is opened for an erased pair",

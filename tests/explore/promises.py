@@ -70,6 +70,7 @@ class Promises:
     unanswered: int = 0
     event_lost: bool = False
     marked: dict[str, datetime] = field(default_factory=dict)
+    answered_calls: set[tuple[str, str]] = field(default_factory=set)
     malformed: int = 0
     was_closed_for: str | None = None
     holder: str | None = None
@@ -103,6 +104,9 @@ class Promises:
             self.broke("a call without enough time left for its answer")
         if self._is_plain and any(each.versions == opened.versions and _is_last_word(each.outcome) for each in others):
             self.broke("a call for pictures that were answered for")
+        slot = actor.notes.pop("slot", None)
+        if slot and slot.at > now.timestamp() + ROUNDING:
+            self.broke("a call before its slot")
         opened.posted, opened.outcome = True, outcome
         self.charged[opened.contents] += outcome.charged
         allowed = self._allowed(opened.contents)
@@ -112,13 +116,16 @@ class Promises:
     @property
     def _is_plain(self) -> bool:
         """Whether actors came one after the other, and nothing failed but calls."""
-        return not (self.world.run.preemptions or self.world.run.leaps or self.world.run.deaths)
+        run = self.world.run
+        return not (run.preemptions or run.leaps or run.deaths or run.failed)
 
     def answered(self, actor: Actor, outcome: Outcome) -> None:
         """A worker has received an answer, or has noticed that none comes."""
         if actor.opened:
             actor.opened.finished = True
         actor.notes["outcome"] = outcome
+        if not outcome.charged and comparison_code(outcome.code).meaning is Meaning.BLOCKED:
+            actor.notes["blocked"] = True
 
     def permitted(self, call: Call) -> None:
         """An operator has approved one more call after this one."""
@@ -132,6 +139,8 @@ class Promises:
 
     def ended(self, actor: Actor) -> None:
         """An actor came to its end by itself."""
+        if actor.notes.get("blocked"):
+            self.broke("the account is refused, and the gate does not know")
         if actor.notes.get("trial"):
             self.broke("a trial has ended, and the gate does not know")
         self._count(actor)
@@ -187,6 +196,7 @@ class Promises:
     def entered(self, actor: Actor, slot: Slot, was_closed: bool) -> None:
         """A worker was given a slot."""
         rules = self.world.gate.rules
+        actor.notes["slot"] = slot
         if was_closed and not slot.trial:
             self.broke("the gate lets a call through while it is closed")
         if slot.trial:
@@ -302,6 +312,10 @@ class Promises:
         if not_answering and self.unanswered < gate.rules.stop_after_unknown:
             self.broke(f"the fleet stops after {self.unanswered} calls in a row without an answer")
         self.was_closed_for = gate.state.code
+        states = {key: call.state for key, call in self.world.ledger.calls.items()}
+        if any(states.get(key, State.ANSWERED) is not State.ANSWERED for key in self.answered_calls):
+            self.broke("the ledger forgets an answer")
+        self.answered_calls |= {key for key, state in states.items() if state is State.ANSWERED}
         if any(self.erasing.values()):
             self._hold_erasures()
 
@@ -360,6 +374,13 @@ class Promises:
         charged = sum(self.charged.values())
         states = (State.SENT, State.ANSWERED, State.UNKNOWN)
         said = sum(call.state in states for call in self.world.ledger.calls.values())
+        run = self.world.run
+        for key, opened in self.calls.items():
+            call, outcome = self.world.ledger.calls.get(key), opened.outcome
+            answered = outcome and outcome.charged and outcome.code != OUTCOME_UNKNOWN
+            excused = run.faults > 1 or run.deaths or run.leaps
+            if call and answered and call.state is not State.ANSWERED and not excused:
+                self.broke("the ledger does not have an answer that was paid for")
         if said < charged:
             self.broke(f"{charged} calls were charged, and the ledger says so of {said}")
 
@@ -372,6 +393,8 @@ class Promises:
             outcomes = [
                 each.outcome for each in self.calls.values() if each.fingerprint == row.fingerprint and each.outcome
             ]
+            if not outcomes and not (self.world.run.deaths or self.world.run.failed):
+                self.broke("a pair is held for a call that was never made")
             lost = any(each.charged and each.code != OUTCOME_UNKNOWN for each in outcomes)
             run = self.world.run
             if lost and run.faults < 2 and not run.deaths and (self.world.may_outlive_its_end or not run.leaps):

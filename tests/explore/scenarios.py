@@ -12,6 +12,7 @@ from facepair.domain.verdict import Verdict
 from tests.explore.explored import Explored, ExploredTime
 from tests.explore.run import Run
 from tests.explore.schedule import Limits
+from tests.fakes import LIFETIME
 
 LIMITS = Limits(preemptions=2, faults=2, leaps=1)
 
@@ -49,6 +50,13 @@ def outlived(scene: Explored) -> None:
     """The same; workers that were suspended past every lease return."""
     scene.pair()
     scene.may_outlive_its_end = True
+
+
+def outlived_before(scene: Explored, operation: str) -> None:
+    """A worker is suspended before an operation for longer than every lease, and returns."""
+    outlived(scene)
+    scene.lead_worker(operation)
+    scene.time.passes(LIFETIME + 1)
 
 
 def two_pairs(scene: Explored) -> None:
@@ -384,6 +392,9 @@ SCENARIOS = {
         Scenario("two messages, retry", two_messages, TROUBLE, on_unknown="retry"),
         Scenario("suspended workers", outlived, ("success", "no answer")),
         Scenario("suspended workers, retry", outlived, ("success", "no answer"), on_unknown="retry"),
+        Scenario("suspended before its call", partial(outlived_before, operation="api.compare")),
+        Scenario("suspended before its answer is saved", partial(outlived_before, operation="ledger.complete")),
+        Scenario("suspended before its verdict is written", partial(outlived_before, operation="verdicts.write")),
         Scenario("two pairs", two_pairs, ("success", "blocked", "busy", "token refused", "not reached")),
         Scenario("an API that does not answer", not_answering, ("no answer", "success", "blocked")),
         Scenario("a pace", paced, ("success", "busy")),

@@ -8,7 +8,7 @@ from tests.explore.scenarios import SCENARIOS, Scenario
 from tests.explore.schedule import Limits
 from tests.explore.search import deepen, exhaust, replay, walk
 
-MOST = 100
+MOST = 60
 """Schedules of each scenario, those that depart least from the plainest one first."""
 MOST_RANDOM = 20
 MOST_FOR_A_MUTANT = 1500
