@@ -394,6 +394,11 @@ class Explored(World):
         """Someone has begun, and is suspended before an operation."""
         self.run.lead(self, Actor(name, job), until)
 
+    def lose_leases(self) -> None:
+        """In-flight markers and records in progress are gone, as if they had expired."""
+        self.underway.marks.clear()
+        self.idempotency.forget()
+
     def search(self) -> None:
         """FindMissedFunction's hourly run."""
         self.missed_pairs(SEARCHED_AFTER).send(lambda: 900.0)

@@ -95,6 +95,9 @@ ERASURES = (
     "erased before ledger.complete",
     "erased before idempotency.save",
     "erased before verdicts.write",
+    "erased again before api.answer",
+    "erased again before ledger.complete",
+    "erased again before idempotency.save",
     "being erased and half uploaded",
 )
 
@@ -258,7 +261,7 @@ MUTANTS = (
         f"{FAKES}:FakeLedger.open",
         "if self._calls.setdefault((pair_id, call.call), call) is not call:",
         "self._calls[pair_id, call.call] = call\n    if False:",
-        TWO,
+        ("the ledger alone",),
     ),
     Mutant(
         "a late answer does not replace an unknown outcome",
@@ -602,21 +605,14 @@ MUTANTS = (
         f"{STORIES}.erase:_Sight.busy_until",
         "if call.state is State.SENT)",
         "if False)",
-        ERASURES,
+        ("erased again before api.answer",),
     ),
     Mutant(
         "a worker that saves its answer is not waited for",
         f"{STORIES}.erase:_Sight.busy_until",
         "if call.state is State.ANSWERED and",
         "if False and",
-        ERASURES,
-    ),
-    Mutant(
-        "records in progress are not waited for",
-        f"{STORIES}.erase:_Sight.busy_until",
-        "if fingerprint not in self.saved)",
-        "if False)",
-        ERASURES,
+        ("erased again before api.answer",),
     ),
     Mutant(
         "the pair is looked through once",

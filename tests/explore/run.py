@@ -279,7 +279,7 @@ class Run:
             raise Broken("it does not come to rest")
         finally:
             for actor in scene.actors:
-                self._kill(actor)
+                self.kill(actor)
 
     def _step(self, scene: Scene) -> bool:
         """Decide what happens next, and let it happen. False if nothing is left to do."""
@@ -311,7 +311,7 @@ class Run:
                 self.faults += 1
                 self.deaths += 1
                 self.tell(f"DIES before {actor.operation}", actor.name)
-                self._kill(actor)
+                self.kill(actor)
                 self._current = None
             case fault:
                 assert actor
@@ -397,10 +397,10 @@ class Run:
             if ended and not scene.may_outlive_its_end:
                 self.deaths += 1
                 self.tell(f"is ended by Lambda before {actor.operation}", actor.name)
-                self._kill(actor)
+                self.kill(actor)
         self._current = None
 
-    def _kill(self, actor: Actor) -> None:
+    def kill(self, actor: Actor) -> None:
         """End a process: an actor with its threads."""
         whole = actor.parent or actor
         for each in (whole, *whole.awaits):

@@ -59,6 +59,13 @@ def outlived_before(scene: Explored, operation: str) -> None:
     scene.time.passes(LIFETIME + 1)
 
 
+def ledger_alone(scene: Explored) -> None:
+    """Nothing but the ledger keeps a second worker from calling."""
+    scene.pair()
+    scene.lead_worker("ledger.open")
+    scene.lose_leases()
+
+
 def two_pairs(scene: Explored) -> None:
     """Two pairs at one gate."""
     scene.pair()
@@ -347,6 +354,15 @@ def erased_before(scene: Explored, operation: str) -> None:
     scene.add("eraser", scene.erase)
 
 
+def erased_again_before(scene: Explored, operation: str) -> None:
+    """An erasure died after it deleted the records, and is run again while a worker is suspended."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.lead_worker(operation)
+    scene.lead("eraser", scene.erase, "erasableledger.strip")
+    scene.run.kill(scene.actors[-1])
+
+
 def half_uploaded_while_erased(scene: Explored) -> None:
     """A pair is marked as erased, its pictures are there still, and one of them is uploaded."""
     scene.pair()
@@ -395,6 +411,7 @@ SCENARIOS = {
         Scenario("suspended before its call", partial(outlived_before, operation="api.compare")),
         Scenario("suspended before its answer is saved", partial(outlived_before, operation="ledger.complete")),
         Scenario("suspended before its verdict is written", partial(outlived_before, operation="verdicts.write")),
+        Scenario("the ledger alone", ledger_alone, ("success", "no answer")),
         Scenario("two pairs", two_pairs, ("success", "blocked", "busy", "token refused", "not reached")),
         Scenario("an API that does not answer", not_answering, ("no answer", "success", "blocked")),
         Scenario("a pace", paced, ("success", "busy")),
@@ -438,6 +455,10 @@ SCENARIOS = {
         *(
             Scenario(f"erased before {each}", partial(erased_before, operation=each))
             for each in ("ledger.open", "api.answer", "ledger.complete", "idempotency.save", "verdicts.write")
+        ),
+        *(
+            Scenario(f"erased again before {each}", partial(erased_again_before, operation=each))
+            for each in ("api.answer", "ledger.complete", "idempotency.save")
         ),
         Scenario("being erased and half uploaded", half_uploaded_while_erased),
         Scenario("published", published, ("success", "busy")),
