@@ -19,6 +19,10 @@ SECONDS = 60
 """For connecting, and for the answer: longer than any of these functions may run."""
 
 
+class NotUnderstood(click.ClickException):
+    """The function refuses the question itself and would refuse it again."""
+
+
 @dataclass(frozen=True)
 class FunctionUrl:
     """A function's URL with AuthType AWS_IAM. `policy` is the managed policy of the stack that allows to call it."""
@@ -48,9 +52,17 @@ class FunctionUrl:
             answer = client.send(request.prepare())
         finally:
             client.close()
+        if answer.status_code == HTTPStatus.BAD_REQUEST:
+            raise NotUnderstood(_message(answer.text))
         if answer.status_code != HTTPStatus.OK:
             raise click.ClickException(self._refusal(answer.status_code, answer.text))
-        return json.loads(answer.text)
+        try:
+            return json.loads(answer.text)
+        except ValueError:
+            raise click.ClickException(
+                f"The answer of {self.url} is not JSON, so it is not the function's: a proxy may have answered, for "
+                "example to ask for a sign-in. Check the network and the proxy, then try again."
+            ) from None
 
     def _refusal(self, status: int, said: str) -> str:
         message = _message(said)
@@ -60,8 +72,6 @@ class FunctionUrl:
                     f"You may not call {self.url}: your user or role needs the stack's managed policy "
                     f"{self.policy}, and credentials that are still valid. AWS says: {message}"
                 )
-            case HTTPStatus.BAD_REQUEST:
-                return message
             case HTTPStatus.TOO_MANY_REQUESTS:
                 return f"The function behind {self.url} is called too often just now; try again: {message}"
             case _:

@@ -9,12 +9,12 @@ from typing import Any
 
 
 class Server(ThreadingHTTPServer):
-    """Serves on a free port from its construction until `close`."""
+    """Serves from its construction until `close`, on a free port unless one is given."""
 
     daemon_threads = True
 
-    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
+    def __init__(self, handler: type[BaseHTTPRequestHandler], port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), handler)
         self._closing = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
