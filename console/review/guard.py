@@ -1,17 +1,19 @@
-"""Who may ask the page's server for anything: the browser that opened it, under its own name, from its own page."""
+"""Which requests the page's server answers: those of the one page that it has opened.
+
+Cookies reach every port of 127.0.0.1, so there are none. The page keeps its token in memory and sends it in a header.
+"""
 
 import hmac
 import secrets
-from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LONGEST_BODY = 10_000
+LONGEST_BODY = 64 * 1024
+"""In bytes. A browser sends no more when it closes a page."""
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -22,31 +24,23 @@ HEADERS = {
 
 
 class Keys:
-    """What opens the page: `once`, a token that is good for one use; then the session's, in a cookie that no script can
-    read, and the page's own, which a request must bring besides. Cookies know no ports, so its name has it."""
+    """`once` opens the page, one time. `page` comes with each request of the page, and `server` with each answer: when
+    this server is gone, another program can listen on its port, and the page must not believe it."""
 
-    def __init__(self, port: int) -> None:
-        self.once, self.session, self.page = (secrets.token_urlsafe(32) for _ in range(3))
-        self.cookie = f"facepair-review-{port}"
-        self._used = False
+    def __init__(self) -> None:
+        self.once, self.page, self.server = (secrets.token_urlsafe(32) for _ in range(3))
+        self.is_used = False
 
-    def use(self, token: str) -> bool:
-        """Whether this is the first use of the one-time token."""
-        if self._used or not _same(token, self.once):
-            return False
-        self._used = True
-        return True
-
-    def is_session(self, cookies: Mapping[str, str]) -> bool:
-        return _same(cookies.get(self.cookie, ""), self.session)
+    def is_once(self, token: str) -> bool:
+        return _same(token, self.once)
 
     def is_page(self, token: str) -> bool:
         return _same(token, self.page)
 
 
 class Guard:
-    """ASGI middleware. A name that only resolves to this machine, another origin, a request without the session or
-    without the page's token: each is refused before anything is done."""
+    """ASGI middleware that refuses, before anything is done: a name that only resolves to this machine, requests of
+    other pages, and requests without the page's token."""
 
     def __init__(self, app: ASGIApp, *, keys: Keys, host: str) -> None:
         self._app = app
@@ -57,34 +51,42 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        added = dict(HEADERS)
+        if self._is_page(headers):
+            added["X-Server-Token"] = self._keys.server
 
         async def send_closed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(added)
             await send(message)
 
         app = self._app
-        if refusal := self._refusal(scope, Headers(scope=scope)):
+        if refusal := self._refusal(scope, headers):
             app = JSONResponse({"error": refusal}, status_code=403)
         await app(scope, receive, send_closed)
 
+    def _is_page(self, headers: Headers) -> bool:
+        return headers.getlist("host") == [self._host] and self._keys.is_page(headers.get("x-page-token", ""))
+
     def _refusal(self, scope: Scope, headers: Headers) -> str | None:
-        """Why a request is refused, if it is."""
+        """Return why a request is refused, if it is."""
         if headers.getlist("host") != [self._host]:
             return f"This page is http://{self._host} and nothing else."
-        if scope["path"] == "/" and scope["method"] in ("GET", "HEAD"):
-            return None  # the page itself looks at the token
-        if not self._keys.is_session(cookie_parser(headers.get("cookie", ""))):
-            return "Open the page by the address that facepair review has printed."
+        if scope["method"] not in ("GET", "POST"):
+            return "This server answers GET and POST."
+        if int(headers.get("content-length", "0")) > LONGEST_BODY or "transfer-encoding" in headers:
+            return f"A request has at most {LONGEST_BODY} bytes."
+        if scope["path"] == "/":
+            return None  # the page itself checks the one-time token
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return "Another page asks for this."
-        if scope["method"] not in ("GET", "HEAD"):
-            if headers.get("origin") != f"http://{self._host}":
-                return "Another page asks for this."
-            if not self._keys.is_page(headers.get("x-page-token", "")):
-                return "A page that is none of ours asks for this."
-            if int(headers.get("content-length", "0")) > LONGEST_BODY or "transfer-encoding" in headers:
-                return "No page of ours asks for so much."
+            return "Another page sent this request."
+        if scope["path"].startswith("/static/"):
+            return None  # the same for everyone, and without secrets
+        if scope["method"] == "POST" and headers.get("origin") != f"http://{self._host}":
+            return "Another page sent this request."
+        if not self._keys.is_page(headers.get("x-page-token", "")):
+            return "This request lacks the page's token. Open the page with the address that facepair review printed."
         return None
 
 

@@ -1,8 +1,9 @@
-"""A picture on its way to the page: fetched by its link, upright, as ADVANCE was sent it; never on disk."""
+"""A picture on its way to the page: fetched by its link, upright, as it was sent to ADVANCE; never on disk."""
 
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,18 +11,32 @@ from facepair.domain.picture import Fitted, Unusable, fit
 
 LINK_SECONDS = 60
 """How long a link leads to its picture."""
+SHOWN = ("file", "adjusted", "face")
+"""What the page gets of a picture. The link is not among it."""
+DECODER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
+"""Decoding takes up to 1 GB, and the page asks for several pictures at once. One thread for all: each thread that has
+decoded keeps memory of its own."""
+
+
+def stop_decoding() -> None:
+    """Leave pictures that wait to be decoded: a process waits for its decoder before it exits."""
+    DECODER.shutdown(wait=False, cancel_futures=True)
 
 
 class Unseen(Exception):
-    """The picture cannot be shown; the message is a sentence for the reviewer, who can do without `again` or not."""
+    """The picture cannot be shown. The message is a sentence for the page; `again` if another attempt may help."""
 
     def __init__(self, sentence: str, *, again: bool = False) -> None:
         super().__init__(sentence)
         self.again = again
 
 
+class Expired(Unseen):
+    """S3 refuses the link; a newer one may lead to the picture."""
+
+
 type Fetch = Callable[[str], tuple[int, bytes]]
-"""GETs a link: status and content. Raises Unseen if nothing is there that answers."""
+"""GETs a link and returns status and content. Raises Unseen where nothing answers."""
 
 
 @dataclass
@@ -33,7 +48,7 @@ class Picture:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def shown(self, fetch: Fetch) -> Fitted:
-        """What the page shows: what ADVANCE was sent, made by the same code. Raises Unseen."""
+        """Return what was sent to ADVANCE, made by the same code. Raises Unseen."""
         with self._one_at_a_time:
             if self._fitted is None:
                 self._fitted = self._fit(fetch)
@@ -46,9 +61,12 @@ class Picture:
         if status in (404, 410):
             raise Unseen("This picture is not in the bucket any more. Press T to have it taken again, or S to skip.")
         if status != 200:
-            raise Unseen(f"S3 does not give this picture (HTTP {status}). Press A to try again.", again=True)
+            refused = Expired if status == 403 else Unseen
+            raise refused(f"S3 does not give this picture (HTTP {status}). Press A to try again.", again=True)
         try:
-            return fit(content)
+            return DECODER.submit(fit, content).result()
+        except (CancelledError, RuntimeError):
+            raise Unseen("facepair review is ending.") from None
         except Unusable as unusable:
             raise Unseen(
                 f"This picture cannot be shown: {unusable.message}. Press T to have it taken again, or S to skip."
@@ -57,7 +75,7 @@ class Picture:
 
 @dataclass
 class Held:
-    """A pair that this page has: what the function says of it, and its pictures, under an address nobody can guess."""
+    """A pair on the desk: what the function says of it, and its pictures, under an address that cannot be guessed."""
 
     said: Mapping[str, Any]
     pictures: Mapping[str, Picture]
@@ -72,20 +90,19 @@ class Held:
         return str(self.said["pair_id"])
 
     def is_about(self, said: Mapping[str, Any]) -> bool:
-        """Whether it is this pair with these contents."""
+        """Return whether it is this pair with these contents."""
         return (self.said["pair_id"], self.said["fingerprint"]) == (said["pair_id"], said["fingerprint"])
 
     def renew(self, said: Mapping[str, Any]) -> None:
-        """Newer links to the same pictures."""
+        """Use newer links to the same pictures."""
         for role, picture in self.pictures.items():
             picture.url = said[role]["url"]
 
     def for_the_page(self) -> dict[str, Any]:
-        """All that is said, without the links: the page never has them."""
+        """Return what the page shows. It never gets a link."""
         address = f"/pictures/{self.handle}"
-        roles = {
-            role: {name: value for name, value in self.said[role].items() if name != "url"}
-            | {"address": f"{address}/{role}"}
+        pictures = {
+            role: {name: self.said[role].get(name) for name in SHOWN} | {"address": f"{address}/{role}"}
             for role in self.pictures
         }
-        return {**self.said, **roles, "address": address}
+        return {**self.said, **pictures, "address": address}

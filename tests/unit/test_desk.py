@@ -1,22 +1,29 @@
-"""A reviewer's desk before the story's own queue: what is taken back, what is sent when, and that nothing is lost."""
+"""A reviewer's desk before the story's own queue: what can be undone, what is sent when, and what is reported."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
 
-from console.review.desk import AHEAD, Decided, Desk, NotAnswered
+from console.review.courier import carry, carry_due
+from console.review.decisions import Decided
+from console.review.desk import AHEAD, LAST_TRIES, UNDO_SECONDS, Desk, Ending, NotAnswered, Refused
 from console.review.pictures import Unseen
+from facepair.domain import picture as pictures
 from facepair.domain.review import AskForPairs, Decide, asked
 from facepair.domain.verdict import Verdict
 from tests.fakes import SUCCESS, picture
+from tests.support.waiting import eventually
 from tests.world import World
 
 RITA = "arn:aws:sts::123456789012:assumed-role/Reviewers/rita"
 BO = "arn:aws:iam::123456789012:user/bo"
 SIGNED_OUT = NotAnswered("The security token is expired; sign in again.")
+IDS = count(1)
 
 
 @dataclass
@@ -25,16 +32,15 @@ class StackOf:
 
     world: World
     reviewer: str = RITA
-    troubles: list[NotAnswered] = field(default_factory=list)
+    trouble: Exception | None = None
     asked: list[str] = field(default_factory=list)
-    renewed: int = 0
     pictures: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if self.troubles:
-            raise self.troubles[0]
         understood, reviewing = asked(request), self.world.reviewing()
         self.asked.append(understood.action)
+        if self.trouble:
+            raise self.trouble
         match understood:
             case AskForPairs():
                 return reviewing.pairs(self.reviewer, understood)
@@ -44,11 +50,52 @@ class StackOf:
                 return reviewing.give_back(self.reviewer, understood)
 
     def renew(self) -> None:
-        self.renewed += 1
-        self.troubles.clear()
+        self.trouble = None
 
     def fetch(self, link: str) -> tuple[int, bytes]:
         return self.pictures.get(link.partition("?")[0].rpartition("/")[2], (200, picture()))
+
+
+class Reviewer:
+    """A desk with its courier, one step at a time: whatever is due is carried before a request returns."""
+
+    def __init__(self, stack: StackOf) -> None:
+        self.stack = stack
+        self.seconds = 0.0
+        self.desk = Desk(lambda: self.seconds)
+
+    def passes(self, seconds: float) -> dict[str, Any]:
+        self.seconds += seconds
+        return self.carried()
+
+    def carried(self) -> dict[str, Any]:
+        while carry_due(self.desk, self.stack):
+            pass
+        return self.desk.state()
+
+    def looks(self) -> dict[str, Any]:
+        self.desk.look()
+        return self.carried()
+
+    def decides(self, decided: Decided) -> dict[str, Any]:
+        self.desk.decide(decided)
+        return self.carried()
+
+    def undoes(self, decided: Decided) -> Any:
+        undone = self.desk.undo(decided.id)["undone"]
+        self.carried()
+        return undone
+
+    def skips(self, pair_id: str) -> dict[str, Any]:
+        self.desk.skip(pair_id)
+        return self.carried()
+
+    def ends(self) -> list[str]:
+        """What is said of decisions that are not known to be recorded."""
+        self.desk.end()
+        for _ in range(LAST_TRIES):
+            self.passes(60)
+        return [str(each) for each in self.desk.stop()]
 
 
 @pytest.fixture
@@ -63,14 +110,14 @@ def stack(world: World) -> StackOf:
 
 
 @pytest.fixture
-def desk(stack: StackOf) -> Desk:
-    desk = Desk(stack)
-    desk.pairs()
-    return desk
+def rita(stack: StackOf) -> Reviewer:
+    reviewer = Reviewer(stack)
+    reviewer.carried()
+    return reviewer
 
 
 def decided(world: World, pair_id: str, verdict: str = "PASS", *retake: str) -> Decided:
-    return Decided(pair_id, world.item(pair_id)["fingerprint"], verdict, list(retake), "seen")
+    return Decided(str(next(IDS)), pair_id, world.item(pair_id)["fingerprint"], verdict, list(retake), "seen")
 
 
 def ids(state: Mapping[str, Any]) -> list[str]:
@@ -81,153 +128,279 @@ def verdicts(world: World) -> dict[str, str]:
     return {pair_id: item["verdict"] for pair_id, item in world.verdicts.items.items()}
 
 
-def test_the_page_is_told_what_there_is_and_never_a_link(desk: Desk) -> None:
-    state = desk.pairs()
+def test_the_page_gets_pairs_and_never_a_link(rita: Reviewer) -> None:
+    state = rita.looks()
 
     assert ids(state) == ["a", "b", "c"]
     assert (state["waiting"], state["at_least"], state["reviewer"]) == (3, False, RITA)
     assert "https://" not in str(state)
 
 
-def test_a_decision_is_sent_when_the_next_one_is_made(world: World, desk: Desk) -> None:
-    first = desk.decide(decided(world, "a"))
-    then = verdicts(world)["a"]
-    second = desk.decide(decided(world, "b", "RETAKE", "first", "second"))
+# --- when a decision is sent -----------------------------------------------------------------------------------------
 
-    assert (ids(first), first["pending"], first["recorded"], then) == (["b", "c"], "a", 0, "MANUAL_CHECK")
-    assert (ids(second), second["pending"], second["recorded"]) == (["c"], "b", 1)
+
+def test_a_decision_is_sent_when_the_next_one_is_made(world: World, rita: Reviewer) -> None:
+    one, other = decided(world, "a"), decided(world, "b", "RETAKE", "first", "second")
+    first = rita.decides(one)
+    then = verdicts(world)["a"]
+    second = rita.decides(other)
+
+    assert (ids(first), first["pending"], first["recorded"], then) == (["b", "c"], one.id, 0, "MANUAL_CHECK")
+    assert (ids(second), second["pending"], second["recorded"]) == (["c"], other.id, 1)
     assert verdicts(world) == {"a": "PASS", "b": "MANUAL_CHECK", "c": "MANUAL_CHECK"}
 
 
-def test_until_then_it_can_be_taken_back(world: World, desk: Desk) -> None:
-    desk.decide(decided(world, "a"))
+def test_a_decision_is_sent_after_thirty_seconds(world: World, rita: Reviewer) -> None:
+    one = decided(world, "a")
+    rita.decides(one)
 
-    state = desk.take_back()
-    again = desk.take_back()
-    desk.close()
+    before = rita.passes(UNDO_SECONDS - 1)
+    kept = verdicts(world)["a"]
+    after = rita.passes(1)
 
-    assert (state["taken_back"], ids(state)[0], again["taken_back"]) == ("a", "a", None)
+    assert (before["pending"], kept) == (one.id, "MANUAL_CHECK")
+    assert (after["pending"], after["unsent"], after["recorded"]) == (None, [], 1)
+    assert verdicts(world)["a"] == "PASS"
+    assert rita.undoes(one) is None
+
+
+def test_a_decision_can_be_undone_until_it_is_sent(world: World, rita: Reviewer) -> None:
+    one = decided(world, "a")
+    rita.decides(one)
+
+    assert rita.undoes(one) == "a"
+
+    assert ids(rita.looks())[0] == "a"
+    assert rita.ends() == []
     assert verdicts(world)["a"] == "MANUAL_CHECK"
 
 
-def test_when_the_page_closes_everything_is_sent_and_given_back(world: World, desk: Desk) -> None:
-    desk.decide(decided(world, "a"))
-    desk.decide(decided(world, "b", "REJECT"))
+def test_an_undo_that_the_page_repeats_has_the_same_answer(world: World, rita: Reviewer) -> None:
+    one, other = decided(world, "a"), decided(world, "a", "REJECT")
+    rita.decides(one)
+    rita.undoes(one)
+    rita.decides(other)
 
-    assert desk.close() == []
+    assert rita.undoes(one) == "a"
 
+    assert rita.looks()["pending"] == other.id
+
+
+def test_at_the_end_everything_is_sent_and_given_back(world: World, rita: Reviewer) -> None:
+    rita.decides(decided(world, "a"))
+    rita.decides(decided(world, "b", "REJECT"))
+
+    assert rita.ends() == []
+
+    assert rita.desk.ended
     assert verdicts(world) == {"a": "PASS", "b": "REJECT", "c": "MANUAL_CHECK"}
     assert world.leases.held == {}
 
 
-def test_a_page_that_is_loaded_again_has_sent_its_decision(world: World, desk: Desk) -> None:
-    desk.decide(decided(world, "a"))
+def test_a_decision_that_the_page_repeats_is_one(world: World, rita: Reviewer) -> None:
+    one = decided(world, "a")
+    rita.decides(one)
+    rita.decides(decided(world, "b"))
 
-    desk.send()
+    state = rita.decides(one)
 
-    assert verdicts(world)["a"] == "PASS"
-    assert ids(desk.pairs()) == ["b", "c"]
-
-
-def test_a_decision_that_is_repeated_by_the_page_is_one(world: World, desk: Desk) -> None:
-    desk.decide(decided(world, "a"))
-
-    state = desk.decide(decided(world, "a", "REJECT"))
-
-    assert state["pending"] == "a"
-    desk.close()
+    assert (state["recorded"], state["notices"]) == (1, [])
     assert verdicts(world)["a"] == "PASS"
 
 
-def test_without_credentials_nothing_is_lost_and_everything_is_sent_afterwards(
-    world: World, stack: StackOf, desk: Desk
-) -> None:
-    desk.decide(decided(world, "a"))
-    stack.troubles.append(SIGNED_OUT)
+def test_a_desk_that_is_ending_takes_no_decision(world: World, rita: Reviewer) -> None:
+    one = decided(world, "a")
+    rita.decides(one)
+    rita.desk.end()
 
-    state = desk.decide(decided(world, "b", "REJECT"))
+    with pytest.raises(Ending, match="is ending"):
+        rita.desk.decide(decided(world, "b"))
+
+    rita.desk.decide(one)  # the page repeats what the desk has taken before
+    assert rita.ends() == []
+    assert verdicts(world) == {"a": "PASS", "b": "MANUAL_CHECK", "c": "MANUAL_CHECK"}
+
+
+# --- when the stack does not answer ----------------------------------------------------------------------------------
+
+
+def test_without_credentials_no_decision_is_lost(world: World, stack: StackOf, rita: Reviewer) -> None:
+    one, other = decided(world, "a"), decided(world, "b", "REJECT")
+    rita.decides(one)
+    stack.trouble = SIGNED_OUT
+
+    state = rita.decides(other)
 
     assert state["problem"] == str(SIGNED_OUT)
-    assert (state["unsent"], ids(state)) == (2, ["c"])
+    assert (state["unsent"], ids(state)) == ([one.id, other.id], ["c"])
     assert verdicts(world)["a"] == "MANUAL_CHECK"
-    state = desk.again()
-    assert (stack.renewed, state["problem"], state["recorded"]) == (1, None, 1)
-    assert desk.close() == []
+    stack.renew()
+    rita.desk.retry()
+    state = rita.carried()
+    assert (state["problem"], state["recorded"]) == (None, 1)
+    assert rita.ends() == []
     assert verdicts(world) == {"a": "PASS", "b": "REJECT", "c": "MANUAL_CHECK"}
 
 
-def test_what_could_not_be_sent_until_the_end_is_told(world: World, stack: StackOf, desk: Desk) -> None:
-    desk.decide(decided(world, "a"))
-    stack.troubles.append(SIGNED_OUT)
+def test_a_stack_that_answers_again_gets_the_decisions_without_a_key(
+    world: World, stack: StackOf, rita: Reviewer
+) -> None:
+    rita.decides(decided(world, "a"))
+    stack.trouble = NotAnswered("The network is down.")
+    rita.decides(decided(world, "b"))
+    stack.trouble = None
 
-    [unsent] = desk.close()
+    at_once = rita.carried()
+    later = rita.passes(1)
 
-    assert (unsent.pair_id, unsent.verdict) == ("a", "PASS")
-    assert desk.problem == str(SIGNED_OUT)
+    assert (at_once["recorded"], at_once["problem"]) == (0, "The network is down.")
+    assert (later["recorded"], later["problem"]) == (1, None)
 
 
-def test_who_comes_too_late_is_told_who_was_first(world: World, stack: StackOf, desk: Desk) -> None:
+def test_a_decision_is_kept_while_the_stack_hangs(world: World, rita: Reviewer) -> None:
+    one, other = decided(world, "a"), decided(world, "b")
+    rita.decides(one)
+    rita.desk.look()
+    request = rita.desk.due()
+
+    rita.desk.decide(other)
+    undone = rita.desk.undo(other.id)
+
+    assert request is not None
+    assert undone["undone"] == "b"
+    assert (undone["unsent"], ids(undone)) == ([one.id], ["b", "c"])
+
+
+def test_decisions_that_could_not_be_sent_are_named_at_the_end(world: World, stack: StackOf, rita: Reviewer) -> None:
+    rita.decides(decided(world, "a"))
+    stack.trouble = SIGNED_OUT
+
+    assert rita.ends() == ["Not recorded: a as PASS, seen."]
+
+    assert rita.desk.problem == str(SIGNED_OUT)
+    assert stack.asked.count("decide") == LAST_TRIES
+    assert rita.desk.state()["unsent"] != []
+
+
+def test_a_decision_that_is_under_way_at_the_end_is_perhaps_recorded(world: World, rita: Reviewer) -> None:
+    rita.decides(decided(world, "a"))
+    rita.decides(decided(world, "b"))
+    rita.desk.decide(decided(world, "c"))
+    rita.desk.end()
+    request = rita.desk.due()
+
+    lost = rita.desk.stop()
+
+    assert request is not None
+    assert request["pair_id"] == "b"
+    assert [str(each).partition(",")[0] for each in lost] == [
+        "Perhaps not recorded: b as PASS",
+        "Not recorded: c as PASS",
+    ]
+    rita.desk.answered({"decided": True, "stands": None})
+    assert rita.desk.state()["recorded"] == 1, "what was reported stays"
+
+
+def test_an_answer_of_something_else_loses_no_decision(world: World, stack: StackOf, rita: Reviewer) -> None:
+    rita.decides(decided(world, "a"))
+    stack.trouble = KeyError("decided")
+
+    state = rita.passes(UNDO_SECONDS)
+
+    assert len(state["unsent"]) == 1
+    assert "met an error (KeyError)" in state["problem"]
+
+
+def test_a_decision_that_is_refused_does_not_hold_up_the_others(world: World, stack: StackOf, rita: Reviewer) -> None:
+    rita.decides(decided(world, "a"))
+    stack.trouble = Refused("reason cannot be understood: it is too long.")
+    rita.desk.decide(decided(world, "b"))
+    carry_due(rita.desk, stack)
+    stack.trouble = None
+
+    state = rita.carried()
+
+    assert state["notices"] == ["Not recorded: a as PASS. reason cannot be understood: it is too long."]
+    assert ids(state) == ["a", "c"]
+    assert len(rita.ends()) == 1
+    assert verdicts(world) == {"a": "MANUAL_CHECK", "b": "PASS", "c": "MANUAL_CHECK"}
+
+
+# --- what changes meanwhile ------------------------------------------------------------------------------------------
+
+
+def test_a_decision_that_is_too_late_names_the_one_before(world: World, stack: StackOf, rita: Reviewer) -> None:
     other = {"action": "decide", "desk": "x", "pair_id": "a", "verdict": "REJECT", "reason": "two"}
     StackOf(world, reviewer=BO).ask(other | {"fingerprint": world.item("a")["fingerprint"]})
 
-    desk.decide(decided(world, "a"))
-    state = desk.decide(decided(world, "b"))
+    rita.decides(decided(world, "a"))
+    state = rita.decides(decided(world, "b"))
 
     [notice] = state["notices"]
     assert notice.startswith("Not recorded: a as PASS. bo decided before you, at ")
     assert notice.endswith(": REJECT.")
     assert state["recorded"] == 0
-    assert desk.pairs()["notices"] == []
+    assert rita.ends() == [notice]
 
 
-def test_who_has_looked_at_pictures_that_were_replaced_is_told(world: World, desk: Desk) -> None:
+def test_a_decision_about_pictures_that_were_replaced_is_not_recorded(world: World, rita: Reviewer) -> None:
     looked_at = decided(world, "a")
     world.upload("a/first.jpg", shade=9)
     world.time.passes(1)
     world.work()
 
-    desk.decide(looked_at)
-    state = desk.send()
+    rita.decides(looked_at)
 
-    assert state["notices"] == [
-        "Not recorded: a as PASS. It was uploaded anew meanwhile; if it has to be looked at, it comes again."
+    assert rita.ends() == [
+        "Not recorded: a as PASS. It was uploaded again meanwhile; if it has to be looked at, it comes back."
     ]
     assert world.stored("a").verdict is Verdict.MANUAL_CHECK
 
 
-def test_a_pair_that_was_replaced_is_at_the_desk_under_another_address(world: World, desk: Desk) -> None:
-    before = {pair["pair_id"]: pair["address"] for pair in desk.pairs()["pairs"]}
+def test_a_pair_that_was_replaced_is_on_the_desk_under_another_address(world: World, rita: Reviewer) -> None:
+    before = {pair["pair_id"]: pair["address"] for pair in rita.looks()["pairs"]}
     world.upload("a/first.jpg", shade=9)
     world.time.passes(1)
     world.work()
 
-    after = {pair["pair_id"]: pair["address"] for pair in desk.pairs()["pairs"]}
+    after = {pair["pair_id"]: pair["address"] for pair in rita.looks()["pairs"]}
 
     assert after["b"] == before["b"]
     assert after["a"] != before["a"]
 
 
-def test_who_has_looked_at_a_pair_that_was_erased_is_told(world: World, desk: Desk) -> None:
+def test_a_decision_about_a_pair_that_was_erased_is_not_recorded(world: World, rita: Reviewer) -> None:
     looked_at = decided(world, "a")
     del world.verdicts.items["a"]
 
-    desk.decide(looked_at)
+    rita.decides(looked_at)
 
-    assert desk.send()["notices"] == ["Not recorded: a as PASS. Its row is gone: it was erased."]
+    assert rita.ends() == ["Not recorded: a as PASS. Its row is gone: it was erased."]
 
 
-def test_a_decision_about_a_pair_that_is_not_here_is_told(world: World, desk: Desk) -> None:
-    state = desk.decide(Decided("nobody", "f", "PASS", [], "seen"))
+def test_a_decision_about_a_pair_of_another_desk_is_not_recorded(world: World, rita: Reviewer) -> None:
+    state = rita.decides(Decided("1", "elsewhere", "f", "PASS", [], "seen"))
 
-    assert state["notices"] == ["Not recorded: nobody is not at this desk any more."]
+    assert state["notices"] == ["Not recorded: elsewhere as PASS. The pair is not on this desk any more."]
     assert state["pending"] is None
 
 
-def test_a_pair_that_is_skipped_is_for_others(world: World, desk: Desk) -> None:
-    state = desk.skip("a")
+def test_a_skipped_pair_is_for_other_reviewers(world: World, rita: Reviewer) -> None:
+    state = rita.skips("a")
 
     assert ids(state) == ["b", "c"]
-    assert ids(Desk(StackOf(world, reviewer=BO)).pairs()) == ["a"]
+    assert ids(Reviewer(StackOf(world, reviewer=BO)).carried()) == ["a"]
+
+
+def test_a_pair_skipped_while_the_stack_answers_does_not_come_back(world: World, rita: Reviewer) -> None:
+    rita.desk.look()
+    request = rita.desk.due()
+    assert request is not None
+    answer = rita.stack.ask(request)
+    rita.desk.skip("a")
+    rita.desk.answered(answer)
+
+    assert ids(rita.carried()) == ["b", "c"]
 
 
 def test_two_reviewers_share_the_queue_without_meeting(world: World, stack: StackOf) -> None:
@@ -235,7 +408,7 @@ def test_two_reviewers_share_the_queue_without_meeting(world: World, stack: Stac
         world.upload_pair(f"more {number}")
         world.work()
 
-    rita, bo = Desk(stack).pairs(), Desk(StackOf(world, reviewer=BO)).pairs()
+    rita, bo = Reviewer(stack).carried(), Reviewer(StackOf(world, reviewer=BO)).carried()
 
     assert len(rita["pairs"]) == len(bo["pairs"]) == AHEAD
     assert not set(ids(rita)) & set(ids(bo))
@@ -244,12 +417,24 @@ def test_two_reviewers_share_the_queue_without_meeting(world: World, stack: Stac
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def desk(stack: StackOf) -> Iterator[Desk]:
+    """A desk whose courier runs in a thread, as it does for the page."""
+    desk = Desk()
+    courier = threading.Thread(target=carry, args=(desk, stack))
+    courier.start()
+    yield desk
+    desk.end()
+    courier.join()
+
+
 def handle(desk: Desk) -> str:
-    return str(desk.pairs()["pairs"][0]["address"]).rpartition("/")[2]
+    [first, *_] = eventually(lambda: desk.state()["pairs"])
+    return str(first["address"]).rpartition("/")[2]
 
 
-def test_a_picture_is_shown_as_it_was_sent_to_be_compared(desk: Desk) -> None:
-    shown = desk.picture(handle(desk), "first")
+def test_a_picture_is_shown_as_it_was_sent_to_be_compared(desk: Desk, stack: StackOf) -> None:
+    shown = desk.picture(handle(desk), "first", stack.fetch)
 
     assert (shown.content, shown.shown_size) == (picture(), (256, 256))
 
@@ -262,31 +447,67 @@ def test_a_picture_is_shown_as_it_was_sent_to_be_compared(desk: Desk) -> None:
         ((403, b""), r"S3 does not give this picture \(HTTP 403\). Press A to try again"),
     ],
 )
-def test_a_picture_that_cannot_be_shown_is_told_with_what_to_do(
+def test_a_picture_that_cannot_be_shown_says_what_to_do(
     stack: StackOf, desk: Desk, answer: tuple[int, bytes], sentence: str
 ) -> None:
     stack.pictures["second.jpg"] = answer
 
     with pytest.raises(Unseen, match=sentence):
-        desk.picture(handle(desk), "second")
+        desk.picture(handle(desk), "second", stack.fetch)
 
 
-def test_a_link_that_has_expired_is_asked_for_anew(stack: StackOf, desk: Desk) -> None:
-    address, fetch, links = handle(desk), stack.fetch, list[str]()
+def test_an_expired_link_is_renewed(stack: StackOf, desk: Desk) -> None:
+    address, links = handle(desk), list[str]()
 
     def expired_at_first(link: str) -> tuple[int, bytes]:
         links.append(link)
-        return (403, b"Request has expired") if len(links) == 1 else fetch(link)
+        return (403, b"Request has expired") if len(links) == 1 else stack.fetch(link)
 
-    stack.fetch = expired_at_first  # type: ignore[method-assign]
-    stack.asked.clear()
+    desk.picture(address, "first", expired_at_first)
 
-    desk.picture(address, "first")
-
-    assert (len(links), stack.asked) == (2, ["pairs"])
+    assert (len(links), stack.asked) == (2, ["pairs", "pairs"])
 
 
-def test_nobody_sees_a_picture_by_another_address(desk: Desk) -> None:
+def test_a_picture_cannot_be_found_under_another_address(desk: Desk, stack: StackOf) -> None:
     for address, role in (("guessed", "first"), (handle(desk), "third")):
-        with pytest.raises(Unseen, match="not at this desk"):
-            desk.picture(address, role)
+        with pytest.raises(Unseen, match="not on this desk"):
+            desk.picture(address, role, stack.fetch)
+
+
+def test_pictures_are_decoded_one_at_a_time(stack: StackOf, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, decoding, most = pictures.fit, list[int](), list[int]()
+
+    def counted(content: bytes) -> pictures.Fitted:
+        decoding.append(1)
+        most.append(len(decoding))
+        for _ in range(20):
+            fit(content)  # the others have time to begin
+        decoding.pop()
+        return fit(content)
+
+    monkeypatch.setattr("console.review.pictures.fit", counted)
+    handle(desk)
+    handles = [pair["address"].rpartition("/")[2] for pair in desk.state()["pairs"]]
+    threads = [
+        threading.Thread(target=desk.picture, args=(each, role, stack.fetch))
+        for each in handles
+        for role in ("first", "second")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert most == [1] * 6
+
+
+def test_a_courier_sends_a_decision_by_itself_when_its_time_is_over(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.review.desk.UNDO_SECONDS", 0.1)
+    handle(desk)
+
+    desk.decide(decided(world, "a"))
+
+    eventually(lambda: desk.state()["recorded"] == 1)
+    assert verdicts(world)["a"] == "PASS"

@@ -1,5 +1,16 @@
 // One of the two pictures: loads it, says what keeps it from being shown, and shows the face or the whole.
 
+import { request } from "/static/desk.js";
+
+/** A text from outside, with control, formatting and other invisible characters escaped as the command line does. */
+export function escaped(text) {
+  return String(text ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0).toString(16);
+    return { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[character] ??
+      (code.length > 4 ? `\\U${code.padStart(8, "0")}` : code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`);
+  });
+}
+
 const MARGIN = 0.5; // of the face's size, on each side: hair, chin and ears belong to a face
 
 const loaded = new Map(); // address -> promise of a Picture
@@ -13,21 +24,24 @@ export function load(shown) {
 
 /** Forget all but these addresses. */
 export function keep(addresses) {
-  for (const address of loaded.keys()) if (!addresses.has(address)) loaded.delete(address);
+  for (const [address, picture] of loaded) {
+    if (addresses.has(address)) continue;
+    loaded.delete(address);
+    picture.then(({ image }) => image && URL.revokeObjectURL(image.src));
+  }
 }
 
 async function fetched({ address, face }) {
   try {
-    // Asked for before it is shown: an image that fails would not say why, and what is not read keeps a connection.
-    const answer = await fetch(address);
+    const answer = await request(address); // an <img> could not bring the page's token, or say why it fails
     if (!answer.ok) {
       if (answer.status >= 500) forget(address);
       return { trouble: (await answer.json()).error };
     }
-    await answer.arrayBuffer();
+    const content = await answer.blob();
     const [width, height] = answer.headers.get("X-Upload-Size").split("x").map(Number);
     const image = new Image();
-    image.src = address;
+    image.src = URL.createObjectURL(content);
     await image.decode();
     const part = face && { left: face.left / width, top: face.top / height, right: face.right / width, bottom: face.bottom / height };
     return { image, face: part, size: `${width} × ${height}` };
@@ -84,9 +98,9 @@ export class Frame {
   say(shown, size) {
     const name = document.createElement("b");
     name.textContent = this.name;
-    const told = [shown.file, size, ...shown.adjusted].filter(Boolean);
-    this.caption.replaceChildren(name, `  ${told.join(" · ")}`);
-    this.caption.title = told.join(" · ");
+    const facts = [shown.file, size, ...shown.adjusted].filter(Boolean).map(escaped);
+    this.caption.replaceChildren(name, `  ${facts.join(" · ")}`);
+    this.caption.title = facts.join(" · ");
   }
 
   zoom(whole) {

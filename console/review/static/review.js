@@ -1,6 +1,7 @@
-// The review page. What is decided is kept by the command that serves it, which sends it when the next one is made.
+// The review page: what is shown, and what the reviewer does. The command that serves the page keeps the decisions.
 
-import { Frame, keep, load } from "/static/picture.js";
+import { Desk } from "/static/desk.js";
+import { escaped, Frame, keep, load } from "/static/picture.js";
 
 const REASONS = [
   "Clearly one person",
@@ -15,63 +16,52 @@ const SAID = { PASS: "passed", REJECT: "rejected", RETAKE: "to be taken again" }
 const REFRESH = 20_000; // milliseconds: renews what this page holds, and looks for what is new
 
 const $ = (id) => document.getElementById(id);
-const token = document.querySelector('meta[name="page-token"]').content;
 const frames = { first: new Frame($("first"), "first"), second: new Frame($("second"), "second") };
 
-let state = { pairs: [], waiting: 0, at_least: false, pending: null, unsent: 0, recorded: 0 };
+let state = { pairs: [], waiting: 0, at_least: false, pending: null, unsent: [], recorded: 0, notices: [], looking: true };
+let seen = 0; // notices that were shown
 let current = null; // the pair that is looked at
 let whole = false;
 let gone = false; // it is not to be decided any more
-let leaving = new Set(); // pairs that are decided or skipped, as long as the command does not know
-let asking = Promise.resolve(); // one request after the other
-let busy = 0; // requests under way
-let ended = false;
+const leaving = new Set(); // pairs that are decided or skipped, as long as the command does not know
 
-// --- what the command is asked -------------------------------------------------------------------------------------
+// --- what the command says ----------------------------------------------------------------------------------------
 
-function ask(path, body = {}) {
-  busy += 1;
-  // One that fails must not keep the next from being asked.
-  asking = asking.then(() => post(path, body)).catch((error) => problem(`The page met an error: ${error}.`)).then(() => {
-    busy -= 1;
-    if (!current) empty();
-  });
-  return asking;
-}
-
-async function post(path, body) {
-  if (ended) return;
-  let answer, told;
-  try {
-    answer = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Page-Token": token },
-      body: JSON.stringify(body),
-    });
-    told = await answer.json();
-    if (!answer.ok) throw new Error(told.error);
-  } catch (error) {
-    if (answer) problem(error.message);
-    else end();
-    return;
-  }
-  leaving.delete(body.pair_id);
-  take(told);
-}
+const desk = new Desk({ take, connection, refused: problem });
 
 /** The command's newest state. */
-function take(told) {
-  state = told;
-  problem(told.problem);
-  notice(told.notices.join(" "));
+function take(newest) {
+  state = newest;
+  problem(newest.problem);
+  notice(newest.notices.slice(seen).join(" "));
+  seen = newest.notices.length;
   const pairs = queue();
-  keep(new Set(told.pairs.flatMap((pair) => [pair.first.address, pair.second.address])));
+  keep(new Set(newest.pairs.flatMap((pair) => [pair.first.address, pair.second.address])));
   for (const pair of pairs.slice(0, 3)) [load(pair.first), load(pair.second)];
-  const still = current && told.pairs.find((pair) => pair.address === current.address);
-  if (told.taken_back) show(pairs.find((pair) => pair.pair_id === told.taken_back) ?? pairs[0]);
-  else if (current && !still && !gone && !told.problem) vanish();
+  const still = current && newest.pairs.find((pair) => pair.address === current.address);
+  if (current && !still && !gone && !newest.ending) vanish();
   else if (!current && !leaving.size) show(pairs[0]);
+  if (!current) empty();
   count();
+  if (newest.ended) end();
+}
+
+function connection(isThere) {
+  if (isThere) {
+    problem(state.problem);
+    if (current && !(frames.first.ready && frames.second.ready)) show(current);
+    return;
+  }
+  const open = [...desk.open.values()];
+  problem(
+    "The connection to facepair review is lost; trying again." +
+    (open.length ? ` Not recorded, as far as this page knows: ${named(open)}.` : "") +
+    " If the command has ended, start it again" + (open.length ? " and decide these again." : "."),
+  );
+}
+
+function named(decisions) {
+  return decisions.map(({ pair_id, verdict }) => `${pair_id} as ${verdict}`).join(", ");
 }
 
 function queue() {
@@ -86,7 +76,7 @@ function show(pair) {
   $("gone").hidden = true;
   for (const part of ["work", "decisions", "view"]) $(part).hidden = !current;
   $("empty").hidden = Boolean(current);
-  $("pair").textContent = current ? current.pair_id : "";
+  $("pair").textContent = escaped(current?.pair_id);
   $("pair").title = $("pair").textContent;
   which(false);
   reason("");
@@ -100,7 +90,7 @@ function show(pair) {
 function empty() {
   const [title, text] = state.problem
     ? ["There is nothing to show", "What keeps it is said above."]
-    : busy
+    : state.looking
     ? ["One moment", "The next pairs are on their way."]
     : left() > 0
     ? ["Others have the rest", "Pairs that wait are before other reviewers. What they leave comes here by itself."]
@@ -120,97 +110,115 @@ function scale(similarity, { reject_below: low, pass_above: high }) {
 
 /** How many wait, here and before others. */
 function left() {
-  return Math.max(0, state.waiting - state.unsent - leaving.size);
+  return Math.max(0, state.waiting - state.unsent.length - leaving.size);
 }
 
 function count() {
   const more = state.at_least ? "over " : "";
   $("progress").textContent = `${more}${left()} to decide · ${state.recorded} recorded`;
-  $("undo").disabled = !state.pending;
+  $("undo").disabled = !lastDecision();
 }
 
 function vanish() {
   gone = true;
   which(false);
   $("gone-says").textContent =
-    `${current.pair_id} is not to be decided any more: it was uploaded anew, or another reviewer has it. ` +
+    `${escaped(current.pair_id)} is not to be decided any more: it was uploaded again, or another reviewer has it. ` +
     "If it has to be looked at again, it comes back.";
   $("gone").hidden = false;
   say($("gone-says").textContent);
 }
 
-/** Something that the reviewer should know; it stays until he decides the next pair. */
+/** Something that the reviewer should know; it stays until they decide the next pair. */
 function notice(sentences) {
-  if (sentences) $("notice").textContent = sentences;
+  if (sentences) $("notice").textContent = escaped(sentences);
   $("notice").hidden = !$("notice").textContent;
 }
 
 function problem(sentence) {
   $("problem").hidden = !sentence;
-  $("problem").querySelector("p").textContent = sentence ?? "";
+  $("problem").querySelector("p").textContent = escaped(sentence);
 }
 
 function end() {
-  ended = true;
-  problem("The command facepair review has ended, and has sent what was decided. Start it again to go on.");
+  const lost = [...state.notices, ...desk.undelivered().map((each) => `Not recorded: ${named([each])}.`)];
+  problem(
+    lost.length
+      ? `The command facepair review has ended. ${lost.join(" ")} All other decisions are recorded. Start it again to go on.`
+      : "The command facepair review has ended, and has recorded what was decided. Start it again to go on.",
+  );
   $("try-again").hidden = true;
   for (const button of document.querySelectorAll("button")) button.disabled = true;
 }
 
-let words = "";
+let words = ""; // what was said last
 
-/** Tell something that matters; the next pair's announcement comes behind it. */
+/** Say something that matters; the next pair's announcement comes behind it. */
 function say(text) {
-  words = text;
-  $("said").textContent = text;
+  words = escaped(text);
+  $("said").textContent = words;
 }
 
-/** For those who hear the page: what comes now. For those who see it, that is plain. */
+/** For screen readers: what comes now. */
 function announce(text) {
   const heard = document.createElement("span");
   heard.className = "heard";
-  heard.textContent = ` ${text}`;
+  heard.textContent = ` ${escaped(text)}`;
   $("said").replaceChildren(words, heard);
 }
 
 // --- what the reviewer does ---------------------------------------------------------------------------------------
 
 function decide(verdict, retake = []) {
-  if (!current || gone || ended) return;
+  if (!current || gone || state.ending) return;
   if (verdict !== "RETAKE" && !(frames.first.ready && frames.second.ready)) return cannot();
   const { pair_id, fingerprint } = current;
   const because = $("typed").value.trim() || chosen() || BY_ITSELF[verdict];
   const retaken = retake.length ? `: ${retake.join(" and ")}` : "";
-  leave(pair_id, `${pair_id} ${SAID[verdict]}${retaken}. U takes it back.`);
-  ask("/decide", { pair_id, fingerprint, verdict, retake, reason: because });
+  leave(pair_id, `${pair_id} ${SAID[verdict]}${retaken}. U takes it back.`,
+    () => desk.decide({ pair_id, fingerprint, verdict, retake, reason: because }));
 }
 
 function cannot() {
   const trouble = [frames.first, frames.second].some((frame) => frame.picture?.trouble);
   say(trouble
-    ? "Nobody can pass or reject what he does not see: T has the picture taken again, S leaves the pair to somebody else."
+    ? "A pair can be passed or rejected only if both pictures are shown: T has the picture taken again, S leaves the pair to another reviewer."
     : "Wait until both pictures are there.");
 }
 
 function skip() {
-  if (!current || gone || ended) return;
+  if (!current || gone || state.ending) return;
   const { pair_id } = current;
-  leave(pair_id, `${pair_id} is left to somebody else.`);
-  ask("/skip", { pair_id });
+  leave(pair_id, `${pair_id} is left to another reviewer.`, () => desk.post("/skip", { pair_id }));
 }
 
-/** Show the next pair at once; the command is told meanwhile. */
-function leave(pair_id, told) {
+/** Show the next pair at once; the command gets the request meanwhile. */
+function leave(pair_id, words, request) {
   leaving.add(pair_id);
+  const answered = request();
   $("notice").textContent = "";
   notice();
-  say(told);
+  say(words);
   show(queue()[0]);
   count();
+  answered.then(() => {
+    leaving.delete(pair_id);
+    take(state);
+  });
 }
 
-function takeBack() {
-  if (!ended) ask("/undo").then(() => say(state.taken_back ? `${state.taken_back} is undecided again.` : "There is nothing to take back: what was decided is sent."));
+/** The id of the decision that can still be undone. */
+function lastDecision() {
+  return desk.undelivered().at(-1)?.id ?? state.pending;
+}
+
+async function undo() {
+  if (state.ending) return;
+  const last = lastDecision();
+  const answer = last && await desk.post("/undo", { decision_id: last });
+  const pair = answer?.undone && queue().find((each) => each.pair_id === answer.undone);
+  if (pair) show(pair);
+  say(answer?.undone ? `${answer.undone} is undecided again.` : "There is nothing to take back: every decision is sent.");
 }
 
 function zoom() {
@@ -223,7 +231,7 @@ function zoom() {
 
 function again() {
   problem("");
-  ask("/again").then(() => current && !gone && show(current));
+  desk.post("/again").then(() => current && !gone && show(current));
 }
 
 function next() {
@@ -259,7 +267,7 @@ const KEYS = {
   p: () => decide("PASS"),
   r: () => decide("REJECT"),
   t: () => current && !gone && which(true),
-  u: takeBack,
+  u: undo,
   w: zoom,
   s: skip,
   a: again,
@@ -269,7 +277,12 @@ const KEYS = {
 const RETAKES = { 1: "first", 2: "second", b: "both", escape: "" };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || $("help").open) return;
+  const modified = event.ctrlKey || event.metaKey;
+  if (event.key === "F5" || (modified && event.key === "r")) {
+    event.preventDefault(); // a page that is reloaded cannot open again
+    return again();
+  }
+  if (modified || event.altKey || event.repeat || $("help").open) return;
   const key = event.key.toLowerCase();
   if (event.target === $("typed")) {
     if (key === "enter" || key === "escape") $("typed").blur();
@@ -304,17 +317,12 @@ $("reject").onclick = () => decide("REJECT");
 $("retake").onclick = () => which(true);
 $("whole").onclick = zoom;
 $("skip").onclick = skip;
-$("undo").onclick = takeBack;
+$("undo").onclick = undo;
 $("next").onclick = next;
 $("try-again").onclick = again;
 $("ask-help").onclick = () => $("help").showModal();
 for (const button of $("which").querySelectorAll("button")) button.onclick = () => retake(button.dataset.retake);
 
 history.replaceState(null, "", "/"); // the one-time token is used
-const alive = new EventSource("/alive"); // as long as it is open, the page is
-alive.addEventListener("ended", () => { alive.close(); end(); });
-addEventListener("pagehide", () => {
-  fetch("/close", { method: "POST", keepalive: true, headers: { "X-Page-Token": token } });
-});
-setInterval(() => document.hidden || ended || ask("/pairs"), REFRESH);
-ask("/pairs");
+addEventListener("pagehide", () => desk.close());
+setInterval(() => document.hidden || state.ending || desk.post("/pairs"), REFRESH);
