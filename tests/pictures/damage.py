@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 
 from facepair.domain.picture import Unusable, fit
 from tests.pictures.heic import heic
-from tests.pictures.pictures import encoded, face_in, photo
+from tests.pictures.pictures import encoded, face_in, noise, photo
 
 SIZE = (480, 360)
 MOST_OF_THE_FACE = 0.02
@@ -38,6 +38,9 @@ FORMATS: dict[str, Callable[[], bytes]] = {
     "JPEG of high quality": lambda: encoded(_photo(), "JPEG", quality=97, subsampling=0, optimize=True),
     "JPEG with restart markers": lambda: encoded(_photo(), "JPEG", quality=88, restart_marker_rows=1),
     "progressive JPEG": lambda: encoded(_photo(), "JPEG", quality=88, progressive=True),
+    "progressive JPEG of noise": lambda: encoded(
+        Image.blend(_photo(), noise(SIZE), 0.5), "JPEG", quality=88, progressive=True
+    ),
     "CMYK JPEG": lambda: encoded(_photo("CMYK"), "JPEG", quality=88),
     "PNG": lambda: encoded(_photo(), "PNG", compress_level=1),
     "HEIC": lambda: heic(_photo()),

@@ -6,6 +6,7 @@ Each kind of file here was once handled wrongly, here or in a public bug report.
 import re
 import zlib
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from struct import pack
 from zlib import crc32
@@ -187,6 +188,45 @@ def test_a_progressive_jpeg_without_its_last_scan_is_refused() -> None:
     assert "incomplete" in refusal(content[: content.rindex(b"\xff\xda")] + b"\xff\xd9")
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_progressive_jpeg_whose_scans_fall_into_step_after_a_cut_is_refused(mode: str) -> None:
+    """Of such copies libjpeg decodes one in ten without a warning."""
+    image = Image.blend(photo((320, 256)), noise((320, 256)), 0.5).convert(mode)
+    content = encoded(image, "JPEG", quality=88, progressive=True)
+
+    for at in range(len(content) // 2, len(content) - 1024, len(content) // 200):
+        refusal(content[:at] + content[at + 512 :])
+
+
+def with_sampling(content: bytes, *factors: int) -> bytes:
+    """Return a JPEG of one component with other sampling factors, which mean nothing then."""
+    frame = content.index(b"\xff\xc2")
+    return content[: frame + 11] + bytes(factors) + content[frame + 12 :]
+
+
+PROGRESSIVES: dict[str, Callable[[], bytes]] = {
+    **{f"sampling {each}": partial(encoded, PHOTO, "JPEG", progressive=True, subsampling=each) for each in range(3)},
+    "gray": lambda: encoded(PHOTO.convert("L"), "JPEG", progressive=True),
+    "gray, sampled as if it had colours": lambda: with_sampling(
+        encoded(PHOTO.convert("L"), "JPEG", progressive=True), 0x22
+    ),
+    "CMYK": lambda: encoded(PHOTO.convert("CMYK"), "JPEG", progressive=True),
+    "RGB": lambda: encoded(PHOTO, "JPEG", progressive=True, keep_rgb=True),
+    "restart markers": lambda: encoded(PHOTO, "JPEG", progressive=True, restart_marker_rows=2),
+    "noise": lambda: encoded(noise(SIZE), "JPEG", progressive=True, quality=100),
+    "of odd size": lambda: encoded(photo((301, 257)), "JPEG", progressive=True),
+}
+
+
+@pytest.mark.parametrize("make", PROGRESSIVES.values(), ids=PROGRESSIVES)
+def test_a_progressive_jpeg_of_any_kind_is_sent(make: Callable[[], bytes]) -> None:
+    content = make()
+
+    fitted = fit(content)
+
+    assert fitted.content == content or fitted.adjusted[0] == "converted from CMYK"
+
+
 TRAILERS = {
     "nothing": b"",
     "half an end marker": b"\xff",
@@ -239,6 +279,27 @@ def test_stray_bytes_between_headers_are_left_out(before: bytes) -> None:
 
     assert fitted.content == BASELINE
     assert fitted.adjusted == ("stray bytes between its headers left out",)
+
+
+# --- BMP and TIFF ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("picture_format", ["BMP", "TIFF"])
+def test_zeros_from_a_row_s_beginning_to_the_end_of_the_data_are_an_upload_that_stopped(picture_format: str) -> None:
+    image = PHOTO.copy()
+    rows = (0, 0, SIZE[0], 9) if picture_format == "BMP" else (0, SIZE[1] - 9, *SIZE)  # a BMP begins at the bottom
+    image.paste("black", rows)
+
+    assert "hole of zeros" in refusal(encoded(image, picture_format))
+
+
+@pytest.mark.parametrize("picture_format", ["BMP", "TIFF"])
+def test_black_bars_above_and_below_are_no_damage(picture_format: str) -> None:
+    image = scene(SIZE)
+    for top in (0, SIZE[1] - 30):
+        image.paste("black", (0, top, SIZE[0], top + 30))
+
+    assert_sent_whole(encoded(image, picture_format))
 
 
 # --- PNG ------------------------------------------------------------------------------------------------------------

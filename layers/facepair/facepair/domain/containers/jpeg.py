@@ -1,6 +1,7 @@
 """The picture in a JPEG file (ITU-T T.81), decoded only if every block of it is there.
 
 libjpeg fills what is missing with gray, and only warns. simplejpeg turns its warnings into errors, Pillow hides them.
+A progressive JPEG is also decoded by jpegli, which finds runs that leave their band; libjpeg does not warn of them.
 So that nothing harmless is refused, libjpeg is given the picture alone: no stray bytes between the headers, no trailer,
 and an end where the picture ends.
 """
@@ -33,6 +34,8 @@ _READ_AHEAD = 8
 # Zeros in a row that a progressive scan of more than mean colours may have: twice what was measured in flat pictures.
 _ZEROS_OF_PROGRESSIVE = 256
 
+_OUT_OF_BAND = "Failed to decode DCT block"  # jpegli's message
+
 # A trailer without an end marker before it is told from picture data by its first bytes: text, or a box of a video.
 _TRAILER = re.compile(rb"[A-Za-z0-9_ .:/-]{6}|\0\0\0.ftyp", re.DOTALL)
 _TRAILER_BEGINNING = 64
@@ -62,10 +65,29 @@ class Jpeg(Picture):
         Returns the pixels, and the JPEG whose every block was decoded: without padding before its end, if it had any.
         """
         try:
-            return _decode(self.content, colours, smallest), self
+            whole, pixels = self, _decode(self.content, colours, smallest)
         except ValueError as warning:
             whole = self._ended_properly(str(warning))
-            return _decode(whole.content, colours, smallest), whole
+            pixels = _decode(whole.content, colours, smallest)
+        if whole.progressive and whole._has_run_out_of_band():
+            raise Damaged(damaged("a scan of its data is broken"))
+        return pixels, whole
+
+    def _has_run_out_of_band(self) -> bool:
+        """Return whether jpegli meets a coefficient behind the last one of its scan.
+
+        After a cut within a scan a decoder reads on in the wrong block, and can fall into step again with the right
+        number of blocks. What it reads until then nearly always leaves the band. Only that error counts: what else
+        jpegli refuses (rare samplings, for instance) a viewer may show. It writes warnings to standard error, but none
+        of data that libjpeg has nothing to warn of.
+        """
+        import ajpegli
+
+        try:
+            ajpegli.imdecode(self.content, mode="CMYK" if self.components == 4 else "L")
+        except ajpegli.AjpegliError as error:
+            return _OUT_OF_BAND in str(error)
+        return False
 
     def _ended_properly(self, warning: str) -> "Jpeg":
         """Return the same JPEG without what lies between its last block and its end, if that is no picture data."""

@@ -64,13 +64,17 @@ def _inflates(part: memoryview) -> bool:
 def _hole(data: bytes | memoryview, row: int) -> str | None:
     """Return a message if zeros begin or end within a row of so many bytes, straight along the pixels above or below.
 
-    What is black in a picture ends row by row about where it ends in the next one.
+    What is black in a picture ends row by row about where it ends in the next one. Zeros from any row up to the end of
+    the data are an upload that stopped, unless the data begins with a black row, too: then the picture has black bars.
     """
+    has_bars = not any(data[:row])
     for zeros in re.finditer(rb"\0{%d,}" % row, data):
         before, behind = zeros.start() % row, zeros.end() % row
         above = data[zeros.start() - row : zeros.start() - before] if zeros.start() >= row else data[:before]
         below = data[zeros.end() + row - behind : zeros.end() + row]
-        if (before and _is_mostly_set(above)) or (behind and len(below) == behind and _is_mostly_set(below)):
+        may_begin_here = not before and (has_bars or zeros.end() < len(data))
+        may_end_here = len(below) != behind or not behind
+        if (not may_begin_here and _is_mostly_set(above)) or (not may_end_here and _is_mostly_set(below)):
             return damaged(f"a hole of zeros at {zeros.start() / len(data):.0%} of its data")
     return None
 
