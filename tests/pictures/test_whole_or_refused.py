@@ -16,7 +16,18 @@ from PIL import Image, PngImagePlugin
 
 from facepair.domain.picture import Fitted, Unusable, fit
 from tests.pictures.heic import heic
-from tests.pictures.pictures import encoded, exif, face_in, find_face, noise, opened, photo, scene, stored
+from tests.pictures.pictures import (
+    encoded,
+    exif,
+    face_in,
+    find_face,
+    noise,
+    opened,
+    photo,
+    profile_that_swaps_red_and_blue,
+    scene,
+    stored,
+)
 
 SIZE = (640, 480)
 PHOTO = photo(SIZE)
@@ -138,6 +149,32 @@ def test_a_cropped_heic_is_sent_as_it_is_cropped(
     blue = opened(fitted.content).convert("RGB").getchannel("B").getextrema()[1]
     assert isinstance(blue, int | float)
     assert blue < 225, "something outside the crop"
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("grid", [(1, 1), (2, 2)])
+def test_a_heic_of_high_dynamic_range_is_brought_to_srgb(grid: tuple[int, int], transfer: int) -> None:
+    """Its brightest and darkest stay white and black; what lies between is shown as Chromium shows an AVIF."""
+    image = Image.new("RGB", SIZE, (144, 144, 144))
+    image.paste("white", (0, 0, 160, 480))
+    image.paste("black", (480, 0, 640, 480))
+
+    fitted = fit(heic(image, grid=grid, transfer=transfer))
+
+    shades = [opened(fitted.content).getpixel((across, 240)) for across in (80, 320, 560)]
+    assert [shade[0] for shade in shades if isinstance(shade, tuple)] == pytest.approx(
+        [255, 175 if transfer == 16 else 115, 0], abs=3
+    )
+    assert fitted.adjusted[1] == f"converted from {'PQ' if transfer == 16 else 'HLG'} to sRGB"
+
+
+def test_a_colour_profile_counts_more_than_the_curve_of_its_container() -> None:
+    content = encoded(PHOTO, "AVIF", icc_profile=profile_that_swaps_red_and_blue())
+    at = content.index(b"nclx") + 4
+
+    fitted = fit(content[:at] + pack(">HH", 9, 16) + content[at + 4 :])
+
+    assert "converted from Swap built-in to sRGB" in fitted.adjusted
 
 
 # --- JPEG -----------------------------------------------------------------------------------------------------------
@@ -336,8 +373,6 @@ def test_a_png_that_lacks_only_its_end_is_sent_with_one(lost: int) -> None:
 
 
 def test_a_large_profile_still_counts() -> None:
-    from tests.pictures.pictures import profile_that_swaps_red_and_blue
-
     profile = profile_that_swaps_red_and_blue()
     content = PNG[:BEFORE_PIXELS] + chunk(b"iCCP", b"Swap\0\0" + zlib.compress(profile.ljust(1_100_000, b"\0")))
 

@@ -4,6 +4,7 @@ from io import BytesIO
 
 from PIL import Image, ImageCms
 
+from facepair.domain import hdr
 from facepair.domain.jpeg import Size
 
 # An ICC profile's colour space -> the modes of the pictures that it describes.
@@ -87,8 +88,15 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     return image.convert("F").point(lambda level: level * scale + (0.5 - black * scale)).convert("L")
 
 
-def in_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
-    """Bring the colours of an embedded ICC profile to sRGB, which a picture without a profile is taken for."""
+def in_srgb(
+    picture: Image.Image, profile: bytes | None, curve: tuple[int, int] | None = None
+) -> tuple[Image.Image, list[str]]:
+    """Bring the colours of an embedded ICC profile, or else of high dynamic range, to sRGB.
+
+    A picture without either is taken for sRGB.
+    """
+    if curve and curve[1] in hdr.NAMES and not profile:
+        return hdr.tone_mapped(picture, *curve), [f"converted from {hdr.NAMES[curve[1]]} to sRGB"]
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(BytesIO(profile))

@@ -301,7 +301,7 @@ def _adjusted(image: Image.Image, picture: Picture) -> Fitted:
         pixels = pixels.resize(_largest(stored_size), Image.Resampling.LANCZOS)
     if is_of_one_colour(pixels, stored_size):
         raise _one_colour()
-    pixels, how = in_srgb(pixels, profile)
+    pixels, how = in_srgb(pixels, profile, picture.curve)
     adjusted += how
     shown_size = stored_size
     if orientation in TURNS:

@@ -26,6 +26,8 @@ class Picture:
     damage: str | None = None
     icc_profile: bytes | None = None
     """The colour profile, if it had to be left out of `content`."""
+    curve: tuple[int, int] | None = None
+    """The code points of its colour primaries and transfer characteristics (H.273), if the container names them."""
     crop: tuple[int, int, int, int] | None = None
     """What a viewer shows of the decoded, upright picture: left, top, right, bottom. None: all of it."""
 

@@ -25,9 +25,19 @@ def read_heif(content: bytes) -> Picture:
         meta = read_meta(content)
         damage = _missing(content, meta) or next(_broken(content, meta), None)
         content, crop = uncropped(content, meta)
-        return Picture(_filled_up(content, meta), damage=damage, crop=crop)
+        return Picture(_filled_up(content, meta), damage=damage, curve=_curve(content, meta), crop=crop)
     except (ValueError, IndexError):
         return Picture(content, damage=incomplete(None))
+
+
+def _curve(content: bytes, meta: Meta) -> tuple[int, int] | None:
+    """Return what the first box `colr` of kind nclx says, of the picture or of its tiles."""
+    boxes = (box for item in meta.needed() for box in item.properties if box.kind == b"colr")
+    for box in boxes:
+        if content[box.start : box.start + 4] == b"nclx":
+            primaries, transfer = (int.from_bytes(content[at : at + 2]) for at in (box.start + 4, box.start + 6))
+            return primaries, transfer
+    return None
 
 
 def _missing(content: bytes, meta: Meta) -> str | None:
