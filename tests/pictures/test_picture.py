@@ -475,8 +475,10 @@ def test_a_warning_turned_into_an_error_refuses_nothing() -> None:
     assert fit(content).sent_size == (4096, 4096)
 
 
-def test_a_missing_decoder_is_an_error_and_not_a_damaged_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "simplejpeg", None)  # importing it now fails
+@pytest.mark.parametrize("decoder", ["simplejpeg", "ajpegli", "pi_heif"])
+def test_a_missing_decoder_is_an_error_and_not_a_damaged_picture(monkeypatch: pytest.MonkeyPatch, decoder: str) -> None:
+    content = heic(scene(SIZE)) if decoder == "pi_heif" else encoded(scene(SIZE), "JPEG", progressive=True)
+    monkeypatch.setitem(sys.modules, decoder, None)  # importing it now fails
 
     with pytest.raises(ImportError):
-        fit(encoded(scene((400, 500)), "JPEG"))
+        fit(content)

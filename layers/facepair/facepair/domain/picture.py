@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal, NamedTuple
 
-import pi_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from facepair.domain import containers
@@ -39,7 +38,8 @@ MAX_JPEG_MEGAPIXELS = 120
 MAX_SCANS = 50
 
 # Nothing else of what Pillow can open is ever reached, least of all EPS, which runs Ghostscript.
-READABLE = ("JPEG", "PNG", "HEIF", "AVIF", "WEBP", "TIFF", "BMP", "GIF")
+READABLE = ("JPEG", "PNG", "AVIF", "WEBP", "TIFF", "BMP", "GIF")
+HEIF_OR_AVIF = ("HEIF", "AVIF")
 # A phone's MPO begins as a plain JPEG: its further pictures (a depth map, the other eye) trail behind the first.
 CONTENT_TYPES: dict[str | None, Literal["image/jpeg", "image/png"]] = {
     "JPEG": "image/jpeg",
@@ -64,8 +64,6 @@ SWAPPING_SIDES = (5, 6, 7, 8)
 
 type Reason = Literal["IMAGE_INVALID_FORMAT", "IMAGE_INVALID_SIZE", "NO_FACE_DETECTED"]
 NO_FACE: Reason = "NO_FACE_DETECTED"
-
-pi_heif.register_heif_opener()
 
 
 class Box(NamedTuple):
@@ -139,7 +137,13 @@ def fit(content: bytes) -> Fitted:
 
 def _open(picture: Picture) -> Image.Image:
     """Open a picture by its header."""
-    image = Image.open(BytesIO(picture.content), formats=READABLE)
+    formats = READABLE
+    if picture.content[4:8] == b"ftyp":
+        import pi_heif  # takes 4 MB of memory, which a JPEG does not need
+
+        pi_heif.register_heif_opener()
+        formats = HEIF_OR_AVIF
+    image = Image.open(BytesIO(picture.content), formats=formats)
     image.info.pop("xmp", None)  # Pillow would turn a TIFF as its XMP says
     if getattr(image, "default_image", False):
         image.seek(1)  # of an animated PNG: before it comes the picture for readers that do not know animations
