@@ -137,7 +137,7 @@ def fit(content: bytes) -> Fitted:
 
 def _open(picture: Picture) -> Image.Image:
     """Open a picture by its header."""
-    formats = READABLE
+    formats: tuple[str, ...] = READABLE
     if picture.content[4:8] == b"ftyp":
         import pi_heif  # takes 4 MB of memory, which a JPEG does not need
 
