@@ -7,7 +7,7 @@ import pytest
 from facepair.domain.picture import fit
 from tests.pictures.damage import FORMATS, KINDS, REFUSED, SENT_DAMAGED, Result, outcome, results, table, whole
 
-COPIES = int(os.environ.get("COPIES", "45"))
+COPIES = int(os.environ.get("COPIES", "24"))
 SEED = int(os.environ.get("SEED", "7"))
 
 

@@ -231,7 +231,7 @@ def test_a_progressive_jpeg_whose_scans_fall_into_step_after_a_cut_is_refused(mo
     image = Image.blend(photo((320, 256)), noise((320, 256)), 0.5).convert(mode)
     content = encoded(image, "JPEG", quality=88, progressive=True)
 
-    for at in range(len(content) // 2, len(content) - 1024, len(content) // 200):
+    for at in range(len(content) // 2, len(content) - 1024, len(content) // 100):
         refusal(content[:at] + content[at + 512 :])
 
 
