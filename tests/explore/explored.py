@@ -17,7 +17,7 @@ from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Later, Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome
-from facepair.stories.compare import Attempt, Comparer, Postponed
+from facepair.stories.compare import MOST_DEATHS, Attempt, Comparer, Postponed
 from facepair.stories.publish import Publisher
 from facepair.stories.receive import ComesBack
 from tests.explore.promises import Promises
@@ -251,6 +251,7 @@ class Explored(World):
         self.most_workers = 2
         self.may_outlive_its_end = False
         self.slow: frozenset[str] = frozenset()
+        self.deaths_needed = MOST_DEATHS
         self.publishes = False
         self.searches = 0
         self._workers = 0
@@ -273,6 +274,7 @@ class Explored(World):
                 setattr(fake, operation, self._losing(getattr(fake, operation), fake.name(operation)))
         read, find, open_call = self.bucket.read, self.bucket.find, self.ledger.open
         enter, report, give_back, send = self.gate.enter, self.gate.report, self.gate.give_back, self.queue.send
+        begin, finish, postpone = self.underway.begin, self.underway.finish, self.underway.postpone
         look, block, permit, mark = self.gate.look, self.gate.block, self.ledger.permit, self.erased.set
 
         def reading(upload: Upload) -> tuple[bytes, str | None]:
@@ -313,7 +315,22 @@ class Explored(World):
         def blocking(blocked: Any) -> Any:
             for note in ("trial", "blocked"):
                 self.run.at_work.notes.pop(note, None)
-            return block(blocked)
+            closed = block(blocked)
+            self.promises.blocked()
+            return closed
+
+        def beginning(objects: str, alive_until: datetime) -> int:
+            begun = begin(objects, alive_until)
+            self.promises.began(self.run.at_work, objects)
+            return begun
+
+        def finishing(objects: str) -> None:
+            finish(objects)
+            self.promises.is_done_with(objects)
+
+        def postponing(objects: str, until: datetime) -> None:
+            postpone(objects, until)
+            self.promises.is_done_with(objects)
 
         def permitting(call: Call, by: str) -> bool:
             permitted = permit(call, by)
@@ -337,6 +354,8 @@ class Explored(World):
         self.gate.enter, self.gate.report = entering, reporting  # type: ignore[method-assign]
         self.gate.give_back = giving_back  # type: ignore[method-assign]
         self.erased.set = marking  # type: ignore[method-assign]
+        self.underway.begin, self.underway.finish = beginning, finishing  # type: ignore[method-assign]
+        self.underway.postpone = postponing  # type: ignore[method-assign]
         self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign]
         self.ledger.permit, self.queue.send = permitting, sending  # type: ignore[method-assign]
 
@@ -396,6 +415,7 @@ class Explored(World):
 
     def lose_leases(self) -> None:
         """In-flight markers and records in progress are gone, as if they had expired."""
+        self.promises.leases_lost = True
         self.underway.marks.clear()
         self.idempotency.forget()
 
@@ -441,10 +461,19 @@ class Explored(World):
 
     # --- what people do -----------------------------------------------------------------------------------------------
 
-    def put(self, role: str, shade: int, *, pair_id: str = "anna", after: float = 0, notified: bool = True) -> None:
+    def put(
+        self,
+        role: str,
+        shade: int,
+        *,
+        pair_id: str = "anna",
+        suffix: str = "png",
+        after: float = 0,
+        notified: bool = True,
+    ) -> None:
         """Upload a picture, some seconds later; S3 notifies the queue, or does not."""
         self.time.passes(after)
-        key = f"{pair_id}/{role}.png"
+        key = f"{pair_id}/{role}.{suffix}"
         version = self.bucket.put(key, picture(shade))
         self.promises.uploaded(version, self.time.now())
         self.run.tell(f"uploads {key}, shade {shade}, as {version}{'' if notified else '; S3 loses the event'}")

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from types import FunctionType
 from typing import Any
 
@@ -34,8 +35,8 @@ class Mutant:
         """
         schedules = 0
         with self.in_force():
-            for name in self.scenarios:
-                searched = deepen(SCENARIOS[name], most, seed)
+            for least, name in product((60, 300, most), self.scenarios):
+                searched = deepen(SCENARIOS[name], min(least, most), seed)
                 schedules += searched.schedules
                 if searched.found:
                     return schedules, searched.found
@@ -75,11 +76,11 @@ class Mutant:
 TWO = ("two messages", "two messages, retry")
 UPLOADS = ("replaced in the same second", "replaced later", "deleted and uploaded", "one after the other")
 DECISIONS = (
-    "decided while uploaded again",
-    "decided while replaced",
     "decided before a verdict is written",
     "decided when replaced",
     "decided when others are shown",
+    "decided while uploaded again",
+    "decided while replaced",
     "two reviewers",
 )
 ERASURES = (
@@ -139,7 +140,7 @@ MUTANTS = (
         f"{STORIES}.ask:Asker._unanswered",
         "if call.alive_until > clock.now():",
         "if False:",
-        TWO,
+        ("the ledger alone, retry",),
     ),
     Mutant(
         "a dead worker's call counts as never sent",
@@ -153,7 +154,7 @@ MUTANTS = (
         f"{STORIES}.ask:_wait_for",
         "if earlier.retry_at and",
         "if False and",
-        TWO,
+        ("busy at first",),
     ),
     Mutant(
         "the row is written after the call",
@@ -204,7 +205,7 @@ MUTANTS = (
         f"{STORIES}.ask:Asker._call_in_slot",
         "        self.gate.give_back(slot)\n",
         "",
-        ("two pairs", "an API that does not answer"),
+        ("a trial is due", "blocked at first", "no answers at first", "an answer in between", "two pairs"),
     ),
     Mutant(
         "the gate is not told of answers",
@@ -225,7 +226,7 @@ MUTANTS = (
         "facepair.domain.ledger:may_call_again",
         "and len(unanswered) < MOST_UNANSWERED",
         "",
-        ("two messages, retry", "suspended workers, retry"),
+        ("no answers, retry",),
     ),
     Mutant(
         "an approval is ignored",
@@ -296,14 +297,7 @@ MUTANTS = (
         f"{FAKES}:FakeVerdicts.write",
         "if stands and not _may_replace(row, Row.from_item(stands)):",
         "if False:",
-        (*UPLOADS, *TWO),
-    ),
-    Mutant(
-        "the upload's time does not decide",
-        f"{FAKES}:_is_forward",
-        "if row.uploaded_at != stands.uploaded_at:",
-        "if False:",
-        UPLOADS,
+        ("overtaken", "overtaken when busy"),
     ),
     Mutant(
         "of equally old uploads the first look wins",
@@ -317,7 +311,7 @@ MUTANTS = (
         f"{FAKES}:_is_forward",
         "surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)",
         "True",
-        (*TWO, "suspended workers", "two pairs"),
+        ("overtaken when busy",),
     ),
     Mutant(
         "a verdict replaces a decision",
@@ -352,7 +346,7 @@ MUTANTS = (
         f"{FAKES}:FakeUnderway.begin",
         "if mark.alive_until and mark.alive_until > self._time.now():",
         "if False:",
-        (*TWO, "a busy API", "a deadly picture"),
+        ("a pair that a worker has",),
     ),
     Mutant(
         "a claim is always granted",
@@ -360,13 +354,6 @@ MUTANTS = (
         "if mark and (claimed_lately or mark.due > self._time.now() - late):",
         "if False:",
         ("events lost", "one event lost"),
-    ),
-    Mutant(
-        "what the search sent is forgotten at once",
-        f"{FAKES}:FakeUnderway.claim",
-        "claimed=True",
-        "claimed=False",
-        ("events lost", "one event lost", "messages lost"),
     ),
     # --- comparing
     Mutant(
@@ -395,7 +382,7 @@ MUTANTS = (
         "facepair.domain.row:PictureRow.shows",
         'self.identity == {"key": upload.key, "etag": upload.etag}',
         "self.key == upload.key",
-        UPLOADS,
+        ("replaced when compared",),
     ),
     Mutant(
         "a held-back pair is downloaded",
@@ -430,7 +417,7 @@ MUTANTS = (
         f"{STORIES}.compare:Comparer._take",
         "        self.underway.postpone(pair.objects, clock.now())\n",
         "",
-        ("a busy API", *TWO),
+        ("a bucket that fails",),
     ),
     Mutant(
         "a worker that is done counts as dead",
@@ -444,7 +431,7 @@ MUTANTS = (
         f"{STORIES}.compare:Comparer._postponed",
         "if hindrance.code:",
         "if False:",
-        ("two pairs", "messages lost"),
+        ("busy at first",),
     ),
     # --- messages
     Mutant(
@@ -501,7 +488,7 @@ MUTANTS = (
         f"{STORIES}.missed:MissedPairs._is_missed",
         "if not row.covers(pair) or row.verdict is Verdict.WAITING",
         "if row.verdict is not Verdict.WAITING and not row.covers(pair)",
-        ("one event lost",),
+        ("the second event lost",),
     ),
     # --- operators and reviewers
     Mutant(
@@ -538,35 +525,35 @@ MUTANTS = (
         "facepair.domain.gate:Gate.trying",
         "reopens_at=now + rules.pause",
         "reopens_at=now",
-        ("two pairs", "an API that does not answer"),
+        ("a trial is due", "blocked at first", "no answers at first", "an answer in between", "two pairs"),
     ),
     Mutant(
         "a closed gate lets calls through",
         "facepair.domain.gate:Gate.closed",
         "if self.code is None or now >= self.reopens_at:",
         "if True:",
-        ("two pairs", "an API that does not answer"),
+        ("a trial is due", "blocked at first", "no answers at first", "an answer in between", "two pairs"),
     ),
     Mutant(
         "an answer does not open the gate",
         "facepair.domain.gate:Gate._answered",
         "code=None, message=None, closed_at=0.0, reopens_at=0.0, ",
         "",
-        ("two pairs", "an API that does not answer"),
+        ("a trial is due", "blocked at first", "no answers at first", "an answer in between", "two pairs"),
     ),
     Mutant(
         "an answer does not end the count",
         "facepair.domain.gate:Gate._answered",
         "if self.code is None and not self.unanswered:",
         "if self.code is None:",
-        ("an API that does not answer",),
+        ("an answer in between",),
     ),
     Mutant(
         "the fleet never stops",
         "facepair.domain.gate:Gate.after",
         "self.code is None and self.unanswered >= rules.stop_after_unknown",
         "False",
-        ("an API that does not answer",),
+        ("no answers at first",),
     ),
     Mutant(
         "slots are not spaced",
@@ -580,7 +567,7 @@ MUTANTS = (
         "facepair.domain.gate:Gate.shut",
         "reopens_at=now + rules.pause",
         "reopens_at=now + 1e9",
-        ("two pairs", "an API that does not answer"),
+        ("a trial is due", "blocked at first", "no answers at first", "an answer in between", "two pairs"),
     ),
     Mutant(
         "a worker does not wait for its slot",

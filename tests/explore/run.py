@@ -335,13 +335,17 @@ class Run:
         ready = [each for each in self._ready(scene) if each is not current]
         options += [("goes on", each, "") for each in ready if not each.suspended]
         options += [("begins", None, name) for name in scene.due()]
-        if self._passed >= MOST_PASSED:
-            options += [("goes on", each, "") for each in ready if each.suspended]
+        suspended: list[Option] = [("goes on", each, "") for each in ready if each.suspended]
+        due = scene.next_event()
+        ends = min((each.ends for each in ready if each.suspended and each.ends), default=due)
+        resumes = self._passed >= MOST_PASSED or (
+            due is not None and ends is not None and due >= ends and not scene.may_outlive_its_end
+        )
+        if resumes:
+            options += suspended
         if (not options or self.leaps < self._limits.leaps) and scene.next_event():
             options.append(("time", None, ""))
-        if self._passed < MOST_PASSED:
-            options += [("goes on", each, "") for each in ready if each.suspended]
-        return options
+        return options if resumes else [*options, *suspended]
 
     def _ready(self, scene: Scene) -> Iterator[Actor]:
         return (each for each in scene.actors if not (each.done or each.killed or each.wakes or each.waits))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.retry import Unavailable
 from facepair.domain.review import AskForPairs, Decide
 from facepair.domain.verdict import Verdict
 from tests.explore.explored import Explored, ExploredTime
@@ -59,10 +60,10 @@ def outlived_before(scene: Explored, operation: str) -> None:
     scene.time.passes(LIFETIME + 1)
 
 
-def ledger_alone(scene: Explored) -> None:
+def ledger_alone(scene: Explored, operation: str) -> None:
     """Nothing but the ledger keeps a second worker from calling."""
     scene.pair()
-    scene.lead_worker("ledger.open")
+    scene.lead_worker(operation)
     scene.lose_leases()
 
 
@@ -73,9 +74,11 @@ def two_pairs(scene: Explored) -> None:
     scene.most_workers = 2
 
 
-def not_answering(scene: Explored) -> None:
+def not_answering(scene: Explored, *first: str) -> None:
     """The fleet stops after two calls without an answer."""
     two_pairs(scene)
+    scene.pair(50, 60, pair_id="cleo")
+    scene.api.first = first
     scene.gate.rules = Rules(per_second=1000, stop_after_unknown=2, pause=600)
 
 
@@ -94,6 +97,12 @@ def busy_for_long(scene: Explored) -> None:
     scene.api.first = ("busy",) * 5
 
 
+def busy_at_first(scene: Explored) -> None:
+    """The API is busy for the first call of a pair that has two messages."""
+    scene.pair()
+    scene.api.first = ("busy",)
+
+
 def slow(scene: Explored) -> None:
     """Operations take nearly all of a worker's time."""
     scene.pair()
@@ -107,9 +116,65 @@ def malformed(scene: Explored) -> None:
     scene.promises.malformed = 1
 
 
+def trial_due(scene: Explored) -> None:
+    """The account was refused, and the pause is over: one worker may try."""
+    two_pairs(scene)
+    scene.gate.state = scene.gate.state.shut(scene.gate.rules, "INSUFFICIENT_BALANCE", "", scene.time.now().timestamp())
+    scene.time.passes(601)
+
+
+def blocked_at_first(scene: Explored) -> None:
+    """The account is refused at the first call of two pairs."""
+    two_pairs(scene)
+    scene.api.first = ("blocked",)
+
+
+def first_answers(scene: Explored, *first: str) -> None:
+    """A pair, and what the API does at first."""
+    scene.pair()
+    scene.api.first = first
+
+
+def overtaken(scene: Explored) -> None:
+    """A worker is suspended before it writes a verdict, and one of the pictures is replaced and compared meanwhile."""
+    scene.pair()
+    scene.lead_worker("verdicts.write")
+    scene.put("second", 21, after=2)
+
+
+def overtaken_by_what_is_gone(scene: Explored) -> None:
+    """A worker is suspended before it lists the bucket; a newer picture is compared, and deleted, meanwhile."""
+    scene.pair()
+    scene.lead_worker("bucket.find")
+    scene.put("second", 21, after=2, suffix="jpg")
+    scene.work()
+    scene.bucket.delete("anna/second.jpg")
+
+
+def overtaken_when_busy(scene: Explored) -> None:
+    """A worker is suspended before it writes a PENDING row, and another one gets an answer."""
+    first_answers(scene, "busy")
+    scene.lead_worker("verdicts.write")
+    scene.lose_leases()
+    scene.time.passes(40)
+
+
+def led(scene: Explored, operation: str) -> None:
+    """A worker is suspended before an operation, and another one has a message of the same pair."""
+    scene.pair()
+    scene.lead_worker(operation)
+
+
+def failing(scene: Explored) -> None:
+    """The bucket fails for the first five reads."""
+    scene.pair()
+    scene.bucket.at("read", *(Unavailable("the bucket fails") for _ in range(5)))
+
+
 def deadly(scene: Explored) -> None:
     """A picture ends every worker that reads it."""
     scene.pair()
+    scene.deaths_needed = 0  # those of its readers are not the run's
     read = scene.bucket.read
 
     def ends_its_reader(upload: object) -> object:
@@ -131,6 +196,13 @@ def replaced(scene: Explored, after: float, shade: int = 21) -> None:
     """The second picture is replaced, in the same second or later."""
     scene.pair()
     scene.add("uploader", scene.people(partial(scene.put, "second", shade, after=after)), faulty=False)
+
+
+def replaced_when_compared(scene: Explored) -> None:
+    """The second picture is replaced within the second of its upload, when the pair was compared."""
+    scene.pair()
+    scene.work()
+    scene.put("second", 21)
 
 
 def swapped(scene: Explored) -> None:
@@ -185,6 +257,16 @@ def missed(scene: Explored) -> None:
     scene.time.passes(3600)
     scene.add("search", scene.search)
     scene.add("search, an hour later", scene.search)
+
+
+def second_missed(scene: Explored) -> None:
+    """The row is WAITING, and S3 lost the event of the second picture."""
+    scene.put("first", 10)
+    scene.work()
+    scene.put("second", 20, after=2, notified=False)
+    scene.promises.event_lost = True
+    scene.time.passes(3600)
+    scene.add("search", scene.search)
 
 
 def half_missed(scene: Explored) -> None:
@@ -411,15 +493,28 @@ SCENARIOS = {
         Scenario("suspended before its call", partial(outlived_before, operation="api.compare")),
         Scenario("suspended before its answer is saved", partial(outlived_before, operation="ledger.complete")),
         Scenario("suspended before its verdict is written", partial(outlived_before, operation="verdicts.write")),
-        Scenario("the ledger alone", ledger_alone, ("success", "no answer")),
+        Scenario("the ledger alone", partial(ledger_alone, operation="ledger.open"), ("success", "no answer")),
+        Scenario("the ledger alone, retry", partial(ledger_alone, operation="api.answer"), on_unknown="retry"),
+        Scenario("no answers, retry", lambda scene: first_answers(scene, *["no answer"] * 6), on_unknown="retry"),
+        Scenario("overtaken", overtaken),
+        Scenario("overtaken by what is gone", overtaken_by_what_is_gone),
+        Scenario("overtaken when busy", overtaken_when_busy),
+        Scenario("a pair that a worker has", partial(led, operation="bucket.read")),
+        Scenario("a bucket that fails", failing),
+        Scenario("a trial is due", trial_due, ("success", "busy", "blocked")),
+        Scenario("blocked at first", blocked_at_first),
+        Scenario("no answers at first", lambda scene: not_answering(scene, "no answer", "no answer")),
+        Scenario("an answer in between", lambda scene: not_answering(scene, "no answer", "success", "no answer")),
         Scenario("two pairs", two_pairs, ("success", "blocked", "busy", "token refused", "not reached")),
         Scenario("an API that does not answer", not_answering, ("no answer", "success", "blocked")),
         Scenario("a pace", paced, ("success", "busy")),
         Scenario("a busy API", busy_for_long),
+        Scenario("busy at first", busy_at_first),
         Scenario("slow operations", slow),
         Scenario("a malformed message", malformed),
         Scenario("a deadly picture", deadly),
         Scenario("replaced in the same second", partial(replaced, after=0), ("success", "blocked")),
+        Scenario("replaced when compared", replaced_when_compared),
         Scenario("replaced later", partial(replaced, after=2), ("success", "no answer", "busy")),
         Scenario("swapped", swapped, ("success", "no answer", "no face")),
         Scenario("deleted and uploaded", deleted, ("success", "blocked", "busy")),
@@ -431,6 +526,7 @@ SCENARIOS = {
         Scenario("events lost", missed),
         Scenario("one event lost", half_missed, ("success", "busy")),
         Scenario("withdrawn while blocked", withdrawn_while_blocked, ("success", "blocked")),
+        Scenario("the second event lost", second_missed),
         Scenario("messages lost", letter_lost, ("success", "busy")),
         Scenario("a replacement's event lost", replacement_missed),
         Scenario("approved", approved),
