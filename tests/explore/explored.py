@@ -293,9 +293,8 @@ class Explored(World):
             return call
 
         def entering() -> Any:
-            closed = self.gate.state.code is not None
             slot = enter()
-            self.promises.entered(self.run.at_work, slot, closed)
+            self.promises.entered(self.run.at_work, slot)
             return slot
 
         def reporting(slot: Any, outcome: Outcome) -> None:

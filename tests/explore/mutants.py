@@ -599,7 +599,7 @@ MUTANTS = (
         f"{STORIES}.erase:_Sight.busy_until",
         "if call.state is State.ANSWERED and",
         "if False and",
-        ("erased again before api.answer",),
+        ("erased again before idempotency.save", "erased again before api.answer"),
     ),
     Mutant(
         "the pair is looked through once",

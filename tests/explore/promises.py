@@ -185,7 +185,8 @@ class Promises:
         if after is None:
             return
         new = Row.from_item(after)
-        if new.code == WORKER_DIED and self.world.run.deaths < self.world.deaths_needed:
+        miscounted = {"underway.begin", "underway.postpone", "underway.finish"} & self.world.run.failed
+        if new.code == WORKER_DIED and self.world.run.deaths < self.world.deaths_needed and not miscounted:
             self.broke(f"the pair is given up after {self.world.run.deaths} deaths")
         if before is None:
             return
@@ -211,13 +212,13 @@ class Promises:
 
     # --- the gate -----------------------------------------------------------------------------------------------------
 
-    def entered(self, actor: Actor, slot: Slot, was_closed: bool) -> None:
+    def entered(self, actor: Actor, slot: Slot) -> None:
         """A worker was given a slot."""
         rules = self.world.gate.rules
         actor.notes["slot"] = slot
         if slot.trial and slot.at < self.not_before - ROUNDING:
             self.broke("the gate lets a worker try before its pause is over")
-        if was_closed and not slot.trial:
+        if self.world.gate.state.code and not slot.trial:
             self.broke("the gate lets a call through while it is closed")
         if slot.trial:
             if self.trial is not None and slot.at - self.trial < rules.pause - ROUNDING:
@@ -225,7 +226,7 @@ class Promises:
             self.trial = slot.at
             actor.notes["trial"] = True
             return
-        if self.unanswered >= rules.stop_after_unknown:
+        if self.unanswered >= rules.stop_after_unknown and "gate.report" not in self.world.run.failed:
             self.broke(f"the gate is open after {self.unanswered} calls in a row without an answer")
         if rules.per_second:
             close = [each for each in self.slots if abs(each.at - slot.at) < 1 / rules.per_second - ROUNDING]
@@ -340,7 +341,8 @@ class Promises:
         if gate.state.code and gate.state.reopens_at > now + gate.rules.pause + ROUNDING:
             self.broke("the gate is closed, and no trial is due within its pause")
         not_answering = gate.state.code == API_NOT_ANSWERING and self.was_closed_for is None
-        if not_answering and self.unanswered < gate.rules.stop_after_unknown:
+        known = "gate.report" not in self.world.run.failed
+        if not_answering and known and self.unanswered < gate.rules.stop_after_unknown:
             self.broke(f"the fleet stops after {self.unanswered} calls in a row without an answer")
         self.was_closed_for = gate.state.code
         states = {key: call.state for key, call in self.world.ledger.calls.items()}
