@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # The same examples in every run, and no deadlines, for the making of examples neither: the machine may be busy.
 settings.register_profile("facepair", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,24 +36,30 @@ OWN_SANDBOX = {"test_alarms.py", "test_faces.py", "test_soak.py", "test_verdicts
 """Files that start a sandbox of their own."""
 FAULT_SANDBOXES = 3
 """So many sandboxes are started for the fault tests, which take longest; each runs the files dealt to it."""
+FAULTS = Path(__file__).parent / "faults"
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_process(item.path)))
+class BySandbox(LoadScopeScheduling):  # type: ignore[misc]
+    """Deals tests to processes so that those that share a sandbox meet, in the order in which they were collected.
+
+    xdist's own `loadgroup` does the same by marks, but sets an attribute that pytest 9.2 does not read any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        *_, folder, file = nodeid.partition("::")[0].split("/")
+        if file in OWN_SANDBOX:
+            return file
+        if folder in SHARED_SANDBOXES:
+            return folder
+        if folder == "faults":
+            files = sorted(path.name for path in FAULTS.glob("test_*.py") if path.name not in OWN_SANDBOX)
+            return f"faults {files.index(file) % FAULT_SANDBOXES}"
+        return f"{folder}/{file}"
 
 
-def _process(test: Path) -> str:
-    """Tests of equal names run in one process, one after the other."""
-    folder = test.parent.name
-    if folder in SHARED_SANDBOXES and test.name not in OWN_SANDBOX:
-        return folder
-    if folder == "faults" and test.name not in OWN_SANDBOX:
-        files = sorted(path.name for path in test.parent.glob("test_*.py") if path.name not in OWN_SANDBOX)
-        return f"faults {files.index(test.name) % FAULT_SANDBOXES}"
-    return str(test)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySandbox:
+    return BySandbox(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
