@@ -268,6 +268,30 @@ def writes_tell_their_items_and_attributes() -> None:
     iam_actions.dynamodb_service_context = context_with_items
 
 
+def streams_bring_failed_records_again() -> None:
+    """A function that reports failed records of a stream gets them again (Lambda's guide, batch failures of DynamoDB).
+
+    ministack takes such a report for a success and goes on, so the records are lost. Mended, it brings the batch again.
+    """
+    execute = lambda_svc._execute_function
+    reads_reports = "batchItemFailures" in inspect.getsource(lambda_svc._poll_dynamodb_streams)
+    expect_slip(
+        not reads_reports and execute.__name__ != "execute_and_read_report", "streams_bring_failed_records_again"
+    )
+
+    def execute_and_read_report(function: Any, event: Any, *more: Any, **named: Any) -> Any:
+        result = execute(function, event, *more, **named)
+        records = event.get("Records", []) if isinstance(event, dict) else []
+        if records and records[0].get("eventSource") == "aws:dynamodb" and not result.get("error"):
+            body = result.get("body") or {}
+            report = json.loads(body) if isinstance(body, str) else body
+            if isinstance(report, dict) and report.get("batchItemFailures"):
+                return result | {"error": True, "body": {"errorType": "BatchItemFailures", "errorMessage": str(report)}}
+        return result
+
+    lambda_svc._execute_function = execute_and_read_report
+
+
 MENDS = (
     batches_are_authorized_as_their_single_action,
     maximum_concurrency_is_a_number,
@@ -280,6 +304,7 @@ MENDS = (
     function_urls_need_two_permissions,
     versions_are_deleted_together_as_one_by_one,
     writes_tell_their_items_and_attributes,
+    streams_bring_failed_records_again,
 )
 
 
