@@ -132,7 +132,7 @@ def token(stack: Stack) -> str:
 
 
 def notification(stack: Stack) -> str:
-    """The bucket tells the queue of every upload."""
+    """The bucket notifies the queue of every upload."""
     found = stack.client("s3").get_bucket_notification_configuration(Bucket=stack.outputs["ImagesBucket"])
     queue = stack.outputs["UploadsQueue"].rpartition("/")[2]
     events = [
@@ -181,7 +181,7 @@ def schedule(stack: Stack) -> str:
 
 
 def alarms(stack: Stack) -> str:
-    """Somebody receives the alarms."""
+    """The alarm topic has a confirmed subscription."""
     listed = stack.client("sns").get_paginator("list_subscriptions_by_topic")
     pages = listed.paginate(TopicArn=stack.outputs["AlarmTopic"])
     subscriptions = [each for page in pages for each in page["Subscriptions"]]

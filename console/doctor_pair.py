@@ -18,7 +18,7 @@ from facepair.domain.row import Row
 from facepair.stories.submit import SETTLED
 
 PREFIX = "doctor/"
-"""Pair ids begin with it, so that the ledger and the invoice tell them from customers' pairs."""
+"""Pair ids begin with it, so that they can be distinguished from customers' pairs in the ledger and on the invoice."""
 PATIENCE_SECONDS = 180
 PAUSE_SECONDS = 1
 

@@ -149,7 +149,7 @@ WITHOUT_EFFECT = {
     "AWS::Lambda::Function.Architectures": "functions run on this machine's processor",
     "AWS::Lambda::Function.LoggingConfig": "functions' logs go to files",
     "AWS::Lambda::Function.TracingConfig": "nothing collects traces here",
-    "AWS::Lambda::Function.MemorySize": "functions are told their memory, but not held to it",
+    "AWS::Lambda::Function.MemorySize": "functions know their memory, but are not limited to it",
     "AWS::S3::Bucket.LifecycleConfiguration": "nothing expires here",
     "AWS::DynamoDB::Table.TimeToLiveSpecification": "nothing expires here",
     "AWS::Events::EventBus.DeadLetterConfig": "the bus encrypts nothing here, and loses nothing",

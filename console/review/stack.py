@@ -66,7 +66,7 @@ class ReviewStack:
             answer = client.send(AWSRequest("GET", link).prepare())
             return answer.status_code, answer.content
         except BotoCoreError as error:
-            # The error's text has the link, and whoever has the link has the picture.
+            # The error's text has the link, which gives access to the picture.
             raise Unseen(f"S3 cannot be reached ({type(error).__name__}). Press A to try again.", again=True) from None
         finally:
             client.close()

@@ -85,21 +85,21 @@ class ExploredTime(Time):
 
 
 class Items(dict[str, dict[str, Any]]):
-    """The verdicts table's items; each change of one is told as (before, after)."""
+    """The verdicts table's items; each change of one is reported as (before, after)."""
 
-    def __init__(self, tell: Callable[[dict[str, Any] | None, dict[str, Any] | None], None]) -> None:
+    def __init__(self, note: Callable[[dict[str, Any] | None, dict[str, Any] | None], None]) -> None:
         super().__init__()
-        self._tell = tell
+        self._note = note
 
     def __setitem__(self, pair_id: str, item: dict[str, Any]) -> None:
         before = self.get(pair_id)
         super().__setitem__(pair_id, item)
-        self._tell(before, item)
+        self._note(before, item)
 
     def __delitem__(self, pair_id: str) -> None:
         before = self[pair_id]
         super().__delitem__(pair_id)
-        self._tell(before, None)
+        self._note(before, None)
 
     def pop(self, pair_id: str, *default: Any) -> Any:
         if pair_id not in self:
@@ -130,7 +130,7 @@ class ExploredApi(FakeApi):
         outcome = ANSWERS[answer]
         if answer == "busy":
             outcome = outcome.model_copy(update={"retry_at": self._time.now() + RETRY_AFTER})
-        self.run.tell(f"the API: {answer}")
+        self.run.note(f"the API: {answer}")
         self.promises.called(self.run.at_work, outcome)
         if outcome.pricing_strategy:
             outcome = outcome.model_copy(update={"transaction_id": f"t{self.posts}"})
@@ -181,15 +181,15 @@ class _LostAtStart(BaseException):
 
 
 class FakeBus(Fake):
-    """What was told, in its order."""
+    """The events that were published, in their order."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
-        self.told: list[Change] = []
+        self.published: list[Change] = []
 
     def put(self, changes: Sequence[Change]) -> None:
         self._begin("put")
-        self.told += changes
+        self.published += changes
 
 
 class FakeStream(Fake):
@@ -235,7 +235,7 @@ class Watched:
 
 
 class Explored(World):
-    """A world and its actors. Pictures of a role have a shade each, so that contents can be told apart."""
+    """A world and its actors. Pictures of a role have a shade each, so that contents can be distinguished."""
 
     api: ExploredApi
 
@@ -401,7 +401,7 @@ class Explored(World):
             self.queue.delete(handle)
 
         actor = Actor(f"worker {self._workers}", job, ends=self.time.now() + timedelta(seconds=LIFETIME))
-        self.run.tell(f"receives {handle}, try {message.receive_count}", actor.name)
+        self.run.note(f"receives {handle}, try {message.receive_count}", actor.name)
         return actor
 
     def lead_worker(self, until: str) -> None:
@@ -436,7 +436,7 @@ class Explored(World):
         for erasure in self.eraser().erase(["anna"]):
             if erasure.complete:
                 self.promises.erased("anna", erasure.erased_at)
-                self.run.tell("confirms the erasure")
+                self.run.note("confirms the erasure")
 
     def eraser(self) -> Any:
         return replace(super().eraser(), sleep=self.run.sleep)
@@ -475,7 +475,7 @@ class Explored(World):
         key = f"{pair_id}/{role}.{suffix}"
         version = self.bucket.put(key, picture(shade))
         self.promises.uploaded(version, self.time.now())
-        self.run.tell(f"uploads {key}, shade {shade}, as {version}{'' if notified else '; S3 loses the event'}")
+        self.run.note(f"uploads {key}, shade {shade}, as {version}{'' if notified else '; S3 loses the event'}")
         if notified:
             self._notify(key, hashlib.md5(picture(shade)).hexdigest())
 
@@ -494,7 +494,7 @@ class Explored(World):
 
     def delete(self, role: str, *, pair_id: str = "anna") -> None:
         """Delete a picture."""
-        self.run.tell(f"deletes {pair_id}/{role}.png")
+        self.run.note(f"deletes {pair_id}/{role}.png")
         self.bucket.delete(f"{pair_id}/{role}.png")
 
     # --- what is due --------------------------------------------------------------------------------------------------
@@ -516,7 +516,7 @@ class Explored(World):
             hours = SEARCHED_EVERY[self.searches]
             self.searches += 1
             self.time.passes(hours * 3600)
-            self.run.tell(f"{hours} h pass", "clock")
+            self.run.note(f"{hours} h pass", "clock")
             return Actor("search", self.search, faulty=False)
         return None
 

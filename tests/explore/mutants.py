@@ -201,14 +201,14 @@ MUTANTS = (
         ("slow operations",),
     ),
     Mutant(
-        "a slot that nobody calls in is kept",
+        "an unused slot is kept",
         f"{STORIES}.ask:Asker._call_in_slot",
         "        self.gate.give_back(slot)\n",
         "",
         ("a trial is due", "blocked at first", "no answers at first", "an answer in between", "two pairs"),
     ),
     Mutant(
-        "the gate is not told of answers",
+        "answers are not reported to the gate",
         f"{STORIES}.ask:Asker._call_in_slot",
         "        self.gate.report(slot, outcome)",
         "        pass",

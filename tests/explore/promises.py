@@ -268,11 +268,11 @@ class Promises:
         self.holder = who
 
     def decided(self, who: str, fingerprint: str, decided: bool) -> None:
-        """A reviewer was told whether their decision stands."""
+        """A reviewer has learned whether their decision stands."""
         kept = self.world.decisions.kept.get(fingerprint)
         by = kept.review.by if kept else None
         if decided and by != who and not self.erasing:
-            self.broke(f"{who} is told that their decision stands, and {by} has decided")
+            self.broke(f"{who} reads that their decision stands, but {by} has decided")
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -336,7 +336,7 @@ class Promises:
     # --- at every step, and when all is quiet -------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """What has to hold at every step and is not told by an operation."""
+        """What must hold at every step, whatever the operation."""
         gate, now = self.world.gate, self.world.time.now().timestamp()
         if gate.state.code and gate.state.reopens_at > now + gate.rules.pause + ROUNDING:
             self.broke("the gate is closed, and no trial is due within its pause")
@@ -374,7 +374,7 @@ class Promises:
         return row.verdict in SETTLED and row.code != PICTURES_DELETED and _covers(row, pair)
 
     def hold_at_rest(self) -> None:
-        """What has to hold when nobody is at work and no message is left. Raises nothing: see `broke`."""
+        """What must hold once all actors have ended and no message is left. Raises nothing: see `broke`."""
         world = self.world
         for pair in self.unsettled():
             item = world.verdicts.items.get(pair.pair_id)
@@ -443,12 +443,14 @@ class Promises:
         if not world.publishes:
             return
         changes = [change for write in world.stream.writes if (change := write.change())]
-        told = {each.id for each in world.bus.told}
+        published = {each.id for each in world.bus.published}
         for change in changes:
-            if change.id not in told:
+            if change.id not in published:
                 self.broke(f"a change was never published: {change}")
         for pair_id, item in world.verdicts.items.items():
-            events = [each for each in world.bus.told if each.pair_id == pair_id and isinstance(each, VerdictChanged)]
+            events = [
+                each for each in world.bus.published if each.pair_id == pair_id and isinstance(each, VerdictChanged)
+            ]
             last = max(events, key=lambda each: each.updated_at or clock.at(0), default=None)
             row = Row.from_item(item)
             if last is None or (last.verdict, last.code, last.fingerprint) != (row.verdict, row.code, row.fingerprint):

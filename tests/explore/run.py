@@ -158,7 +158,7 @@ class Run:
         """Report a broken promise. It is raised by the run: the code at work would catch it."""
         self.broken = self.broken or promise
 
-    def tell(self, event: str, who: str | None = None) -> None:
+    def note(self, event: str, who: str | None = None) -> None:
         """Add to the story."""
         self.story.append((who or self.at_work.name, event))
 
@@ -170,7 +170,7 @@ class Run:
             assert not actor.done, f"{actor.name} never comes to {until}"
             self._go_on(actor)
         actor.suspended = True
-        self.tell(f"is suspended before {until}", actor.name)
+        self.note(f"is suspended before {until}", actor.name)
 
     # --- what fakes call ----------------------------------------------------------------------------------------------
 
@@ -190,13 +190,13 @@ class Run:
         if actor.fault == "is slow":
             actor.fault = ""
             self._scene.time.passes(SLOW.total_seconds())
-            self.tell(f"{operation} takes {SLOW.total_seconds():g} s")
+            self.note(f"{operation} takes {SLOW.total_seconds():g} s")
         if actor.fault == "fails":
             actor.fault = ""
             self.failed.add(operation)
-            self.tell(f"{operation} fails")
+            self.note(f"{operation} fails")
             raise Unavailable(f"{operation} failed")
-        self.tell(operation)
+        self.note(operation)
 
     def sleep(self, seconds: float) -> None:
         """The current actor sleeps."""
@@ -253,7 +253,7 @@ class Run:
             return False
         actor.fault = ""
         self.failed.add(operation)
-        self.tell(f"the response to {operation} is lost")
+        self.note(f"the response to {operation} is lost")
         return True
 
     def pick(self, options: Sequence[str]) -> int:
@@ -310,7 +310,7 @@ class Run:
                 assert actor
                 self.faults += 1
                 self.deaths += 1
-                self.tell(f"DIES before {actor.operation}", actor.name)
+                self.note(f"DIES before {actor.operation}", actor.name)
                 self.kill(actor)
                 self._current = None
             case fault:
@@ -380,7 +380,7 @@ class Run:
             actor.job()
             self._scene.ended(actor)
         except Unavailable as error:
-            self.tell(f"gives up: {error}")
+            self.note(f"gives up: {error}")
         except Killed:
             raise
         except Exception as error:
@@ -393,14 +393,14 @@ class Run:
         self._passed += 1
         seconds = max(0.0, (due - scene.time.now()).total_seconds())
         scene.time.passes(seconds)
-        self.tell(f"{seconds:g} s pass", "clock")
+        self.note(f"{seconds:g} s pass", "clock")
         for actor in scene.actors:
             if actor.wakes and actor.wakes <= scene.time.now():
                 actor.wakes = None
             ended = actor.ends and actor.ends <= scene.time.now() and actor.greenlet and not actor.done
             if ended and not scene.may_outlive_its_end:
                 self.deaths += 1
-                self.tell(f"is ended by Lambda before {actor.operation}", actor.name)
+                self.note(f"is ended by Lambda before {actor.operation}", actor.name)
                 self.kill(actor)
         self._current = None
 

@@ -182,7 +182,7 @@ def deadly(scene: Explored) -> None:
         actor = scene.run.actor
         assert actor
         actor.killed = True
-        scene.run.tell("dies of the picture")
+        scene.run.note("dies of the picture")
         scene.run.turn("bucket.read")
         raise AssertionError
 
@@ -283,7 +283,7 @@ def letter_lost(scene: Explored) -> None:
     scene.pair()
     scene.api.first = ("busy",)
     for handle in scene.queue.visible:
-        scene.run.tell(f"{handle} is received once, and lost")
+        scene.run.note(f"{handle} is received once, and lost")
     scene.work()
     scene.queue.lose_all()
     scene.promises.event_lost = True

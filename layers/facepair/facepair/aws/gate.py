@@ -143,9 +143,9 @@ class GateItem:
             logger.exception("The gate cannot be told: %s", outcome.message)
 
     def _change(self, change: Callable[[Gate, float], Gate], reason: str) -> None:
-        """Change the state by a pure rule. It never raises: whoever looks next meets the API's own answer.
+        """Change the state by a pure rule. It never raises: the next worker meets the API's own answer.
 
-        Whoever loses against another writer tries again later, and not for ever: the others' reports are as new.
+        A writer that loses against another tries again a few times: the other reports are as recent.
         """
         try:
             for number in range(MOST_TRIES):

@@ -70,7 +70,7 @@ class PictureRow(BaseModel, frozen=True):
 
     @property
     def identity(self) -> dict[str, str]:
-        """The attributes that tell this object from every other one of its second."""
+        """The attributes that distinguish this object from others of the same second."""
         return {"key": self.key, "etag": self.etag}
 
 
