@@ -1,5 +1,6 @@
 """The stack that a command works with: found by its name, everything else by its outputs and parameters."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,7 +46,8 @@ class Account:
 
         Raises botocore's NoRegionError for an empty one.
         """
-        session = boto3.Session(region_name=self.region or region, profile_name=self.profile)
+        region = self.region or region or os.environ.get("AWS_REGION")  # boto3 knows AWS_DEFAULT_REGION alone
+        session = boto3.Session(region_name=region or None, profile_name=self.profile)
         if session.region_name == "":  # an empty AWS_REGION would fail later, and not in a sentence
             raise NoRegionError
         return session
