@@ -5,7 +5,7 @@ import resource
 import signal
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -105,33 +105,35 @@ def test_a_read_only_file_or_folder_is_an_error_at_once(target: Path) -> None:
     target.parent.chmod(0o755)
 
 
-@pytest.fixture
-def _disk_of_a_kilobyte() -> Iterator[None]:
-    """A limit on the size of files fails writes as a full disk does."""
+@contextmanager
+def disk_of_a_kilobyte() -> Iterator[None]:
+    """A limit on the size of files fails writes as a full disk does.
+
+    It applies to the whole process, also to a file that pytest's own output goes to: keep the block short.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("_disk_of_a_kilobyte")
 def test_a_full_disk_is_an_error_at_once(target: Path) -> None:
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(OSError, match="File too large"), disk_of_a_kilobyte():
         OutputFile(str(target))
 
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_meanwhile_is_an_error_that_names_the_file(
-    target: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_disk_that_fills_up_meanwhile_is_an_error_that_names_the_file(target: Path) -> None:
     target.write_text("old")
     output = OutputFile(str(target))
-    request.getfixturevalue("_disk_of_a_kilobyte")
 
-    with pytest.raises(click.ClickException, match=r"verdicts\.csv could not be written: file too large\."):
+    full = r"verdicts\.csv could not be written: file too large\."
+    with pytest.raises(click.ClickException, match=full), disk_of_a_kilobyte():
         write(output, "x" * 10_000)
 
     assert target.read_text() == "old"
