@@ -333,6 +333,11 @@ def the_function_that_takes_permissions_crashes(watch: Watch) -> Iterator[list[D
     yield invoke(watch.cloud, "PermitFunction", {"body": "of an invocation that did not come by the URL"})
 
 
+@heard_by("EraseErrorsAlarm")
+def the_function_that_erases_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield invoke(watch.cloud, "EraseFunction", {"body": "of an invocation that did not come by the URL"})
+
+
 def webhook_sent(ago: timedelta) -> Any:
     """A message of the webhooks' queue, as Lambda hands it over, that was sent so long ago."""
     event = json.loads((ROOT / "events" / "webhook-message.json").read_text())

@@ -135,6 +135,7 @@ STAND_INS = {
     "compare_pair": STAND_IN,
     "find_missed": STAND_IN,
     "permit_retry": IDLE,
+    "erase_pair": IDLE,
     "publish_verdict": IDLE,
     "deliver_webhook": IDLE,
     "review_pairs": IDLE,

@@ -123,6 +123,21 @@ class PermitSettings(_Environment):
     uploads_queue_url: str
 
 
+class EraseSettings(_Environment):
+    """EraseFunction's."""
+
+    images_bucket: str
+    verdicts_table: str
+    calls_table: str
+    idempotency_table: str
+    first_name: str
+    second_name: str
+
+    @property
+    def names(self) -> Names:
+        return Names(self.first_name, self.second_name)
+
+
 class ReviewSettings(_Environment):
     """ReviewFunction's."""
 
