@@ -24,10 +24,8 @@ from sandbox.template import read_template
 from tests.docs.markdown import Document, backticked
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = {
-    name: Document(ROOT, name)
-    for name in ("README.md", "CONTRIBUTING.md", "docs/runbook.md", "docs/decisions.md", "tests/README.md")
-}
+NAMES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = {name: Document(ROOT, name) for name in (*NAMES, "tests/README.md")}
 README, RUNBOOK = DOCUMENTS["README.md"], DOCUMENTS["docs/runbook.md"]
 TEMPLATE = read_template(ROOT / "template.yaml")
 ALARMS = {name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"}

@@ -21,7 +21,7 @@ from sandbox.template import expand, read_template
 ROOT = Path(__file__).parents[2]
 WRITTEN = read_template(ROOT / "template.yaml")
 TWO_LARGEST_PICTURES_SECONDS = 30
-"""Measured, beside other load: docs/decisions.md, Pictures."""
+"""Measured, beside other load: docs/adr/0009-pictures-complete-or-not-sent.md."""
 FUNCTIONS = (
     "CompareFunction",
     "FindMissedFunction",

@@ -41,7 +41,7 @@ class Asker:
     """The ledger around the call. It alone decides whether a POST may be made for these contents; the idempotency
     before it is the cheap answer to duplicates, and the gate says whether and when the fleet may call at all.
 
-    Three leases overlap here: see "Three leases on one call" in docs/decisions.md.
+    Three leases overlap here: see docs/adr/0002-ledger-row-before-the-call.md.
     """
 
     api: ComparisonApi
