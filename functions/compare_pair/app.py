@@ -59,7 +59,12 @@ def _handler() -> Handler:
     tables = session.resource("dynamodb", config=PATIENT)
     idempotency_table = tables.Table(settings.idempotency_table)
 
-    advance = Advance(settings.advance_base_url, settings.api_deadline_seconds)
+    advance = Advance(
+        settings.advance_base_url,
+        settings.api_deadline_seconds,
+        comparison_path=settings.advance_comparison_path,
+        region=settings.advance_region,
+    )
     issuer = TokenIssuer(
         advance=advance,
         credentials=CredentialsSecret(session.client("secretsmanager", config=PATIENT), settings.credentials_secret),

@@ -13,6 +13,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.http import HTTP_STATUS_CODES
 
 from sandbox.advance_api.models import Part
+from sandbox.advance_api.regions import REGIONS
 from sandbox.advance_api.sight import Box, NotThePictureItClaims, Recogniser, dimensions
 from sandbox.advance_api.state import Account
 
@@ -66,14 +67,17 @@ def issue_token(request: Request, account: Account) -> Answer:
     return Answer("SUCCESS", {"token": token, "expiredTime": expired_time})
 
 
-def compare(request: Request, account: Account, recogniser: Recogniser) -> Answer:
+def compare(request: Request, account: Account, recogniser: Recogniser, *, needs_region: bool) -> Answer:
     if not account.tokens.accepts(request.headers.get("X-ACCESS-TOKEN")):
         return Answer("IAM_FAILED")
     if request.mimetype != "multipart/form-data" or "boundary" not in request.mimetype_params:
         return client_error(400)
     parts = [picture(request, name) for name in ("firstImage", "secondImage")]
-    if not all(content for _, content in parts):
+    region = request.form.get("region", "")
+    if not all(content for _, content in parts) or (needs_region and not region):
         return Answer("EMPTY_PARAMETER_ERROR")
+    if region and region not in REGIONS:
+        return Answer("PARAMETER_ERROR", message=f"region should be an ISO alpha-2 code: {region}")
 
     sights = []
     for part, content in parts:

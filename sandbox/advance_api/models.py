@@ -74,6 +74,7 @@ class Call(BaseModel):
     """One request to the API."""
 
     endpoint: str  # check, token, or the path if it is none of the API's
+    path: str
     method: str
     asked_at: float  # epoch seconds, when its body had been read
     peer_port: int
@@ -82,6 +83,7 @@ class Call(BaseModel):
     transaction_id: str
     first: Part | None = None
     second: Part | None = None
+    region: str | None = None  # the form field of that name
     code: str | None = None  # as answered; "dropped", "redirected" or "raw" (a scripted body); None: not answered yet
     status: int | None = None
     pricing: Pricing | None = None

@@ -4,7 +4,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -22,8 +21,11 @@ from sandbox.advance_api.models import Call, Endpoint, Step
 from sandbox.advance_api.sight import Recogniser
 from sandbox.advance_api.state import Account
 
+NEWER_COMPARISON = "/intl/openapi/face-identity/v1/face-comparison"
+"""The same comparison on ADVANCE's newer pages, where the form field `region` is not optional."""
 ENDPOINTS: dict[str, Endpoint] = {
     "/openapi/face-recognition/v4/check": "check",
+    NEWER_COMPARISON: "check",
     "/openapi/auth/ticket/v1/generate-token": "token",
 }
 
@@ -32,7 +34,11 @@ type Rules = Mapping[Endpoint, Callable[[Request, Account], Answer]]
 
 def serve(port: int, account: Account, recogniser: Recogniser) -> BaseWSGIServer:
     """A server that listens on loopback, on a free port if `port` is 0."""
-    rules: Rules = {"check": partial(compare, recogniser=recogniser), "token": issue_token}
+
+    def check(request: Request, account: Account) -> Answer:
+        return compare(request, account, recogniser, needs_region=request.path == NEWER_COMPARISON)
+
+    rules: Rules = {"check": check, "token": issue_token}
     application = DispatcherMiddleware(_api(account, rules), {"/control": _control(account)})
     return make_server("127.0.0.1", port, application, threaded=True, request_handler=_Connection)
 
@@ -77,6 +83,7 @@ def _first_sha256(request: Request) -> str | None:
 def _unread(request: Request, token: str | None) -> Call:
     return Call(
         endpoint=ENDPOINTS.get(request.path, request.path),
+        path=request.path,
         method=request.method,
         asked_at=time.time(),
         peer_port=int(request.environ["REMOTE_PORT"]),
@@ -90,6 +97,7 @@ def _asked(request: Request, token: str | None) -> Call:
     call = _unread(request, token)
     if request.mimetype == "multipart/form-data":
         call.first, call.second = describe(request, "firstImage"), describe(request, "secondImage")
+        call.region = request.form.get("region")
     return call
 
 

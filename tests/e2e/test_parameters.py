@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,6 +12,8 @@ from sandbox import portraits
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, Deployed, picture, sha256
 
 OTHERS: dict[str, object] = {
+    "AdvanceComparisonPath": "/intl/openapi/face-identity/v1/face-comparison",
+    "AdvanceRegion": "VN",
     "FirstName": "ID card",
     "SecondName": "Selfie",
     "PassAbove": 90.5,
@@ -47,7 +50,9 @@ PAIRS: dict[str, tuple[bytes, bytes]] = {
 def redeployed(deployed: Deployed) -> Iterator[None]:
     deployed.idle()
     defaults = {name: deployed.sandbox.stack.parameters[name] for name in OTHERS}
-    deployed.sandbox.aws("ssm").delete_parameter(Name=deployed.sandbox.outputs["TokenParameter"])
+    ssm = deployed.sandbox.aws("ssm")
+    with suppress(ssm.exceptions.ParameterNotFound):  # if no test before has needed a token
+        ssm.delete_parameter(Name=deployed.sandbox.outputs["TokenParameter"])
     deployed.sandbox.redeploy(**OTHERS)
     deployed.upload(NAMED_AS_BY_DEFAULT, picture(ANNA, NAMED_AS_BY_DEFAULT))
     for pair_id, (first, _) in PAIRS.items():
@@ -78,6 +83,14 @@ def test_the_thresholds_are_parameters_and_stand_in_the_row(deployed: Deployed) 
     assert 55 < row["similarity"] < 70
     assert row["verdict"] == "REJECT"
     assert row["policy"] == {"pass_above": Decimal("90.5"), "reject_below": 70}
+
+
+def test_the_comparison_s_path_and_region_are_parameters(deployed: Deployed) -> None:
+    deployed.settled("named anew")
+
+    [call] = deployed.asked(PAIRS["named anew"][0])
+
+    assert (call.path, call.region) == (OTHERS["AdvanceComparisonPath"], "VN")
 
 
 def test_the_retention_of_verdicts_is_a_parameter(deployed: Deployed) -> None:

@@ -26,6 +26,7 @@ from sandbox.portraits import NEEDS_A_LOOK, blank, blurred, jpeg, png, portrait
 from tests.support import ROOT
 
 CHECK = "/openapi/face-recognition/v4/check"
+NEWER_CHECK = "/intl/openapi/face-identity/v1/face-comparison"
 TOKEN = "/openapi/auth/ticket/v1/generate-token"
 DROPPED = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
 
@@ -71,8 +72,8 @@ class Api:
             {"firstImage": ("first", first, "image/jpeg"), "secondImage": ("second", second, "image/jpeg")}, token
         )
 
-    def send(self, parts: Parts, token: str | None = None) -> urllib3.BaseHTTPResponse:
-        return self.post(CHECK, fields=parts, headers={"X-ACCESS-TOKEN": token or self.token})
+    def send(self, parts: Parts, token: str | None = None, path: str = CHECK) -> urllib3.BaseHTTPResponse:
+        return self.post(path, fields=parts, headers={"X-ACCESS-TOKEN": token or self.token})
 
     def code(self, first: bytes = FIRST, second: bytes = SECOND) -> str:
         code = self.check(first, second).json()["code"]
@@ -281,6 +282,29 @@ def test_a_missing_or_empty_picture_is_an_empty_parameter(
         parts[missing] = left
 
     assert api.send(parts).json()["code"] == "EMPTY_PARAMETER_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("path", "region", "code", "pricing"),
+    [
+        (CHECK, None, "SUCCESS", "PAY"),
+        (CHECK, "VN", "SUCCESS", "PAY"),
+        (CHECK, "UK", "PARAMETER_ERROR", "FREE"),
+        (NEWER_CHECK, "VN", "SUCCESS", "PAY"),
+        (NEWER_CHECK, None, "EMPTY_PARAMETER_ERROR", "FREE"),
+        (NEWER_CHECK, "vn", "PARAMETER_ERROR", "FREE"),
+        (NEWER_CHECK, "UK", "PARAMETER_ERROR", "FREE"),
+        (NEWER_CHECK, "VNM", "PARAMETER_ERROR", "FREE"),
+    ],
+)
+def test_both_paths_compare_and_a_region_must_be_an_iso_code(
+    api: Api, path: str, region: str | None, code: str, pricing: str
+) -> None:
+    parts: Parts = {"firstImage": ("first", FIRST, "image/jpeg"), "secondImage": ("second", SECOND, "image/jpeg")}
+
+    answer = api.send(parts | ({"region": region} if region else {}), path=path).json()
+
+    assert (answer["code"], answer["pricingStrategy"]) == (code, pricing)
 
 
 @pytest.mark.parametrize(

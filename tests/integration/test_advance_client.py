@@ -153,6 +153,23 @@ def test_every_part_is_sent_byte_for_byte_with_its_own_content_type_and_a_name_t
     assert call.token == token
 
 
+NEWER_PATH = "/intl/openapi/face-identity/v1/face-comparison"
+
+
+def test_the_comparison_is_asked_at_its_path_with_its_region(url: str, control: Control, token: str) -> None:
+    answer = Advance(url, 5, comparison_path=NEWER_PATH, region="VN").compare(token, ANNA, ANNA_AS_PNG)
+
+    [call] = control.calls("check")
+    assert (call.path, call.region, answer.code) == (NEWER_PATH, "VN", "SUCCESS")
+
+
+def test_without_a_region_there_is_no_such_field(advance: Advance, control: Control, token: str) -> None:
+    advance.compare(token, ANNA, ANNA_AS_PNG)
+
+    [call] = control.calls("check")
+    assert (call.path, call.region) == ("/openapi/face-recognition/v4/check", None)
+
+
 def test_different_people_are_not_alike(advance: Advance, token: str) -> None:
     assert advance.compare(token, ANNA, BOB).comparison().similarity < 55
 

@@ -22,6 +22,8 @@ COMPARE = {
     "TOKEN_PARAMETER": "/facepair/advance-token",
     "TOKEN_KEY": "alias/aws/ssm",
     "ADVANCE_BASE_URL": "https://api.advance.ai",
+    "ADVANCE_COMPARISON_PATH": "/openapi/face-recognition/v4/check",
+    "ADVANCE_REGION": "",
     "TOKEN_VALIDITY_SECONDS": "3600",
     "API_DEADLINE_SECONDS": "15",
     "BLOCKED_RETRY_SECONDS": "600",

@@ -69,6 +69,8 @@ class CompareSettings(_Settings):
     token_parameter: str
     token_key: str
     advance_base_url: str
+    advance_comparison_path: str
+    advance_region: str
     token_validity_seconds: int = Field(ge=60, le=86400)
     api_deadline_seconds: int = Field(ge=1)
     blocked_retry_seconds: int = Field(ge=1)

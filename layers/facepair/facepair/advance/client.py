@@ -16,7 +16,8 @@ from facepair.domain.clock import now
 from facepair.http import NoAnswer
 
 TOKEN_PATH = "/openapi/auth/ticket/v1/generate-token"
-CHECK_PATH = "/openapi/face-recognition/v4/check"
+COMPARISON_PATH = "/openapi/face-recognition/v4/check"
+"""The default. ADVANCE's newer pages have it at /intl/openapi/face-identity/v1/face-comparison, with a region."""
 
 
 class Credentials(BaseModel):
@@ -45,11 +46,18 @@ class Picture(Protocol):
 
 
 class Advance:
-    """The API at one host. Every method makes exactly one HTTP request, and `deadline` seconds limit it."""
+    """The API at one host. Every method makes exactly one HTTP request, and `deadline` seconds limit it.
 
-    def __init__(self, base_url: str, deadline: float) -> None:
+    `region`, where the faces are from (ISO alpha-2), is sent with a comparison unless it is empty.
+    """
+
+    def __init__(
+        self, base_url: str, deadline: float, *, comparison_path: str = COMPARISON_PATH, region: str = ""
+    ) -> None:
         self._base_url = base_url.rstrip("/")
         self.deadline = deadline
+        self._comparison_path = comparison_path
+        self._region = region
 
     def mint(self, credentials: Credentials, validity: int) -> Token:
         """A new access token for `validity` seconds (60 to 86400). Free.
@@ -82,11 +90,12 @@ class Advance:
         # Fixed file names: those of the uploads may identify people, or break the header.
         body, content_type = urllib3.encode_multipart_formdata(
             [
+                *([("region", self._region)] if self._region else []),
                 ("firstImage", (_file_name("first", first), first.content, first.content_type)),
                 ("secondImage", (_file_name("second", second), second.content, second.content_type)),
             ]
         )
-        return self._post(CHECK_PATH, body, {"Content-Type": content_type, "X-ACCESS-TOKEN": token})
+        return self._post(self._comparison_path, body, {"Content-Type": content_type, "X-ACCESS-TOKEN": token})
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         reply = http.post(self._base_url + path, body, headers | {"Accept": "application/json"}, self.deadline)
