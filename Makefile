@@ -74,10 +74,10 @@ deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shel
 	$(SAM) deploy --config-env $(ENV) $(if $(CI),--no-confirm-changeset)
 
 delete: .venv/installed ## Delete a stack, except for its ledger, after a question: make delete STACK_NAME=facepair [YES=1]
-	@$(PYTHON) -m console.delete --stack $(STACK_NAME) $(if $(YES),--yes)
+	@$(PYTHON) -m deploy.delete --stack $(STACK_NAME) $(if $(YES),--yes)
 
-dashboard: .venv/installed ## Put console/dashboard/dashboard.json into template.yaml
-	@$(PYTHON) -m console.dashboard
+dashboard: .venv/installed ## Put deploy/dashboard/dashboard.json into template.yaml
+	@$(PYTHON) -m deploy.dashboard
 
 format: .venv/installed ## Format the code
 	.venv/bin/ruff check --fix
@@ -87,7 +87,7 @@ schema: .venv/installed ## Renew docs/events.schema.json from the code
 	@$(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
 
 reference: .venv/installed ## Renew docs/commands.md from the code
-	@$(PYTHON) -m console.reference > docs/commands.md
+	@$(PYTHON) -m facepair_cli.reference > docs/commands.md
 
 explore: .venv/installed ## Explore schedules of the core, and all mutants: make explore SECONDS=600 [SEED=1] [REPLAY=...]
 	@$(PYTHON) -m tests.explore --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay "$(REPLAY)")

@@ -30,10 +30,10 @@ from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Backoff, Blocked, Closed, Crowded
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome, Policy
-from facepair.stories import compare
-from facepair.stories.ask import Asker
-from facepair.stories.compare import Comparer
-from facepair.stories.receive import ComesBack, Message, Receiver
+from facepair.use_cases import compare
+from facepair.use_cases.ask import Asker
+from facepair.use_cases.compare import Comparer
+from facepair.use_cases.receive import ComesBack, Message, Receiver
 
 FRIDAY = datetime(2026, 1, 30, 18, tzinfo=UTC)
 WEEKEND_SECONDS = 72 * 3600
@@ -64,7 +64,7 @@ and its new one."""
 
 
 class House:
-    """Every port that the stories need, in memory, and a clock that stands still but for calls; it counts requests."""
+    """Every port that the use cases need, in memory; a clock that moves only during calls. It counts requests."""
 
     def __init__(self, rules: Rules) -> None:
         content = BytesIO()

@@ -18,8 +18,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from console.verdict_table import entry, heading
 from facepair.domain.row import Row
+from facepair_cli.verdict_table import entry, heading
 from sandbox import photographs
 from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import Sandbox

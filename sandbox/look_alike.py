@@ -8,8 +8,8 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from console.stack import DEFAULT_NAME, Account, Stack
 from facepair.domain.verdict import Verdict
+from facepair_cli.stack import DEFAULT_NAME, Account, Stack
 from sandbox.demo import drawn, photographed
 from sandbox.portraits import jpeg
 

@@ -30,7 +30,7 @@ SANDBOX_ACCOUNT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-SHARED_SANDBOXES = ("console", "e2e")
+SHARED_SANDBOXES = ("cli", "e2e")
 """Folders whose tests share one sandbox each, and so run in one process."""
 OWN_SANDBOX = {"test_alarms.py", "test_faces.py", "test_soak.py", "test_verdicts_that_do_not_arrive.py"}
 """Files that start a sandbox of their own."""

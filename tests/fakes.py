@@ -1,6 +1,6 @@
-"""The stories' world in memory: fakes that behave like what they stand for, so that a story is told in milliseconds.
+"""The use cases' world in memory: fakes that behave like what they stand for.
 
-Each stands behind its port of facepair.stories.ports, which the type check of tests/world.py proves, and behaves like
+Each stands behind its port of facepair.use_cases.ports, which the type check of tests/world.py proves, and behaves like
 the real one, which tests/integration/test_fakes.py proves. A test looks at what came of it, and in the diary for what
 came before what.
 """
@@ -31,7 +31,7 @@ from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.review import Waiting
 from facepair.domain.row import Decision, PictureRow, Row
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
-from facepair.stories.receive import Message
+from facepair.use_cases.receive import Message
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAMES = Names("first", "second")

@@ -1,4 +1,4 @@
-"""The stories wired to fakes. Who changes a collaborator of theirs changes its fake and a line here, and no test."""
+"""The use cases wired to fakes. Who changes a collaborator of theirs changes its fake and a line here, and no test."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from facepair.domain.notification import CreatedObject, created_notification
 from facepair.domain.retry import Backoff
 from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
-from facepair.stories.ask import Asker
-from facepair.stories.compare import Asks, Attempt, Comparer
-from facepair.stories.erase import Eraser
-from facepair.stories.missed import MissedPairs
-from facepair.stories.permit import Permits
-from facepair.stories.ports import Parallel
-from facepair.stories.receive import ComesBack, Compares, Receiver
-from facepair.stories.review import Reviewing
+from facepair.use_cases.ask import Asker
+from facepair.use_cases.compare import Asks, Attempt, Comparer
+from facepair.use_cases.erase import Eraser
+from facepair.use_cases.missed import MissedPairs
+from facepair.use_cases.permit import Permits
+from facepair.use_cases.ports import Parallel
+from facepair.use_cases.receive import ComesBack, Compares, Receiver
+from facepair.use_cases.review import Reviewing
 from tests.fakes import (
     NAMES,
     NOON,
@@ -62,7 +62,7 @@ class Longest(Backoff):
 
 
 class World:
-    """Everything that the stories touch, and the stories. `diary` has every operation in its order, as
+    """Everything that the use cases touch, and the use cases. `diary` has every operation in its order, as
     `<fake>.<operation>`."""
 
     make_api = FakeApi

@@ -32,9 +32,9 @@ from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.settings import CompareSettings
-from facepair.stories.ask import Asker
-from facepair.stories.compare import Comparer
-from facepair.stories.receive import Message, Receiver
+from facepair.use_cases.ask import Asker
+from facepair.use_cases.compare import Comparer
+from facepair.use_cases.receive import Message, Receiver
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 

@@ -18,7 +18,7 @@ from facepair.aws.queue import Queue
 from facepair.aws.webhook_secret import WebhookSecret
 from facepair.domain import clock
 from facepair.settings import DeliverSettings
-from facepair.stories.deliver import Deliverer, WebhookMessage
+from facepair.use_cases.deliver import Deliverer, WebhookMessage
 from facepair.webhook import Sender
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]

@@ -21,8 +21,8 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric
 from facepair.domain.retry import Unavailable
 from facepair.settings import FindMissedSettings
-from facepair.stories.missed import MissedPairs
 from facepair.threads import Threads
+from facepair.use_cases.missed import MissedPairs
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 

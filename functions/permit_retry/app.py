@@ -19,7 +19,7 @@ from facepair.aws.ledger import CallsTable
 from facepair.aws.queue import UploadsQueue
 from facepair.aws.verdicts import VerdictsTable
 from facepair.settings import PermitSettings
-from facepair.stories.permit import Permits, Wanted
+from facepair.use_cases.permit import Permits, Wanted
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 

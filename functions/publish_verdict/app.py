@@ -23,7 +23,7 @@ from facepair.aws.queue import DeadLetters
 from facepair.aws.stream import write_of
 from facepair.aws.written_rows import WrittenRows
 from facepair.settings import PublishSettings
-from facepair.stories.publish import Publisher, Republish
+from facepair.use_cases.publish import Publisher, Republish
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 

@@ -22,7 +22,7 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric
 from facepair.domain.review import AskForPairs, Decide, asked
 from facepair.settings import ReviewSettings
-from facepair.stories.review import Reviewing
+from facepair.use_cases.review import Reviewing
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 

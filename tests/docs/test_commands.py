@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from console.cli import POLICIES, main
-from console.reference import reference
+from facepair_cli.cli import POLICIES, main
+from facepair_cli.reference import reference
 
 ROOT = Path(__file__).parents[2]
 

@@ -272,6 +272,7 @@ FOLDERS = (
     ROOT,
     ROOT / "layers" / "facepair",
     ROOT / "layers" / "facepair" / "facepair",
+    ROOT / "cli" / "facepair_cli",
     *(folder for folder in (ROOT / "tests").iterdir() if folder.is_dir()),
 )
 """From where a path may be told: the folder goes without saying where the package or the tests are spoken of."""

@@ -17,9 +17,9 @@ from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Later, Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome
-from facepair.stories.compare import MOST_DEATHS, Attempt, Comparer, Postponed
-from facepair.stories.publish import Publisher
-from facepair.stories.receive import ComesBack
+from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Postponed
+from facepair.use_cases.publish import Publisher
+from facepair.use_cases.receive import ComesBack
 from tests.explore.promises import Promises
 from tests.explore.run import Actor, Run
 from tests.fakes import LIFETIME, SUCCESS, Fake, FakeApi, FakeIdempotency, FakeQueue, Time, picture

@@ -13,7 +13,7 @@ from typing import Any
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.search import Found, deepen
 
-STORIES = "facepair.stories"
+STORIES = "facepair.use_cases"
 FAKES = "tests.fakes"
 
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 
 from facepair.domain import clock
-from facepair.stories import compare as compare_module
-from facepair.stories import erase as erase_module
+from facepair.use_cases import compare as compare_module
+from facepair.use_cases import erase as erase_module
 from tests.explore.explored import FIT, ExploredTime
 from tests.explore.run import Broken, Run
 from tests.explore.scenarios import Scenario

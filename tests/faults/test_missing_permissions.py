@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from facepair.stories.compare import MOST_DEATHS
+from facepair.use_cases.compare import MOST_DEATHS
 from tests.support.deployed import Row
 from tests.support.faulty_aws import Fault
 from tests.support.faulty_cloud import FaultyCloud, Pair

@@ -11,7 +11,7 @@ import pytest
 
 from facepair.domain import clock
 from facepair.domain.verdict import TOO_LITTLE_TIME
-from facepair.stories.compare import MOST_DEATHS
+from facepair.use_cases.compare import MOST_DEATHS
 from tests.support.deployed import BEN, notification, picture
 from tests.support.faulty_cloud import (
     DEADLINE,

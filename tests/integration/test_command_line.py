@@ -14,9 +14,9 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 
-from console.cli import main
 from facepair.domain import clock
 from facepair.domain.notification import created_notification
+from facepair_cli.cli import main
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from tests.fakes import picture
@@ -25,7 +25,7 @@ from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import Resources
 from tests.support.terminal import Ended, Terminal, in_a_script
 
-DELETE = "console.delete"
+DELETE = "deploy.delete"
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x1b[8m", "b\nNothing was sent.", "gpj\N{RIGHT-TO-LEFT OVERRIDE}x"
 SHOWN = r"\x1b]0;owned\x07\x1b[2J\x1b[8m", r"b\nNothing was sent.", r"gpj\u202ex"
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from console.delete import CannotDelete, delete
+from deploy.delete import CannotDelete, delete
 
 REGION = "eu-central-1"
 TABLE = {
@@ -186,7 +186,7 @@ def test_a_run_that_ended_half_way_is_taken_up_by_the_next_one(
     account.client("events").delete_event_bus(Name=BUS)
     asked = list[str]()
     # moto's DeleteStack stops at what is gone already; CloudFormation counts it as deleted.
-    monkeypatch.setattr("console.delete._delete_stack", lambda stack, _: asked.append(stack.description["StackName"]))
+    monkeypatch.setattr("deploy.delete._delete_stack", lambda stack, _: asked.append(stack.description["StackName"]))
 
     account.delete()
 

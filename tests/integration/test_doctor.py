@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
-from console import doctor
-from console.cli import main
+from facepair_cli.cli import main
+from facepair_cli.doctor import checks as doctor
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from sandbox.lambda_host.invoke_api import InvokeApi

@@ -27,10 +27,10 @@ from facepair.domain.pair import Pair
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
-from facepair.stories.ports import UploadsQueue as QueuePort
-from facepair.stories.receive import Message
-from facepair.stories.submit import Drop
+from facepair.use_cases.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
+from facepair.use_cases.ports import UploadsQueue as QueuePort
+from facepair.use_cases.receive import Message
+from facepair_cli.submit.submitter import Drop
 from tests.fakes import NAMES, NOON, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
 from tests.integration.test_idempotency import Context
 from tests.integration.test_verdicts_table import state

@@ -1,4 +1,4 @@
-"""Functions' URLs: the sandbox tells a function who calls it, and the console's client calls as AWS asks."""
+"""Functions' URLs: the sandbox tells a function who calls it, and the command line's client calls as AWS asks."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import NoRegionError
 
-from console.function_url import FunctionUrl
+from facepair_cli.function_url import FunctionUrl
 from sandbox.aws import ACCOUNT, KEY, REGION, LocalAws
 from sandbox.deploy import deploy
 from sandbox.lambda_host.invoke_api import InvokeApi

@@ -14,7 +14,7 @@ import pytest
 
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_objects
-from facepair.stories.missed import STOPPING_SECONDS
+from facepair.use_cases.missed import STOPPING_SECONDS
 from sandbox.advance_api.control import Control
 from sandbox.aws import LocalAws
 from sandbox.cloud import BASE_URL, CREDENTIALS, Advance
@@ -338,7 +338,7 @@ def test_what_the_search_logs_has_the_functions_format_and_level(
 
     [error] = [line for line in logged(capsys.readouterr().out) if line["message"] == "A row cannot be read"]
     assert (error["level"], error["pair_id"]) == ("ERROR", pair_id)
-    assert logging.getLogger("facepair.stories.missed").isEnabledFor(logging.INFO)
+    assert logging.getLogger("facepair.use_cases.missed").isEnabledFor(logging.INFO)
     deployment.delete(deployment.take())
 
 

@@ -22,7 +22,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Seen
-from facepair.stories.ask import SAVING_SECONDS, Asker, Question
+from facepair.use_cases.ask import SAVING_SECONDS, Asker, Question
 from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import HASTY, Resources
 

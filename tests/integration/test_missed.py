@@ -20,8 +20,8 @@ from facepair.domain.pair import Names, Pair
 from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
 from facepair.domain.verdict import Policy, Verdict
-from facepair.stories.missed import STOPPING_SECONDS, Found, MissedPairs
 from facepair.threads import Threads
+from facepair.use_cases.missed import STOPPING_SECONDS, Found, MissedPairs
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from tests.support import ROOT

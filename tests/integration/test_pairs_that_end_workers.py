@@ -18,8 +18,8 @@ from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff, Later
 from facepair.domain.verdict import Outcome, Policy, Verdict
-from facepair.stories.ask import Question
-from facepair.stories.compare import MOST_DEATHS, Attempt, Comparer, Postponed
+from facepair.use_cases.ask import Question
+from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Postponed
 from sandbox.portraits import jpeg, portrait
 from tests.support.resources import Resources
 

@@ -13,7 +13,6 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner, Result
 
-from console.cli import main
 from facepair.aws.gate import GateItem
 from facepair.aws.ledger import CallsTable
 from facepair.aws.underway import UnderwayMarks
@@ -27,6 +26,7 @@ from facepair.domain.notification import created_notification
 from facepair.domain.pair import Names
 from facepair.domain.retry import Blocked
 from facepair.domain.verdict import Verdict
+from facepair_cli.cli import main
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from tests.support import ROOT

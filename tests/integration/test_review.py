@@ -19,8 +19,8 @@ from facepair.domain.pair import Role
 from facepair.domain.review import Waiting
 from facepair.domain.row import Decision, PictureRow, Review, Row
 from facepair.domain.verdict import Verdict
-from facepair.stories.ports import Decisions
-from facepair.stories.review import Leases
+from facepair.use_cases.ports import Decisions
+from facepair.use_cases.review import Leases
 from tests.integration.test_verdicts_table import KEPT, renamed, state, table_of, written
 from tests.support.resources import Resources
 from tests.world import World

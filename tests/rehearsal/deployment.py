@@ -181,7 +181,7 @@ class Deployment:
     def delete(self) -> "subprocess.CompletedProcess[str]":
         """`make delete`, as in a script."""
         return subprocess.run(
-            [sys.executable, "-m", "console.delete", "--stack", STACK_NAME, "--yes"],
+            [sys.executable, "-m", "deploy.delete", "--stack", STACK_NAME, "--yes"],
             cwd=ROOT,
             env=clean_environment() | self._cloud.variables,
             capture_output=True,

@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from console.review.stack import ReviewStack
 from facepair.domain import clock
+from facepair_cli.review.stack import ReviewStack
 from sandbox import portraits
 from tests.pictures.heic import heic
 from tests.rehearsal.conftest import PARAMETERS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from console.dashboard.__main__ import body, put_into
+from deploy.dashboard.__main__ import body, put_into
 from facepair.domain.metric import Metric
 from sandbox.intrinsics import SUB_VARIABLE
 from sandbox.template import read_template
@@ -27,7 +27,7 @@ def test_an_edited_file_gets_into_the_template(tmp_path: Path, monkeypatch: pyte
     edited, template = tmp_path / "dashboard.json", tmp_path / "template.yaml"
     edited.write_text('{"widgets": [{"title": "It\'s ${AWS::StackName}\'s: \\\\d+"}]}')
     template.write_text(TEMPLATE.read_text())
-    monkeypatch.setattr("console.dashboard.__main__.FILE", edited)
+    monkeypatch.setattr("deploy.dashboard.__main__.FILE", edited)
 
     put_into(template)
 

@@ -11,7 +11,7 @@ import pytest
 from facepair.domain.gate import LONGEST_WAIT_SECONDS
 from facepair.domain.verdict import Verdict
 from facepair.settings import CompareSettings
-from facepair.stories.ask import SAVING_SECONDS
+from facepair.use_cases.ask import SAVING_SECONDS
 from facepair.webhook.sender import DEADLINE_SECONDS
 from sandbox.alarms import Datapoint, State, states
 from sandbox.intrinsics import Scope, text

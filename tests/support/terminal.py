@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support import ROOT
 
-ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'layers' / 'facepair'}:{ROOT}", "COLUMNS": "100", "NO_COLOR": "1"}
+ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'layers' / 'facepair'}:{ROOT / 'cli'}:{ROOT}", "COLUMNS": "100", "NO_COLOR": "1"}
 PATIENCE = 90.0
 """Seconds, on a machine that does much else."""
 
@@ -32,7 +32,7 @@ def in_a_script(
     variables: Mapping[str, str],
     typed: str = "",
     limit: Callable[[], None] | None = None,
-    module: str = "console",
+    module: str = "facepair_cli",
 ) -> Ended:
     """Run a command without a terminal. `limit` is called in the process before it starts."""
     done = subprocess.run(
@@ -49,7 +49,7 @@ def in_a_script(
 class Terminal:
     """A command at a terminal of its own; a context manager that kills what still runs."""
 
-    def __init__(self, *arguments: str | Path, variables: Mapping[str, str], module: str = "console") -> None:
+    def __init__(self, *arguments: str | Path, variables: Mapping[str, str], module: str = "facepair_cli") -> None:
         self.shown = ""
         process, self._terminal = pty.fork()
         if process == 0:

@@ -14,7 +14,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
 from facepair.domain.verdict import Outcome, Seen, Verdict, verdict
-from facepair.stories.ask import SAVING_SECONDS, Question
+from facepair.use_cases.ask import SAVING_SECONDS, Question
 from tests.fakes import BLOCKED_RETRY, DEADLINE, LIFETIME, NOON, SUCCESS
 from tests.world import POLICY, World
 

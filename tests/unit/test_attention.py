@@ -9,7 +9,7 @@ from facepair.domain import clock
 from facepair.domain.backlog import Backlog, Count, Oldest
 from facepair.domain.gate import Gate, Standing
 from facepair.domain.verdict import API_NOT_ANSWERING, Verdict
-from facepair.stories.status import DEAD_LETTERS, Status
+from facepair_cli.reading.attention import DEAD_LETTERS, Status
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 COUNTS = {verdict: Count(0) for verdict in Verdict}

@@ -13,8 +13,8 @@ from facepair.domain.picture import MEGABYTE
 from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Face, Outcome, Seen, Verdict
-from facepair.stories.ask import Question
-from facepair.stories.compare import MOST_DEATHS, Postponed
+from facepair.use_cases.ask import Question
+from facepair.use_cases.compare import MOST_DEATHS, Postponed
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS, picture
 from tests.world import MAX_UPLOAD_MEGABYTES, POLICY, World
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.csv_cells import CellWriter
-from console.escaping import escaped
+from facepair_cli.csv_cells import CellWriter
+from facepair_cli.escaping import escaped
 
 
 def written(*cells: object) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from console.review.courier import carry, carry_due
-from console.review.decisions import Decided
-from console.review.desk import AHEAD, LAST_TRIES, UNDO_SECONDS, Desk, Ending, NotAnswered, Refused
-from console.review.pictures import Unseen
 from facepair.domain import picture as pictures
 from facepair.domain.review import AskForPairs, Decide, asked
 from facepair.domain.verdict import Verdict
+from facepair_cli.review.courier import carry, carry_due
+from facepair_cli.review.decisions import Decided
+from facepair_cli.review.desk import AHEAD, LAST_TRIES, UNDO_SECONDS, Desk, Ending, NotAnswered, Refused
+from facepair_cli.review.pictures import Unseen
 from tests.fakes import SUCCESS, picture
 from tests.support.waiting import eventually
 from tests.world import World
@@ -485,7 +485,7 @@ def test_pictures_are_decoded_one_at_a_time(stack: StackOf, desk: Desk, monkeypa
         decoding.pop()
         return fit(content)
 
-    monkeypatch.setattr("console.review.pictures.fit", counted)
+    monkeypatch.setattr("facepair_cli.review.pictures.fit", counted)
     handle(desk)
     handles = [pair["address"].rpartition("/")[2] for pair in desk.state()["pairs"]]
     threads = [
@@ -504,7 +504,7 @@ def test_pictures_are_decoded_one_at_a_time(stack: StackOf, desk: Desk, monkeypa
 def test_a_courier_sends_a_decision_by_itself_when_its_time_is_over(
     world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("console.review.desk.UNDO_SECONDS", 0.1)
+    monkeypatch.setattr("facepair_cli.review.desk.UNDO_SECONDS", 0.1)
     handle(desk)
 
     desk.decide(decided(world, "a"))

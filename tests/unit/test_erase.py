@@ -9,7 +9,7 @@ from facepair.domain.ledger import State
 from facepair.domain.retry import Blocked, Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.erase import AHEAD_SECONDS, PATIENCE
+from facepair.use_cases.erase import AHEAD_SECONDS, PATIENCE
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS
 from tests.world import World
 

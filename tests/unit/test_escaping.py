@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.escaping import escaped, json_text
+from facepair_cli.escaping import escaped, json_text
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from console.reading import judgements
-from console.report.page import Report
 from facepair.domain import clock
 from facepair.domain.entry import Entry
-from facepair.domain.figures import SECONDS, Charges, Durations, Verdicts, band
-from facepair.domain.flows import JUDGED, Flows
-from facepair.domain.judgement import Judgement
 from facepair.domain.ledger import Charge, State
-from facepair.domain.month import Month
-from facepair.domain.share import Share, Z
 from facepair.domain.verdict import Policy, Verdict
+from facepair_cli.figures.figures import SECONDS, Charges, Durations, Verdicts, band
+from facepair_cli.figures.flows import JUDGED, Flows
+from facepair_cli.figures.judgement import Judgement, judgements
+from facepair_cli.figures.page import Report
+from facepair_cli.figures.share import Share, Z
+from facepair_cli.month import Month
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 DEPLOYED = Policy(pass_above=Decimal(70), reject_below=Decimal(55))

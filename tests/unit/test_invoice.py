@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import pytest
 
-from console.reconciliation.invoice import Invoice
-from facepair.domain.reconciliation import Billed
+from facepair_cli.reconcile.invoice import Invoice
+from facepair_cli.reconcile.rules import Billed
 
 PLAIN = "no,Transaction ID,amount\n1,tx1,0.5\n2,tx2,0.5\n"
 

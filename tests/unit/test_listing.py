@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from console.commands.list import write_csv
-from console.output import print_json_array, print_json_lines
 from facepair.aws.written_rows import WrittenRows
 from facepair.domain.change import Image
 from facepair.domain.verdict import Verdict
+from facepair_cli.output import print_json_array, print_json_lines
+from facepair_cli.reading.list import write_csv
 
 PAGE = 500
 """Rows: about what a megabyte holds, DynamoDB's limit of a page."""

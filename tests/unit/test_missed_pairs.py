@@ -9,7 +9,7 @@ from facepair.domain.notification import created_objects
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, WALKING_SECONDS, Found
+from facepair.use_cases.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, WALKING_SECONDS, Found
 from tests.fakes import NOON, SUCCESS, picture
 from tests.world import POLICY, World
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from console.output_file import OutputFile
+from facepair_cli.output_file import OutputFile
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import pytest
 
-from console.submission.pairs import Input, from_csv, from_folder, read
 from facepair.domain.pair import Names
-from facepair.domain.submission import LeftOut, Submission
+from facepair_cli.submit.pairs import Input, from_csv, from_folder, read
+from facepair_cli.submit.submission import LeftOut, Submission
 from tests.fakes import NAMES
 
 COMPOSED, DECOMPOSED = "\N{LATIN SMALL LETTER E WITH ACUTE}", "e\N{COMBINING ACUTE ACCENT}"

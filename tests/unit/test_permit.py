@@ -7,7 +7,7 @@ import pytest
 from facepair.domain.ledger import State
 from facepair.domain.retry import Unavailable
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.permit import MOST_PAIRS, Answer, Permission, Wanted
+from facepair.use_cases.permit import MOST_PAIRS, Answer, Permission, Wanted
 from tests.fakes import NOON, SUCCESS
 from tests.world import World
 

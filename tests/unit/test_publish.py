@@ -1,4 +1,4 @@
-"""The stories of what goes out: publishing, publishing again, and delivering webhooks."""
+"""The use cases of what goes out: publishing, publishing again, and delivering webhooks."""
 
 import json
 from collections import Counter
@@ -14,9 +14,9 @@ from facepair.domain import clock
 from facepair.domain.change import Change, Image, Write
 from facepair.domain.retry import Backoff, Unavailable
 from facepair.domain.webhook import Undelivered, Webhook
-from facepair.stories.deliver import Deliverer, WebhookMessage
-from facepair.stories.publish import Publisher, Republish
-from facepair.stories.receive import ComesBack
+from facepair.use_cases.deliver import Deliverer, WebhookMessage
+from facepair.use_cases.publish import Publisher, Republish
+from facepair.use_cases.receive import ComesBack
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ from typing import Any
 import click
 import pytest
 
-from console.output_file import OutputFile
-from console.receipt import Receipt
-from console.spool import Spool
 from facepair.domain.erasure import Erasure
+from facepair_cli.erase.receipt import Receipt
+from facepair_cli.erase.spool import Spool
+from facepair_cli.output_file import OutputFile
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 HOSTILE = "gpj\N{RIGHT-TO-LEFT OVERRIDE}\x1b"

@@ -11,8 +11,8 @@ from facepair.domain.notification import created_notification
 from facepair.domain.retry import Closed, Later, Unavailable, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.compare import Attempt, Postponed
-from facepair.stories.receive import ComesBack, Message
+from facepair.use_cases.compare import Attempt, Postponed
+from facepair.use_cases.receive import ComesBack, Message
 from tests.fakes import LIFETIME, SUCCESS, picture
 from tests.unit.test_events import message as notification
 from tests.unit.test_events import record

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from facepair.domain.entry import Entry
 from facepair.domain.ledger import Charge, State
-from facepair.domain.month import Month, Place
-from facepair.domain.reconciliation import Billed, Class, Finding, reconcile
+from facepair_cli.month import Month, Place
+from facepair_cli.reconcile.rules import Billed, Class, Finding, reconcile
 
 OCTOBER = Month.parse("2026-10")
 MIDDLE = datetime(2026, 10, 15, 12, tzinfo=UTC)

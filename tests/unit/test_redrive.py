@@ -8,7 +8,7 @@ import pytest
 from facepair.domain.backlog import Letter
 from facepair.domain.notification import created_notification, created_objects
 from facepair.domain.retry import Unavailable
-from facepair.stories.redrive import Redriven, Route
+from facepair.use_cases.redrive import Redriven, Route
 
 
 class LetterBox:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facepair.domain.retry import Unavailable
-from facepair.stories.resend import PAIRS_AT_ONCE, resend_pairs, resend_since
+from facepair.use_cases.resend import PAIRS_AT_ONCE, resend_pairs, resend_since
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

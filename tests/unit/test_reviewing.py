@@ -11,7 +11,7 @@ from facepair.domain.retry import Unavailable
 from facepair.domain.review import LEASE, AskForPairs, Decide, GiveBack, Misunderstood, asked
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.ask import Question
+from facepair.use_cases.ask import Question
 from tests.fakes import SUCCESS
 from tests.world import World
 

@@ -7,17 +7,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from console.cli import main
-from console.submission import plan_text
-from console.submission.pairs import from_folder
-from console.submission.pictures import problem
-from facepair.domain import submission
 from facepair.domain.pair import Pair
 from facepair.domain.retry import Unavailable
-from facepair.domain.submission import Considered, Content, LeftOut, Plan, Problem, Submission, lookalikes
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.stories.compare import Postponed
-from facepair.stories.submit import LONGEST_PAUSE_SECONDS, REPLACED, Followed, Submitter
+from facepair.use_cases.compare import Postponed
+from facepair_cli.cli import main
+from facepair_cli.submit import plan_text, submission
+from facepair_cli.submit.pairs import from_folder
+from facepair_cli.submit.pictures import problem
+from facepair_cli.submit.submission import Considered, Content, LeftOut, Plan, Problem, Submission, lookalikes
+from facepair_cli.submit.submitter import LONGEST_PAUSE_SECONDS, REPLACED, Followed, Submitter
 from tests.fakes import NAMES, picture
 from tests.world import MAX_UPLOAD_MEGABYTES, World
 
@@ -231,7 +230,7 @@ def test_a_name_that_cannot_be_a_key_is_told(desk: Desk) -> None:
 
 def test_what_one_upload_cannot_take_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.pair("anna")
-    monkeypatch.setattr("facepair.stories.submit.LARGEST_OBJECT", len(picture(1)) - 1)
+    monkeypatch.setattr("facepair_cli.submit.submitter.LARGEST_OBJECT", len(picture(1)) - 1)
 
     assert desk.plan().left_out == [LeftOut("anna", "a picture of more than 5 GiB cannot be uploaded")]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from console.times import check_order, moment
+from facepair_cli.times import check_order, moment
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

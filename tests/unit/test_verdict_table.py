@@ -8,11 +8,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, Group
 
-from console.verdict_table import WIDEST, entry, heading
 from facepair.domain.pair import ROLES, Pair, Upload
 from facepair.domain.picture import Unusable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Seen
+from facepair_cli.verdict_table import WIDEST, entry, heading
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))

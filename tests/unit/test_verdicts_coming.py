@@ -9,14 +9,14 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from rich.console import Console
 
-from console.submission.submitting import follow
-from console.submission.verdicts_coming import LATEST, VerdictsComing
 from facepair.domain.pair import Pair
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Verdict
-from facepair.stories.ports import Verdicts
-from facepair.stories.submit import REPLACED, Followed
+from facepair.use_cases.ports import Verdicts
+from facepair_cli.submit.submitter import REPLACED, Followed
+from facepair_cli.submit.submitting import follow
+from facepair_cli.submit.verdicts_coming import LATEST, VerdictsComing
 from tests.fakes import NOON, SUCCESS, picture
 from tests.world import POLICY, World
 

@@ -20,9 +20,9 @@ from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Closed, Later
 from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
-from facepair.stories import compare
-from facepair.stories.ask import Question
-from facepair.stories.compare import Attempt, Comparer, Postponed
+from facepair.use_cases import compare
+from facepair.use_cases.ask import Question
+from facepair.use_cases.compare import Attempt, Comparer, Postponed
 from sandbox.template import read_template
 
 TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")

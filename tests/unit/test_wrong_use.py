@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from console.cli import main
+from facepair_cli.cli import main
 
 HERE = str(Path(__file__))
 

@@ -8,7 +8,7 @@ AT_ONCE = 8
 
 
 class Threads:
-    """A facepair.stories.ports.Parallel."""
+    """A facepair.use_cases.ports.Parallel."""
 
     def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
         """What an act makes of each thing, in the order of the things. Raises what an act raises."""

@@ -20,7 +20,7 @@ from facepair.http import NoAnswer, Unreached
 
 
 class Comparison:
-    """A facepair.stories.ports.ComparisonApi: one HTTP request for each comparison, and whatever comes of it."""
+    """A facepair.use_cases.ports.ComparisonApi: one HTTP request for each comparison, and whatever comes of it."""
 
     def __init__(self, advance: Advance) -> None:
         self._advance = advance

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class CursorParameter:
-    """A facepair.stories.ports.Cursor: a key of the bucket.
+    """A facepair.use_cases.ports.Cursor: a key of the bucket.
 
     URL-encoded behind `after=`, because SSM takes neither an empty value nor `{{`.
     """

@@ -53,7 +53,7 @@ def delete_versions(s3: "S3Client", bucket: str, versions: Iterable[tuple[str, s
 
 
 class PictureVersions:
-    """A facepair.stories.erase.Pictures."""
+    """A facepair.use_cases.erase.Pictures."""
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3
@@ -104,7 +104,7 @@ class PictureVersions:
 
 
 class ErasableRows:
-    """A facepair.stories.erase.Rows."""
+    """A facepair.use_cases.erase.Rows."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -133,7 +133,7 @@ class ErasableRows:
 
 
 class ErasableCalls:
-    """A facepair.stories.erase.Charges."""
+    """A facepair.use_cases.erase.Charges."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -172,7 +172,7 @@ class ErasableCalls:
 
 
 class ErasableRecords:
-    """A facepair.stories.erase.Records over IdempotencyTable."""
+    """A facepair.use_cases.erase.Records over IdempotencyTable."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table

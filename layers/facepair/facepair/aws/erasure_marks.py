@@ -20,7 +20,7 @@ KEPT = timedelta(days=35)
 
 
 class ErasureMarks:
-    """A facepair.stories.erase.Marks.
+    """A facepair.use_cases.erase.Marks.
 
     Item `erased#<sha256 of the pair id>` of the idempotency table: `erased_at`, the second at whose end the pair was
     erased, by S3's clock; `expiration`. Both in epoch seconds.

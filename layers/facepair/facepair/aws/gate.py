@@ -29,7 +29,7 @@ FIRST_PAUSE_SECONDS = 0.05
 
 
 class GateItem:
-    """A facepair.stories.ports.FleetGate. `now` gives epoch seconds.
+    """A facepair.use_cases.ports.FleetGate. `now` gives epoch seconds.
 
     Slots, and calls that go unanswered, are counted up without a lock: one write each, however many workers do so at
     once. Everything else is rare, and written on the condition that nothing else has changed: `version`.

@@ -34,7 +34,7 @@ class _Unsettled(Exception):
 
 
 class PowertoolsIdempotency:
-    """A facepair.stories.ports.Idempotency over IdempotencyTable.
+    """A facepair.use_cases.ports.Idempotency over IdempotencyTable.
 
     What a comparison raises is not stored, nor an outcome that is not settled: the ledger decides what is uncertain.
     """

@@ -29,9 +29,9 @@ ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transact
 
 
 class CallsTable:
-    """A facepair.stories.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and one worker
-    alone can write the next of a pair. Without a `retention`, rows are kept for ever; without the marks of erased pairs
-    no call can be opened."""
+    """A facepair.use_cases.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and only one
+    worker can write the next row of a pair. Without a `retention`, rows are kept for ever; without the marks of erased
+    pairs no call can be opened."""
 
     def __init__(
         self, table: "Table", *, retention: Retention | None = None, erased: ErasureMarks | None = None

@@ -19,7 +19,7 @@ UNITS = dict.fromkeys(
 
 
 class PowertoolsMetrics:
-    """A facepair.stories.ports.Metrics."""
+    """A facepair.use_cases.ports.Metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

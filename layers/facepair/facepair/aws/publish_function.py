@@ -17,7 +17,7 @@ UNHURRIED = Config(connect_timeout=5, read_timeout=330, tcp_keepalive=True, retr
 
 
 class PublishFunction:
-    """A facepair.stories.resend.Republishes."""
+    """A facepair.use_cases.resend.Republishes."""
 
     def __init__(self, functions: "LambdaClient", name: str) -> None:
         self._functions = functions

@@ -18,7 +18,7 @@ LONG_POLL_SECONDS = 1
 
 
 class DeadLetters:
-    """A facepair.stories.ports.Aside."""
+    """A facepair.use_cases.ports.Aside."""
 
     def __init__(self, sqs: "SQSClient", dead_letter_url: str) -> None:
         self._sqs = sqs
@@ -31,7 +31,7 @@ class DeadLetters:
 
 
 class Queue(DeadLetters):
-    """A facepair.stories.ports.WebhookQueue: what was received can be put off, or set aside."""
+    """A facepair.use_cases.ports.WebhookQueue: what was received can be put off, or set aside."""
 
     def __init__(self, sqs: "SQSClient", url: str, *, dead_letter_url: str = "") -> None:
         super().__init__(sqs, dead_letter_url)
@@ -69,7 +69,7 @@ class Queue(DeadLetters):
 
 
 class UploadsQueue(Queue):
-    """A facepair.stories.ports.UploadsQueue: S3 notifications."""
+    """A facepair.use_cases.ports.UploadsQueue: S3 notifications."""
 
     def has_backlog(self) -> bool:
         """Whether more messages wait to be received than are being worked on: the workers don't keep up, or stand."""
@@ -78,7 +78,7 @@ class UploadsQueue(Queue):
 
 
 class DeadLetterQueue(Queue):
-    """A facepair.stories.redrive.DeadLetters: what lies there can be taken out."""
+    """A facepair.use_cases.redrive.DeadLetters: what lies there can be taken out."""
 
     @aws_errors()
     def receive(self, seconds: int) -> list[Letter]:

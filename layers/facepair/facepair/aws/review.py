@@ -25,7 +25,7 @@ LINK = timedelta(minutes=1)
 
 
 class ManualChecks:
-    """A facepair.stories.review.ReviewQueue over the index `by_verdict`."""
+    """A facepair.use_cases.review.ReviewQueue over the index `by_verdict`."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -56,7 +56,7 @@ _MANUAL_CHECKS: dict[str, Any] = {
 
 
 class ReviewLeases:
-    """A facepair.stories.review.Leases. Item `review#<sha256 of the pair id>` of the idempotency table: `holder`, and
+    """A facepair.use_cases.review.Leases. Item `review#<sha256 of the pair id>` of the idempotency table: `holder`, and
     `expiration` in epoch seconds."""
 
     def __init__(self, table: "Table") -> None:
@@ -92,7 +92,7 @@ class ReviewLeases:
 
 
 class PictureLinks:
-    """A facepair.stories.review.Links: presigned URLs. They are signed here, without a request."""
+    """A facepair.use_cases.review.Links: presigned URLs. They are signed here, without a request."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
@@ -111,7 +111,7 @@ class PictureLinks:
 
 
 class ReviewDecisions:
-    """A facepair.stories.ports.Decisions.
+    """A facepair.use_cases.ports.Decisions.
 
     A decision stands in the pair's row and, for whenever these contents come again, as item `decision#<fingerprint>` of
     the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row expires.

@@ -21,7 +21,7 @@ FORGOTTEN = timedelta(hours=2)
 
 
 class UnderwayMarks:
-    """A facepair.stories.ports.Underway. `comes_back` is the queue's visibility timeout; without it marks can only be
+    """A facepair.use_cases.ports.Underway. `comes_back` is the queue's visibility timeout; without it marks can only be
     read.
 
     Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),

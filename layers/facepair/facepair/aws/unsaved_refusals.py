@@ -18,7 +18,7 @@ OF_REFUSALS = {"code", "message", "transaction_id", "pricing_strategy", "call", 
 
 
 class UnsavedRefusals:
-    """A facepair.stories.ports.UnsavedRefusals. Item `refusal#<owner of the ledger row>`: `outcome` in JSON, and
+    """A facepair.use_cases.ports.UnsavedRefusals. Item `refusal#<owner of the ledger row>`: `outcome` in JSON, and
     `expiration` in epoch seconds."""
 
     def __init__(self, table: "Table") -> None:

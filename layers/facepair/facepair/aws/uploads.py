@@ -22,7 +22,7 @@ _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "C
 
 
 class ImagesBucket:
-    """Pictures under `<pair id>/<first or second>.<ext>`: a stories.ports.Uploads, and a stories.submit.Drop."""
+    """Pictures under `<pair id>/<first or second>.<ext>`: an Uploads of use_cases.ports, and a Drop."""
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3

@@ -31,7 +31,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class VerdictsTable:
-    """A facepair.stories.ports.Verdicts; without a `retention` and the marks of erased pairs it can only be read.
+    """A facepair.use_cases.ports.Verdicts; without a `retention` and the marks of erased pairs it can only be read.
 
     Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`.
     """

@@ -22,7 +22,7 @@ class ReceiversKeys(Protocol):
 
 @dataclass(frozen=True)
 class Sender:
-    """A facepair.stories.ports.Receiver: POSTs to one URL."""
+    """A facepair.use_cases.ports.Receiver: POSTs to one URL."""
 
     url: str
     keys: ReceiversKeys

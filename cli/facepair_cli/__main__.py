@@ -1,0 +1,20 @@
+"""The entry point of `facepair`, and of `python -m facepair_cli`."""
+
+import signal
+import sys
+
+
+def run() -> None:
+    """Run the command line. Ctrl-C ends it with status 130 while it still loads, and quietly while it ends."""
+    try:
+        from facepair_cli.cli import main
+
+        main(prog_name="facepair")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    run()

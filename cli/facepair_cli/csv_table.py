@@ -1,0 +1,87 @@
+"""A CSV as people save it, read row by row."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from facepair_cli.output import counted
+
+SEPARATORS = (";", "\t", ",")
+"""The header's separator is the one that gives most cells; of equals the first, as a comma may be part of a name."""
+EXCEL_SAYS = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
+"""A first line by which Excel names the separator."""
+SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How files of spreadsheets begin: xlsx and ods, xls."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's cells, as many as the header has, and the number of its last line."""
+
+    line: int
+    cells: list[str]
+
+
+class CsvTable:
+    """The rows below the first one, which is the header. Rows without any text are skipped.
+
+    UTF-8, or UTF-16 with a byte order mark; separated by commas, semicolons or tabs. With `any_bytes`, bytes that are
+    not UTF-8 are replaced. Raises click.ClickException, with the line, for what cannot be read.
+    """
+
+    def __init__(self, path: Path, *, any_bytes: bool = False) -> None:
+        self._path = path
+        self._errors = "replace" if any_bytes else "strict"
+        self._encoding = self._found_encoding()
+        self.header: list[str] = next(self._read(), Row(0, [])).cells
+
+    def rows(self) -> Iterator[Row]:
+        rows = self._read()
+        next(rows, None)
+        for row in rows:
+            extra = len(row.cells) - len(self.header)
+            if extra > 0 and any(row.cells[len(self.header) :]):
+                raise click.ClickException(
+                    f"{self._path}, line {row.line}, has {counted(len(row.cells), 'cell')} for "
+                    f"{counted(len(self.header), 'header')}: quote cells that contain the separator."
+                )
+            yield Row(row.line, row.cells[: len(self.header)] + [""] * -extra)
+
+    def _read(self) -> Iterator[Row]:
+        """Yield the header and the rows, as far as they have any text."""
+        try:
+            with self._path.open(encoding=self._encoding, errors=self._errors, newline="") as file:
+                separator = _separator(file)
+                reader = csv.reader(file, delimiter=separator, strict=True)
+                try:
+                    for cells in reader:
+                        if any(map(str.strip, cells)):
+                            yield Row(reader.line_num, cells)
+                except csv.Error as error:
+                    line = reader.line_num
+                    raise click.ClickException(f"{self._path}, line {line}, cannot be read as CSV: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise click.ClickException(f"{self._path} is not in UTF-8: save it as CSV UTF-8.") from error
+
+    def _found_encoding(self) -> str:
+        with self._path.open("rb") as file:
+            begin = file.read(4)
+        if begin.startswith(SPREADSHEETS):
+            raise click.ClickException(f"{self._path} is a spreadsheet: save it as CSV.")
+        return "utf-16" if begin.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+
+
+def _separator(file: TextIO) -> str:
+    """Return the separator of the header, and leave the file where the header begins."""
+    first = file.readline()
+    if said := EXCEL_SAYS.fullmatch(first):
+        return said[1]
+    while first and not first.strip():
+        first = file.readline()
+    file.seek(0)
+    return max(SEPARATORS, key=lambda separator: len(next(csv.reader([first], delimiter=separator), [])))

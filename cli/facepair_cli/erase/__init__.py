@@ -1,0 +1,1 @@
+"""Delete a pair and everything stored about it."""

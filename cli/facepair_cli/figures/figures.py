@@ -1,0 +1,126 @@
+"""What a month looked like: counted row by row, so that a million of them take no more room than ten."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+
+from facepair.domain.entry import Entry
+from facepair.domain.ledger import Charge
+from facepair.domain.verdict import FINAL, Policy, Verdict
+from facepair_cli.figures.flows import point
+from facepair_cli.figures.judgement import Judgement
+from facepair_cli.figures.share import Share
+from facepair_cli.month import Month, Place
+
+SECONDS = (1, 2, 5, 10, 30, 60, 300, 3_600, 86_400)
+"""Steps of how long a verdict took. S3 tells an upload's time in whole seconds, so finer ones would say nothing."""
+HOURS = (1, 4, 8, 24, 48, 96, 168)
+"""Steps of how long a person's decision took."""
+BAND = 5
+"""Points of similarity that decisions are counted together by."""
+
+
+@dataclass
+class Durations:
+    """How many took up to each of `steps`, and longer."""
+
+    steps: tuple[int, ...]
+    unit: timedelta
+    counts: Counter[int] = field(default_factory=Counter)
+
+    def add(self, duration: timedelta) -> None:
+        taken = duration / self.unit
+        self.counts[next((number for number, step in enumerate(self.steps) if taken <= step), len(self.steps))] += 1
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    def within(self, number: int) -> Share:
+        """Those that took no longer than the step of that number."""
+        return Share(sum(self.counts[each] for each in range(number + 1)), self.total)
+
+
+@dataclass
+class Decisions:
+    """What persons decided, by whom and against which similarity."""
+
+    by_person: dict[str, Counter[Verdict]] = field(default_factory=dict)
+    by_band: dict[int, Counter[Verdict]] = field(default_factory=dict)
+    """By the lowest similarity of the band."""
+    hours: Durations = field(default_factory=lambda: Durations(HOURS, timedelta(hours=1)))
+    """From the later upload to the decision; the time of the verdict between them is not kept."""
+
+    def add(self, row: Judgement) -> None:
+        if row.review is None:
+            return
+        self.by_person.setdefault(row.review.by, Counter())[row.verdict] += 1
+        self.hours.add(row.review.at - row.uploaded_at)
+        if row.similarity is not None:
+            self.by_band.setdefault(band(row.similarity), Counter())[row.verdict] += 1
+
+    @property
+    def total(self) -> int:
+        return sum(counts.total() for counts in self.by_person.values())
+
+    def passed(self, lowest: int) -> Share:
+        """Those of a band that a person let pass."""
+        counts = self.by_band[lowest]
+        return Share(counts[Verdict.PASS], counts.total())
+
+
+@dataclass
+class Verdicts:
+    """The rows that were written in a month, as they are now: a pair that was uploaded again later is not there."""
+
+    policy: Policy
+    """The thresholds deployed."""
+    by_day: Counter[tuple[date, Verdict]] = field(default_factory=Counter)
+    similarities: Counter[tuple[int, Verdict]] = field(default_factory=Counter)
+    """By whole points, 100 among 99, and the verdict that `policy` gives: a threshold may lie within a point."""
+    seconds: Durations = field(default_factory=lambda: Durations(SECONDS, timedelta(seconds=1)))
+    """From the later upload to the verdict; of rows that no person has decided."""
+    decisions: Decisions = field(default_factory=Decisions)
+
+    def add(self, row: Judgement) -> None:
+        self.by_day[row.updated_at.date(), row.verdict] += 1
+        if row.similarity is not None:
+            self.similarities[point(row.similarity), self.policy.judge(row.similarity)] += 1
+        if row.review:
+            self.decisions.add(row)
+        elif row.verdict in FINAL:
+            self.seconds.add(row.updated_at - row.uploaded_at)
+
+    @property
+    def total(self) -> int:
+        return self.by_day.total()
+
+    def of(self, verdict: Verdict) -> Share:
+        """Those with a verdict."""
+        return Share(sum(count for (_, each), count in self.by_day.items() if each is verdict), self.total)
+
+
+@dataclass
+class Charges:
+    """The calls of a month, by day and by what they cost."""
+
+    month: Month
+    by_day: Counter[tuple[date, Charge]] = field(default_factory=Counter)
+
+    def add(self, entry: Entry) -> None:
+        """Count a call, if it is of the month."""
+        if self.month.place(entry.at) is Place.INSIDE:
+            self.by_day[entry.at.date(), entry.charge] += 1
+
+    def of(self, charge: Charge) -> int:
+        return sum(count for (_, each), count in self.by_day.items() if each is charge)
+
+    @property
+    def total(self) -> int:
+        return self.by_day.total()
+
+
+def band(similarity: Decimal) -> int:
+    """The lowest whole similarity of the band that one is in."""
+    return point(similarity) // BAND * BAND

@@ -1,0 +1,1 @@
+"""Approve retries, and publish or deliver again."""

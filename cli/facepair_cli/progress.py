@@ -1,0 +1,23 @@
+"""Reading many rows: how many there are is said first, and progress is shown meanwhile, both on stderr."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import track
+
+from facepair_cli import cost
+from facepair_cli.output import counted, note
+
+
+def announced[T](rows: Iterable[T], what: str, size: tuple[int, int], *, part: bool = False) -> Iterator[T]:
+    """Yield the rows, after a line about their number and price; at a terminal a bar shows progress.
+
+    `what` is one of them; `size` is the table's, in rows and bytes, as DynamoDB last counted it. With `part`, fewer
+    may be read.
+    """
+    count, total = size
+    note(f"Reading {'at most ' if part else ''}about {counted(count, what)}{cost.price_of_bytes(total)}.")
+    console = Console(stderr=True)
+    yield from track(
+        rows, f"Reading {what}s", total=max(count, 1), console=console, transient=True, disable=not console.is_terminal
+    )

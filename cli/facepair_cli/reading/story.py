@@ -1,0 +1,176 @@
+"""A pair's story in the order in which it happened: uploads, calls with their cost, the row, what is next."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from facepair.domain import clock
+from facepair.domain.change import Image
+from facepair.domain.gate import Gate, Standing
+from facepair.domain.history import Mark, Version
+from facepair.domain.ledger import Charge
+from facepair.domain.pair import ROLES
+from facepair.domain.verdict import PICTURES_DELETED, Verdict, is_charged
+from facepair_cli.escaping import escaped
+from facepair_cli.verdict_table import GAP, decision, entry, heading
+
+TIME_WIDTH = len("2026-01-31 12:00:00")
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that is known of a pair. `row` is None where it has none, `mark` where no message is known to be queued."""
+
+    pair_id: str
+    row: Image | None
+    calls: Sequence[Mapping[str, Any]]
+    versions: Sequence[Version]
+    mark: Mark | None
+    gate: Gate
+
+    def document(self) -> dict[str, Any]:
+        """The row's attributes, and `calls`: the ledger's rows. `uploads` are the versions in the bucket."""
+        uploads = [
+            {
+                "key": each.upload.key,
+                "version_id": each.version_id,
+                "etag": each.upload.etag or None,
+                "size": each.upload.size,
+                "at": clock.iso(each.upload.last_modified),
+                "latest": each.latest,
+                "deleted": each.deleted,
+            }
+            for each in self.versions
+        ]
+        calls = [_with_charge(call) for call in self.calls]
+        return {"pair_id": self.pair_id, **(self.row or {}), "calls": calls, "uploads": uploads}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, and what there is to say of it."""
+
+    at: datetime
+    what: str
+    details: tuple[str, ...] = ()
+
+
+def _with_charge(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row of the ledger; rows of earlier releases get their `charged` by the rule."""
+    if "sent_at" not in call:
+        return call
+    return {"charged": is_charged(call.get("code"), call.get("pricing_strategy")), **call}
+
+
+def rendered(found: Found, now: datetime) -> RenderableType:
+    """The row as in every table, below it the story."""
+    table = Table.grid(padding=(0, GAP, 0, 0))
+    table.add_column(width=TIME_WIDTH)
+    table.add_column(overflow="fold")
+    for event in events(found):
+        table.add_row(Text(event.at.strftime("%Y-%m-%d %H:%M:%S")), Text(escaped(event.what)))
+        for detail in event.details:
+            table.add_row("", Text(escaped(detail), style="dim"))
+    row = [heading(), entry(found.row), Text()] if found.row else []
+    coming = [Text(), Text("What is next", style="bold"), *(Text(escaped(step)) for step in next_steps(found, now))]
+    return Group(*row, Text("What happened, in UTC", style="bold"), table, *coming)
+
+
+def events(found: Found) -> list[Event]:
+    """What happened, oldest first."""
+    return sorted([*_uploads(found), *_calls(found.calls), *_written(found.row)], key=lambda event: event.at)
+
+
+def _uploads(found: Found) -> Iterator[Event]:
+    row = found.row or {}
+    pictures = [picture for role in ROLES if isinstance(picture := row.get(role), Mapping)]
+    adjusted = {picture.get("version_id"): ", ".join(picture.get("adjusted", ())) for picture in pictures}
+    for version in found.versions:
+        upload = version.upload
+        if version.deleted:
+            yield Event(upload.last_modified, f"{upload.key} was deleted")
+            continue
+        what = f"the {version.role} picture" if version.role else "ignored, as it is named like neither picture"
+        details = [f"{upload.size:,} bytes, version {version.version_id}"]
+        if changes := adjusted.get(version.version_id):
+            details.append(f"changed to fit: {changes}")
+        if not version.latest:
+            details.append("overwritten or deleted since")
+        yield Event(upload.last_modified, f"{upload.key} was uploaded: {what}", tuple(details))
+
+
+def _calls(calls: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
+    """A call, and a person's permission for it, where there was one; what an erasure has taken away is not told."""
+    for call in calls:
+        if "permitted_by" in call and "permitted_at" in call:
+            permitted = f"One more call was permitted by {call['permitted_by']}"
+            yield Event(clock.parse(call["permitted_at"]), permitted)
+        if "sent_at" not in call:
+            continue
+        charge = Charge.of(call.get("state"), call.get("code"), call.get("pricing_strategy"), call.get("charged"))
+        what = f"ADVANCE was called ({call['call']}): {call.get('code', 'no answer so far')}, {charge}"
+        details = [
+            f"{told} {call[name]}{unit}"
+            for name, told, unit in (
+                ("similarity", "similarity", ""),
+                ("transaction_id", "transaction", ""),
+                ("latency_ms", "it took", " ms"),
+            )
+            if name in call
+        ]
+        yield Event(clock.parse(call["sent_at"]), what, (", ".join(details),) if details else ())
+
+
+def _written(row: Image | None) -> Iterator[Event]:
+    if row is None:
+        return
+    if review := row.get("review"):
+        yield Event(clock.parse(review["at"]), f"It was {decision(review)}")
+    if "updated_at" in row:
+        said = [f"{row['code']}: {row.get('message')}"] if row.get("code") else []
+        policy = row.get("policy")
+        if policy and "similarity" in row:
+            said.append(f"PASS above {policy['pass_above']}, REJECT below {policy['reject_below']}")
+        yield Event(clock.parse(row["updated_at"]), f"The row was written: {row['verdict']}", tuple(said))
+
+
+def next_steps(found: Found, now: datetime) -> Iterator[str]:
+    """Why it waits, until when, and for whom; nothing for a verdict that stands."""
+    verdict = found.row["verdict"] if found.row else None
+    gate = found.gate
+    match verdict:
+        case Verdict.WAITING if found.row:
+            yield f"It waits for the {found.row.get('waiting_for')} picture; nothing happens until that is uploaded."
+        case Verdict.PENDING if found.row:
+            yield f"It is tried again by itself at {found.row.get('retry_at')} or soon after ({found.row.get('code')})."
+        case Verdict.UNDETERMINED if found.row and found.row.get("code") == PICTURES_DELETED:
+            yield "It stays so until both pictures are uploaded again."
+        case Verdict.UNDETERMINED:
+            yield "It stays so until a person does something: the runbook (UndeterminedAlarm) says what, by the code."
+        case Verdict.MANUAL_CHECK:
+            yield "A person decides: `facepair review`."
+        case Verdict.RETAKE if found.row:
+            yield f"It needs a new picture: {' and '.join(found.row.get('retake', []))}."
+        case None:
+            yield "There is no row yet."
+    if verdict in (Verdict.PENDING, None) and gate.standing is not Standing.OPEN:
+        since, until = clock.iso(clock.at(gate.closed_at)), clock.iso(clock.at(gate.reopens_at))
+        yield f"The whole fleet waits since {since} ({gate.code}: {gate.message}); the next try is at {until}."
+    yield from _of_the_mark(found.mark, now)
+    if found.row and "expires_at" in found.row:
+        yield f"The row is deleted after {clock.iso(clock.at(float(found.row['expires_at'])))}."
+
+
+def _of_the_mark(mark: Mark | None, now: datetime) -> Iterator[str]:
+    if mark is None:
+        return
+    if mark.alive_until and mark.alive_until > now:
+        yield f"A worker may be at it until {clock.iso(mark.alive_until)}."
+    yield f"Its message is in the queue, and back at {clock.iso(mark.due)} at the latest."
+    if mark.begun > 1:
+        yield f"{mark.begun} workers have begun with it and not come to an end."

@@ -1,0 +1,122 @@
+"""Serves a desk's page on this machine until the page closes or a signal ends it."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+import uvicorn
+
+from facepair_cli.review import courier
+from facepair_cli.review.app import Presence, make
+from facepair_cli.review.decisions import Lost
+from facepair_cli.review.desk import Desk, Stack
+from facepair_cli.review.guard import Keys
+from facepair_cli.review.pictures import stop_decoding
+
+ADDRESS = "127.0.0.1"
+END_SECONDS = 15.0
+"""How long the last decisions may take."""
+GOODBYE_SECONDS = 2.0
+"""How long the page may take to receive the last state."""
+QUIET_SECONDS = 1.0
+"""An end that takes no longer is not mentioned."""
+ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, a shutdown, a closed terminal. Windows has no SIGHUP."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a page ended: with the decisions that are not known to be recorded, and with the reason."""
+
+    lost: list[Lost]
+    problem: str | None
+    is_interrupted: bool
+    """Ctrl-C was pressed again while the last decisions were sent."""
+
+
+type Events = SimpleQueue[str]
+"""What may end the page: a name of ENDS, CLOSED or SENT. A signal handler can use a SimpleQueue, but not an Event."""
+CLOSED, SENT = "closed", "sent"
+
+
+def serve(desk: Desk, stack: Stack, opens: Callable[[str, str], None], waits: Callable[[int], None]) -> Ended:
+    """Serve the page until it closes or a signal comes; then send what was decided and give the pairs back.
+
+    `opens` gets the page's origin and its one-time token; `waits` gets the number of decisions, if sending takes long.
+    The server and the courier run in threads that the process need not wait for, whatever hangs.
+    """
+    events: Events = SimpleQueue()
+    with socket.create_server((ADDRESS, 0)) as listener, _signals(events):
+        host, keys = f"{ADDRESS}:{listener.getsockname()[1]}", Keys()
+        app = make(desk, stack, keys, host, Presence(lambda: events.put(CLOSED)))
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
+        server = uvicorn.Server(config)
+        serving = _start(lambda: server.run(sockets=[listener]), lambda: events.put(CLOSED))
+        _start(lambda: courier.carry(desk, stack), lambda: events.put(SENT))
+        opens(f"http://{host}", keys.once)
+        first = events.get()
+        desk.end()
+        is_interrupted = _is_interrupted(first, desk, events, waits)
+        lost = desk.stop()
+        server.should_exit = True
+        serving.join(GOODBYE_SECONDS)
+        stop_decoding()
+        return Ended(lost, desk.problem, is_interrupted)
+
+
+def _start(runs: Callable[[], None], ends: Callable[[], None]) -> threading.Thread:
+    """Run in a thread, and call `ends` afterwards, whatever happened."""
+
+    def run() -> None:
+        try:
+            runs()
+        finally:
+            ends()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def _is_interrupted(first: str, desk: Desk, events: Events, waits: Callable[[int], None]) -> bool:
+    """Wait until the last decisions are sent. Return whether Ctrl-C stopped the waiting.
+
+    One Ctrl-C is a normal way to end, also just after the page was closed; the next one stops the waiting, and so does
+    the first one after `waits`, which offers it.
+    """
+    seen, has_said = [first], False
+    quiet_until, until = (time.monotonic() + seconds for seconds in (QUIET_SECONDS, END_SECONDS))
+    while not desk.ended and time.monotonic() < until:
+        try:
+            seen.append(events.get(timeout=max(0.0, (until if has_said else quiet_until) - time.monotonic())))
+        except Empty:
+            if not has_said:
+                has_said = True
+                waits(desk.unsent)
+            continue
+        if seen[-1] == "SIGINT" and (has_said or seen.count("SIGINT") > 1):
+            return True
+    return False
+
+
+@contextmanager
+def _signals(events: Events) -> Iterator[None]:
+    """Turn signals into events. A signal that the parent process has us ignore (nohup) stays ignored, but for Ctrl-C,
+    which shells have their background processes ignore."""
+    before = {
+        each: signal.getsignal(each)
+        for each in (getattr(signal, name) for name in ENDS if hasattr(signal, name))
+        if each == signal.SIGINT or signal.getsignal(each) is not signal.SIG_IGN
+    }
+    for each in before:
+        signal.signal(each, lambda number, _: events.put(signal.Signals(number).name))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,78 @@
+"""ReviewFunction as the desk asks it, and S3 as its links lead there."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+import click
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+
+from facepair_cli.errors import sentence
+from facepair_cli.function_url import FunctionUrl, NotUnderstood
+from facepair_cli.review.desk import NotAnswered, Refused
+from facepair_cli.review.pictures import Unseen
+from facepair_cli.stack import Account
+
+POLICY = "ReviewerPolicy"
+SIGN_IN = "No decision is lost: sign in again where facepair review runs, then try again."
+ON_AWS = re.compile(r"https://[a-z0-9]+\.lambda-url\.(?P<region>[a-z0-9-]+)\.on\.aws/?")
+SECONDS = 30
+"""For connecting to S3, and between two parts of a picture."""
+ANSWERS = {
+    "pairs": {"reviewer", "waiting", "at_least", "pairs"},
+    "decide": {"decided", "stands"},
+    "give_back": set[str](),
+}
+"""The fields of ReviewFunction's answer to each action. An answer without them comes from something else."""
+
+
+class ReviewStack:
+    """A facepair_cli.review.desk.Stack: the function behind a URL, called with the sessions of an account."""
+
+    def __init__(self, url: str, account: Account | None = None) -> None:
+        self._url = url
+        self._account = account or Account()
+        self._session: boto3.Session | None = None
+
+    def renew(self) -> None:
+        """Read the credentials' files again before the next request; those in the environment stay what they were."""
+        self._session = None
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the function's answer. Raises NotAnswered and Refused."""
+        try:
+            answer = FunctionUrl(self._signed_in(), self._url, POLICY).post(request)
+        except NotUnderstood as error:
+            raise Refused(error.message) from error
+        except click.ClickException as error:
+            raise NotAnswered(
+                f"{error.message} {SIGN_IN}" if "credentials" in error.message else error.message
+            ) from error
+        except (BotoCoreError, ClientError) as error:  # an expired role is a ClientError of STS
+            raise NotAnswered(f"{sentence(error, POLICY)} {SIGN_IN}") from error
+        if not isinstance(answer, dict) or not ANSWERS[request["action"]] <= answer.keys():
+            raise NotAnswered(f"The answer of {self._url} is not ReviewFunction's. Check the network and --url.")
+        return answer
+
+    def fetch(self, link: str) -> tuple[int, bytes]:
+        """Return status and content of what is at a link. Raises Unseen, which does not mention the link."""
+        verify: Any = self._signed_in()._session.get_config_variable("ca_bundle") or True
+        client = URLLib3Session(verify, get_environ_proxies(link), SECONDS)
+        try:
+            answer = client.send(AWSRequest("GET", link).prepare())
+            return answer.status_code, answer.content
+        except BotoCoreError as error:
+            # The error's text has the link, which gives access to the picture.
+            raise Unseen(f"S3 cannot be reached ({type(error).__name__}). Press A to try again.", again=True) from None
+        finally:
+            client.close()
+
+    def _signed_in(self) -> boto3.Session:
+        if (session := self._session) is None:
+            on_aws = ON_AWS.fullmatch(self._url)
+            self._session = session = self._account.session(on_aws["region"] if on_aws else None)
+        return session

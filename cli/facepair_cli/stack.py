@@ -1,0 +1,216 @@
+"""The stack that a command works with: found by its name, everything else by its outputs and parameters."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import click
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+
+from facepair.aws.clients import PATIENT, error_code
+from facepair.aws.gate import GateItem
+from facepair.aws.ledger import CallsTable
+from facepair.aws.publish_function import UNHURRIED, PublishFunction
+from facepair.aws.queue import DeadLetterQueue
+from facepair.aws.underway import UnderwayMarks
+from facepair.aws.uploads import ImagesBucket
+from facepair.aws.verdicts import VerdictsTable
+from facepair.aws.written_rows import WrittenRows
+from facepair.domain.gate import Rules
+from facepair.domain.pair import Names
+from facepair.domain.verdict import Policy
+from facepair_cli.function_url import FunctionUrl
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
+
+DEFAULT_NAME = "facepair"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a command finds its stack, as said on the command line; None is what the shell or profile says."""
+
+    stack: str = DEFAULT_NAME
+    region: str | None = None
+    profile: str | None = None
+
+    def session(self, region: str | None = None) -> boto3.Session:
+        """Return a new session, which reads the credentials again. `region` is used where none was said.
+
+        Raises botocore's NoRegionError for an empty one.
+        """
+        region = self.region or region or os.environ.get("AWS_REGION")  # boto3 knows AWS_DEFAULT_REGION alone
+        session = boto3.Session(region_name=region or None, profile_name=self.profile)
+        if session.region_name == "":  # an empty AWS_REGION would fail later, and not in a sentence
+            raise NoRegionError
+        return session
+
+
+class Stack:
+    """What a command needs of a deployed stack; each part is looked for when it is first used.
+
+    Raises click.ClickException, whose message says what to do, where there is no such stack.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.name = account.stack
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        return self.account.session()
+
+    def client(self, service: str, config: Config = PATIENT) -> Any:
+        """Return a boto3 client."""
+        with _endpoint_checked():
+            return self.session.client(service, config=config)  # type: ignore[call-overload]
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs, by their names in template.yaml."""
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in self._described.get("Outputs", [])}
+        if not {"ImagesBucket", "VerdictsTable", "CallsTable"} <= outputs.keys():
+            raise click.ClickException(f"The stack {self.name} is not one of facepair. Check --stack.")
+        return outputs
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters with which it was deployed."""
+        return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
+
+    def function_url(self, output: str, *, policy: str) -> FunctionUrl:
+        """The function whose URL is that output; `policy` is the managed policy that allows to call it."""
+        if output not in self.outputs:
+            raise click.ClickException(f"The stack {self.name} has no {output} yet; deploy the present release.")
+        return FunctionUrl(self.session, self.outputs[output], policy)
+
+    @property
+    def names(self) -> Names:
+        """The stems of the two pictures' file names."""
+        return Names(self.parameters["FirstName"], self.parameters["SecondName"])
+
+    @property
+    def policy(self) -> Policy:
+        """The thresholds deployed."""
+        return Policy(
+            pass_above=Decimal(self.parameters["PassAbove"]), reject_below=Decimal(self.parameters["RejectBelow"])
+        )
+
+    @cached_property
+    def tables(self) -> "DynamoDBServiceResource":
+        with _endpoint_checked():
+            return self.session.resource("dynamodb", config=PATIENT)
+
+    def table(self, output: str) -> "Table":
+        """The table of that output."""
+        return self.tables.Table(self.outputs[output])
+
+    @cached_property
+    def caller(self) -> str:
+        """The ARN under which AWS knows who runs the command."""
+        return str(self.client("sts").get_caller_identity()["Arn"])
+
+    @cached_property
+    def uploads(self) -> ImagesBucket:
+        return ImagesBucket(self.client("s3"), self.outputs["ImagesBucket"], self.names)
+
+    @cached_property
+    def verdicts(self) -> VerdictsTable:
+        """To be read only."""
+        return VerdictsTable(self.tables, self.outputs["VerdictsTable"])
+
+    @cached_property
+    def calls(self) -> CallsTable:
+        """To be read only."""
+        return CallsTable(self.table("CallsTable"))
+
+    @cached_property
+    def written(self) -> WrittenRows:
+        """The rows as they are, by whomever they were written."""
+        return WrittenRows(self.tables.Table(self.outputs["VerdictsTable"]))
+
+    @cached_property
+    def gate_rules(self) -> Rules:
+        parameters = self.parameters
+        return Rules(
+            per_second=float(parameters["MaxCallsPerSecond"]),
+            stop_after_unknown=int(parameters["StopAfterUnknown"]),
+            pause=float(parameters["BlockedRetrySeconds"]),
+        )
+
+    @cached_property
+    def gate(self) -> GateItem:
+        """To be read only."""
+        return GateItem(self.tables.Table(self.outputs["IdempotencyTable"]), self.gate_rules)
+
+    @cached_property
+    def underway(self) -> UnderwayMarks:
+        """To be read only."""
+        return UnderwayMarks(self.tables.Table(self.outputs["IdempotencyTable"]))
+
+    @cached_property
+    def publish_function(self) -> PublishFunction:
+        return PublishFunction(self.client("lambda", UNHURRIED), self.outputs["PublishFunction"])
+
+    def queue(self, output: str) -> DeadLetterQueue:
+        """The queue of that output.
+
+        Raises click.ClickException where the stack has none of that name.
+        """
+        if output not in self.outputs:
+            raise click.ClickException(f"The stack {self.name} has no {output}: it has one only with WebhookUrl.")
+        return DeadLetterQueue(self._sqs, self.outputs[output])
+
+    @cached_property
+    def _sqs(self) -> Any:
+        return self.client("sqs")
+
+    @cached_property
+    def _described(self) -> Mapping[str, Any]:
+        try:
+            [described] = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if error_code(error) != "ValidationError":
+                raise
+            raise click.ClickException(
+                f"There is no stack {self.name} in this account in {self.session.region_name}. Check --stack, --region "
+                "and --profile."
+            ) from error
+        found: Mapping[str, Any] = described
+        return found
+
+
+@contextmanager
+def _endpoint_checked() -> Iterator[None]:
+    """Raise click.ClickException for an address that botocore refuses with a plain ValueError."""
+    try:
+        yield
+    except BotoCoreError:
+        raise
+    except ValueError as error:
+        raise click.ClickException(
+            f"{error} is no address. Check AWS_ENDPOINT_URL, and endpoint_url in your AWS profile."
+        ) from error
+
+
+def stack_option[R](command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command its Stack as `stack`, and the options that say where it is: before the command or after it."""
+
+    @click.option("--stack", "name", metavar="NAME", help="The stack's name, as before the command.")
+    @click.option("--region", metavar="NAME", help="The AWS region, as before the command.")
+    @click.option("--profile", metavar="NAME", help="The AWS profile, as before the command.")
+    @wraps(command)
+    def with_stack(*, name: str | None, region: str | None, profile: str | None, **options: Any) -> R:
+        given = {"stack": name, "region": region, "profile": profile}
+        before: Account = click.get_current_context().obj
+        account = replace(before, **{option: value for option, value in given.items() if value})
+        return command(stack=Stack(account), **options)
+
+    return with_stack

@@ -1,0 +1,158 @@
+"""The story of pairs that are uploaded from somebody's machine: looked at, sent, and followed to their verdicts."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from facepair.domain.pair import ROLES, Pair, Role, Upload
+from facepair.domain.row import Row
+from facepair.domain.verdict import FINAL, Verdict
+from facepair.use_cases.ports import Verdicts
+from facepair_cli.submit.submission import LARGEST_OBJECT, Considered, Content, LeftOut, Problem, Submission
+
+SETTLED = FINAL | {Verdict.UNDETERMINED}
+"""Verdicts that do not change by themselves."""
+ROWS_A_SECOND = 500
+"""Rows that a follower reads at most, so that following ten thousand pairs costs cents."""
+LONGEST_PAUSE_SECONDS = 15.0
+GROWTH = 1.5
+REPLACED = "The pair was uploaded anew meanwhile; the table has the verdict of that"
+
+
+class Drop(Protocol):
+    """The images bucket, as those who upload use it."""
+
+    def find(self, pair_id: str) -> Pair:
+        """The pair as it is in the bucket now."""
+
+    def holds(self, upload: Upload, sha256: str) -> bool:
+        """Whether an object has the content of this SHA-256 (hex); False where that is not known, or the object has
+        changed since it was listed."""
+
+    def upload(self, key: str, file: Path, sha256: str) -> str:
+        """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
+
+
+class Pictures(Protocol):
+    """The pictures on this machine. Raises OSError."""
+
+    def content(self, file: Path) -> Content:
+        """What a file holds."""
+
+    def problem(self, file: Path) -> Problem | None:
+        """Why a picture cannot be used; None if it can."""
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Looks at pairs and sends them. A pair's content decides what is sent: never anything that counts already."""
+
+    drop: Drop
+    pictures: Pictures
+
+    def consider(self, submission: Submission) -> Considered | LeftOut:
+        """Look at a pair, here and in the bucket. What need not be sent is not checked either. Raises Unavailable."""
+        pair_id, files = submission.pair_id, submission.files
+        if why := submission.impossible():
+            return LeftOut(pair_id, why)
+        try:
+            contents = {role: self.pictures.content(files[role].path) for role in ROLES}
+            if any(content.size > LARGEST_OBJECT for content in contents.values()):
+                return LeftOut(pair_id, "a picture of more than 5 GiB cannot be uploaded")
+            standing = self.drop.find(pair_id)
+            there = frozenset(role for role in ROLES if self._counts(standing.uploads.get(role), contents[role]))
+            problems: dict[Role, Problem] = {}
+            if len(there) < len(ROLES):
+                found = {role: self.pictures.problem(files[role].path) for role in ROLES}
+                problems = {role: problem for role, problem in found.items() if problem}
+        except OSError as error:
+            return LeftOut(pair_id, _unreadable(error))
+        return Considered(submission, contents, standing, there, problems)
+
+    def _counts(self, upload: Upload | None, content: Content) -> bool:
+        return upload is not None and upload.size == content.size and self.drop.holds(upload, content.sha256)
+
+    def send(self, considered: Considered) -> Pair | LeftOut:
+        """Send what is lacking; the pair as it counts in the bucket now. Raises Unavailable; then it may have been sent
+        in part, or to nobody's knowledge."""
+        etags = {role: upload.etag for role, upload in considered.standing.uploads.items()}
+        for role in considered.to_send:
+            file, content = considered.submission.files[role], considered.contents[role]
+            try:
+                if self.pictures.content(file.path) != content:
+                    return LeftOut(considered.pair_id, f"{file.path} changed after it was checked: run it again")
+                etags[role] = self.drop.upload(file.key, file.path, content.sha256)
+            except OSError as error:
+                return LeftOut(considered.pair_id, _unreadable(error))
+        pair = self.drop.find(considered.pair_id)
+        if {role: upload.etag for role, upload in pair.uploads.items()} != etags:
+            return LeftOut(considered.pair_id, REPLACED)
+        return pair
+
+
+def _unreadable(error: OSError) -> str:
+    return f"{error.filename} cannot be read: {error.strerror}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicted:
+    """A pair's last word: the row of exactly the contents that were sent, or None if others have taken their place."""
+
+    pair_id: str
+    row: Row | None
+
+
+class Followed:
+    """Pairs on their way to their verdicts: those of exactly the objects that were found in the bucket."""
+
+    def __init__(self, verdicts: Verdicts, pairs: Iterable[Pair]) -> None:
+        self._verdicts = verdicts
+        self._waiting = {pair.pair_id: pair for pair in pairs}
+        self._rows: dict[str, Row] = {}
+        self._pause = 1.0
+        self.settled: dict[str, Verdicted] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many have no verdict yet."""
+        return len(self._waiting)
+
+    def look(self) -> list[Verdicted]:
+        """Read the rows of those that wait; those that have become settled, in the order in which they were given."""
+        self._rows = dict(self._verdicts.rows(list(self._waiting)))
+        new = [
+            Verdicted(pair_id, None if row.is_newer_than(pair) else row)
+            for pair_id, pair in self._waiting.items()
+            if (row := self._rows.get(pair_id)) and _is_settled(row, pair)
+        ]
+        for each in new:
+            del self._waiting[each.pair_id]
+            self.settled[each.pair_id] = each
+        self._pause = 1.0 if new else min(LONGEST_PAUSE_SECONDS, self._pause * GROWTH)
+        return new
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look: longer the more there is to read, and while nothing changes."""
+        return max(self._pause, self.waiting / ROWS_A_SECOND)
+
+    @property
+    def states(self) -> Mapping[tuple[Verdict, str | None], int]:
+        """How many of those that wait are in which state, by verdict and code, as last seen; the others have no row."""
+        return Counter((row.verdict, row.code) for row in self._own_rows())
+
+    @property
+    def next_try(self) -> datetime | None:
+        """When the first of those that are PENDING is due."""
+        return min((row.retry_at for row in self._own_rows() if row.retry_at), default=None)
+
+    def _own_rows(self) -> list[Row]:
+        """The rows of those that wait that speak of these objects: an older row says nothing of them."""
+        return [row for pair_id, pair in self._waiting.items() if (row := self._rows.get(pair_id)) and row.covers(pair)]
+
+
+def _is_settled(row: Row, pair: Pair) -> bool:
+    return row.is_newer_than(pair) or (row.verdict in SETTLED and row.covers(pair))

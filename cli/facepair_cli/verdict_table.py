@@ -1,0 +1,87 @@
+"""Rows of the verdicts table for a person's eyes: in a terminal of 80 columns or more, and in a log.
+
+Each row is an entry of its own under common columns, so that a reader sees entries come one by one, or all at once:
+`Group(heading(), *map(entry, rows))`.
+"""
+
+from rich.console import Group, RenderableType
+from rich.constrain import Constrain
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from facepair.domain.change import Image
+from facepair.domain.pair import ROLES
+from facepair.domain.row import Row
+from facepair.domain.verdict import Verdict
+from facepair_cli.escaping import escaped
+
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.MANUAL_CHECK: "yellow",
+    Verdict.REJECT: "red",
+    Verdict.RETAKE: "magenta",
+    Verdict.WAITING: "default",
+    Verdict.PENDING: "cyan",
+    Verdict.UNDETERMINED: "bold yellow",
+}
+WIDEST = 100
+"""Columns of the terminal that are used at most: the eye loses longer lines."""
+VERDICT_WIDTH = max(map(len, Verdict))
+GAP = 2
+
+
+def heading() -> RenderableType:
+    """The columns' names, over a rule."""
+    names = _line(*(Text(name, style="bold") for name in ("Verdict", "Pair", "Similarity", "Seconds")))
+    return Constrain(Group(names, Rule(style="default")), WIDEST)
+
+
+def entry(row: Row | Image, *, note: str = "", seconds: float | None = None) -> RenderableType:
+    """A row, or its attributes by whomever they were written: verdict, pair and similarity in one line, below it what
+    else is to be said.
+
+    `note` is the teller's own remark; `seconds` is how long the verdict took. Words longer than a line are folded,
+    so nothing of a key or a message is lost.
+    """
+    image: Image = row.item() if isinstance(row, Row) else row
+    line = _line(
+        Text(escaped(str(image["verdict"])), style=STYLES.get(image["verdict"], "default")),
+        Text(escaped(image["pair_id"])),
+        Text(escaped(str(image.get("similarity", "")))),
+        Text("" if seconds is None else f"{seconds:.1f}"),
+    )
+    remarks = [Text(escaped(note), style="dim")] if note else []
+    reasons = (Text(escaped(reason)) for reason in _reasons(image))
+    below = (Padding(text, (0, 0, 0, VERDICT_WIDTH + GAP)) for text in (*remarks, *reasons))
+    return Constrain(Group(line, *below), WIDEST)
+
+
+def _line(verdict: Text, pair: Text, similarity: Text, seconds: Text) -> Table:
+    line = Table.grid(padding=(0, GAP, 0, 0), expand=True)
+    line.add_column(width=VERDICT_WIDTH)
+    line.add_column(ratio=1, overflow="fold")
+    line.add_column(width=len("Similarity"), justify="right")
+    line.add_column(width=len("Seconds"), justify="right")
+    line.add_row(verdict, pair, similarity, seconds)
+    return line
+
+
+def _reasons(image: Image) -> list[str]:
+    """Why it is this verdict, what is waited for, and what was changed in the pictures: a sentence each."""
+    reasons = [] if image.get("code") in (None, "SUCCESS") else [f"{image['code']}: {image.get('message')}"]
+    if "retry_at" in image:
+        reasons.append(f"next try at {image['retry_at']}")
+    if "waiting_for" in image:
+        reasons.append(f"waiting for {image['waiting_for']}")
+    if review := image.get("review"):
+        reasons.append(decision(review))
+    adjusted = ((role, image.get(role, {}).get("adjusted")) for role in ROLES)
+    return reasons + [f"{role}: {', '.join(changes)}" for role, changes in adjusted if changes]
+
+
+def decision(review: Image) -> str:
+    """Who decided a row, and why."""
+    told = f"decided by {review.get('by')} at {review.get('at')}, it was {review.get('from')}"
+    return f"{told}: {review['reason']}" if review.get("reason") else told

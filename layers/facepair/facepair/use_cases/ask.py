@@ -1,0 +1,241 @@
+"""Asks ADVANCE about two pictures: at most one charged answer for the same two contents, whatever fails."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
+
+from facepair.domain import clock
+from facepair.domain.gate import Slot
+from facepair.domain.ledger import MOST_UNANSWERED, Call, OnUnknownOutcome, State, may_call_again
+from facepair.domain.metric import Metric
+from facepair.domain.picture import Fitted
+from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Meaning, Outcome, comparison_code
+from facepair.use_cases.ports import ComparisonApi, FleetGate, Idempotency, Ledger, Metrics, Tokens, UnsavedRefusals
+
+logger = logging.getLogger(__name__)
+
+SAVING_SECONDS = 5
+"""Time that has to be left after a call for writing down what it brought."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role, `earliest_upload`
+    is when the older one was uploaded. `time_left` gives the seconds that this worker has still to live."""
+
+    pair_id: str
+    fingerprint: str
+    reversed_fingerprint: str
+    first: Fitted
+    second: Fitted
+    earliest_upload: datetime
+    time_left: Callable[[], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """The ledger around the call. It alone decides whether a POST may be made for these contents; the idempotency
+    before it is the cheap answer to duplicates, and the gate says whether and when the fleet may call at all.
+
+    Three leases overlap here: see docs/adr/0002-ledger-row-before-the-call.md.
+    """
+
+    api: ComparisonApi
+    tokens: Tokens
+    ledger: Ledger
+    refusals: UnsavedRefusals
+    idempotency: Idempotency
+    gate: FleetGate
+    metrics: Metrics
+    on_unknown: OnUnknownOutcome
+    sleep: Callable[[float], None] = time.sleep
+
+    def ask(self, question: Question) -> Outcome:
+        """What ADVANCE says of the two pictures, once per two contents; its row in the ledger is complete.
+
+        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or Crowded, surely not
+        charged: or, with OnUnknownOutcome `retry`, perhaps charged, and to be called once more.
+        """
+        stored = True
+
+        def by_ledger() -> Outcome:
+            nonlocal stored
+            stored = False
+            return self._by_ledger(question)
+
+        outcome = self.idempotency.once(question.fingerprint, by_ledger)
+        call = self._row_behind(outcome, question) if stored or outcome.unsaved else None
+        if call and outcome.unsaved:
+            self.ledger.complete(call, State.after(outcome), outcome)
+        if stored:  # what answers a later upload is kept for as long as that upload can exist
+            self.ledger.keep(call) if call else self.idempotency.keep(question.fingerprint)
+        return outcome
+
+    def _row_behind(self, outcome: Outcome, question: Question) -> Call | None:
+        """The ledger row of the call that brought an outcome; None if it has expired. Then its number may be that of a
+        call for other contents."""
+        call = self.ledger.get(question.pair_id, outcome.call) if outcome.call else None
+        return call if call and call.fingerprint == question.fingerprint else None
+
+    def _by_ledger(self, question: Question) -> Outcome:
+        """From the ledger if it has been asked before, in whichever order, else by calling."""
+        calls = self.ledger.of_pair(question.pair_id)
+        orders = (question.fingerprint, question.reversed_fingerprint)
+        of_these = [call for call in calls if call.fingerprint in orders and not call.erased]
+        earlier = [*self._with_refusals(of_these)]
+        for call in earlier:
+            if answer := call.answer:
+                self.ledger.keep(call)
+                same_order = call.fingerprint == question.fingerprint
+                return answer if same_order else answer.turned_round()
+        refusals = sum(call.state is State.REFUSED for call in earlier)
+        if earlier and earlier[-1].outcome:
+            _wait_for(earlier[-1].outcome, refusals)
+        unanswered = self._unanswered(earlier)
+        for call in unanswered:
+            self.ledger.keep(call)
+        if not may_call_again(unanswered, self.on_unknown):
+            return unanswered[-1].outcome or _unknown(unanswered[-1])
+        next_number = int(calls[-1].call) + 1 if calls else 1
+        return self._call(question, next_number, len(unanswered), refusals)
+
+    def _with_refusals(self, calls: Iterable[Call]) -> Iterator[Call]:
+        """Complete the rows of free refusals that the ledger could not take before."""
+        for call in calls:
+            refusal = self.refusals.of(call) if call.unanswered else None
+            if refusal:
+                self.ledger.complete(call, State.REFUSED, refusal)
+                yield replace(call, state=State.REFUSED, outcome=refusal)
+            else:
+                yield call
+
+    def _unanswered(self, earlier: Sequence[Call]) -> list[Call]:
+        """Calls that may have been charged without an answer. A worker that can still be alive is waited for."""
+        for call in earlier:
+            if call.state is State.SENT:
+                if call.alive_until > clock.now():
+                    raise Later("another worker is waiting for the answer")
+                self.ledger.complete(call, State.UNKNOWN, _unknown(call))
+        return [call for call in earlier if call.unanswered]
+
+    def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
+        """Call with one token after the other until one is accepted, each in a slot of its own; a trial goes on with
+        the next token, or every worker with an old one would try."""
+        tokens = self.tokens.tokens()
+        refusal, slot = "", None
+        for attempt in count():
+            slot = slot if slot and slot.trial else self.gate.enter()
+            outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
+            if outcome.code == OUTCOME_UNKNOWN and self.on_unknown == "retry" and unanswered + 1 < MOST_UNANSWERED:
+                raise Later(outcome.message, code=OUTCOME_UNKNOWN)
+            if outcome.charged:  # whatever its code: another call would be paid for again
+                return outcome
+            match comparison_code(outcome.code).meaning:
+                case Meaning.RENEW_TOKEN:
+                    refusal = outcome.message
+                    logger.warning("Token refused: %s", refusal)
+                case Meaning.RETRY:
+                    raise _later(outcome, refusals + attempt + 1)
+                case _:
+                    return outcome
+        raise AssertionError("tokens end by being refused")
+
+    def _call_in_slot(
+        self, question: Question, number: int, tokens: Iterator[str], refusal: str, slot: Slot
+    ) -> Outcome:
+        """One call in its slot, and what the fleet learns of it. A slot that nobody calls in is given back."""
+        try:
+            token = next(tokens, None)
+            if token is None:
+                raise Blocked("IAM_FAILED", f"A new token was refused too: {refusal}")
+            outcome = self._ledgered_call(question, number, token, slot)
+            if not outcome.charged and comparison_code(outcome.code).meaning is Meaning.BLOCKED:
+                raise Blocked(outcome.code, outcome.message)
+        except Blocked as blocked:
+            raise self.gate.block(blocked) from blocked
+        except (Later, Unavailable):
+            self.gate.give_back(slot)
+            raise
+        if outcome.charged or comparison_code(outcome.code).meaning is not Meaning.RENEW_TOKEN:
+            self.gate.report(slot, outcome)
+        return outcome
+
+    def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Outcome:
+        """One POST, in its slot, between two writes of its ledger row."""
+        call = self._open(question, number, slot)
+        self.sleep(_seconds_until(slot))
+        started = time.monotonic()
+        outcome = self.api.compare(token, question.first, question.second).model_copy(update={"call": call.call})
+        latency_ms = round((time.monotonic() - started) * 1000)
+        # Logged before the ledger is written: if no table takes the outcome, an auditor still finds the charge. Logs
+        # outlive an erasure, so they never contain a similarity or a face position.
+        logger.info(
+            "Called the comparison API",
+            extra={
+                "code": outcome.code,
+                "transaction_id": outcome.transaction_id,
+                "charged": outcome.charged,
+                "latency_ms": latency_ms,
+            },
+        )
+        self.metrics.add(Metric.CALLS)
+        self.metrics.add(Metric.CHARGED_CALLS, int(outcome.charged))
+        if outcome.paid_but_stated_free:
+            self.metrics.add(Metric.PAID_STATED_FREE)
+        return self._save(call, outcome, latency_ms)
+
+    def _open(self, question: Question, number: int, slot: Slot) -> Call:
+        """Write the ledger row of a call. Raises Later if there is too little time for the call, before or after it."""
+        too_late = f"too little time is left for a call of up to {self.api.deadline:g} s"
+        needed = self.api.deadline + SAVING_SECONDS
+        left = question.time_left()
+        if left < needed + _seconds_until(slot):
+            raise Later(too_late, code=TOO_LITTLE_TIME)
+        alive_until = clock.now() + timedelta(seconds=left)
+        call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until, question.earliest_upload)
+        if question.time_left() < needed + _seconds_until(slot):  # the table was slow
+            self._save(call, Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call))
+            raise Later(too_late, code=TOO_LITTLE_TIME)
+        return call
+
+    def _save(self, call: Call, outcome: Outcome, latency_ms: int | None = None) -> Outcome:
+        """Complete the ledger row. An outcome that cannot be saved now is not lost: `ask` completes the row of one that
+        is marked, and a free refusal is kept beside the ledger for the worker that tries the pair again."""
+        try:
+            self.ledger.complete(call, State.after(outcome), outcome, latency_ms)
+        except Unavailable:
+            logger.exception("The outcome of call %s cannot be saved yet", call.call)
+            if not outcome.charged:
+                self._keep_refusal(call, outcome)
+            return outcome.model_copy(update={"unsaved": True})
+        return outcome
+
+    def _keep_refusal(self, call: Call, refusal: Outcome) -> None:
+        try:
+            self.refusals.save(call, refusal)
+        except Unavailable:
+            logger.exception("The free refusal of call %s cannot be saved: it will count as perhaps charged", call.call)
+
+
+def _seconds_until(slot: Slot) -> float:
+    return max(0.0, slot.at - clock.now().timestamp())
+
+
+def _later(outcome: Outcome, refusals: int) -> Later:
+    seconds = (outcome.retry_at - clock.now()).total_seconds() if outcome.retry_at else None
+    return Later(outcome.message, code=outcome.code, retry_after=seconds, refusals=refusals)
+
+
+def _wait_for(earlier: Outcome, refusals: int) -> None:
+    """A pair has two messages or more: the Retry-After that one of them met holds for all. Raises Later."""
+    if earlier.retry_at and earlier.retry_at > clock.now():
+        raise _later(earlier, refusals)
+
+
+def _unknown(call: Call) -> Outcome:
+    message = "The worker that called died before it could save an answer; the call may have been charged"
+    return Outcome(code=OUTCOME_UNKNOWN, message=message, call=call.call)

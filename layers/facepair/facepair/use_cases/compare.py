@@ -1,0 +1,255 @@
+"""The story of one pair: from an upload to a row that moves forward."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from facepair.domain import clock
+from facepair.domain.notification import CreatedObject
+from facepair.domain.pair import Pair, Role, Upload, fingerprint
+from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
+from facepair.domain.retry import Backoff, Closed, Crowded, Later, Unreadable
+from facepair.domain.row import Case, Row
+from facepair.domain.verdict import Outcome, Policy, Verdict
+from facepair.use_cases.ask import Question
+from facepair.use_cases.ports import Decisions, FleetGate, Underway, Uploads, Verdicts
+
+logger = logging.getLogger(__name__)
+
+MOST_DEATHS = 3
+"""Receives of a pair that end their worker, until nobody takes it any more."""
+
+type Hindrance = Later | Closed | Crowded
+
+
+class Postponed(Exception):
+    """Not now: the message has to come back in `seconds`. The row says why, where there is something to say."""
+
+    def __init__(self, reason: Hindrance, seconds: int) -> None:
+        super().__init__(f"in {seconds} s: {reason}")
+        self.reason = reason
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One receive of a message about an object: its receive count, from 1, and the seconds that its worker has still to
+    live."""
+
+    created: CreatedObject
+    receive_count: int
+    time_left: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A picture that was read: its version, what identifies its content, and that content fit to be sent, or why it
+    cannot be."""
+
+    version_id: str | None
+    identity: str
+    fitted: Fitted | Unusable
+
+
+class Asks(Protocol):
+    """Brings an outcome, at most once per two contents."""
+
+    def ask(self, question: Question) -> Outcome: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparer:
+    """Compares pairs."""
+
+    uploads: Uploads
+    verdicts: Verdicts
+    decisions: Decisions
+    underway: Underway
+    gate: FleetGate
+    asker: Asks
+    policy: Policy
+    max_upload_megabytes: int
+    backoff: Backoff
+
+    def compare(self, pair_id: str, attempt: Attempt) -> Row | None:
+        """Bring a pair's row up to date with the bucket; the row, or None if there was nothing new to write.
+
+        Raises Postponed for what passes by itself. Anything else that it raises is unexpected and safe to try again.
+        """
+        try:
+            return self._compare(pair_id, attempt)
+        except (Later, Closed, Crowded) as reason:
+            raise Postponed(reason, self._delay(reason, attempt)) from reason
+
+    def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
+        """What costs little comes first: whether anybody may call, and what the row says, before the bucket is listed;
+        the bucket before anything is downloaded."""
+        hindrance = self.gate.look()
+        row = self.verdicts.row(pair_id)
+        if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
+            self._go_on_waiting(row, hindrance, attempt)
+        pair = self.uploads.find(pair_id)
+        if row and row.waits_in_vain(pair):
+            return self._settle_deleted(row)
+        if not pair.uploads:
+            logger.info("Nothing to compare: both pictures have been deleted")
+            return None
+        if pair.missing:
+            versions = {role: self._version(upload) for role, upload in pair.uploads.items()}
+            return self._write(Row.waiting(pair, versions, self.policy), pair.earliest_upload)
+        if row and row.stands_for(pair):
+            logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
+            return None
+        unread = self._unread(pair, row)
+        if hindrance:
+            raise self._postponed(hindrance, attempt, partial(Row.pending, unread), pair.earliest_upload)
+        return self._take(unread, attempt)
+
+    def _settle_deleted(self, row: Row) -> Row | None:
+        """A picture is gone while its pair waited. Only the row that was read is replaced: a newer one knows better."""
+        deleted = row.pictures_deleted()
+        if not self.verdicts.replace(row, deleted):
+            logger.info("Row not written: it has changed", extra={"verdict": deleted.verdict, "code": deleted.code})
+            return None
+        logger.info("%s", deleted.verdict, extra={"verdict": deleted.verdict, "code": deleted.code})
+        return deleted
+
+    def _unread(self, pair: Pair, row: Row | None) -> Case:
+        """A pair before anybody reads its pictures: what a row for the same objects knows of them still holds."""
+        if row and row.covers(pair):
+            versions = {role: picture.version_id for role, picture in row.pictures.items()}
+            return Case(pair, versions, self.policy, row.fingerprint)
+        return Case(pair, {}, self.policy)
+
+    def _go_on_waiting(self, row: Row, hindrance: Hindrance | None, attempt: Attempt) -> None:
+        """A pair that is known to wait goes back at once, if it still has to. Raises Postponed or Later."""
+        if hindrance:
+            # With its earliest upload the row has passed the marks before it; with its later one it meets those since.
+            raise self._postponed(hindrance, attempt, row.waiting_on, row.uploaded_at)
+        wait = (row.retry_at - clock.now()).total_seconds() if row.retry_at else 0
+        if wait > 0:
+            raise Later(f"the pair waits: {row.code}", retry_after=wait)
+
+    def _take(self, unread: Case, attempt: Attempt) -> Row | None:
+        """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
+        pair = unread.pair
+        alive_until = clock.now() + timedelta(seconds=attempt.time_left())
+        if self.underway.begin(pair.objects, alive_until) > MOST_DEATHS:
+            row = self._write(Row.worker_died(unread), pair.earliest_upload)
+            self.underway.finish(pair.objects)
+            return row
+        try:
+            row = self._judge(pair, attempt)
+        except Postponed as postponed:
+            self.underway.postpone(pair.objects, clock.now() + timedelta(seconds=postponed.seconds))
+            raise
+        except Exception:
+            self.underway.postpone(pair.objects, clock.now())
+            raise
+        self.underway.finish(pair.objects)
+        return row
+
+    def _judge(self, pair: Pair, attempt: Attempt) -> Row | None:
+        """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
+        try:
+            read = {role: self._read(upload) for role, upload in pair.uploads.items()}
+        except Unreadable as unreadable:
+            pending = partial(Row.pending, Case(pair, {}, self.policy))
+            raise self._postponed(unreadable, attempt, pending, pair.earliest_upload) from unreadable
+        first, second = read["first"], read["second"]
+        case = Case(
+            pair=pair,
+            versions={role: each.version_id for role, each in read.items()},
+            policy=self.policy,
+            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
+        )
+        if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
+            return self._settle(Row.unusable(case, _problems(read)), pair.earliest_upload)
+        question = Question(
+            pair_id=pair.pair_id,
+            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
+            reversed_fingerprint=fingerprint(pair.pair_id, second.identity, first.identity),
+            first=first.fitted,
+            second=second.fitted,
+            earliest_upload=pair.earliest_upload,
+            time_left=attempt.time_left,
+        )
+        try:
+            outcome = self.asker.ask(question)
+        except (Later, Closed, Crowded) as hindrance:
+            pending = partial(Row.pending, case)
+            raise self._postponed(hindrance, attempt, pending, pair.earliest_upload) from hindrance
+        return self._settle(Row.judged(case, outcome), pair.earliest_upload)
+
+    def _postponed(
+        self,
+        hindrance: Hindrance,
+        attempt: Attempt,
+        pending: Callable[[str, str, datetime], Row],
+        earliest_upload: datetime,
+    ) -> Postponed:
+        """Write what keeps the pair, and until when, where there is something to say to its readers."""
+        seconds = self._delay(hindrance, attempt)
+        if hindrance.code:
+            retry_at = clock.now() + timedelta(seconds=seconds)
+            self._write(pending(hindrance.code, hindrance.message, retry_at), earliest_upload)
+        return Postponed(hindrance, seconds)
+
+    def _read(self, upload: Upload) -> _Read:
+        try:
+            check_size_of_upload(upload.size, self.max_upload_megabytes)
+        except Unusable as too_large:
+            return _Read(self._version(upload), f"{upload.etag}, {upload.size} bytes", too_large)
+        content, version_id = self.uploads.read(upload)
+        fitted: Fitted | Unusable
+        try:
+            fitted = fit(content)
+        except Unusable as unusable:
+            fitted = unusable
+        return _Read(version_id, hashlib.sha256(content).hexdigest(), fitted)
+
+    def _version(self, upload: Upload) -> str | None:
+        """Return the version id. Without it a row still says that a picture is there."""
+        try:
+            return self.uploads.version(upload)
+        except Unreadable as unreadable:
+            logger.warning("Version of a picture not known", extra={"reason": unreadable.message})
+            return None
+
+    def _delay(self, hindrance: Hindrance, attempt: Attempt) -> int:
+        match hindrance:
+            case Closed():
+                return self.backoff.seconds_closed(attempt.receive_count, hindrance.seconds)
+            case Crowded():
+                return self.backoff.seconds_crowded(attempt.receive_count, hindrance.seconds)
+            case Unreadable():
+                return self.backoff.seconds_unreadable()
+            case Later(code=None):
+                return self.backoff.seconds_soon(hindrance.retry_after or 0)
+            case _:
+                return self.backoff.seconds(hindrance.refusals or attempt.receive_count, hindrance.retry_after or 0)
+
+    def _settle(self, row: Row, earliest_upload: datetime) -> Row | None:
+        """Write a verdict. What a person has decided about these two contents holds, also if he does so meanwhile."""
+        decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
+        if written := self._write(row.as_decided(decision) if decision else row, earliest_upload):
+            return written
+        stands = self.verdicts.row(row.pair_id)
+        if decision is None and stands and stands.decision and stands.fingerprint == row.fingerprint:
+            return self._write(row.as_decided(stands.decision), earliest_upload)
+        return None
+
+    def _write(self, row: Row, earliest_upload: datetime) -> Row | None:
+        if self.verdicts.write(row, earliest_upload):
+            logger.info("%s", row.verdict, extra={"verdict": row.verdict, "code": row.code})
+            return row
+        logger.info("Row not written: a newer one stands", extra={"verdict": row.verdict, "code": row.code})
+        return None
+
+
+def _problems(read: dict[Role, _Read]) -> dict[Role, Unusable]:
+    return {role: each.fitted for role, each in read.items() if isinstance(each.fitted, Unusable)}

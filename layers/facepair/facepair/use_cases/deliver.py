@@ -1,0 +1,74 @@
+"""Webhooks: each is POSTed until its receiver has taken it, for three days."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from facepair.domain import clock
+from facepair.domain.metric import Metric
+from facepair.domain.notification import Malformed
+from facepair.domain.retry import Backoff
+from facepair.domain.webhook import PATIENCE, Undelivered, Webhook
+from facepair.use_cases.ports import Metrics, WebhookQueue, WebhookReceiver
+from facepair.use_cases.receive import ComesBack
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WebhookMessage:
+    """A received message of the webhooks' queue: an event of the bus. `receive_count` from 1."""
+
+    body: str
+    receipt_handle: str
+    receive_count: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliverer:
+    """Deals with one webhook after the other. `add_log_keys` puts fields on every line of the log that follows."""
+
+    receiver: WebhookReceiver
+    queue: WebhookQueue
+    backoff: Backoff
+    metrics: Metrics
+    add_log_keys: Callable[..., None]
+    patience: timedelta = PATIENCE
+
+    def deliver(self, message: WebhookMessage) -> None:
+        """One attempt. Raises ComesBack if there must be another one."""
+        try:
+            webhook = Webhook.from_event(message.body)
+        except Malformed as malformed:
+            logger.error("Message set aside in the webhooks' dead-letter queue: %s", malformed)
+            self.metrics.add(Metric.MALFORMED_MESSAGES)
+            self.queue.set_aside(message.body)
+            return
+        self.add_log_keys(change_id=webhook.id, pair_id=webhook.data.get("pair_id"))
+        try:
+            self.receiver.take(webhook)
+        except Undelivered as undelivered:
+            self._again(message, undelivered)
+        else:
+            self.metrics.add(Metric.WEBHOOKS_DELIVERED)
+            self.metrics.add(Metric.SECONDS_TO_RECEIVER, _seconds_since(message.sent_at))
+            logger.info("Delivered: %s", webhook.type)
+
+    def _again(self, message: WebhookMessage, undelivered: Undelivered) -> None:
+        waited = _seconds_since(message.sent_at)
+        self.metrics.add(Metric.SECONDS_UNDELIVERED, waited)
+        if waited > self.patience.total_seconds():
+            logger.error("Given up, and set aside in the webhooks' dead-letter queue: %s", undelivered)
+            self.queue.set_aside(message.body)
+            return
+        seconds = self.backoff.seconds(message.receive_count, undelivered.retry_after or 0)
+        logger.warning("Not delivered; the next try is in %s s: %s", seconds, undelivered)
+        self.metrics.add(Metric.WEBHOOKS_POSTPONED)
+        self.queue.postpone(message.receipt_handle, seconds)
+        raise ComesBack
+
+
+def _seconds_since(moment: datetime) -> float:
+    return max(0.0, (clock.now() - moment).total_seconds())

@@ -1,0 +1,265 @@
+"""What the use cases need of the world. facepair/aws and facepair/advance stand behind it, and fakes in tests.
+
+Where AWS does not do what it is asked (throttled, denied, down), a port raises Unavailable, unless it says otherwise.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from facepair.domain.change import Change, Image
+from facepair.domain.gate import Slot
+from facepair.domain.ledger import Call, State
+from facepair.domain.metric import Metric
+from facepair.domain.pair import Pair, Upload
+from facepair.domain.picture import Fitted
+from facepair.domain.retry import Blocked, Closed, Crowded
+from facepair.domain.row import Decision, Row
+from facepair.domain.verdict import Outcome
+from facepair.domain.webhook import Webhook
+
+
+class Uploads(Protocol):
+    """The images bucket."""
+
+    def find(self, pair_id: str) -> Pair:
+        """The pair as it is in the bucket now, whichever event came."""
+
+    def all(self, after: str) -> Iterator[Upload]:
+        """Every object whose key sorts behind `after`, in the order of their keys."""
+
+    def read(self, upload: Upload) -> tuple[bytes, str | None]:
+        """Content and version id of exactly the object that was listed. Raises Later if it has changed since, and
+        Unreadable if S3 refuses to return it."""
+
+    def version(self, upload: Upload) -> str | None:
+        """The version id alone, without a download. Raises as `read` does."""
+
+
+class Verdicts(Protocol):
+    """The verdicts table."""
+
+    def row(self, pair_id: str) -> Row | None:
+        """A pair's row, as it is at this moment."""
+
+    def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
+        """The rows of many pairs, by pair id; those that exist. They may be some moments old."""
+
+    def pending(self) -> Iterator[Row]:
+        """The PENDING rows, those that were written longest ago first. They may be some moments old."""
+
+    def replace(self, stands: Row, row: Row) -> bool:
+        """Write a row over exactly the one that was read; False, and nothing written, if it has changed since."""
+
+    def write(self, row: Row, earliest_upload: datetime) -> bool:
+        """Move the pair's row forward; False, and nothing written, if a newer one stands.
+
+        Raises Later if the pair was erased after the earliest of the row's pictures was uploaded.
+        """
+
+
+class Decisions(Protocol):
+    """What persons have decided, by contents."""
+
+    def of(self, fingerprint: str) -> Decision | None:
+        """What a person has decided about these two contents, whenever that was."""
+
+    def decide(self, row: Row, decision: Decision) -> bool:
+        """Make a decision about a row's contents; False, and nothing written, if the pair's row is not a MANUAL_CHECK
+        of these contents any more, or is decided."""
+
+
+class Ledger(Protocol):
+    """The calls to the comparison API: one row each, and one worker alone can write the next of a pair."""
+
+    def of_pair(self, pair_id: str) -> Sequence[Call]:
+        """All calls of a pair, oldest first."""
+
+    def get(self, pair_id: str, call: str) -> Call | None:
+        """One call; None if its row has expired."""
+
+    def keep(self, call: Call) -> None:
+        """Keep a row for at least as long as if it were written now."""
+
+    def open(
+        self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
+    ) -> Call:
+        """Write the row of a call that is about to be sent.
+
+        Raises Later if another worker has written this number, or if the pair was erased after the earliest of the two
+        pictures was uploaded.
+        """
+
+    def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
+        """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer.
+
+        Raises Later if the call was answered while it was given up.
+        """
+
+    def permit(self, call: Call, by: str) -> bool:
+        """Write that a person permits to call once more although this call was not answered; False if somebody has
+        permitted it already, or it was answered after all."""
+
+
+class UnsavedRefusals(Protocol):
+    """Free refusals that the ledger could not take. Without them their calls would count as perhaps charged."""
+
+    def save(self, call: Call, refusal: Outcome) -> None:
+        """Keep what a call was answered until its row can be completed."""
+
+    def of(self, call: Call) -> Outcome | None:
+        """The refusal of a call, if one was kept."""
+
+
+class ComparisonApi(Protocol):
+    """The paid API."""
+
+    deadline: float
+    """Seconds after which a call has ended, whatever it brought."""
+
+    def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
+        """What one call brings; whatever goes wrong is an outcome too. `call` is not known to it."""
+
+
+class Tokens(Protocol):
+    """The access tokens."""
+
+    def tokens(self) -> Iterator[str]:
+        """Tokens to try, each after the one before it was refused; the last one is new. Raises Later or Blocked."""
+
+
+class Idempotency(Protocol):
+    """Runs a comparison once per fingerprint; afterwards its stored outcome is the answer."""
+
+    def keep(self, fingerprint: str) -> None:
+        """Keep a stored outcome for at least as long as if it were stored now."""
+
+    def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
+        """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
+
+
+class FleetGate(Protocol):
+    """When the fleet may call: pace, blocked account, an API that does not answer. See domain/gate.py."""
+
+    def look(self) -> Closed | Crowded | None:
+        """What keeps everybody from calling now, at the cost of one read."""
+
+    def enter(self) -> Slot:
+        """Take the next slot; or, while the gate is closed and a trial is due, be the one who tries.
+
+        Raises Closed or Crowded.
+        """
+
+    def report(self, slot: Slot, outcome: Outcome) -> None:
+        """Tell what became of a call; not of a refused token, after which the same trial goes on with another one.
+
+        It never raises: an answer that was paid for comes first.
+        """
+
+    def give_back(self, slot: Slot) -> None:
+        """Tell that nobody was called. It never raises."""
+
+    def block(self, blocked: Blocked) -> Closed:
+        """The account is refused: close for everybody. What is to be raised."""
+
+
+class Underway(Protocol):
+    """Which pairs have a message under way, and how often one has ended its worker. `objects` identifies a pair's."""
+
+    def begin(self, objects: str, alive_until: datetime) -> int:
+        """A worker begins; how many have begun without coming to an end, this one included.
+
+        Raises Later while another one can be alive.
+        """
+
+    def postpone(self, objects: str, until: datetime) -> None:
+        """The worker came to an end, and the message will come back."""
+
+    def finish(self, objects: str) -> None:
+        """The worker came to an end, and the message is done."""
+
+    def claim(self, objects: str, late: timedelta) -> bool:
+        """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
+        send one. It can be claimed again when a worker has begun meanwhile."""
+
+    def release(self, objects: str) -> None:
+        """Undo a claim whose message was not sent, unless a worker has begun meanwhile."""
+
+
+class UploadsQueue(Protocol):
+    """The queue of uploads, and the dead letters beside it."""
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        """Let a received message come back in `seconds`."""
+
+    def set_aside(self, body: str) -> None:
+        """Put a message that nobody can read among the dead letters at once: no receive will mend it."""
+
+    def send(self, bodies: Sequence[str]) -> None:
+        """Send messages, however many."""
+
+    def has_backlog(self) -> bool:
+        """Whether more messages wait to be received than are being worked on."""
+
+
+class Cursor(Protocol):
+    """Where the search for missed pairs stopped."""
+
+    def load(self) -> str:
+        """The last key that was looked at; empty to begin at the beginning."""
+
+    def save(self, key: str) -> None:
+        """Remember the last key that was looked at; empty for the bucket's end."""
+
+
+class Parallel(Protocol):
+    """Does several things at the same time. A use case starts no thread itself: the exploration could not order what
+    its threads do."""
+
+    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> Iterable[Made]:
+        """What an act makes of each thing, in the order of the things. Raises what an act raises."""
+
+
+class Metrics(Protocol):
+    """What is counted for alarms and dashboards. It never raises."""
+
+    def add(self, metric: Metric, value: float = 1) -> None:
+        """Add to a metric."""
+
+
+class Bus(Protocol):
+    """Where changes are told to whoever listens."""
+
+    def put(self, changes: Sequence[Change]) -> None:
+        """Tell of changes, however many. Where it raises, some of them may have been told."""
+
+
+class WrittenRows(Protocol):
+    """The verdicts table's rows as they are, by whomever they were written."""
+
+    def since(self, moment: datetime) -> Iterator[Image]:
+        """Rows written at that moment or later, in the order of their writing."""
+
+    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+        """The rows of pairs; those that exist."""
+
+
+class Aside(Protocol):
+    """Where messages go that nobody can deal with, for a person to look at."""
+
+    def set_aside(self, body: str) -> None:
+        """Put a message there."""
+
+
+class WebhookQueue(Aside, Protocol):
+    """The queue of webhooks that are still to be delivered, and the dead letters beside it."""
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        """Let a received message come back in `seconds`."""
+
+
+class WebhookReceiver(Protocol):
+    """The user's own server."""
+
+    def take(self, webhook: Webhook) -> None:
+        """Deliver one. Raises Undelivered if it does not say that it has taken it."""

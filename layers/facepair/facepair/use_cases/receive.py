@@ -1,0 +1,137 @@
+"""Messages of uploads: each names objects of the images bucket that were created, and no upload spoils another's."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from facepair.domain import clock
+from facepair.domain.metric import Metric
+from facepair.domain.notification import CreatedObject, Malformed, created_objects, is_in_foreign_envelope
+from facepair.domain.pair import Names, split
+from facepair.domain.retry import Backoff, Closed, Unavailable, Unreadable
+from facepair.domain.row import Row
+from facepair.domain.verdict import API_NOT_ANSWERING, PICTURES_DELETED, WORKER_DIED, Verdict
+from facepair.use_cases.compare import Attempt, Hindrance, Postponed
+from facepair.use_cases.ports import Metrics, UploadsQueue
+
+logger = logging.getLogger(__name__)
+
+
+class ComesBack(Exception):
+    """The message has to stay in the queue; the reason was logged where it was known."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A received message; `receive_count` from 1, `sent_at` is when it came into the queue."""
+
+    body: str
+    receipt_handle: str
+    receive_count: int
+    sent_at: datetime
+
+
+class Compares(Protocol):
+    """Brings a pair's row up to date."""
+
+    def compare(self, pair_id: str, attempt: Attempt) -> Row | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receiver:
+    """Deals with one message after the other. `add_log_keys` puts fields on every line of the log that follows."""
+
+    names: Names
+    comparer: Compares
+    queue: UploadsQueue
+    backoff: Backoff
+    metrics: Metrics
+    add_log_keys: Callable[..., None]
+
+    def receive(self, message: Message, time_left: Callable[[], float]) -> None:
+        """Bring the pairs of a message up to date. Raises ComesBack if it has to stay in the queue."""
+        self.metrics.add(Metric.MESSAGES)
+        attempts = (Attempt(each, message.receive_count, time_left) for each in self._created(message.body))
+        delays = [delay for attempt in attempts if (delay := self._upload(attempt))]
+        if delays:
+            self._postpone(message, max(delays))
+            raise ComesBack
+
+    def _created(self, body: str) -> list[CreatedObject]:
+        try:
+            created = created_objects(body)
+        except Malformed as malformed:
+            self._set_aside(body, malformed)
+            return []
+        if not created and is_in_foreign_envelope(body):
+            logger.warning(
+                "Message ignored: it is not from S3 itself; connect bucket and queue without SNS or EventBridge",
+                extra={"beginning": body[:200]},
+            )
+            self.metrics.add(Metric.IGNORED_UPLOADS)
+        elif not created:
+            logger.info("Message ignored: it tells of no created object")
+        return created
+
+    def _set_aside(self, body: str, malformed: Malformed) -> None:
+        """Raises ComesBack if the message cannot be set aside: it must not be lost."""
+        self.metrics.add(Metric.MALFORMED_MESSAGES)
+        try:
+            self.queue.set_aside(body)
+        except Unavailable as error:
+            logger.error("A message that cannot be read cannot be set aside: %s (%s)", error, malformed)
+            self.metrics.add(Metric.UNEXPECTED_ERRORS)
+            raise ComesBack from error
+        logger.error("Message set aside: %s", malformed)
+
+    def _postpone(self, message: Message, seconds: int) -> None:
+        """A message that cannot be postponed comes back all the same, after the queue's visibility timeout."""
+        self.metrics.add(Metric.OLDEST_POSTPONED, (clock.now() - message.sent_at).total_seconds())
+        try:
+            self.queue.postpone(message.receipt_handle, seconds)
+        except Unavailable as error:
+            logger.error("Not postponed by %s s, so it comes back when the queue says: %s", seconds, error)
+            self.metrics.add(Metric.UNEXPECTED_ERRORS)
+
+    def _upload(self, attempt: Attempt) -> int | None:
+        """Bring the pair of an object up to date; the seconds until the next try, if there must be one."""
+        key = attempt.created.key
+        pair_id, _ = split(key)
+        self.add_log_keys(pair_id=pair_id, key=key)
+        if not self.names.is_picture(key):
+            names = self.names
+            logger.info("Upload ignored: not named <pair id>/%s.* or <pair id>/%s.*", names.first, names.second)
+            self.metrics.add(Metric.IGNORED_UPLOADS)
+            return None
+        try:
+            row = self.comparer.compare(pair_id, attempt)
+        except Postponed as postponed:
+            logger.info("Postponed %s", postponed)
+            self.metrics.add(_metric_of(postponed.reason))
+            return postponed.seconds
+        except Exception:
+            delay = self.backoff.seconds(attempt.receive_count)
+            logger.exception("Unexpected error; the message will be tried again in %s s", delay)
+            self.metrics.add(Metric.UNEXPECTED_ERRORS)
+            return delay
+        if row:
+            self._count(row)
+        return None
+
+    def _count(self, row: Row) -> None:
+        if row.code == PICTURES_DELETED:  # no verdict, and no matter for an operator
+            return
+        self.metrics.add(Metric.of(row.verdict))
+        if row.code == WORKER_DIED:
+            self.metrics.add(Metric.WORKER_DIED)
+        if row.verdict is not Verdict.WAITING:
+            seconds = (clock.now() - row.uploaded_at).total_seconds()
+            self.metrics.add(Metric.SECONDS_TO_VERDICT, max(0.0, seconds))
+
+
+def _metric_of(hindrance: Hindrance) -> Metric:
+    if isinstance(hindrance, Closed):
+        return Metric.API_NOT_ANSWERING if hindrance.code == API_NOT_ANSWERING else Metric.BLOCKED
+    return Metric.UNREADABLE_PICTURES if isinstance(hindrance, Unreadable) else Metric.POSTPONED

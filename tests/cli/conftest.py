@@ -1,0 +1,55 @@
+"""The command line as a person runs it: a process of its own, against one sandbox for all of them."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sandbox.cloud import Sandbox
+from tests.support import ROOT
+from tests.support.deployed import Deployed
+from tests.support.terminal import Terminal
+
+FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
+PARAMETERS: dict[str, object] = {"BlockedRetrySeconds": 1, "FindMissedAfterMinutes": 0}
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs `facepair` in the sandbox's account."""
+
+    sandbox: Sandbox
+
+    def terminal(self, *arguments: str | Path) -> Terminal:
+        """Start a command at a terminal."""
+        return Terminal(*arguments, variables=dict(self.sandbox.variables))
+
+    def __call__(self, *arguments: str, typed: str = "", within: float = 60) -> subprocess.CompletedProcess[str]:
+        """What a command has printed, and its exit status. `typed` is what somebody types."""
+        return subprocess.run(
+            [FACEPAIR, *arguments],
+            env=os.environ | self.sandbox.variables | {"COLUMNS": "80", "NO_COLOR": "1"},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=within,
+        )
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(ROOT, PARAMETERS, logs=tmp_path_factory.mktemp("cli")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def deployed(sandbox: Sandbox) -> Deployed:
+    return Deployed(sandbox)
+
+
+@pytest.fixture(scope="session")
+def facepair(sandbox: Sandbox) -> CommandLine:
+    return CommandLine(sandbox)

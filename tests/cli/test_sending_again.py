@@ -1,0 +1,50 @@
+"""`facepair redrive` and `facepair resend`: what comes of it, with everybody at work."""
+
+import json
+
+from sandbox.cloud import Sandbox
+from tests.cli.conftest import CommandLine
+from tests.support.deployed import Deployed, notification
+from tests.support.waiting import eventually
+
+
+def deliveries(sandbox: Sandbox, pair_id: str) -> list[str]:
+    """The ids of what the webhook's receiver was told of a pair, as often as it was told."""
+    told = (each.message["data"] for each in sandbox.receiver.deliveries)
+    return [each["id"] for each in told if each["pair_id"] == pair_id]
+
+
+def test_a_redriven_upload_gets_its_verdict_without_a_second_charge(
+    facepair: CommandLine, deployed: Deployed, sandbox: Sandbox
+) -> None:
+    deployed.upload_pair("redrive/1")
+    deployed.settled("redrive/1")
+    sqs, url = sandbox.aws("sqs"), sandbox.outputs["DeadLetterQueue"]
+    sqs.send_message(QueueUrl=url, MessageBody=notification("redrive/1/first.jpg"))
+
+    done = facepair("redrive", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1 message moved to UploadsQueue.\n"
+    deployed.idle()
+    assert deployed.messages("DeadLetterQueue") == 0
+    assert len(deployed.ledger("redrive/1")) == 1
+
+
+def test_events_are_published_again_under_the_same_ids(
+    facepair: CommandLine, deployed: Deployed, sandbox: Sandbox
+) -> None:
+    deployed.upload_in_turn("resend/1")
+    row = deployed.settled("resend/1")
+    [told] = eventually(lambda: deliveries(sandbox, "resend/1"), within=60)
+
+    since = facepair("resend", "--since", row["updated_at"], "--json", "--yes")
+    named = facepair("resend", "resend/1", "unknown", "--yes")
+
+    assert since.returncode == 0, since.stderr
+    assert json.loads(since.stdout)["published"] >= 1
+    assert named.returncode == 1
+    assert named.stdout == "1 event published.\n"
+    assert named.stderr == "unknown has no row.\nError: 1 pair not published.\n"
+    eventually(lambda: len(deliveries(sandbox, "resend/1")) >= 3, within=60)
+    assert set(deliveries(sandbox, "resend/1")) == {told}
