@@ -125,8 +125,9 @@ class Burst:
 
     def _take(self, rules: Rules) -> Slot:
         """As facepair.aws.gate takes a slot, without the table."""
+        slot = Slot(at=self.gate.slot(rules, self.now), taken_at=self.now)
         self.gate = self.gate.took(rules, self.now)
-        return Slot(at=self.gate.last_slot, taken_at=self.now)
+        return slot
 
     def _back(self, number: int, message: Message, seconds: int) -> None:
         heapq.heappush(self.queue, (self.now + seconds, number, message))

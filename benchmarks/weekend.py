@@ -160,8 +160,9 @@ class House:
             return Slot(at=self._epoch, taken_at=self._epoch, trial=True)
         if crowded := self._crowded():
             raise crowded
+        slot = Slot(at=self._gate.slot(self._rules, self._epoch), taken_at=self._epoch)
         self._gate = self._gate.took(self._rules, self._epoch)
-        return Slot(at=self._gate.last_slot, taken_at=self._epoch)
+        return slot
 
     def _crowded(self) -> Crowded | None:
         wait = 0.0 if self._gate.code else self._gate.wait(self._rules, self._epoch)

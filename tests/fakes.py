@@ -605,8 +605,9 @@ class FakeGate(Fake):
             return Slot(at=now, taken_at=now, trial=True)
         if (wait := self.state.wait(self.rules, now)) > LONGEST_WAIT_SECONDS:
             raise Crowded(wait)
+        slot = Slot(at=self.state.slot(self.rules, now), taken_at=now)
         self.state = self.state.took(self.rules, now)
-        return Slot(at=self.state.last_slot, taken_at=now)
+        return slot
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
         with suppress(Unavailable):

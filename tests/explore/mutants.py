@@ -557,8 +557,8 @@ MUTANTS = (
     ),
     Mutant(
         "slots are not spaced",
-        "facepair.domain.gate:Gate.next_slot",
-        "max(now, self.last_slot + self.interval(rules, now))",
+        "facepair.domain.gate:Gate.slot",
+        "max(now, self.next_slot + self.shift(rules, now))",
         "now",
         ("a pace",),
     ),

@@ -339,9 +339,9 @@ class Both(RuleBasedStateMachine):
     def gates_are_alike(self) -> None:
         fake, real = self.fakes.gate.state, self.real.gate.state()
         assert (fake.code, fake.unanswered) == (real.code, real.unanswered)
-        assert (round(fake.reopens_at, 3), round(fake.last_slot, 3)) == (
+        assert (round(fake.reopens_at, 3), round(fake.next_slot, 3)) == (
             round(real.reopens_at, 3),
-            round(real.last_slot, 3),
+            round(real.next_slot, 3),
         )
 
 

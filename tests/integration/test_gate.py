@@ -14,6 +14,7 @@ from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules
 from facepair.domain.retry import Blocked, Closed, Crowded
 from facepair.domain.verdict import Outcome
 from tests.support.faulty_aws import FaultyAws
+from tests.support.previous_gate import PreviousGate
 from tests.support.resources import HASTY, Resources
 
 PAUSE = 600.0
@@ -110,8 +111,50 @@ def test_a_gate_of_an_earlier_release_with_a_slot_far_ahead_lets_workers_in(depl
     item = {"id": ITEM, "version": 3, "next_slot": int(clock.now) + 1000, "pace": 5, "paced_at": int(clock.now)}
     deployed.table("IdempotencyTable").put_item(Item=item)
 
-    assert gate(deployed, clock).enter().at == pytest.approx(clock.now)
+    clock.now += LONGEST_WAIT_SECONDS  # the longest that a worker of that release can still wait for its slot
+
     assert gate(deployed, clock).enter().at == pytest.approx(clock.now + 0.106)
+    assert gate(deployed, clock).enter().at == pytest.approx(clock.now + 0.212)
+
+
+@pytest.mark.parametrize("per_second", [10.0, 0.0])
+@pytest.mark.parametrize("first", ["previous", "present"])
+def test_workers_of_two_releases_keep_one_pace(
+    deployed: Resources, clock: Clock, per_second: float, first: str
+) -> None:
+    start = threading.Barrier(8)
+    table = deployed.table("IdempotencyTable")
+
+    def slot(release: str) -> float:
+        if release == "previous":
+            return PreviousGate(table, per_second, clock).enter()
+        return gate(deployed, clock, per_second).enter().at
+
+    def worker(number: int) -> float:
+        start.wait()
+        return slot("previous" if number % 2 else "present")
+
+    slots = [slot(first)]
+    with ThreadPoolExecutor(8) as workers:
+        slots += sorted(workers.map(worker, range(8)))
+
+    gaps = [later - earlier for earlier, later in pairwise(slots)]
+    assert gaps == pytest.approx([0.106 if per_second else 0.2] * 8, abs=1e-5)
+
+
+def test_workers_of_two_releases_stop_together(deployed: Resources, clock: Clock) -> None:
+    previous = PreviousGate(deployed.table("IdempotencyTable"), 10, clock)
+    slot = gate(deployed, clock).enter()
+
+    previous.count_unanswered()
+    gate(deployed, clock).report(slot, UNKNOWN)
+    previous.count_unanswered()
+
+    assert gate(deployed, clock).state().unanswered == 3
+    previous.block("ACCOUNT_DISABLED", PAUSE)
+    closed = gate(deployed, clock).look()
+    assert isinstance(closed, Closed)
+    assert closed.code == "ACCOUNT_DISABLED"
 
 
 MANY = 40

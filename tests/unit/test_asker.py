@@ -661,7 +661,9 @@ def test_only_what_the_ledger_allows_takes_a_slot(world: World) -> None:
 
 
 def test_a_call_waits_for_its_slot_between_its_row_and_its_post(world: World) -> None:
-    world.gate.state = replace(world.gate.state, last_slot=world.time.now().timestamp() + 2)
+    world.gate.state = replace(
+        world.gate.state, next_slot=world.time.now().timestamp() + 2, per_second=world.gate.rules.per_second
+    )
 
     began = world.time.now()
     ask(world)
@@ -672,7 +674,9 @@ def test_a_call_waits_for_its_slot_between_its_row_and_its_post(world: World) ->
 
 
 def test_without_the_time_for_its_slot_nobody_is_called(world: World) -> None:
-    world.gate.state = replace(world.gate.state, last_slot=world.time.now().timestamp() + 2)
+    world.gate.state = replace(
+        world.gate.state, next_slot=world.time.now().timestamp() + 2, per_second=world.gate.rules.per_second
+    )
 
     with pytest.raises(Later, match="too little time"):
         ask_with(world, DEADLINE + SAVING_SECONDS + 1)
@@ -681,7 +685,9 @@ def test_without_the_time_for_its_slot_nobody_is_called(world: World) -> None:
 
 
 def test_a_slot_too_far_away_is_not_taken(world: World) -> None:
-    world.gate.state = replace(world.gate.state, last_slot=world.time.now().timestamp() + 30)
+    world.gate.state = replace(
+        world.gate.state, next_slot=world.time.now().timestamp() + 30, per_second=world.gate.rules.per_second
+    )
 
     assert isinstance(raised(world), Crowded)
     assert (world.api.posts, world.ledger.states("anna")) == (0, [])

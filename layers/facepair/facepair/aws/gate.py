@@ -101,33 +101,33 @@ class GateItem:
     def _take(self, gate: Gate, now: float) -> Slot | None:
         """The next slot; None if the gate has changed since it was read, or others have taken all slots within the
         longest wait."""
-        interval = gate.interval(self._rules, now)
-        if gate.last_slot + interval <= now:  # no worker waits: the slots begin anew
-            slot, in_turn = ":now", "(attribute_not_exists(last_slot) OR last_slot <= :free)"
-            limits = {":free": now - interval}
+        interval, shift = gate.interval(self._rules, now), gate.shift(self._rules, now)
+        values = {":now": now, ":pace": gate.pace_at(now), ":version": gate.version, ":rate": self._rules.per_second}
+        values |= {":free": now - shift}
+        if gate.next_slot + shift <= now:  # no worker waits: the slots begin anew
+            next_slot, in_turn = ":next", "(attribute_not_exists(next_slot) OR next_slot <= :free)"
+            values |= {":next": now + interval}
         else:
-            slot, in_turn = "last_slot + :interval", "last_slot > :free AND last_slot <= :latest"
-            limits = {
-                ":free": now - interval,
-                ":latest": now + LONGEST_WAIT_SECONDS - interval,
-                ":interval": interval,
-            }
+            next_slot, in_turn = "next_slot + :step", "next_slot > :free AND next_slot <= :latest"
+            values |= {":step": shift + interval, ":latest": now + LONGEST_WAIT_SECONDS - shift}
+        same_rate = "attribute_not_exists(per_second)"
+        if gate.per_second is not None:
+            same_rate, values = "per_second = :known", values | {":known": gate.per_second}
         try:
             answer = self._table.update_item(
                 Key={"id": ITEM},
-                UpdateExpression=f"SET #v = :version, pace = :pace, paced_at = :now, last_slot = {slot}",
-                ConditionExpression=f"(attribute_not_exists(id) OR #v = :version) AND {in_turn}",
+                UpdateExpression="SET #v = :version, pace = :pace, paced_at = :now, per_second = :rate, "
+                f"next_slot = {next_slot}",
+                ConditionExpression=f"(attribute_not_exists(id) OR #v = :version) AND {same_rate} AND {in_turn}",
                 ExpressionAttributeNames={"#v": "version"},
-                ExpressionAttributeValues=_numbers(
-                    {":now": now, ":pace": gate.pace_at(now), ":version": gate.version} | limits
-                ),
+                ExpressionAttributeValues=_numbers(values),
                 ReturnValues="UPDATED_NEW",
             )
         except ClientError as error:
             if not condition_failed(error):
                 raise
             return None
-        return Slot(at=float(str(answer["Attributes"]["last_slot"])), taken_at=now)
+        return Slot(at=float(str(answer["Attributes"]["next_slot"])) - interval, taken_at=now)
 
     def _count_unanswered(self, outcome: Outcome) -> None:
         """Count a call that was not answered, whatever others write. It never raises."""

@@ -89,14 +89,15 @@ class Rules:
 class Gate:
     """The state that all workers share. Times in epoch seconds, `pace` in calls a second as it was at `paced_at`.
 
-    `last_slot` is the latest slot that a worker has taken; the interval in force gives the next one, so a changed pace
-    applies at once. `version` changes with everything but slots and the count of unanswered calls. While the gate is
-    closed, `code` and `message` say why, `closed_at` since when, and `reopens_at` when the next worker may try.
-    `unanswered` counts calls in a row.
+    `next_slot` is the earliest time of the next slot, computed with the rate `per_second` by the worker that took the
+    last one. Items of earlier releases have no rate: None. `version` changes with everything but slots and the count of
+    unanswered calls. While the gate is closed, `code` and `message` say why, `closed_at` since when, and `reopens_at`
+    when the next worker may try. `unanswered` counts calls in a row.
     """
 
     version: int = 0
-    last_slot: float = 0.0
+    next_slot: float = 0.0
+    per_second: float | None = None
     pace: float = FIRST_PACE
     paced_at: float = 0.0
     cut_at: float = 0.0
@@ -119,17 +120,29 @@ class Gate:
             return None
         return Closed(self.code, self.message or "", seconds=self.reopens_at - now)
 
-    def next_slot(self, rules: Rules, now: float) -> float:
-        """The time of the next slot, at the pace that is in force now."""
-        return max(now, self.last_slot + self.interval(rules, now))
+    def slot(self, rules: Rules, now: float) -> float:
+        """Return the time of the next slot."""
+        return max(now, self.next_slot + self.shift(rules, now))
+
+    def shift(self, rules: Rules, now: float) -> float:
+        """Return the seconds by which a changed rate moves the next slot, so that the new rate applies at once."""
+        if self.per_second is None:
+            # No worker waited longer for its slot, so the rate was lower where the next one is further ahead.
+            furthest = self.paced_at + LONGEST_WAIT_SECONDS + self.interval(rules, now)
+            return min(0.0, furthest - self.next_slot)
+        if self.per_second == rules.per_second:
+            return 0.0
+        computed_with = HEADROOM / self.per_second if self.per_second else 1 / self.pace
+        return self.interval(rules, now) - computed_with
 
     def wait(self, rules: Rules, now: float) -> float:
-        """Seconds until the next slot."""
-        return self.next_slot(rules, now) - now
+        """Return the seconds until the next slot."""
+        return self.slot(rules, now) - now
 
     def took(self, rules: Rules, now: float) -> Self:
-        """The state after a worker has taken the next slot."""
-        return replace(self, last_slot=self.next_slot(rules, now), pace=self.pace_at(now), paced_at=now)
+        """Return the state after a worker has taken the next slot."""
+        next_slot = self.slot(rules, now) + self.interval(rules, now)
+        return replace(self, next_slot=next_slot, per_second=rules.per_second, pace=self.pace_at(now), paced_at=now)
 
     def pace_at(self, now: float) -> float:
         """The pace, grown by the time since the last slot was taken."""
