@@ -108,7 +108,7 @@ class Burst:
             message.receives += 1
             yield self.now + PREPARING_SECONDS
             if (wait := self.gate.wait(rules, self.now)) > LONGEST_WAIT_SECONDS:
-                self._back(number, message, backoff.seconds_crowded(message.receives, wait))
+                self._back(number, message, backoff.seconds_rate_limited(message.receives, wait))
                 continue
             slot = self._take(rules)
             yield slot.at + abs(self.chance.gauss(0, LATE_SECONDS))

@@ -27,7 +27,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
 from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.picture import Fitted, fit
-from facepair.domain.retry import Backoff, Blocked, Closed, Crowded
+from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome, Policy
 from facepair.use_cases import compare
@@ -75,7 +75,7 @@ class House:
         self._rows: dict[str, Row] = {}
         self._calls: dict[str, list[Call]] = {}
         self.now = FRIDAY
-        self.postponed = 0
+        self.deferred = 0
         self.counts: Counter[str] = Counter()
 
     # --- bucket
@@ -94,12 +94,12 @@ class House:
 
     # --- queue, metrics, tokens
 
-    def postpone(self, receipt_or_objects: str, when: int | datetime) -> None:
+    def defer(self, receipt_or_objects: str, when: int | datetime) -> None:
         """Of a message, in so many seconds; or of a pair's mark."""
         if isinstance(when, datetime):
             self.counts["marks written"] += 1
         else:
-            self.postponed = when
+            self.deferred = when
 
     def add(self, metric: Metric, value: float = 1) -> None:
         pass
@@ -146,9 +146,9 @@ class House:
 
     # --- gate: the rules of facepair.domain.gate, read and written as facepair.aws.gate does
 
-    def look(self) -> Closed | Crowded | None:
+    def look(self) -> Closed | RateLimited | None:
         self.counts["gate read"] += 1
-        return self._gate.closed(self._epoch) or self._crowded()
+        return self._gate.closed(self._epoch) or self._rate_limited()
 
     def enter(self) -> Slot:
         self.counts["gate read"] += 1
@@ -156,17 +156,17 @@ class House:
         if closed := self._gate.closed(self._epoch):
             raise closed
         if self._gate.code:
-            self._gate = self._gate.trying(self._rules, self._epoch)
-            return Slot(at=self._epoch, taken_at=self._epoch, trial=True)
-        if crowded := self._crowded():
-            raise crowded
+            self._gate = self._gate.probing(self._rules, self._epoch)
+            return Slot(at=self._epoch, taken_at=self._epoch, probe=True)
+        if rate_limited := self._rate_limited():
+            raise rate_limited
         slot = Slot(at=self._gate.slot(self._rules, self._epoch), taken_at=self._epoch)
         self._gate = self._gate.took(self._rules, self._epoch)
         return slot
 
-    def _crowded(self) -> Crowded | None:
+    def _rate_limited(self) -> RateLimited | None:
         wait = 0.0 if self._gate.code else self._gate.wait(self._rules, self._epoch)
-        return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
+        return RateLimited(wait) if wait > LONGEST_WAIT_SECONDS else None
 
     def block(self, blocked: Blocked) -> Closed:
         self.counts["gate read"] += 1
@@ -217,7 +217,7 @@ def weekend(pairs: int, pause: float, seed: int) -> tuple[Counter[str], int]:
                     Message(bodies[number], f"receipt {number}", receives[number], FRIDAY), lambda: LIFETIME_SECONDS
                 )
             except ComesBack:
-                heapq.heappush(due, ((house.now - FRIDAY).total_seconds() + house.postponed, number))
+                heapq.heappush(due, ((house.now - FRIDAY).total_seconds() + house.deferred, number))
                 continue
             raise AssertionError(f"nobody can have been compared: {bodies[number]}")
     return house.counts, max(receives)
@@ -241,7 +241,7 @@ def _receiver(house: House) -> Receiver:
         uploads=ports,
         verdicts=ports,
         decisions=ports,
-        underway=ports,
+        in_flight=ports,
         gate=ports,
         asker=asker,
         policy=policy,
@@ -280,7 +280,7 @@ def _print_cost(counts: Counter[str], seconds: float) -> None:
     """The arithmetic, a line for each price."""
     requests = {
         "Lambda requests": counts["receives"],
-        "SQS requests": 2 * counts["receives"],  # the receive, and its postponement
+        "SQS requests": 2 * counts["receives"],  # the receive, and its deferral
         "LISTs": counts["LISTs"],
         "GETs": counts["GETs"],
         "table writes": counts["rows written"] * WRITES_OF_A_ROW

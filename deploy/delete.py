@@ -216,7 +216,7 @@ def _delete_pictures(stack: Stack, s3: Any) -> None:
             first = refused[0]
             raise CannotDelete(
                 f"S3 did not delete {len(refused)} pictures ({first['Key']}: {first.get('Message')}). The stack stays; "
-                "mend that and run it again."
+                "fix that and run it again."
             )
 
 

@@ -7,6 +7,7 @@ came before what.
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
-from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
+from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.review import Waiting
 from facepair.domain.row import Decision, PictureRow, Row
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
@@ -92,7 +93,8 @@ class Fake:
 
     def name(self, operation: str) -> str:
         """An operation as the diary has it: `ledger.open`."""
-        return f"{type(self).__name__.removeprefix('Fake').lower()}.{operation}"
+        words = re.findall("[A-Z][a-z]*", type(self).__name__.removeprefix("Fake"))
+        return f"{'_'.join(words).lower()}.{operation}"
 
     def at(self, operation: str, *incidents: Incident) -> None:
         """What happens at the next calls of an operation, before it does its work: an error is raised, anything else is
@@ -588,12 +590,12 @@ class FakeGate(Fake):
         self.rules = Rules(per_second=MOST_PACE, stop_after_unknown=5, pause=BLOCKED_RETRY)
         self.state = Gate()
 
-    def look(self) -> Closed | Crowded | None:
+    def look(self) -> Closed | RateLimited | None:
         self._begin("look")
         if closed := self.state.closed(self._now):
             return closed
         wait = 0.0 if self.state.code else self.state.wait(self.rules, self._now)
-        return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
+        return RateLimited(wait) if wait > LONGEST_WAIT_SECONDS else None
 
     def enter(self) -> Slot:
         self._begin("enter")
@@ -601,10 +603,10 @@ class FakeGate(Fake):
         if closed := self.state.closed(now):
             raise closed
         if self.state.code:
-            self.state = self.state.trying(self.rules, now)
-            return Slot(at=now, taken_at=now, trial=True)
+            self.state = self.state.probing(self.rules, now)
+            return Slot(at=now, taken_at=now, probe=True)
         if (wait := self.state.wait(self.rules, now)) > LONGEST_WAIT_SECONDS:
-            raise Crowded(wait)
+            raise RateLimited(wait)
         slot = Slot(at=self.state.slot(self.rules, now), taken_at=now)
         self.state = self.state.took(self.rules, now)
         return slot
@@ -646,7 +648,7 @@ class _Mark:
     claimed: bool = False
 
 
-class FakeUnderway(Fake):
+class FakeInFlight(Fake):
     """Marks of pairs that have a message under way."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
@@ -663,8 +665,8 @@ class FakeUnderway(Fake):
         mark.due = self._time.now() + timedelta(seconds=VISIBILITY_TIMEOUT)
         return mark.begun
 
-    def postpone(self, objects: str, until: datetime) -> None:
-        self._begin("postpone")
+    def defer(self, objects: str, until: datetime) -> None:
+        self._begin("defer")
         self.marks[objects] = _Mark(until)
 
     def finish(self, objects: str) -> None:
@@ -743,8 +745,8 @@ class FakeQueue(Fake):
         self._begin("delete")
         self._messages.pop(receipt_handle, None)
 
-    def postpone(self, receipt_handle: str, seconds: int) -> None:
-        self._begin("postpone")
+    def defer(self, receipt_handle: str, seconds: int) -> None:
+        self._begin("defer")
         if receipt_handle not in self._messages:
             raise Unavailable("the receipt handle is not valid")
         self._messages[receipt_handle].visible_at = self._time.now() + timedelta(seconds=seconds)
@@ -885,11 +887,11 @@ class FakeErasableRecords(Fake):
         time: Time,
         diary: list[str],
         idempotency: FakeIdempotency,
-        underway: FakeUnderway,
+        in_flight: FakeInFlight,
         decisions: FakeDecisions,
     ) -> None:
         super().__init__(time, diary)
-        self._idempotency, self._underway, self._decisions = idempotency, underway, decisions
+        self._idempotency, self._in_flight, self._decisions = idempotency, in_flight, decisions
 
     def take(self, fingerprint: str) -> Record | None:
         self._begin("take")
@@ -898,4 +900,4 @@ class FakeErasableRecords(Fake):
 
     def unmark(self, objects: str) -> None:
         self._begin("unmark")
-        self._underway.marks.pop(objects, None)
+        self._in_flight.marks.pop(objects, None)

@@ -32,6 +32,7 @@ from tests.fakes import (
     FakeErasures,
     FakeGate,
     FakeIdempotency,
+    FakeInFlight,
     FakeLeases,
     FakeLedger,
     FakeLinks,
@@ -42,7 +43,6 @@ from tests.fakes import (
     FakeRefusals,
     FakeReviewQueue,
     FakeTokens,
-    FakeUnderway,
     FakeVerdicts,
     Time,
     picture,
@@ -82,7 +82,7 @@ class World:
         self.tokens = FakeTokens(self.time, self.diary)
         self.idempotency = self.make_idempotency(self.time, self.diary)
         self.gate = FakeGate(self.time, self.diary)
-        self.underway = FakeUnderway(self.time, self.diary)
+        self.in_flight = FakeInFlight(self.time, self.diary)
         self.queue = FakeQueue(self.time, self.diary)
         self.cursor = FakeCursor(self.time, self.diary)
         self.metrics = FakeMetrics()
@@ -91,7 +91,7 @@ class World:
         self.erasable_rows = FakeErasableRows(self.time, self.diary, self.verdicts)
         self.erasable_ledger = FakeErasableLedger(self.time, self.diary, self.ledger)
         self.erasable_records = FakeErasableRecords(
-            self.time, self.diary, self.idempotency, self.underway, self.decisions
+            self.time, self.diary, self.idempotency, self.in_flight, self.decisions
         )
         self.waited_for: list[str] = []
         self.log_keys: list[dict[str, str]] = []
@@ -114,7 +114,7 @@ class World:
             uploads=self.bucket,
             verdicts=self.verdicts,
             decisions=self.decisions,
-            underway=self.underway,
+            in_flight=self.in_flight,
             gate=self.gate,
             asker=asker or self.asker(),
             policy=POLICY,
@@ -137,7 +137,7 @@ class World:
             uploads=self.bucket,
             names=NAMES,
             verdicts=self.verdicts,
-            underway=self.underway,
+            in_flight=self.in_flight,
             queue=self.queue,
             cursor=self.cursor,
             parallel=self.parallel,

@@ -15,10 +15,10 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from facepair.aws.clients import PATIENT, error_code
 from facepair.aws.gate import GateItem
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.publish_function import UNHURRIED, PublishFunction
 from facepair.aws.queue import DeadLetterQueue
-from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import WrittenRows
@@ -151,9 +151,9 @@ class Stack:
         return GateItem(self.tables.Table(self.outputs["IdempotencyTable"]), self.gate_rules)
 
     @cached_property
-    def underway(self) -> UnderwayMarks:
+    def in_flight(self) -> InFlightMarkers:
         """To be read only."""
-        return UnderwayMarks(self.tables.Table(self.outputs["IdempotencyTable"]))
+        return InFlightMarkers(self.tables.Table(self.outputs["IdempotencyTable"]))
 
     @cached_property
     def publish_function(self) -> PublishFunction:

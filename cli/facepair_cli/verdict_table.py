@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from facepair.domain.change import Image
+from facepair.domain.change import StoredRow
 from facepair.domain.pair import ROLES
 from facepair.domain.row import Row
 from facepair.domain.verdict import Verdict
@@ -38,14 +38,14 @@ def heading() -> RenderableType:
     return Constrain(Group(names, Rule(style="default")), WIDEST)
 
 
-def entry(row: Row | Image, *, note: str = "", seconds: float | None = None) -> RenderableType:
+def entry(row: Row | StoredRow, *, note: str = "", seconds: float | None = None) -> RenderableType:
     """A row, or its attributes by whomever they were written: verdict, pair and similarity in one line, below it what
     else is to be said.
 
     `note` is the teller's own remark; `seconds` is how long the verdict took. Words longer than a line are folded,
     so nothing of a key or a message is lost.
     """
-    image: Image = row.item() if isinstance(row, Row) else row
+    image: StoredRow = row.item() if isinstance(row, Row) else row
     line = _line(
         Text(escaped(str(image["verdict"])), style=STYLES.get(image["verdict"], "default")),
         Text(escaped(image["pair_id"])),
@@ -68,7 +68,7 @@ def _line(verdict: Text, pair: Text, similarity: Text, seconds: Text) -> Table:
     return line
 
 
-def _reasons(image: Image) -> list[str]:
+def _reasons(image: StoredRow) -> list[str]:
     """Why it is this verdict, what is waited for, and what was changed in the pictures: a sentence each."""
     reasons = [] if image.get("code") in (None, "SUCCESS") else [f"{image['code']}: {image.get('message')}"]
     if "retry_at" in image:
@@ -81,7 +81,7 @@ def _reasons(image: Image) -> list[str]:
     return reasons + [f"{role}: {', '.join(changes)}" for role, changes in adjusted if changes]
 
 
-def decision(review: Image) -> str:
+def decision(review: StoredRow) -> str:
     """Who decided a row, and why."""
     told = f"decided by {review.get('by')} at {review.get('at')}, it was {review.get('from')}"
     return f"{told}: {review['reason']}" if review.get("reason") else told

@@ -16,17 +16,17 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.advance import Advance, Comparison, TokenIssuer, TokenKeeper
-from facepair.aws.clients import BRISK, PATIENT
+from facepair.aws.clients import FAIL_FAST, PATIENT
 from facepair.aws.credentials import CredentialsSecret
 from facepair.aws.erasure_marks import ErasureMarks
 from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import UploadsQueue
 from facepair.aws.review import ReviewDecisions
 from facepair.aws.token_store import SharedToken
-from facepair.aws.underway import UnderwayMarks
 from facepair.aws.unsaved_refusals import UnsavedRefusals
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
@@ -70,7 +70,7 @@ def _handler() -> Handler:
         credentials=CredentialsSecret(session.client("secretsmanager", config=PATIENT), settings.credentials_secret),
         validity=settings.token_validity_seconds,
     )
-    token_store = SharedToken(session.client("ssm", config=BRISK), settings.token_parameter, key=settings.token_key)
+    token_store = SharedToken(session.client("ssm", config=FAIL_FAST), settings.token_parameter, key=settings.token_key)
     idempotency = PowertoolsIdempotency(
         session.client("dynamodb", config=PATIENT),
         settings.idempotency_table,
@@ -93,7 +93,7 @@ def _handler() -> Handler:
         uploads=ImagesBucket(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
         verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention, erased=erased),
         decisions=ReviewDecisions(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
-        underway=UnderwayMarks(idempotency_table, comes_back=settings.visibility_timeout),
+        in_flight=InFlightMarkers(idempotency_table, comes_back=settings.visibility_timeout),
         gate=gate,
         asker=asker,
         policy=settings.policy,

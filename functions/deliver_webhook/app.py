@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facepair.aws.clients import BRISK, PATIENT
+from facepair.aws.clients import FAIL_FAST, PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import Queue
 from facepair.aws.webhook_secret import WebhookSecret
@@ -37,7 +37,7 @@ def _handler() -> Handler:
     # The package logs by the standard library; its lines come out as Powertools' JSON, with the change's keys.
     copy_config_to_registered_loggers(source_logger=logger, include={"facepair"})
     session = boto3.Session()
-    secret = WebhookSecret(session.client("secretsmanager", config=BRISK), settings.webhook_secret)
+    secret = WebhookSecret(session.client("secretsmanager", config=FAIL_FAST), settings.webhook_secret)
     deliverer = Deliverer(
         receiver=Sender(settings.webhook_url, secret),
         queue=Queue(

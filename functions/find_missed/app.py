@@ -13,9 +13,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws.clients import PATIENT
 from facepair.aws.cursor import CursorParameter
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import UploadsQueue
-from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric
@@ -46,7 +46,7 @@ def _handler() -> Handler:
         uploads=ImagesBucket(session.client("s3", config=PATIENT), settings.images_bucket, settings.names),
         names=settings.names,
         verdicts=VerdictsTable(tables, settings.verdicts_table),
-        underway=UnderwayMarks(tables.Table(settings.idempotency_table), comes_back=settings.visibility_timeout),
+        in_flight=InFlightMarkers(tables.Table(settings.idempotency_table), comes_back=settings.visibility_timeout),
         queue=UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
         cursor=CursorParameter(session.client("ssm", config=PATIENT), settings.cursor_parameter),
         parallel=Threads(),

@@ -25,7 +25,7 @@ REFUSALS = {"INSUFFICIENT_BALANCE": 1, "OVER_QUERY_LIMIT": 1, "ACCOUNT_DISABLED"
 
 @pytest.fixture(scope="module")
 def pending(deployed: Deployed) -> dict[str, Row]:
-    """The row of a pair that came upon each trouble, one trouble after the other, each mended at once."""
+    """The row of a pair that came upon each trouble, one trouble after the other, each fixed at once."""
     rows = {}
     for name, secret in SECRETS.items():
         deployed.control.revoke_tokens()

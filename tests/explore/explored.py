@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from facepair.domain.change import Change, Image, Write
+from facepair.domain.change import Change, StoredRow, Write
 from facepair.domain.ledger import Call, OnUnknownOutcome
 from facepair.domain.notification import created_notification
 from facepair.domain.pair import Pair, Upload
@@ -17,7 +17,7 @@ from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Later, Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome
-from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Postponed
+from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Deferred
 from facepair.use_cases.publish import Publisher
 from facepair.use_cases.receive import ComesBack
 from tests.explore.promises import Promises
@@ -52,8 +52,8 @@ LOSABLE = {
     "ledger": ("open", "complete", "permit", "keep"),
     "refusals": ("save",),
     "gate": ("enter",),
-    "underway": ("begin", "postpone", "finish", "claim", "release"),
-    "queue": ("postpone", "set_aside", "send", "delete"),
+    "in_flight": ("begin", "defer", "finish", "claim", "release"),
+    "queue": ("defer", "set_aside", "send", "delete"),
     "cursor": ("save",),
     "pictures": ("delete", "abort"),
     "erasable_rows": ("take",),
@@ -211,10 +211,10 @@ class FakeStream(Fake):
 class _NoRows:
     """Nothing is published again here."""
 
-    def since(self, moment: datetime) -> Iterator[Image]:
+    def since(self, moment: datetime) -> Iterator[StoredRow]:
         raise AssertionError
 
-    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+    def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
         raise AssertionError
 
 
@@ -227,7 +227,7 @@ class Watched:
     def compare(self, pair_id: str, attempt: Attempt) -> Row | None:
         try:
             return self._comparer.compare(pair_id, attempt)
-        except (Postponed, Unavailable):
+        except (Deferred, Unavailable):
             raise
         except Exception as error:
             self._run.broke(f"an unexpected error: {error!r}")
@@ -274,7 +274,7 @@ class Explored(World):
                 setattr(fake, operation, self._losing(getattr(fake, operation), fake.name(operation)))
         read, find, open_call = self.bucket.read, self.bucket.find, self.ledger.open
         enter, report, give_back, send = self.gate.enter, self.gate.report, self.gate.give_back, self.queue.send
-        begin, finish, postpone = self.underway.begin, self.underway.finish, self.underway.postpone
+        begin, finish, defer = self.in_flight.begin, self.in_flight.finish, self.in_flight.defer
         look, block, permit, mark = self.gate.look, self.gate.block, self.ledger.permit, self.erased.set
 
         def reading(upload: Upload) -> tuple[bytes, str | None]:
@@ -312,7 +312,7 @@ class Explored(World):
             return hindrance
 
         def blocking(blocked: Any) -> Any:
-            for note in ("trial", "blocked"):
+            for note in ("probe", "blocked"):
                 self.run.at_work.notes.pop(note, None)
             closed = block(blocked)
             self.promises.blocked()
@@ -327,8 +327,8 @@ class Explored(World):
             finish(objects)
             self.promises.is_done_with(objects)
 
-        def postponing(objects: str, until: datetime) -> None:
-            postpone(objects, until)
+        def deferring(objects: str, until: datetime) -> None:
+            defer(objects, until)
             self.promises.is_done_with(objects)
 
         def permitting(call: Call, by: str) -> bool:
@@ -353,8 +353,8 @@ class Explored(World):
         self.gate.enter, self.gate.report = entering, reporting  # type: ignore[method-assign]
         self.gate.give_back = giving_back  # type: ignore[method-assign]
         self.erased.set = marking  # type: ignore[method-assign]
-        self.underway.begin, self.underway.finish = beginning, finishing  # type: ignore[method-assign]
-        self.underway.postpone = postponing  # type: ignore[method-assign]
+        self.in_flight.begin, self.in_flight.finish = beginning, finishing  # type: ignore[method-assign]
+        self.in_flight.defer = deferring  # type: ignore[method-assign]
         self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign]
         self.ledger.permit, self.queue.send = permitting, sending  # type: ignore[method-assign]
 
@@ -415,7 +415,7 @@ class Explored(World):
     def lose_leases(self) -> None:
         """In-flight markers and records in progress are gone, as if they had expired."""
         self.promises.leases_lost = True
-        self.underway.marks.clear()
+        self.in_flight.marks.clear()
         self.idempotency.forget()
 
     def search(self) -> None:

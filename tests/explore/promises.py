@@ -66,7 +66,7 @@ class Promises:
     erasing: dict[str, datetime | None] = field(default_factory=dict)
     searched: set[str] = field(default_factory=set)
     slots: list[Slot] = field(default_factory=list)
-    trial: float | None = None
+    probe: float | None = None
     unanswered: int = 0
     event_lost: bool = False
     marked: dict[str, datetime] = field(default_factory=dict)
@@ -157,8 +157,8 @@ class Promises:
         """An actor came to its end by itself."""
         if actor.notes.get("blocked"):
             self.broke("the account is refused, and the gate does not know")
-        if actor.notes.get("trial"):
-            self.broke("a trial has ended, and the gate does not know")
+        if actor.notes.get("probe"):
+            self.broke("a probe has ended, and the gate does not know")
         if actor.notes.get("busy") and self._is_plain and not self.world.verdicts.items:
             self.broke("a pair that waits has no row")
         self._count(actor)
@@ -185,7 +185,7 @@ class Promises:
         if after is None:
             return
         new = Row.from_item(after)
-        miscounted = {"underway.begin", "underway.postpone", "underway.finish"} & self.world.run.failed
+        miscounted = {"in_flight.begin", "in_flight.defer", "in_flight.finish"} & self.world.run.failed
         if new.code == WORKER_DIED and self.world.run.deaths < self.world.deaths_needed and not miscounted:
             self.broke(f"the pair is given up after {self.world.run.deaths} deaths")
         if before is None:
@@ -216,15 +216,15 @@ class Promises:
         """A worker was given a slot."""
         rules = self.world.gate.rules
         actor.notes["slot"] = slot
-        if slot.trial and slot.at < self.not_before - ROUNDING:
+        if slot.probe and slot.at < self.not_before - ROUNDING:
             self.broke("the gate lets a worker try before its pause is over")
-        if self.world.gate.state.code and not slot.trial:
+        if self.world.gate.state.code and not slot.probe:
             self.broke("the gate lets a call through while it is closed")
-        if slot.trial:
-            if self.trial is not None and slot.at - self.trial < rules.pause - ROUNDING:
+        if slot.probe:
+            if self.probe is not None and slot.at - self.probe < rules.pause - ROUNDING:
                 self.broke("the gate lets two workers try in one pause")
-            self.trial = slot.at
-            actor.notes["trial"] = True
+            self.probe = slot.at
+            actor.notes["probe"] = True
             return
         if self.unanswered >= rules.stop_after_unknown and "gate.report" not in self.world.run.failed:
             self.broke(f"the gate is open after {self.unanswered} calls in a row without an answer")
@@ -236,10 +236,10 @@ class Promises:
 
     def reported(self, actor: Actor, slot: Slot, outcome: Outcome) -> None:
         """The gate has learnt what became of a call."""
-        actor.notes.pop("trial", None)
+        actor.notes.pop("probe", None)
         self._count(actor)
-        if slot.trial and outcome.code != OUTCOME_UNKNOWN:
-            self.trial = None
+        if slot.probe and outcome.code != OUTCOME_UNKNOWN:
+            self.probe = None
         if outcome.code == OUTCOME_UNKNOWN or "gate.report" in self.world.run.failed:
             return
         self.not_before = 0.0
@@ -254,9 +254,9 @@ class Promises:
 
     def gave_back(self, actor: Actor, slot: Slot) -> None:
         """A slot was not used: another worker may try at once."""
-        actor.notes.pop("trial", None)
-        if slot.trial:
-            self.trial, self.not_before = None, 0.0
+        actor.notes.pop("probe", None)
+        if slot.probe:
+            self.probe, self.not_before = None, 0.0
 
     # --- reviewers ----------------------------------------------------------------------------------------------------
 
@@ -339,7 +339,7 @@ class Promises:
         """What must hold at every step, whatever the operation."""
         gate, now = self.world.gate, self.world.time.now().timestamp()
         if gate.state.code and gate.state.reopens_at > now + gate.rules.pause + ROUNDING:
-            self.broke("the gate is closed, and no trial is due within its pause")
+            self.broke("the gate is closed, and no probe is due within its pause")
         not_answering = gate.state.code == API_NOT_ANSWERING and self.was_closed_for is None
         known = "gate.report" not in self.world.run.failed
         if not_answering and known and self.unanswered < gate.rules.stop_after_unknown:
@@ -383,7 +383,7 @@ class Promises:
             )
         if world.searches and not self.event_lost:
             self.broke("a pair was left without a message although no event was lost")
-        if world.searches > 1 and not (world.run.deaths or {"underway.claim", "underway.release"} & world.run.failed):
+        if world.searches > 1 and not (world.run.deaths or {"in_flight.claim", "in_flight.release"} & world.run.failed):
             self.broke("a search did not find a pair without a message")
         for pair_id, item in world.verdicts.items.items():
             row = Row.from_item(item)

@@ -38,7 +38,7 @@ READS = frozenset(
         "queue": ("has_backlog",),
         "cursor": ("load",),
         "pictures": ("versions",),
-        "erasableledger": ("of_pair",),
+        "erasable_ledger": ("of_pair",),
     }.items()
     for operation in operations
 )

@@ -116,7 +116,7 @@ def malformed(scene: Explored) -> None:
     scene.promises.malformed = 1
 
 
-def trial_due(scene: Explored) -> None:
+def probe_due(scene: Explored) -> None:
     """The account was refused, and the pause is over: one worker may try."""
     two_pairs(scene)
     scene.gate.state = scene.gate.state.shut(scene.gate.rules, "INSUFFICIENT_BALANCE", "", scene.time.now().timestamp())
@@ -441,7 +441,7 @@ def erased_again_before(scene: Explored, operation: str) -> None:
     scene.pair()
     scene.time.passes(10)
     scene.lead_worker(operation)
-    scene.lead("eraser", scene.erase, "erasableledger.strip")
+    scene.lead("eraser", scene.erase, "erasable_ledger.strip")
     scene.run.kill(scene.actors[-1])
 
 
@@ -501,7 +501,7 @@ SCENARIOS = {
         Scenario("overtaken when busy", overtaken_when_busy),
         Scenario("a pair that a worker has", partial(led, operation="bucket.read")),
         Scenario("a bucket that fails", failing),
-        Scenario("a trial is due", trial_due, ("success", "busy", "blocked")),
+        Scenario("a probe is due", probe_due, ("success", "busy", "blocked")),
         Scenario("blocked at first", blocked_at_first),
         Scenario("no answers at first", lambda scene: not_answering(scene, "no answer", "no answer")),
         Scenario("an answer in between", lambda scene: not_answering(scene, "no answer", "success", "no answer")),

@@ -87,7 +87,7 @@ def test_an_absurd_retry_after_ends_where_sqs_ends(cloud: FaultyCloud) -> None:
     with cloud.held():  # or the first message may be done with before the second picture is there
         cloud.put(pair, {"code": "SERVICE_BUSY", "retry_after": ABSURD})
     row = cloud.row_with(pair.pair_id, "PENDING")
-    cloud.wait(lambda: len(cloud.log_of_pair(pair, "Postponed")) >= 2, lambda: "only one message was postponed")
+    cloud.wait(lambda: len(cloud.log_of_pair(pair, "Deferred")) >= 2, lambda: "only one message was deferred")
     cloud.purge()
 
     pause = clock.parse(row["retry_at"]) - clock.now()

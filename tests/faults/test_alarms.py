@@ -88,7 +88,7 @@ class Watch:
 # --- The faults -------------------------------------------------------------------------------------------------------
 
 type Making = Callable[[Watch], Iterator[list[Datapoint]]]
-"""Makes a fault happen, gives what CloudWatch would have measured besides once it has shown, and mends it.
+"""Makes a fault happen, gives what CloudWatch would have measured besides once it has shown, and fixes it.
 
 One message alone compares a pair: a second one would be put off meanwhile, and that is counted too.
 """

@@ -29,7 +29,7 @@ def trouble(cloud: FaultyCloud) -> Trouble:
     """Three permissions are denied for a while, all at once."""
     cloud.idle()
     lines_before, counted_before = len(cloud.log()), cloud.metrics()["UnexpectedErrors"]
-    tables, pairs = cloud.sandbox.outputs, {name: cloud.pair(f"denied/{name}") for name in ("postponed", "written")}
+    tables, pairs = cloud.sandbox.outputs, {name: cloud.pair(f"denied/{name}") for name in ("deferred", "written")}
     denials = {
         "ChangeMessageVisibility": cloud.aws.fault("ChangeMessageVisibility", "deny", times=2),
         "SendMessage": cloud.aws.fault("SendMessage", "deny", MALFORMED),
@@ -38,8 +38,8 @@ def trouble(cloud: FaultyCloud) -> Trouble:
         ),
     }
     cloud.send(MALFORMED)
-    cloud.put(pairs["postponed"], {"code": "SERVICE_BUSY"})
-    cloud.wait(lambda: denials["ChangeMessageVisibility"].met, lambda: "nothing was postponed")
+    cloud.put(pairs["deferred"], {"code": "SERVICE_BUSY"})
+    cloud.wait(lambda: denials["ChangeMessageVisibility"].met, lambda: "nothing was deferred")
     cloud.put(pairs["written"])
     cloud.idle(within=90)
     return Trouble(

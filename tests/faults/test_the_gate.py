@@ -106,7 +106,7 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
 LONG_PAUSE = 4
 """Seconds, longer than it takes to try and to be asked again."""
 NOBODY = "http://127.0.0.1:1"
-TRIALS: dict[str, tuple[dict[str, str], dict[str, object] | None]] = {
+PROBES: dict[str, tuple[dict[str, str], dict[str, object] | None]] = {
     "SERVICE_BUSY": ({}, {"code": "SERVICE_BUSY"}),
     "NETWORK_ERROR": ({"ADVANCE_BASE_URL": NOBODY}, None),
     "TOO_LITTLE_TIME": ({"API_DEADLINE_SECONDS": "30"}, None),
@@ -119,12 +119,12 @@ def worker(cloud: FaultyCloud) -> Iterator[Worker]:
         yield worker
 
 
-@pytest.mark.parametrize("code", TRIALS)
-def test_a_trial_that_tells_nothing_of_the_account_costs_no_further_pause(
+@pytest.mark.parametrize("code", PROBES)
+def test_a_probe_that_tells_nothing_of_the_account_costs_no_further_pause(
     cloud: FaultyCloud, worker: Worker, code: str
 ) -> None:
-    variables, answer = TRIALS[code]
-    blocked, tried, next_one = (cloud.pair(f"trial/{code}/{name}") for name in ("blocked", "tried", "next"))
+    variables, answer = PROBES[code]
+    blocked, tried, next_one = (cloud.pair(f"probe/{code}/{name}") for name in ("blocked", "tried", "next"))
     blocking = {"code": "INSUFFICIENT_BALANCE"}
     with cloud.worker(Worker, {"BLOCKED_RETRY_SECONDS": str(LONG_PAUSE)} | variables) as trier, cloud.held():
         events = {}

@@ -151,12 +151,12 @@ def test_a_receiver_that_is_down_for_long_gets_everything_when_it_is_back(town: 
         town.upload_pair(pair_id, ANNA, BEN)
     for pair_id in pairs:
         town.settled(pair_id)
-    postponed = [line for line in town.log("DeliverFunction") if "Not delivered" in str(line.get("message"))]
+    deferred = [line for line in town.log("DeliverFunction") if "Not delivered" in str(line.get("message"))]
 
     town.receiver.always(None)
 
     town.arrived(*pairs)
-    assert postponed
+    assert deferred
 
 
 def test_what_was_refused_for_three_days_lies_among_the_dead_letters(town: Town) -> None:
@@ -207,7 +207,7 @@ def test_a_row_that_nobody_can_read_is_told_to_a_person_and_holds_up_nobody(town
     assert (told["pair_id"], "verdict" in told["reason"], "private" in json.dumps(told)) == ("bad", True, False)
     assert town.deliveries("bad") == []
 
-    town.write("bad", verdict="PASS")  # mended
+    town.write("bad", verdict="PASS")  # fixed
     town.arrived("bad")
 
 

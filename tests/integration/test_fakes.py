@@ -314,13 +314,13 @@ def queue_story(queue: QueuePort, poller: Receives) -> Iterator[Any]:
     queue.send(["comes back"])
     handle = take().receipt_handle
     yield poller.receive()
-    queue.postpone(handle, 0)
+    queue.defer(handle, 0)
     again = take()
     yield again.body, again.receive_count
-    queue.postpone(again.receipt_handle, 600)
+    queue.defer(again.receipt_handle, 600)
     yield poller.receive()
 
-    yield seen(lambda: queue.postpone("no such receipt", 5))
+    yield seen(lambda: queue.defer("no such receipt", 5))
     queue.set_aside("not JSON")
     queue.set_aside("")
     yield sorted(poller.dead_letters)

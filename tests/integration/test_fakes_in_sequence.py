@@ -23,15 +23,15 @@ from facepair.aws import transactions
 from facepair.aws.erasable import ErasableCalls, ErasableRows
 from facepair.aws.erasure_marks import ErasureMarks
 from facepair.aws.gate import GateItem
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.review import ReviewDecisions, ReviewLeases
-from facepair.aws.underway import UnderwayMarks
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import State
 from facepair.domain.retention import Retention
-from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
+from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.row import Decision, Review, Row
 from facepair.domain.verdict import Outcome, Verdict
 from sandbox.transactions import mend
@@ -97,7 +97,7 @@ def seen(act: Callable[[], Any]) -> Any:
     """What an act brings, or the name of the error that it raises."""
     try:
         return act()
-    except (Later, Closed, Crowded) as error:
+    except (Later, Closed, RateLimited) as error:
         return type(error).__name__
 
 
@@ -122,7 +122,7 @@ class Both(RuleBasedStateMachine):
             decisions=ReviewDecisions(tables, verdicts="verdicts", idempotency="idempotency"),
             ledger=CallsTable(calls, erased=erased),
             leases=ReviewLeases(idempotency),
-            underway=UnderwayMarks(idempotency, comes_back=timedelta(seconds=VISIBILITY_TIMEOUT)),
+            in_flight=InFlightMarkers(idempotency, comes_back=timedelta(seconds=VISIBILITY_TIMEOUT)),
             gate=GateItem(idempotency, RULES, lambda: self.fakes.time.now().timestamp()),
             erasable_rows=ErasableRows(tables.Table("verdicts")),
             erasable_ledger=ErasableCalls(calls),
@@ -263,23 +263,23 @@ class Both(RuleBasedStateMachine):
 
     @rule(objects=st.sampled_from(["o1", "o2"]))
     def begin(self, objects: str) -> None:
-        self.same(lambda world: world.underway.begin(objects, clock.now() + timedelta(seconds=120)))
+        self.same(lambda world: world.in_flight.begin(objects, clock.now() + timedelta(seconds=120)))
 
     @rule(objects=st.sampled_from(["o1", "o2"]), seconds=st.sampled_from([0, 30]))
-    def postpone(self, objects: str, seconds: int) -> None:
-        self.same(lambda world: world.underway.postpone(objects, clock.now() + timedelta(seconds=seconds)))
+    def defer(self, objects: str, seconds: int) -> None:
+        self.same(lambda world: world.in_flight.defer(objects, clock.now() + timedelta(seconds=seconds)))
 
     @rule(objects=st.sampled_from(["o1", "o2"]))
     def finish(self, objects: str) -> None:
-        self.same(lambda world: world.underway.finish(objects))
+        self.same(lambda world: world.in_flight.finish(objects))
 
     @rule(objects=st.sampled_from(["o1", "o2"]), late=st.sampled_from([0, 900]))
     def claim(self, objects: str, late: int) -> None:
-        self.same(lambda world: world.underway.claim(objects, timedelta(seconds=late)))
+        self.same(lambda world: world.in_flight.claim(objects, timedelta(seconds=late)))
 
     @rule(objects=st.sampled_from(["o1", "o2"]))
     def release(self, objects: str) -> None:
-        self.same(lambda world: world.underway.release(objects))
+        self.same(lambda world: world.in_flight.release(objects))
 
     @rule(holder=st.sampled_from(["a", "b"]), seconds=st.sampled_from([60, 300]))
     def lease(self, holder: str, seconds: int) -> None:
@@ -304,7 +304,7 @@ class Both(RuleBasedStateMachine):
         def enter(world: Any) -> Any:
             slot = world.gate.enter()
             slots.append(slot)
-            return round(slot.at, 3), slot.trial
+            return round(slot.at, 3), slot.probe
 
         self.same(enter)
         if len(slots) == 2:

@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from facepair.aws.gate import ITEM, GateItem
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules
-from facepair.domain.retry import Blocked, Closed, Crowded
+from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.verdict import Outcome
 from tests.support.faulty_aws import FaultyAws
 from tests.support.previous_gate import PreviousGate
@@ -87,7 +87,7 @@ def test_workers_at_the_same_instant_get_no_slot_beyond_the_longest_wait(deploye
         mine.all_have_read = start
         try:
             return mine.enter().at - clock.now
-        except Crowded:
+        except RateLimited:
             return None
 
     with ThreadPoolExecutor(8) as workers:
@@ -196,10 +196,10 @@ def test_a_slot_too_far_away_is_nobody_s(deployed: Resources, clock: Clock) -> N
     while not mine.look():
         mine.enter()
 
-    with pytest.raises(Crowded) as crowded:
+    with pytest.raises(RateLimited) as rate_limited:
         mine.enter()
 
-    assert LONGEST_WAIT_SECONDS < crowded.value.seconds <= LONGEST_WAIT_SECONDS + 1.06
+    assert LONGEST_WAIT_SECONDS < rate_limited.value.seconds <= LONGEST_WAIT_SECONDS + 1.06
     clock.now += 1.1
     assert mine.look() is None
 
@@ -226,7 +226,7 @@ def test_after_the_pause_one_worker_of_eight_tries(deployed: Resources, clock: C
         assert mine.look() is None
         start.wait()
         try:
-            return mine.enter().trial
+            return mine.enter().probe
         except Closed:
             return False
 
@@ -234,27 +234,27 @@ def test_after_the_pause_one_worker_of_eight_tries(deployed: Resources, clock: C
         assert sum(workers.map(worker, range(8))) == 1
 
 
-def test_a_trial_whose_worker_died_is_followed_by_another_after_the_pause(deployed: Resources, clock: Clock) -> None:
+def test_a_probe_whose_worker_died_is_followed_by_another_after_the_pause(deployed: Resources, clock: Clock) -> None:
     gate(deployed, clock).block(BLOCKED)
     clock.now += PAUSE
     gate(deployed, clock).enter()
     clock.now += PAUSE
 
-    assert gate(deployed, clock).enter().trial
+    assert gate(deployed, clock).enter().probe
 
 
-def test_an_answer_opens_it_and_a_trial_given_back_is_the_next_one_s(deployed: Resources, clock: Clock) -> None:
+def test_an_answer_opens_it_and_a_probe_given_back_is_the_next_one_s(deployed: Resources, clock: Clock) -> None:
     mine = gate(deployed, clock)
     mine.block(BLOCKED)
     clock.now += PAUSE
 
     mine.give_back(mine.enter())
     slot = mine.enter()
-    assert slot.trial
+    assert slot.probe
     mine.report(slot, SUCCESS)
 
     assert mine.look() is None
-    assert not mine.enter().trial
+    assert not mine.enter().probe
 
 
 def test_unknown_outcomes_of_many_workers_are_counted_together(deployed: Resources, clock: Clock) -> None:

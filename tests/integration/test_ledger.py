@@ -357,7 +357,7 @@ class Open:
         return Closed(blocked.code, blocked.message, seconds=600)
 
 
-class OnTrial(Open):
+class OnProbe(Open):
     """A gate that is closed to everybody else; `entered` counts who may try."""
 
     def __init__(self) -> None:
@@ -366,7 +366,7 @@ class OnTrial(Open):
 
     def enter(self) -> Slot:
         self.entered += 1
-        return Slot(at=0, taken_at=0, trial=True)
+        return Slot(at=0, taken_at=0, probe=True)
 
 
 class Uncounted:
@@ -624,8 +624,8 @@ def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(desk: Desk
     assert desk.states == ["ANSWERED", "REFUSED", "ANSWERED"]
 
 
-def test_a_trial_goes_on_with_the_next_token_and_lets_no_other_worker_try_meanwhile(desk: Desk) -> None:
-    gate = OnTrial()
+def test_a_probe_goes_on_with_the_next_token_and_lets_no_other_worker_try_meanwhile(desk: Desk) -> None:
+    gate = OnProbe()
     worker = replace(desk.worker(Api(success(), answer("IAM_FAILED", "FREE"), success())), gate=gate)
     worker.ask(desk.question("f0"))
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from facepair.aws.cursor import CursorParameter
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.queue import UploadsQueue
-from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -82,7 +82,7 @@ class House:
             uploads=self.uploads,
             names=NAMES,
             verdicts=self.verdicts,
-            underway=UnderwayMarks(self.idempotency_table, comes_back=timedelta(minutes=12)),
+            in_flight=InFlightMarkers(self.idempotency_table, comes_back=timedelta(minutes=12)),
             queue=self._queue,
             cursor=self.cursor,
             after=after,

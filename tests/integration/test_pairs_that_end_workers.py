@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from facepair.aws.gate import GateItem
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.review import ReviewDecisions
-from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -19,7 +19,7 @@ from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff, Later
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.use_cases.ask import Question
-from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Postponed
+from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Deferred
 from sandbox.portraits import jpeg, portrait
 from tests.support.resources import Resources
 
@@ -47,12 +47,12 @@ def verdicts(deployed: Resources) -> VerdictsTable:
 
 
 @pytest.fixture
-def marks(deployed: Resources) -> UnderwayMarks:
-    return UnderwayMarks(deployed.table("IdempotencyTable"), comes_back=timedelta(minutes=12))
+def marks(deployed: Resources) -> InFlightMarkers:
+    return InFlightMarkers(deployed.table("IdempotencyTable"), comes_back=timedelta(minutes=12))
 
 
 @pytest.fixture
-def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable, marks: UnderwayMarks) -> Comparer:
+def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable, marks: InFlightMarkers) -> Comparer:
     return Comparer(
         uploads=uploads,
         verdicts=verdicts,
@@ -61,7 +61,7 @@ def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable
             verdicts=deployed.outputs["VerdictsTable"],
             idempotency=deployed.outputs["IdempotencyTable"],
         ),
-        underway=marks,
+        in_flight=marks,
         gate=GateItem(deployed.table("IdempotencyTable"), Rules(per_second=0, stop_after_unknown=5, pause=600)),
         asker=BusyAsker(),
         policy=Policy(pass_above=Decimal(70), reject_below=Decimal(55)),
@@ -76,7 +76,7 @@ def test_a_pair_is_given_up_whatever_its_row_said_before(
     comparer: Comparer,
     uploads: ImagesBucket,
     verdicts: VerdictsTable,
-    marks: UnderwayMarks,
+    marks: InFlightMarkers,
     pair_id: str,
     pending_before: bool,
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_pair_is_given_up_whatever_its_row_said_before(
         )
     attempt = Attempt(CreatedObject(f"{pair_id}/first.jpg"), 1, lambda: 60.0)
     if pending_before:
-        with pytest.raises(Postponed):
+        with pytest.raises(Deferred):
             comparer.compare(pair_id, attempt)
     before = verdicts.row(pair_id)
 

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from facepair.aws.gate import GateItem
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
-from facepair.aws.underway import UnderwayMarks
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.written_rows import WrittenRows
 from facepair.domain import clock
@@ -261,7 +261,7 @@ def test_versions_and_deletions_are_those_of_the_pair_s_own_folder(office: Offic
 
 def test_a_mark_is_read_as_it_was_left(office: Office) -> None:
     table = office.resources.table("IdempotencyTable")
-    writing, reading = UnderwayMarks(table, comes_back=timedelta(minutes=12)), UnderwayMarks(table)
+    writing, reading = InFlightMarkers(table, comes_back=timedelta(minutes=12)), InFlightMarkers(table)
     now = clock.now().replace(microsecond=0)
     alive_until = now + timedelta(minutes=2)
 
@@ -270,7 +270,7 @@ def test_a_mark_is_read_as_it_was_left(office: Office) -> None:
     begun = reading.mark("objects")
     assert begun is not None
     assert (begun.begun, begun.alive_until) == (1, alive_until)
-    writing.postpone("objects", now + timedelta(hours=1))
+    writing.defer("objects", now + timedelta(hours=1))
     assert reading.mark("objects") == Mark(now + timedelta(hours=1))
     with pytest.raises(TypeError, match="can only be read"):
         reading.begin("objects", alive_until)

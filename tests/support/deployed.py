@@ -155,7 +155,7 @@ class Deployed:
         return self.control.calls("check", first_sha256=sha256(content))
 
     def idle(self, *, within: float = PATIENCE) -> None:
-        """Wait until every message has been dealt with, those under way and those postponed too."""
+        """Wait until every message has been dealt with, those under way and those deferred too."""
         self.wait(
             lambda: self.messages("UploadsQueue") == 0,
             lambda: f"{self.messages('UploadsQueue')} messages are left in the queue",

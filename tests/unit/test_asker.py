@@ -12,7 +12,7 @@ from facepair.domain.ledger import Call, OnUnknownOutcome, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
-from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable
+from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.verdict import Outcome, Seen, Verdict, verdict
 from facepair.use_cases.ask import SAVING_SECONDS, Question
 from tests.fakes import BLOCKED_RETRY, DEADLINE, LIFETIME, NOON, SUCCESS
@@ -40,10 +40,12 @@ def ask(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome =
     )
 
 
-def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Later | Closed | Crowded:
+def raised(
+    world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold"
+) -> Later | Closed | RateLimited:
     try:
         outcome = ask(world, fingerprint, on_unknown=on_unknown)
-    except (Later, Closed, Crowded) as reason:
+    except (Later, Closed, RateLimited) as reason:
         return reason
     pytest.fail(f"nothing was raised: {outcome}")
 
@@ -636,7 +638,7 @@ def test_a_new_token_that_is_refused_too_blocks_the_account(world: World) -> Non
 
 @pytest.mark.parametrize(
     "error",
-    [Later("no token", code="NETWORK_ERROR"), Blocked("CREDENTIALS_INVALID", "mend the secret")],
+    [Later("no token", code="NETWORK_ERROR"), Blocked("CREDENTIALS_INVALID", "fix the secret")],
 )
 def test_what_keeps_a_token_keeps_the_pair(world: World, error: Later | Blocked) -> None:
     world.api.revoked = {"token 1"}
@@ -689,7 +691,7 @@ def test_a_slot_too_far_away_is_not_taken(world: World) -> None:
         world.gate.state, next_slot=world.time.now().timestamp() + 30, per_second=world.gate.rules.per_second
     )
 
-    assert isinstance(raised(world), Crowded)
+    assert isinstance(raised(world), RateLimited)
     assert (world.api.posts, world.ledger.states("anna")) == (0, [])
 
 
@@ -719,7 +721,7 @@ def test_an_answer_between_them_starts_the_count_anew(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", ["SERVICE_BUSY", "ERROR"])
-def test_a_trial_that_meets_any_other_answer_opens_the_gate(world: World, code: str) -> None:
+def test_a_probe_that_meets_any_other_answer_opens_the_gate(world: World, code: str) -> None:
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
     world.time.passes(BLOCKED_RETRY)
     world.api.answers(Outcome(code=code, message="", pricing_strategy="FREE"))
@@ -730,7 +732,7 @@ def test_a_trial_that_meets_any_other_answer_opens_the_gate(world: World, code: 
     assert ask(world, "f2").code == "SUCCESS"
 
 
-def test_a_trial_that_nobody_heard_is_given_to_the_next(world: World) -> None:
+def test_a_probe_that_nobody_heard_is_given_to_the_next(world: World) -> None:
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
     world.time.passes(BLOCKED_RETRY)
     world.api.answers(Outcome(code="NETWORK_ERROR", message=""))
@@ -743,7 +745,7 @@ def test_a_trial_that_nobody_heard_is_given_to_the_next(world: World) -> None:
     assert ask(world, "f2").code == "SUCCESS"
 
 
-def test_a_trial_goes_on_with_a_new_token(world: World) -> None:
+def test_a_probe_goes_on_with_a_new_token(world: World) -> None:
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
     world.time.passes(BLOCKED_RETRY)
     world.api.revoked = {"token 1"}

@@ -45,7 +45,7 @@ def test_nobody_is_needed_for_what_is_done_goes_on_or_waits_for_a_customer() -> 
     ],
 )
 def test_dead_letters_of_every_queue_need_somebody(queue: str, remedy: str) -> None:
-    letters = dict(CALM.dead_letters) | {queue: Backlog(waiting=1, under_way=1)}
+    letters = dict(CALM.dead_letters) | {queue: Backlog(waiting=1, in_flight=1)}
 
     [sentence] = replace(CALM, dead_letters=letters).attention()
 

@@ -10,11 +10,11 @@ import pytest
 from facepair.domain import clock
 from facepair.domain.metric import Metric
 from facepair.domain.picture import MEGABYTE
-from facepair.domain.retry import Blocked, Closed, Crowded, Later, Unavailable, Unreadable
+from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Face, Outcome, Seen, Verdict
 from facepair.use_cases.ask import Question
-from facepair.use_cases.compare import MOST_DEATHS, Postponed
+from facepair.use_cases.compare import MOST_DEATHS, Deferred
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS, picture
 from tests.world import MAX_UPLOAD_MEGABYTES, POLICY, World
 
@@ -47,10 +47,10 @@ def compare(world: World, oracle: Oracle, receive_count: int = 1) -> Row | None:
     return world.comparer(oracle).compare("anna", world.attempt(receive_count))
 
 
-def postponed(world: World, oracle: Oracle, receive_count: int = 1) -> Postponed:
-    with pytest.raises(Postponed) as postponed:
+def deferred(world: World, oracle: Oracle, receive_count: int = 1) -> Deferred:
+    with pytest.raises(Deferred) as deferred:
         compare(world, oracle, receive_count)
-    return postponed.value
+    return deferred.value
 
 
 # --- nothing to compare ----------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def test_while_the_gate_is_closed_a_pair_is_listed_once_and_never_downloaded(wor
     seen: list[Row] = []
 
     for receive_count in (1, 2, 3):
-        with pytest.raises(Postponed) as put_off:
+        with pytest.raises(Deferred) as put_off:
             world.comparer().compare("anna", world.attempt(receive_count))
         assert put_off.value.seconds > 0
         seen.append(world.stored())
@@ -178,11 +178,11 @@ def test_a_verdict_that_stands_is_no_matter_of_the_gate(world: World, oracle: Or
 def test_what_keeps_the_pair_now_is_what_its_row_says(world: World) -> None:
     world.upload_pair()
     close(world)
-    with pytest.raises(Postponed):
+    with pytest.raises(Deferred):
         world.comparer().compare("anna", world.attempt())
     world.gate.block(Blocked("ACCOUNT_DISABLED", "call us"))
 
-    with pytest.raises(Postponed):
+    with pytest.raises(Deferred):
         world.comparer().compare("anna", world.attempt(2))
 
     assert world.stored().code == "ACCOUNT_DISABLED"
@@ -191,7 +191,7 @@ def test_what_keeps_the_pair_now_is_what_its_row_says(world: World) -> None:
 def test_a_new_picture_is_looked_at_though_the_old_one_waits(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY", retry_after=3600)
-    postponed(world, oracle)
+    deferred(world, oracle)
     world.time.passes(1)
     world.upload("anna/first.jpg", shade=9)
     oracle.says = SUCCESS
@@ -226,10 +226,10 @@ def test_a_picture_replaced_within_its_second_while_the_gate_is_closed_is_compar
 def test_a_pair_that_waits_for_its_time_goes_back_without_a_look_at_the_bucket(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY", retry_after=3600)
-    postponed(world, oracle)
+    deferred(world, oracle)
     world.diary.clear()
 
-    again = postponed(world, oracle, receive_count=2)
+    again = deferred(world, oracle, receive_count=2)
 
     assert 3600 <= again.seconds <= 3610
     assert world.diary == ["gate.look", "verdicts.row"]
@@ -260,7 +260,7 @@ def test_a_picture_that_s3_refuses_to_return_keeps_its_pair_for_an_hour(
     world.upload_pair()
     world.bucket.at("read", *[lambda: None] * (unread - 1), Unreadable("InvalidObjectState"))
 
-    assert postponed(world, oracle).seconds == 3600
+    assert deferred(world, oracle).seconds == 3600
 
     row = world.verdicts.row("anna")
     assert row is not None
@@ -273,7 +273,7 @@ def test_a_picture_that_s3_refuses_to_return_keeps_its_pair_for_an_hour(
 def test_a_picture_that_was_restored_is_compared_at_the_next_try(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     world.bucket.at("read", Unreadable("InvalidObjectState"))
-    postponed(world, oracle)
+    deferred(world, oracle)
     world.time.passes(3601)
 
     row = compare(world, oracle, receive_count=2)
@@ -307,7 +307,7 @@ def test_an_error_ends_no_worker(world: World) -> None:
 
 def test_while_a_worker_can_be_alive_another_one_keeps_off(world: World, oracle: Oracle) -> None:
     world.upload_pair()
-    oracle.meanwhile = lambda: postponed(world, Oracle())
+    oracle.meanwhile = lambda: deferred(world, Oracle())
 
     compare(world, oracle)
 
@@ -438,7 +438,7 @@ def test_a_pair_is_looked_at_in_this_order_and_no_guard_is_left_out(world: World
         "gate.look",
         "verdicts.row",
         "bucket.find",
-        "underway.begin",
+        "in_flight.begin",
         "bucket.read",
         "bucket.read",
         "idempotency.once",
@@ -449,7 +449,7 @@ def test_a_pair_is_looked_at_in_this_order_and_no_guard_is_left_out(world: World
         "ledger.complete",
         "gate.report",
         "verdicts.write",
-        "underway.finish",
+        "in_flight.finish",
     ]
     assert world.happened(*steps) == steps
 
@@ -469,13 +469,13 @@ def test_a_fingerprint_follows_the_contents_alone(world: World, oracle: Oracle) 
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY")
 
-    postponed(world, oracle)
+    deferred(world, oracle)
     world.time.passes(60)
     world.upload_pair()  # the same contents again, in new versions
-    postponed(world, oracle)
+    deferred(world, oracle)
     world.time.passes(60)
     world.upload("anna/first.jpg", shade=9)
-    postponed(world, oracle)
+    deferred(world, oracle)
 
     once, again, other = (question.fingerprint for question in oracle.questions)
     assert len(once) == 64
@@ -623,7 +623,7 @@ def test_a_busy_api_leaves_a_pending_row_that_says_when_the_next_try_is(world: W
     world.upload_pair()
     oracle.says = Later("please wait", code="SERVICE_BUSY", retry_after=77)
 
-    reason = postponed(world, oracle)
+    reason = deferred(world, oracle)
 
     assert reason.seconds == 77
     row = world.stored()
@@ -638,7 +638,7 @@ def test_without_a_retry_after_the_back_off_doubles_with_each_receive(
     world.upload_pair()
     oracle.says = Later("cannot reach it", code="NETWORK_ERROR")
 
-    assert postponed(world, oracle, receive_count).seconds == seconds
+    assert deferred(world, oracle, receive_count).seconds == seconds
     assert world.stored().retry_at == NOON + timedelta(seconds=seconds)
 
 
@@ -646,7 +646,7 @@ def test_a_blocked_account_leaves_a_pending_row_and_comes_back_after_the_pause(w
     world.upload_pair()
     oracle.says = Closed("INSUFFICIENT_BALANCE", "top up", seconds=BLOCKED_RETRY)
 
-    reason = postponed(world, oracle)
+    reason = deferred(world, oracle)
 
     assert isinstance(reason.reason, Closed)
     assert reason.seconds > BLOCKED_RETRY
@@ -655,11 +655,11 @@ def test_a_blocked_account_leaves_a_pending_row_and_comes_back_after_the_pause(w
     assert row.retry_at == NOON + timedelta(seconds=reason.seconds)
 
 
-def test_a_crowded_gate_leaves_a_pending_row_and_the_message_comes_in_turn(world: World, oracle: Oracle) -> None:
+def test_a_rate_limited_gate_leaves_a_pending_row_and_the_message_comes_in_turn(world: World, oracle: Oracle) -> None:
     world.upload_pair()
-    oracle.says = Crowded(7)
+    oracle.says = RateLimited(7)
 
-    reason = postponed(world, oracle, receive_count=3)
+    reason = deferred(world, oracle, receive_count=3)
 
     assert reason.seconds == 7 + 3 * 5
     assert (world.stored().verdict, world.stored().code) == (Verdict.PENDING, "SERVICE_BUSY")
@@ -671,7 +671,7 @@ def test_another_worker_at_the_same_pair_is_waited_for_a_moment_and_nothing_is_s
     world.upload_pair()
     oracle.says = Later("another worker is asking")
 
-    assert postponed(world, oracle, receive_count=300).seconds == 10
+    assert deferred(world, oracle, receive_count=300).seconds == 10
     assert world.verdicts.items == {}
 
 
@@ -684,7 +684,7 @@ def test_a_picture_that_changed_since_it_was_listed_is_left_to_its_own_event(
         world.bucket.delete("anna/second.jpg")
     world.bucket.at("version" if only else "read", lambda: world.bucket.put("anna/first.jpg", picture(9)))
 
-    reason = postponed(world, oracle)
+    reason = deferred(world, oracle)
 
     assert reason.seconds == 10
     assert "overwritten or deleted" in str(reason)
@@ -699,7 +699,7 @@ def test_a_pending_row_never_replaces_a_verdict(world: World, oracle: Oracle) ->
     oracle.says = Later("busy", code="SERVICE_BUSY")
     oracle.meanwhile = lambda: world.verdicts.items.update(passed)
 
-    postponed(world, oracle)
+    deferred(world, oracle)
 
     assert world.stored().verdict is Verdict.PASS
 
@@ -707,7 +707,7 @@ def test_a_pending_row_never_replaces_a_verdict(world: World, oracle: Oracle) ->
 def test_a_verdict_replaces_a_pending_row_with_nothing_left_of_it(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY")
-    postponed(world, oracle)
+    deferred(world, oracle)
     oracle.says = SUCCESS
     world.time.passes(60)
 

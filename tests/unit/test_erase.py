@@ -52,7 +52,7 @@ def test_pictures_with_all_versions_row_records_and_what_the_ledger_says_of_face
     assert (erasure.versions, erasure.rows, erasure.calls, erasure.complete) == (4, 1, 2, True)
     assert erasure.transaction_ids == ["t1", "t2"]
     assert world.ledger.states("anna") == [State.ANSWERED, State.ANSWERED]
-    assert world.underway.marks == {}
+    assert world.in_flight.marks == {}
 
 
 def test_pictures_go_first_then_the_row_then_the_records_then_the_ledger_tells_no_more(world: World) -> None:
@@ -61,9 +61,9 @@ def test_pictures_go_first_then_the_row_then_the_records_then_the_ledger_tells_n
 
     erase(world)
 
-    steps = ["pictures.delete", "erasablerows.take", "erasablerecords.take", "erasableledger.strip"]
+    steps = ["pictures.delete", "erasable_rows.take", "erasable_records.take", "erasable_ledger.strip"]
     assert world.happened(*steps)[:4] == steps
-    assert world.diary[-1] == "erasableledger.forget"
+    assert world.diary[-1] == "erasable_ledger.forget"
 
 
 def test_what_is_uploaded_after_the_mark_s_second_stays_and_is_compared_and_paid_for(world: World) -> None:
@@ -91,11 +91,11 @@ def test_a_new_submission_s_calls_are_not_touched_by_the_erasure_before_it(world
 def test_a_mark_of_a_message_under_way_goes_too(world: World) -> None:
     world.upload_pair()
     [pair] = [world.bucket.find("anna")]
-    world.underway.postpone(pair.objects, NOON)
+    world.in_flight.defer(pair.objects, NOON)
 
     erase(world)
 
-    assert world.underway.marks == {}
+    assert world.in_flight.marks == {}
 
 
 @pytest.mark.parametrize("earlier", [SUCCESS, UNKNOWN])

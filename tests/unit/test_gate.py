@@ -19,7 +19,7 @@ BUSY = Outcome(code="SERVICE_BUSY", message="slow down", pricing_strategy="FREE"
 UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
 NETWORK = Outcome(code="NETWORK_ERROR", message="refused")
 SLOT = Slot(at=NOW, taken_at=NOW)
-TRIAL = Slot(at=NOW, taken_at=NOW, trial=True)
+PROBE = Slot(at=NOW, taken_at=NOW, probe=True)
 
 paces = st.floats(LEAST_PACE, MOST_PACE)
 
@@ -38,9 +38,9 @@ def test_whatever_calls_bring_the_pace_stays_in_its_bounds_and_a_closed_gate_ope
     story: list[tuple[Outcome, bool, float]],
 ) -> None:
     gate, now = Gate(), NOW
-    for outcome, trial, seconds in story:
+    for outcome, probe, seconds in story:
         now += seconds
-        gate = ended(gate, Slot(now, now, trial), outcome, now)
+        gate = ended(gate, Slot(now, now, probe), outcome, now)
 
         assert LEAST_PACE <= gate.pace_at(now) <= MOST_PACE
         assert (gate.code is None) == (gate.message is None)
@@ -74,7 +74,7 @@ def test_a_rate_that_is_known_is_kept_whatever_happens() -> None:
     assert gate.interval(known, NOW) == pytest.approx(0.106)
 
 
-def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_trial_without_an_answer_keeps_it_closed() -> None:
+def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_probe_without_an_answer_keeps_it_closed() -> None:
     gate = Gate()
     for _ in range(RULES.stop_after_unknown):
         assert gate.closed(NOW) is None
@@ -83,7 +83,7 @@ def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_trial_without_an_answe
     closed = gate.closed(NOW)
     assert closed is not None
     assert (closed.code, closed.seconds) == ("API_NOT_ANSWERING", 600)
-    tried = ended(gate.trying(RULES, NOW + 600), TRIAL, UNKNOWN, NOW + 610)
+    tried = ended(gate.probing(RULES, NOW + 600), PROBE, UNKNOWN, NOW + 610)
     assert tried.closed(NOW + 1200) is not None
     assert tried.closed(NOW + 1210) is None
 
@@ -92,16 +92,16 @@ def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_trial_without_an_answe
 def test_an_answer_opens_it(outcome: Outcome) -> None:
     gate = Gate(unanswered=7).shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW)
 
-    opened = gate.after(TRIAL, outcome, RULES, NOW)
+    opened = gate.after(PROBE, outcome, RULES, NOW)
 
     assert (opened.code, opened.unanswered, opened.closed(NOW)) == (None, 0, None)
 
 
-def test_a_trial_that_told_nothing_is_the_next_one_s() -> None:
-    gate = Gate().shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW).trying(RULES, NOW + 600)
+def test_a_probe_that_told_nothing_is_the_next_one_s() -> None:
+    gate = Gate().shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW).probing(RULES, NOW + 600)
 
     assert gate.closed(NOW + 601) is not None
-    assert gate.after(TRIAL, NETWORK, RULES, NOW + 601).closed(NOW + 601) is None
+    assert gate.after(PROBE, NETWORK, RULES, NOW + 601).closed(NOW + 601) is None
     assert gate.after(SLOT, NETWORK, RULES, NOW + 601) is gate  # whose slot is from before it was closed
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-MENDS = TESTS / "rehearsal" / "emulator"
-"""What mends another's program has no public way into it; each mend checks that what it replaces is still there."""
+WORKAROUNDS = TESTS / "rehearsal" / "emulator"
+"""What fixes another's program has no public way into it; each fix checks that what it replaces is still there."""
 
 
 def inner_parts(path: Path) -> Iterator[str]:
@@ -33,7 +33,7 @@ def is_inner(name: str) -> bool:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(TESTS.rglob("*.py")) if path.parent != MENDS],
+    [path for path in sorted(TESTS.rglob("*.py")) if path.parent != WORKAROUNDS],
     ids=lambda path: str(path.relative_to(TESTS)),
 )
 def test_a_test_reaches_into_nothing_s_inner_parts(path: Path) -> None:

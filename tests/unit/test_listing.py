@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from facepair.aws.written_rows import WrittenRows
-from facepair.domain.change import Image
+from facepair.domain.change import StoredRow
 from facepair.domain.verdict import Verdict
 from facepair_cli.output import print_json_array, print_json_lines
 from facepair_cli.reading.list import write_csv
@@ -83,7 +83,7 @@ def test_rows_of_all_verdicts_come_newest_first_whatever_their_page() -> None:
 
 
 def test_json_is_told_as_the_rows_come(capsys: pytest.CaptureFixture[str]) -> None:
-    def rows() -> Iterator[Image]:
+    def rows() -> Iterator[StoredRow]:
         yield {"pair_id": "anna"}
         assert "anna" in capsys.readouterr().out
         yield {"pair_id": "ben"}
@@ -93,7 +93,7 @@ def test_json_is_told_as_the_rows_come(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(("rows", "printed"), [([], "[]\n"), ([{"a": 1}, {"a": 2}], '[\n{"a": 1},\n{"a": 2}\n]\n')])
-def test_an_array_is_one_json_document(rows: list[Image], printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_array_is_one_json_document(rows: list[StoredRow], printed: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_json_array(rows)
 
     assert capsys.readouterr().out == printed

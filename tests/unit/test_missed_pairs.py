@@ -348,7 +348,7 @@ def test_a_message_that_the_queue_refuses_is_sent_by_the_next_search(world: Worl
         search(world, A_QUARTER)
 
     assert search(world, A_QUARTER).sent == 1
-    assert "underway.finish" not in world.diary
+    assert "in_flight.finish" not in world.diary
 
 
 def test_a_pair_whose_message_ended_its_worker_gets_no_second_one(world: World) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from facepair.domain import clock
-from facepair.domain.change import Change, Image, Write
+from facepair.domain.change import Change, StoredRow, Write
 from facepair.domain.retry import Backoff, Unavailable
 from facepair.domain.webhook import Undelivered, Webhook
 from facepair.use_cases.deliver import Deliverer, WebhookMessage
@@ -25,7 +25,7 @@ def row(pair_id: str, verdict: object = "PASS", minute: int = 0) -> dict[str, An
     return {"pair_id": pair_id, "verdict": verdict, "updated_at": clock.iso(NOON + timedelta(minutes=minute))}
 
 
-def write(old: Image | None, new: Image | None) -> Write:
+def write(old: StoredRow | None, new: StoredRow | None) -> Write:
     return Write(old, new, NOON, expired=False, place="111")
 
 
@@ -54,11 +54,11 @@ class Rows:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def since(self, moment: datetime) -> Iterator[Image]:
+    def since(self, moment: datetime) -> Iterator[StoredRow]:
         late = [each for each in self.rows if each["updated_at"] >= clock.iso(moment)]
         return iter(sorted(late, key=lambda each: str(each["updated_at"])))
 
-    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+    def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
         wanted = set(pair_ids)
         return iter([each for each in self.rows if each["pair_id"] in wanted])
 
@@ -68,13 +68,13 @@ class Queue:
     """Remembers what was put off and what was set aside."""
 
     aside: list[str] = field(default_factory=list)
-    postponed: list[tuple[str, int]] = field(default_factory=list)
+    deferred: list[tuple[str, int]] = field(default_factory=list)
 
     def set_aside(self, body: str) -> None:
         self.aside.append(body)
 
-    def postpone(self, receipt_handle: str, seconds: int) -> None:
-        self.postponed.append((receipt_handle, seconds))
+    def defer(self, receipt_handle: str, seconds: int) -> None:
+        self.deferred.append((receipt_handle, seconds))
 
 
 class Counts(Counter[str]):
@@ -266,7 +266,7 @@ def test_what_it_does_not_take_comes_back_within_ten_seconds() -> None:
     with pytest.raises(ComesBack):
         deliverer(server, queue, counts).deliver(message())
 
-    [(receipt, seconds)] = queue.postponed
+    [(receipt, seconds)] = queue.deferred
     assert (receipt, counts["WebhooksPostponed"]) == ("receipt 1", 1)
     assert 1 <= seconds <= 10
 
@@ -278,7 +278,7 @@ def test_its_retry_after_is_obeyed_as_far_as_a_queue_can(retry_after: float, sec
     with pytest.raises(ComesBack):
         deliverer(server, queue, Counts()).deliver(message())
 
-    assert queue.postponed == [("receipt 1", seconds)]
+    assert queue.deferred == [("receipt 1", seconds)]
 
 
 def test_after_three_days_it_is_given_up_and_kept_for_a_person() -> None:
@@ -289,7 +289,7 @@ def test_after_three_days_it_is_given_up_and_kept_for_a_person() -> None:
     deliverer(server, queue, counts).deliver(message(receive_count=151, age=timedelta(days=3, seconds=5)))
 
     assert queue.aside == [json.dumps(EVENT)]
-    assert len(queue.postponed) == 1
+    assert len(queue.deferred) == 1
     assert counts["SecondsUndelivered"] > 3 * 86400
 
 

@@ -11,7 +11,7 @@ from facepair.domain.notification import created_notification
 from facepair.domain.retry import Closed, Later, Unavailable, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.use_cases.compare import Attempt, Postponed
+from facepair.use_cases.compare import Attempt, Deferred
 from facepair.use_cases.receive import ComesBack, Message
 from tests.fakes import LIFETIME, SUCCESS, picture
 from tests.unit.test_events import message as notification
@@ -140,7 +140,7 @@ def test_s3_s_test_event_is_no_foreign_envelope(world: World, comparisons: Compa
 
 
 def test_a_picture_that_s3_refuses_to_return_is_counted(world: World, comparisons: Comparisons) -> None:
-    comparisons.does["anna"] = Postponed(Unreadable("InvalidObjectState"), 3600)
+    comparisons.does["anna"] = Deferred(Unreadable("InvalidObjectState"), 3600)
 
     receive(world, comparisons, created("anna/first.jpg"))
 
@@ -174,18 +174,18 @@ def test_a_message_that_cannot_be_set_aside_stays_and_the_log_says_why(
 
 @pytest.mark.parametrize(
     ("reason", "metric"),
-    [(BUSY, Metric.POSTPONED), (BLOCKED, Metric.BLOCKED), (SILENT, Metric.API_NOT_ANSWERING)],
+    [(BUSY, Metric.DEFERRED), (BLOCKED, Metric.BLOCKED), (SILENT, Metric.API_NOT_ANSWERING)],
 )
-def test_a_postponed_pair_s_message_comes_back_when_it_is_due(
+def test_a_deferred_pair_s_message_comes_back_when_it_is_due(
     world: World, comparisons: Comparisons, reason: Later | Closed, metric: Metric
 ) -> None:
-    comparisons.does["anna"] = Postponed(reason, 77)
+    comparisons.does["anna"] = Deferred(reason, 77)
 
     message = receive(world, comparisons, created("anna/first.jpg"))
 
     age = (world.time.now() - message.sent_at).total_seconds()
     assert world.queue.due_in(message.receipt_handle) == 77
-    assert world.metrics.sums() == {Metric.MESSAGES: 1, metric: 1, Metric.OLDEST_POSTPONED: age}
+    assert world.metrics.sums() == {Metric.MESSAGES: 1, metric: 1, Metric.OLDEST_DEFERRED: age}
 
 
 @pytest.mark.parametrize(("receive_count", "seconds"), [(1, 5), (4, 40)])
@@ -203,36 +203,36 @@ def test_an_unexpected_error_is_logged_whole_counted_and_tried_again_ever_later(
     message = receive(world, comparisons, created("anna/first.jpg"), receive_count)
 
     assert world.queue.due_in(message.receipt_handle) == seconds
-    assert world.metrics.sums().keys() == {Metric.MESSAGES, Metric.UNEXPECTED_ERRORS, Metric.OLDEST_POSTPONED}
+    assert world.metrics.sums().keys() == {Metric.MESSAGES, Metric.UNEXPECTED_ERRORS, Metric.OLDEST_DEFERRED}
     [line] = [line for line in caplog.records if line.levelname == "ERROR"]
     assert line.exc_info
     assert line.exc_info[1] is error
 
 
-def test_a_message_that_cannot_be_postponed_comes_back_by_itself_and_the_log_says_why(
+def test_a_message_that_cannot_be_deferred_comes_back_by_itself_and_the_log_says_why(
     world: World, comparisons: Comparisons, caplog: pytest.LogCaptureFixture
 ) -> None:
-    comparisons.does["anna"] = Postponed(BUSY, 77)
-    world.queue.at("postpone", Unavailable("ThrottlingException"))
+    comparisons.does["anna"] = Deferred(BUSY, 77)
+    world.queue.at("defer", Unavailable("ThrottlingException"))
 
     receive(world, comparisons, created("anna/first.jpg"))
 
     assert len(world.queue.bodies) == 1
     assert world.metrics.sums()[Metric.UNEXPECTED_ERRORS] == 1
-    assert "Not postponed by 77 s" in caplog.text
+    assert "Not deferred by 77 s" in caplog.text
     assert "ThrottlingException" in caplog.text
 
 
 def test_one_upload_spoils_no_other_and_the_message_comes_back_when_the_last_is_due(
     world: World, comparisons: Comparisons
 ) -> None:
-    comparisons.does = {"a": Postponed(BUSY, 30), "b": ValueError("a bug"), "c": Postponed(BLOCKED, 900)}
+    comparisons.does = {"a": Deferred(BUSY, 30), "b": ValueError("a bug"), "c": Deferred(BLOCKED, 900)}
 
     message = receive(world, comparisons, created("a/first.jpg", "b/first.jpg", "notes", "c/first.jpg", "d/first.jpg"))
 
     assert comparisons.pairs == ["a", "b", "c", "d"]
     assert world.queue.due_in(message.receipt_handle) == 900
-    assert world.happened("queue.postpone") == ["queue.postpone"]
+    assert world.happened("queue.defer") == ["queue.defer"]
 
 
 # --- what is counted -------------------------------------------------------------------------------------------------

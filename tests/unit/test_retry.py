@@ -100,10 +100,10 @@ def test_a_message_outlives_a_long_weekend_of_a_busy_api_and_is_not_dropped_by_t
         assert LONG_WEEKEND_SECONDS < lifetime(seeded(seed)) < RETENTION_SECONDS, f"{seed=}"
 
 
-def test_a_message_at_a_crowded_gate_lasts_five_days_and_is_not_dropped_meanwhile() -> None:
+def test_a_message_at_a_rate_limited_gate_lasts_five_days_and_is_not_dropped_meanwhile() -> None:
     for seed in range(100):
         backoff = seeded(seed)
-        seconds = sum(backoff.seconds_crowded(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
+        seconds = sum(backoff.seconds_rate_limited(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
 
         assert 5 * 86400 < seconds < RETENTION_SECONDS, f"{seed=}"
 
@@ -124,7 +124,7 @@ def test_a_pace_far_below_the_load_starves_no_pair(seed: int) -> None:
         if pair in compared:
             continue
         if (wait := gate.wait(rules, now)) > LONGEST_WAIT_SECONDS:
-            delay = backoff.seconds_crowded(receives, wait)
+            delay = backoff.seconds_rate_limited(receives, wait)
             retry_at[pair] = now + delay
         elif retry_at.get(pair, 0) > now:
             delay = backoff.seconds_soon(retry_at[pair] - now)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from facepair.domain.pair import Pair
 from facepair.domain.retry import Unavailable
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.use_cases.compare import Postponed
+from facepair.use_cases.compare import Deferred
 from facepair_cli.cli import main
 from facepair_cli.submit import plan_text, submission
 from facepair_cli.submit.pairs import from_folder
@@ -354,7 +354,7 @@ def test_what_is_pending_is_waited_for_and_told(world: World, desk: Desk) -> Non
     desk.pair("anna")
     followed = Followed(world.verdicts, standing(desk.submit()))
     world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
-    with pytest.raises(Postponed):
+    with pytest.raises(Deferred):
         compare(world)
 
     assert followed.look() == []
@@ -366,7 +366,7 @@ def test_of_an_older_row_nothing_is_told(world: World, desk: Desk) -> None:
     desk.pair("anna")
     desk.submit()
     world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
-    with pytest.raises(Postponed):
+    with pytest.raises(Deferred):
         compare(world)
     world.time.passes(1)
     desk.pair("anna", 3, 4)

@@ -22,7 +22,7 @@ from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Question
-from facepair.use_cases.compare import Attempt, Comparer, Postponed
+from facepair.use_cases.compare import Attempt, Comparer, Deferred
 from sandbox.template import read_template
 
 TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")
@@ -68,7 +68,7 @@ class Weekend:
     def begin(self, objects: str, alive_until: datetime) -> int:
         return 1
 
-    def postpone(self, objects: str, until: datetime) -> None:
+    def defer(self, objects: str, until: datetime) -> None:
         pass
 
     def write(self, row: Row, earliest_upload: datetime) -> bool:
@@ -112,7 +112,7 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
         uploads=house,
         verdicts=house,
         decisions=house,
-        underway=house,
+        in_flight=house,
         gate=house,
         asker=house,
         policy=policy,
@@ -126,9 +126,9 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
         arrives, message = heapq.heappop(due)
         receives[message] += 1
         weekend.now = FRIDAY + timedelta(seconds=arrives)
-        with pytest.raises(Postponed) as postponed:
+        with pytest.raises(Deferred) as deferred:
             comparer.compare("anna", Attempt(CreatedObject("anna/first"), receives[message], lambda: 60))
-        comes_back = (weekend.now - FRIDAY).total_seconds() + postponed.value.seconds
+        comes_back = (weekend.now - FRIDAY).total_seconds() + deferred.value.seconds
         heapq.heappush(due, (comes_back, message))
 
     assert max(receives) < 0.8 * MAX_RECEIVES

@@ -92,7 +92,7 @@ def deployment(stack: Stack) -> str:
     if status.endswith("_IN_PROGRESS"):
         raise Failed(f"the stack is {status}: wait until it has ended, then check again")
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
-        raise Failed(f"the stack is {status}: its events say why; mend that and deploy again")
+        raise Failed(f"the stack is {status}: its events say why; fix that and deploy again")
     return status
 
 

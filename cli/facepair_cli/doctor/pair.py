@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from facepair.aws.clients import THROUGH_A_THIN_LINE
+from facepair.aws.clients import SLOW_UPLINK
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
 from facepair.domain.ledger import State
@@ -52,7 +52,7 @@ def compare(stack: Stack, files: tuple[Path, Path]) -> str:
 
 
 def _upload(stack: Stack, pair_id: str, files: tuple[Path, Path]) -> Pair:
-    bucket = ImagesBucket(stack.client("s3", THROUGH_A_THIN_LINE), stack.outputs["ImagesBucket"], stack.names)
+    bucket = ImagesBucket(stack.client("s3", SLOW_UPLINK), stack.outputs["ImagesBucket"], stack.names)
     with LocalPictures(int(stack.parameters["MaxUploadMegabytes"])) as pictures:
         for file, stem in zip(files, (stack.names.first, stack.names.second), strict=True):
             bucket.upload(f"{pair_id}/{stem}{file.suffix}", file, pictures.content(file).sha256)

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from facepair.domain.change import Image
+from facepair.domain.change import StoredRow
 from facepair.domain.row import Moment
 from facepair.domain.verdict import Policy, Verdict
 from facepair_cli.output import note
@@ -33,7 +33,7 @@ class Judgement(BaseModel, frozen=True):
     review: Decision | None = None
 
     @classmethod
-    def of(cls, image: Image) -> Self:
+    def of(cls, image: StoredRow) -> Self:
         """Raises ValueError for a row that cannot be read."""
         return cls.model_validate(image)
 
@@ -43,7 +43,7 @@ class Judgement(BaseModel, frozen=True):
         return self.review.before if self.review else self.verdict
 
 
-def judgements(images: Iterable[Image]) -> Iterator[Judgement]:
+def judgements(images: Iterable[StoredRow]) -> Iterator[Judgement]:
     """Yield the rows as figures need them. A row that cannot be read is named on stderr and left out."""
     for image in images:
         try:

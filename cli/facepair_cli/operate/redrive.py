@@ -16,7 +16,7 @@ UPLOADS = ("DeadLetterQueue", "UploadsQueue")
 WEBHOOKS = ("WebhookDeadLetterQueue", "WebhookQueue")
 """Outputs: from where, and where to."""
 SHOWN = 5
-"""Unreadable letters of which the beginning is shown."""
+"""Unreadable dead letters of which the beginning is shown."""
 
 
 @click.command()
@@ -40,9 +40,9 @@ def redrive(webhooks: bool, yes: bool, as_json: bool, stack: Stack) -> None:
     """
     source, destination = WEBHOOKS if webhooks else UPLOADS
     read: Callable[[str], object] = Webhook.from_event if webhooks else created_objects
-    letters = stack.queue(source)
-    route = Route(letters, stack.queue(destination), read)
-    there = letters.backlog().waiting
+    dead_letters = stack.queue(source)
+    route = Route(dead_letters, stack.queue(destination), read)
+    there = dead_letters.backlog().waiting
     if not yes:
         confirm(
             f"Move about {counted(there, 'message')} from {source} to {destination}?", otherwise="Nothing was moved."

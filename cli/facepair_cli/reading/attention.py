@@ -22,10 +22,10 @@ LONG = timedelta(hours=1)
 WAITS = (Verdict.PENDING, Verdict.WAITING)
 
 DEAD_LETTERS = {
-    "DeadLetterQueue": "uploads got no verdict: CompareFunction's log says why; mend that, then `facepair redrive`",
-    "UnpublishedQueue": "changes of verdicts were not published: PublishFunction's log says why; mend that, then "
+    "DeadLetterQueue": "uploads got no verdict: CompareFunction's log says why; fix that, then `facepair redrive`",
+    "UnpublishedQueue": "changes of verdicts were not published: PublishFunction's log says why; fix that, then "
     "`facepair resend --since …`, and empty the queue",
-    "BusDeadLetterQueue": "the bus could not deliver changes: its key cannot be used; mend that, then `facepair resend "
+    "BusDeadLetterQueue": "the bus could not deliver changes: its key cannot be used; fix that, then `facepair resend "
     "--since …`, and empty the queue",
     "WebhookDeadLetterQueue": "webhooks were given up: when the receiver takes messages, `facepair redrive --webhooks`",
 }

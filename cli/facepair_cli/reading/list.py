@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from facepair.domain import clock
-from facepair.domain.change import Image
+from facepair.domain.change import StoredRow
 from facepair.domain.verdict import Verdict
 from facepair_cli import cost
 from facepair_cli.csv_cells import HOW_TO_READ, CellWriter
@@ -80,7 +80,7 @@ def list_rows(
     note(f"{counted(stack.written.rows_read, 'row')} read{cost.price(stack.written.read_units)}.")
 
 
-def write_csv(images: Iterable[Image], file: TextIO) -> None:
+def write_csv(images: Iterable[StoredRow], file: TextIO) -> None:
     """The export: one line a row, as they come."""
     writer = CellWriter(file)
     writer.row((*COLUMNS, *(f"review_{name}" for name in DECISION)))
@@ -90,14 +90,14 @@ def write_csv(images: Iterable[Image], file: TextIO) -> None:
         writer.row((*cells, *map(review.get, DECISION)))
 
 
-def _print_table(images: Iterable[Image]) -> None:
+def _print_table(images: Iterable[StoredRow]) -> None:
     console = Console()
     console.print(heading())
     for image in images:
         console.print(entry(image, note=str(image["updated_at"]), seconds=_seconds(image)))
 
 
-def _seconds(image: Image) -> float | None:
+def _seconds(image: StoredRow) -> float | None:
     """From the later upload to the row; None while there is no verdict."""
     if image["verdict"] in (Verdict.WAITING, Verdict.PENDING) or "uploaded_at" not in image:
         return None

@@ -7,7 +7,7 @@ from facepair.domain import clock
 from facepair.domain.history import pair_among
 from facepair_cli.output import json_option, print_json
 from facepair_cli.pair_ids import PAIR
-from facepair_cli.reading.story import Found, rendered
+from facepair_cli.reading.pair_history import Found, rendered
 from facepair_cli.stack import Stack, stack_option
 
 
@@ -47,6 +47,6 @@ def _found(pair_id: str, stack: Stack) -> Found:
         row=next(stack.written.of([pair_id]), None),
         calls=stack.calls.rows_of_pair(pair_id),
         versions=versions,
-        mark=stack.underway.mark(pair.objects) if pair.uploads else None,
+        mark=stack.in_flight.mark(pair.objects) if pair.uploads else None,
         gate=stack.gate.state(),
     )

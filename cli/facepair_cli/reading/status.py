@@ -52,7 +52,7 @@ def _document(seen: Status, attention: list[str], rules: Rules) -> dict[str, Any
         "oldest": {verdict: _told(vars(oldest)) for verdict, oldest in seen.oldest.items()},
         "queue": seen.queue.all,
         "queue_waiting": seen.queue.waiting,
-        "queue_under_way": seen.queue.under_way,
+        "queue_under_way": seen.queue.in_flight,
         "dead_letters": sum(backlog.all for backlog in seen.dead_letters.values()),
         "dead_letter_queues": {name: backlog.all for name, backlog in seen.dead_letters.items()},
         "gate": _told(_of_the_gate(seen.gate, rules)),
@@ -87,7 +87,7 @@ def _print(seen: Status, attention: list[str], rules: Rules) -> None:
     for verdict, count in seen.verdicts.items():
         table.add_row(Text(verdict, style=STYLES[verdict]), str(count))
     table.add_row("uploads waiting", f"{seen.queue.waiting:,}")
-    table.add_row("uploads under way or put off", f"{seen.queue.under_way:,}")
+    table.add_row("uploads under way or put off", f"{seen.queue.in_flight:,}")
     for name, backlog in seen.dead_letters.items():
         table.add_row(f"dead letters, {name}", f"{backlog.all:,}")
     console.print(table)

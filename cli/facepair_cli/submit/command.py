@@ -36,7 +36,7 @@ def submit(source: Path, wait: bool, output: OutputFile | None, dry_run: bool, y
              facepair submit pairs.csv --yes --output verdicts.csv
     """
     # Pictures are decoded with what the other commands need not load.
-    from facepair.aws.clients import THROUGH_A_THIN_LINE
+    from facepair.aws.clients import SLOW_UPLINK
     from facepair.aws.uploads import ImagesBucket
     from facepair_cli.submit import pairs, plan_text, submitting
     from facepair_cli.submit.pictures import LocalPictures
@@ -49,7 +49,7 @@ def submit(source: Path, wait: bool, output: OutputFile | None, dry_run: bool, y
     to_stderr = output is not None and output.is_stdout
     show = note if to_stderr else say
     console, progress = Console(stderr=to_stderr), Console(stderr=True)
-    drop = ImagesBucket(stack.client("s3", THROUGH_A_THIN_LINE), stack.outputs["ImagesBucket"], stack.names)
+    drop = ImagesBucket(stack.client("s3", SLOW_UPLINK), stack.outputs["ImagesBucket"], stack.names)
     with LocalPictures(int(stack.parameters["MaxUploadMegabytes"])) as pictures:
         plan = submitting.consider(found, drop, pictures, progress)
         for line in plan_text.lines(found, plan):

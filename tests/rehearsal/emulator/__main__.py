@@ -1,4 +1,4 @@
-"""ministack for the rehearsal: slips mended, decisions recorded, functions in a Python that has nothing of ours.
+"""ministack for the rehearsal: slips worked around, decisions recorded, functions in a Python that has nothing of ours.
 
 Run by ministack's own Python, with what ministack reads from the environment:
 `python tests/rehearsal/emulator --decisions FILE --python PYTHON`.
@@ -26,9 +26,9 @@ lambda_runtime.zipfile = types.SimpleNamespace(
 )
 sys.argv[1:] = []  # ministack looks at it too
 
-import mends  # noqa: E402
+import workarounds  # noqa: E402
 from ministack import app  # noqa: E402
 
-mends.apply_all()
+workarounds.apply_all()
 app._port_is_bindable = lambda host, port: False  # no second listener on port 443
 app.main()

@@ -15,7 +15,7 @@ class CredentialsStore(Protocol):
     """Where the account's credentials are."""
 
     def load(self) -> Credentials:
-        """The credentials. Raises CredentialsInvalid for a person to mend, Later while the store is down."""
+        """The credentials. Raises CredentialsInvalid for a person to fix, Later while the store is down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class TokenIssuer:
     validity: int
 
     def issue(self) -> Token:
-        """A new token. Free. Raises Blocked for a person to mend, Later for what passes."""
+        """A new token. Free. Raises Blocked for a person to fix, Later for what passes."""
         try:
             return self.advance.mint(self.credentials.load(), self.validity)
         except CredentialsInvalid as error:

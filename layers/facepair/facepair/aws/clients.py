@@ -11,13 +11,13 @@ from facepair.domain.retry import Unavailable
 PATIENT = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
 """For what must not be lost for a moment's throttling: six attempts take about 15 s of the function's 120."""
 
-THROUGH_A_THIN_LINE = Config(
+SLOW_UPLINK = Config(
     connect_timeout=10, read_timeout=120, max_pool_connections=32, retries={"mode": "standard", "total_max_attempts": 6}
 )
 """For pictures from somebody's desk: what waits in the machine's buffers must have gone through his line before S3 can
 answer."""
 
-BRISK = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+FAIL_FAST = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 """For what can be done without: a cache that does not answer must not use up the time for a comparison."""
 
 

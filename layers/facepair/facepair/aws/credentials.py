@@ -24,7 +24,7 @@ class CredentialsSecret:
         self._secret_id = secret_id
 
     def load(self) -> Credentials:
-        """The credentials. Raises CredentialsInvalid for a person to mend, Later while Secrets Manager is down."""
+        """The credentials. Raises CredentialsInvalid for a person to fix, Later while Secrets Manager is down."""
         remedy = f'put {{"accessKey": "...", "secretKey": "..."}} into the secret {self._secret_id}'
         try:
             value = self._secrets.get_secret_value(SecretId=self._secret_id).get("SecretString", "")

@@ -11,11 +11,11 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.in_flight import marker_id
 from facepair.aws.ledger import CallsTable
 from facepair.aws.record_id import record_id
 from facepair.aws.review import decision_id
 from facepair.aws.transactions import through_conflicts
-from facepair.aws.underway import mark_id
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
 from facepair.domain.erasure import Charged, Record
@@ -192,7 +192,7 @@ class ErasableRecords:
     @aws_errors()
     def unmark(self, objects: str) -> None:
         """Delete the mark of a pair's objects."""
-        self._table.delete_item(Key={"id": mark_id(objects)})
+        self._table.delete_item(Key={"id": marker_id(objects)})
 
 
 def _charged(item: Mapping[str, Any]) -> Charged:

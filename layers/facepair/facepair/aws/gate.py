@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Report, Rules, Slot
-from facepair.domain.retry import Blocked, Closed, Crowded, Unavailable
+from facepair.domain.retry import Blocked, Closed, RateLimited, Unavailable
 from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -52,28 +52,28 @@ class GateItem:
         """The state that all workers share."""
         return _gate(self._item())
 
-    def look(self) -> Closed | Crowded | None:
+    def look(self) -> Closed | RateLimited | None:
         """What keeps everybody from calling now."""
         gate, now = self.state(), self._now()
         if closed := gate.closed(now):
             return closed
         wait = 0.0 if gate.code else gate.wait(self._rules, now)
-        return Crowded(wait) if wait > LONGEST_WAIT_SECONDS else None
+        return RateLimited(wait) if wait > LONGEST_WAIT_SECONDS else None
 
     @aws_errors()
     def enter(self) -> Slot:
-        """Take the next slot, or be the one who tries. Raises Closed or Crowded."""
+        """Take the next slot, or be the one who tries. Raises Closed or RateLimited."""
         gate = self.state()
         while True:
             now = self._now()
             if closed := gate.closed(now):
                 raise closed
             if gate.code:
-                if self._replace(gate, gate.trying(self._rules, now)):
-                    return Slot(at=now, taken_at=now, trial=True)
+                if self._replace(gate, gate.probing(self._rules, now)):
+                    return Slot(at=now, taken_at=now, probe=True)
                 gate = self.state()
             elif (wait := gate.wait(self._rules, now)) > LONGEST_WAIT_SECONDS:
-                raise Crowded(wait)
+                raise RateLimited(wait)
             elif slot := self._take(gate, now):
                 return slot
             else:
@@ -87,7 +87,7 @@ class GateItem:
 
     def give_back(self, slot: Slot) -> None:
         """Tell that nobody was called."""
-        if slot.trial:
+        if slot.probe:
             self._change(lambda gate, now: gate.given_back(slot, now), "nobody was called")
 
     def block(self, blocked: Blocked) -> Closed:

@@ -8,7 +8,7 @@ from facepair.domain.metric import Metric
 UNITS = dict.fromkeys(
     (
         Metric.SECONDS_TO_VERDICT,
-        Metric.OLDEST_POSTPONED,
+        Metric.OLDEST_DEFERRED,
         Metric.SECONDS_TO_RECEIVER,
         Metric.SECONDS_UNDELIVERED,
         Metric.SECONDS_TO_DECISION,

@@ -5,7 +5,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from facepair.aws.clients import aws_errors
-from facepair.domain.backlog import Backlog, Letter
+from facepair.domain.backlog import Backlog, DeadLetter
 from facepair.domain.retry import Unavailable
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class DeadLetters:
 
     @aws_errors()
     def set_aside(self, body: str) -> None:
-        """Put a message that nobody can read among the dead letters at once: no receive will mend it."""
+        """Put a message that nobody can read among the dead letters at once: no receive will fix it."""
         self._sqs.send_message(QueueUrl=self._dead_letter_url, MessageBody=body or "(empty)")
 
 
@@ -38,7 +38,7 @@ class Queue(DeadLetters):
         self._url = url
 
     @aws_errors()
-    def postpone(self, receipt_handle: str, seconds: int) -> None:
+    def defer(self, receipt_handle: str, seconds: int) -> None:
         """Let a received message come back in `seconds`. SQS keeps to it when the function reports it as failed."""
         self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
 
@@ -55,7 +55,7 @@ class Queue(DeadLetters):
         )["Attributes"]  # type: ignore[assignment]
         return Backlog(
             waiting=int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesDelayed"]),
-            under_way=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+            in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
         )
 
     @aws_errors()
@@ -74,27 +74,27 @@ class UploadsQueue(Queue):
     def has_backlog(self) -> bool:
         """Whether more messages wait to be received than are being worked on: the workers don't keep up, or stand."""
         backlog = self.backlog()
-        return backlog.waiting > backlog.under_way
+        return backlog.waiting > backlog.in_flight
 
 
 class DeadLetterQueue(Queue):
     """A facepair.use_cases.redrive.DeadLetters: what lies there can be taken out."""
 
     @aws_errors()
-    def receive(self, seconds: int) -> list[Letter]:
+    def receive(self, seconds: int) -> list[DeadLetter]:
         """Some messages, for a time in which nobody else sees them; none if there are no more."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=BATCH, VisibilityTimeout=seconds, WaitTimeSeconds=LONG_POLL_SECONDS
         )
         return [
-            Letter(message["MessageId"], message["Body"], message["ReceiptHandle"])
+            DeadLetter(message["MessageId"], message["Body"], message["ReceiptHandle"])
             for message in answer.get("Messages", [])
         ]
 
     @aws_errors()
-    def delete(self, letters: Iterable[Letter]) -> None:
+    def delete(self, dead_letters: Iterable[DeadLetter]) -> None:
         """Remove what was received. Raises Unavailable if SQS did not remove them all."""
-        for batch in batched(letters, BATCH, strict=False):
+        for batch in batched(dead_letters, BATCH, strict=False):
             entries = [{"Id": str(number), "ReceiptHandle": each.receipt_handle} for number, each in enumerate(batch)]
             failed = self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries).get("Failed")  # type: ignore[arg-type]
             if failed:

@@ -12,7 +12,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from facepair.aws.clients import aws_errors
 from facepair.domain import clock
 from facepair.domain.backlog import Count, Oldest
-from facepair.domain.change import Image
+from facepair.domain.change import StoredRow
 from facepair.domain.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class WrittenRows:
         self.rows_read = 0
         self.read_units = 0.0
 
-    def since(self, moment: datetime) -> Iterator[Image]:
+    def since(self, moment: datetime) -> Iterator[StoredRow]:
         """Rows written at that moment or later, in the order of their writing, page by page."""
         return heapq.merge(
             *(self._of_verdict(each, since=moment) for each in Verdict), key=lambda image: image["updated_at"]
@@ -41,12 +41,12 @@ class WrittenRows:
 
     def newest_first(
         self, verdicts: Iterable[Verdict], *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[Image]:
+    ) -> Iterator[StoredRow]:
         """Rows of these verdicts, written at `since` or later and before `until`. A page of each is held."""
         streams = (self._of_verdict(each, since=since, until=until, newest_first=True) for each in verdicts)
         return heapq.merge(*streams, key=lambda image: image["updated_at"], reverse=True)
 
-    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+    def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
         """The rows of pairs, as they are at this moment; those that exist."""
         for pair_id in pair_ids:
             with aws_errors():
@@ -118,7 +118,7 @@ class WrittenRows:
         since: datetime | None = None,
         until: datetime | None = None,
         newest_first: bool = False,
-    ) -> Iterator[Image]:
+    ) -> Iterator[StoredRow]:
         query = _query(verdict, since=since, until=until) | {"ScanIndexForward": not newest_first}
         while True:
             with aws_errors():

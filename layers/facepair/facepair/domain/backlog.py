@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backlog:
-    """A queue's messages: `waiting` to be received, and `under_way`, which are received, or put off."""
+    """A queue's messages: `waiting` to be received, and `in_flight`, received but not deleted yet."""
 
     waiting: int
-    under_way: int
+    in_flight: int
 
     @property
     def all(self) -> int:
-        return self.waiting + self.under_way
+        return self.waiting + self.in_flight
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A message that lies among the dead letters and was received from there."""
+class DeadLetter:
+    """A message that was received from a dead-letter queue."""
 
     message_id: str
     body: str

@@ -18,7 +18,7 @@ from facepair.domain.verdict import FINAL, Verdict
 SOURCE = "facepair"
 """The source of every event on the bus."""
 
-type Image = Mapping[str, Any]
+type StoredRow = Mapping[str, Any]
 """A row's attributes as the table held them, by whomever they were written."""
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
@@ -80,7 +80,7 @@ class VerdictChanged(_Detail):
     policy: AppliedPolicy | Nothing = _maybe("The thresholds that were in force.")
 
     @classmethod
-    def to(cls, image: Image, previous_verdict: str | None = None) -> Self:
+    def to(cls, image: StoredRow, previous_verdict: str | None = None) -> Self:
         """The change that has made a row what it is. Raises ValueError for a row that cannot be read."""
         told = {"id": _id(*_state(image), _moment(image)), "previous_verdict": previous_verdict}
         return cls.model_validate({**image, **told})
@@ -94,7 +94,7 @@ class PairErased(_Detail):
     erased_at: Time
 
     @classmethod
-    def of(cls, image: Image, erased_at: datetime) -> Self:
+    def of(cls, image: StoredRow, erased_at: datetime) -> Self:
         """The deletion of a row. Raises ValueError for a row that cannot be read."""
         pair_id = image.get("pair_id")
         return cls.model_validate(
@@ -112,8 +112,8 @@ class Write:
     `place` says where in the stream of writes it is.
     """
 
-    old: Image | None
-    new: Image | None
+    old: StoredRow | None
+    new: StoredRow | None
     at: datetime
     expired: bool
     place: str
@@ -143,16 +143,16 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Detail of facepair's events"} | details
 
 
-def _row(image: Image | None) -> Image | None:
+def _row(image: StoredRow | None) -> StoredRow | None:
     return image if image and "verdict" in image else None
 
 
-def _state(image: Image) -> tuple[object, ...]:
+def _state(image: StoredRow) -> tuple[object, ...]:
     """What a change is a change of, and of which pair."""
     return tuple(image.get(name) for name in ("pair_id", "verdict", "code", "fingerprint"))
 
 
-def _moment(image: Image) -> object:
+def _moment(image: StoredRow) -> object:
     """What tells two changes to the same state apart: contents can come back, after others.
 
     A final row is written once. Others are written again without being changed, by every try and by every message of

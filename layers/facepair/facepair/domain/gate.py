@@ -69,16 +69,16 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Slot:
-    """The permission for one call at a moment, in epoch seconds. `trial`: the one call while the gate is closed."""
+    """The permission for one call at a moment, in epoch seconds. `probe`: the one call while the gate is closed."""
 
     at: float
     taken_at: float
-    trial: bool = False
+    probe: bool = False
 
 
 @dataclass(frozen=True)
 class Rules:
-    """`per_second` is the rate of the user's contract, 0 to find it out; `pause` seconds lie between two trials."""
+    """`per_second` is the rate of the user's contract, 0 to find it out; `pause` seconds lie between two probes."""
 
     per_second: float
     stop_after_unknown: int
@@ -109,7 +109,7 @@ class Gate:
 
     @property
     def standing(self) -> Standing:
-        """Closed until an answer opens it, also while a trial is due."""
+        """Closed until an answer opens it, also while a probe is due."""
         if self.code is None:
             return Standing.OPEN
         return Standing.NOT_ANSWERING if self.code == API_NOT_ANSWERING else Standing.BLOCKED
@@ -154,7 +154,7 @@ class Gate:
         """Seconds from one slot to the next."""
         return HEADROOM / rules.per_second if rules.per_second else 1 / self.pace_at(now)
 
-    def trying(self, rules: Rules, now: float) -> Self:
+    def probing(self, rules: Rules, now: float) -> Self:
         """One worker tries while it is closed; should it die, the next may after the pause."""
         return replace(self, version=self.version + 1, reopens_at=now + rules.pause)
 
@@ -182,7 +182,7 @@ class Gate:
             case Report.UNANSWERED:
                 # Calls that were under way when the gate closed say nothing new: it stays closed as it is.
                 stops = self.code is None and self.unanswered >= rules.stop_after_unknown
-                return self.shut(rules, API_NOT_ANSWERING, outcome.message, now) if slot.trial or stops else self
+                return self.shut(rules, API_NOT_ANSWERING, outcome.message, now) if slot.probe or stops else self
             case Report.NOTHING:
                 return self.given_back(slot, now)
             case Report.BUSY:
@@ -191,8 +191,8 @@ class Gate:
                 return self._answered()
 
     def given_back(self, slot: Slot, now: float) -> Self:
-        """A slot was taken for nothing: if it was for a trial, another worker may try at once."""
-        return replace(self, reopens_at=now, version=self.version + 1) if slot.trial and self.code else self
+        """A slot was taken for nothing: if it was for a probe, another worker may try at once."""
+        return replace(self, reopens_at=now, version=self.version + 1) if slot.probe and self.code else self
 
     def _answered(self) -> Self:
         """Any answer that is no refusal of the account opens the gate, a busy one too."""

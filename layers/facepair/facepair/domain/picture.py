@@ -226,7 +226,7 @@ def _scaled(size: Size, scale: float) -> Size:
 
 
 def _as_it_is(image: Image.Image, picture: Picture, content: bytes) -> Fitted | None:
-    """Send the upload byte for byte if it fits, proven intact by one decode. Only what is no picture is mended."""
+    """Send the upload byte for byte if it fits, proven intact by one decode. Only what is no picture is fixed."""
     content_type = CONTENT_TYPES.get(image.format)
     if (
         content_type is None

@@ -54,7 +54,7 @@ class Closed(Exception):
         self.seconds = seconds
 
 
-class Crowded(Exception):
+class RateLimited(Exception):
     """More pairs want to be compared than the API allows: the next slot is free in `seconds`, too late to wait for."""
 
     code = "SERVICE_BUSY"
@@ -72,7 +72,7 @@ class Unavailable(Exception):
 QUEUE_LIMIT_SECONDS = 12 * 3600 - 120
 """SQS counts 12 hours from the receive (quota: visibility timeout), of which an invocation takes up to two minutes."""
 BURST_RECEIVES = 30
-"""A pair that has met a crowded gate this often does not wait in a burst: the load is above the pace for hours."""
+"""A pair that has met a rate-limited gate this often does not wait in a burst: the load is above the pace for hours."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class Backoff:
         """Seconds until the next look at a closed gate: after the pause, and not all messages at once."""
         return math.ceil(min(QUEUE_LIMIT_SECONDS, pause + self.seconds(receive_count)))
 
-    def seconds_crowded(self, receive_count: int, wait: float) -> int:
-        """Seconds until the next look at a crowded gate: in turn, and rarer the longer the queue turns out to be.
+    def seconds_rate_limited(self, receive_count: int, wait: float) -> int:
+        """Seconds until the next look at a rate-limited gate: in turn, and rarer the longer the queue turns out to be.
 
         In a burst it grows with the receives, not with their power: a message that comes too late leaves slots unused.
         After about 20 minutes it grows by a tenth each time, and never waits less than half of that, or a pace below

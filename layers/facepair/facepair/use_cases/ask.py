@@ -57,7 +57,7 @@ class Asker:
     def ask(self, question: Question) -> Outcome:
         """What ADVANCE says of the two pictures, once per two contents; its row in the ledger is complete.
 
-        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or Crowded, surely not
+        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or RateLimited, surely not
         charged: or, with OnUnknownOutcome `retry`, perhaps charged, and to be called once more.
         """
         stored = True
@@ -123,12 +123,12 @@ class Asker:
         return [call for call in earlier if call.unanswered]
 
     def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
-        """Call with one token after the other until one is accepted, each in a slot of its own; a trial goes on with
+        """Call with one token after the other until one is accepted, each in a slot of its own; a probe goes on with
         the next token, or every worker with an old one would try."""
         tokens = self.tokens.tokens()
         refusal, slot = "", None
         for attempt in count():
-            slot = slot if slot and slot.trial else self.gate.enter()
+            slot = slot if slot and slot.probe else self.gate.enter()
             outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
             if outcome.code == OUTCOME_UNKNOWN and self.on_unknown == "retry" and unanswered + 1 < MOST_UNANSWERED:
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)

@@ -12,21 +12,21 @@ from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
-from facepair.domain.retry import Backoff, Closed, Crowded, Later, Unreadable
+from facepair.domain.retry import Backoff, Closed, Later, RateLimited, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.use_cases.ask import Question
-from facepair.use_cases.ports import Decisions, FleetGate, Underway, Uploads, Verdicts
+from facepair.use_cases.ports import Decisions, FleetGate, InFlight, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
 
 MOST_DEATHS = 3
 """Receives of a pair that end their worker, until nobody takes it any more."""
 
-type Hindrance = Later | Closed | Crowded
+type Hindrance = Later | Closed | RateLimited
 
 
-class Postponed(Exception):
+class Deferred(Exception):
     """Not now: the message has to come back in `seconds`. The row says why, where there is something to say."""
 
     def __init__(self, reason: Hindrance, seconds: int) -> None:
@@ -68,7 +68,7 @@ class Comparer:
     uploads: Uploads
     verdicts: Verdicts
     decisions: Decisions
-    underway: Underway
+    in_flight: InFlight
     gate: FleetGate
     asker: Asks
     policy: Policy
@@ -78,12 +78,12 @@ class Comparer:
     def compare(self, pair_id: str, attempt: Attempt) -> Row | None:
         """Bring a pair's row up to date with the bucket; the row, or None if there was nothing new to write.
 
-        Raises Postponed for what passes by itself. Anything else that it raises is unexpected and safe to try again.
+        Raises Deferred for what passes by itself. Anything else that it raises is unexpected and safe to try again.
         """
         try:
             return self._compare(pair_id, attempt)
-        except (Later, Closed, Crowded) as reason:
-            raise Postponed(reason, self._delay(reason, attempt)) from reason
+        except (Later, Closed, RateLimited) as reason:
+            raise Deferred(reason, self._delay(reason, attempt)) from reason
 
     def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
         """What costs little comes first: whether anybody may call, and what the row says, before the bucket is listed;
@@ -106,7 +106,7 @@ class Comparer:
             return None
         unread = self._unread(pair, row)
         if hindrance:
-            raise self._postponed(hindrance, attempt, partial(Row.pending, unread), pair.earliest_upload)
+            raise self._deferred(hindrance, attempt, partial(Row.pending, unread), pair.earliest_upload)
         return self._take(unread, attempt)
 
     def _settle_deleted(self, row: Row) -> Row | None:
@@ -126,10 +126,10 @@ class Comparer:
         return Case(pair, {}, self.policy)
 
     def _go_on_waiting(self, row: Row, hindrance: Hindrance | None, attempt: Attempt) -> None:
-        """A pair that is known to wait goes back at once, if it still has to. Raises Postponed or Later."""
+        """A pair that is known to wait goes back at once, if it still has to. Raises Deferred or Later."""
         if hindrance:
             # With its earliest upload the row has passed the marks before it; with its later one it meets those since.
-            raise self._postponed(hindrance, attempt, row.waiting_on, row.uploaded_at)
+            raise self._deferred(hindrance, attempt, row.waiting_on, row.uploaded_at)
         wait = (row.retry_at - clock.now()).total_seconds() if row.retry_at else 0
         if wait > 0:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
@@ -138,19 +138,19 @@ class Comparer:
         """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
         pair = unread.pair
         alive_until = clock.now() + timedelta(seconds=attempt.time_left())
-        if self.underway.begin(pair.objects, alive_until) > MOST_DEATHS:
+        if self.in_flight.begin(pair.objects, alive_until) > MOST_DEATHS:
             row = self._write(Row.worker_died(unread), pair.earliest_upload)
-            self.underway.finish(pair.objects)
+            self.in_flight.finish(pair.objects)
             return row
         try:
             row = self._judge(pair, attempt)
-        except Postponed as postponed:
-            self.underway.postpone(pair.objects, clock.now() + timedelta(seconds=postponed.seconds))
+        except Deferred as deferred:
+            self.in_flight.defer(pair.objects, clock.now() + timedelta(seconds=deferred.seconds))
             raise
         except Exception:
-            self.underway.postpone(pair.objects, clock.now())
+            self.in_flight.defer(pair.objects, clock.now())
             raise
-        self.underway.finish(pair.objects)
+        self.in_flight.finish(pair.objects)
         return row
 
     def _judge(self, pair: Pair, attempt: Attempt) -> Row | None:
@@ -159,7 +159,7 @@ class Comparer:
             read = {role: self._read(upload) for role, upload in pair.uploads.items()}
         except Unreadable as unreadable:
             pending = partial(Row.pending, Case(pair, {}, self.policy))
-            raise self._postponed(unreadable, attempt, pending, pair.earliest_upload) from unreadable
+            raise self._deferred(unreadable, attempt, pending, pair.earliest_upload) from unreadable
         first, second = read["first"], read["second"]
         case = Case(
             pair=pair,
@@ -180,24 +180,24 @@ class Comparer:
         )
         try:
             outcome = self.asker.ask(question)
-        except (Later, Closed, Crowded) as hindrance:
+        except (Later, Closed, RateLimited) as hindrance:
             pending = partial(Row.pending, case)
-            raise self._postponed(hindrance, attempt, pending, pair.earliest_upload) from hindrance
+            raise self._deferred(hindrance, attempt, pending, pair.earliest_upload) from hindrance
         return self._settle(Row.judged(case, outcome), pair.earliest_upload)
 
-    def _postponed(
+    def _deferred(
         self,
         hindrance: Hindrance,
         attempt: Attempt,
         pending: Callable[[str, str, datetime], Row],
         earliest_upload: datetime,
-    ) -> Postponed:
+    ) -> Deferred:
         """Write what keeps the pair, and until when, where there is something to say to its readers."""
         seconds = self._delay(hindrance, attempt)
         if hindrance.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
             self._write(pending(hindrance.code, hindrance.message, retry_at), earliest_upload)
-        return Postponed(hindrance, seconds)
+        return Deferred(hindrance, seconds)
 
     def _read(self, upload: Upload) -> _Read:
         try:
@@ -224,8 +224,8 @@ class Comparer:
         match hindrance:
             case Closed():
                 return self.backoff.seconds_closed(attempt.receive_count, hindrance.seconds)
-            case Crowded():
-                return self.backoff.seconds_crowded(attempt.receive_count, hindrance.seconds)
+            case RateLimited():
+                return self.backoff.seconds_rate_limited(attempt.receive_count, hindrance.seconds)
             case Unreadable():
                 return self.backoff.seconds_unreadable()
             case Later(code=None):

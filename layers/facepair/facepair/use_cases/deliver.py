@@ -65,8 +65,8 @@ class Deliverer:
             return
         seconds = self.backoff.seconds(message.receive_count, undelivered.retry_after or 0)
         logger.warning("Not delivered; the next try is in %s s: %s", seconds, undelivered)
-        self.metrics.add(Metric.WEBHOOKS_POSTPONED)
-        self.queue.postpone(message.receipt_handle, seconds)
+        self.metrics.add(Metric.WEBHOOKS_DEFERRED)
+        self.queue.defer(message.receipt_handle, seconds)
         raise ComesBack
 
 

@@ -12,7 +12,7 @@ from facepair.domain.pair import Names, Pair, Upload, folders
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Row
 from facepair.domain.verdict import PICTURES_DELETED, Verdict
-from facepair.use_cases.ports import Cursor, Parallel, Underway, Uploads, UploadsQueue, Verdicts
+from facepair.use_cases.ports import Cursor, InFlight, Parallel, Uploads, UploadsQueue, Verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class MissedPairs:
     uploads: Uploads
     names: Names
     verdicts: Verdicts
-    underway: Underway
+    in_flight: InFlight
     queue: UploadsQueue
     cursor: Cursor
     parallel: Parallel
@@ -111,7 +111,7 @@ class MissedPairs:
             self.queue.send([created_notification(first.key, first.etag) for first in firsts])
         except Unavailable:  # some may have been sent: twice is better than never
             for pair in missed:
-                self.underway.release(pair.objects)
+                self.in_flight.release(pair.objects)
             raise
 
     def _complete(self, listing: Listing) -> Iterator[Pair]:
@@ -132,7 +132,7 @@ class MissedPairs:
         return (
             pair
             for pair_id, pair in by_id.items()
-            if self._is_missed(pair, rows.get(pair_id)) and self.underway.claim(pair.objects, self.after)
+            if self._is_missed(pair, rows.get(pair_id)) and self.in_flight.claim(pair.objects, self.after)
         )
 
     def _is_missed(self, pair: Pair, row: Row | None) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from facepair.domain.change import Change, Image
+from facepair.domain.change import Change, StoredRow
 from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import Fitted
-from facepair.domain.retry import Blocked, Closed, Crowded
+from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.row import Decision, Row
 from facepair.domain.verdict import Outcome
 from facepair.domain.webhook import Webhook
@@ -141,17 +141,17 @@ class Idempotency(Protocol):
 class FleetGate(Protocol):
     """When the fleet may call: pace, blocked account, an API that does not answer. See domain/gate.py."""
 
-    def look(self) -> Closed | Crowded | None:
+    def look(self) -> Closed | RateLimited | None:
         """What keeps everybody from calling now, at the cost of one read."""
 
     def enter(self) -> Slot:
-        """Take the next slot; or, while the gate is closed and a trial is due, be the one who tries.
+        """Take the next slot; or, while the gate is closed and a probe is due, be the one who tries.
 
-        Raises Closed or Crowded.
+        Raises Closed or RateLimited.
         """
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
-        """Tell what became of a call; not of a refused token, after which the same trial goes on with another one.
+        """Tell what became of a call; not of a refused token, after which the same probe goes on with another one.
 
         It never raises: an answer that was paid for comes first.
         """
@@ -163,7 +163,7 @@ class FleetGate(Protocol):
         """The account is refused: close for everybody. What is to be raised."""
 
 
-class Underway(Protocol):
+class InFlight(Protocol):
     """Which pairs have a message under way, and how often one has ended its worker. `objects` identifies a pair's."""
 
     def begin(self, objects: str, alive_until: datetime) -> int:
@@ -172,7 +172,7 @@ class Underway(Protocol):
         Raises Later while another one can be alive.
         """
 
-    def postpone(self, objects: str, until: datetime) -> None:
+    def defer(self, objects: str, until: datetime) -> None:
         """The worker came to an end, and the message will come back."""
 
     def finish(self, objects: str) -> None:
@@ -189,11 +189,11 @@ class Underway(Protocol):
 class UploadsQueue(Protocol):
     """The queue of uploads, and the dead letters beside it."""
 
-    def postpone(self, receipt_handle: str, seconds: int) -> None:
+    def defer(self, receipt_handle: str, seconds: int) -> None:
         """Let a received message come back in `seconds`."""
 
     def set_aside(self, body: str) -> None:
-        """Put a message that nobody can read among the dead letters at once: no receive will mend it."""
+        """Put a message that nobody can read among the dead letters at once: no receive will fix it."""
 
     def send(self, bodies: Sequence[str]) -> None:
         """Send messages, however many."""
@@ -237,10 +237,10 @@ class Bus(Protocol):
 class WrittenRows(Protocol):
     """The verdicts table's rows as they are, by whomever they were written."""
 
-    def since(self, moment: datetime) -> Iterator[Image]:
+    def since(self, moment: datetime) -> Iterator[StoredRow]:
         """Rows written at that moment or later, in the order of their writing."""
 
-    def of(self, pair_ids: Iterable[str]) -> Iterator[Image]:
+    def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
         """The rows of pairs; those that exist."""
 
 
@@ -254,7 +254,7 @@ class Aside(Protocol):
 class WebhookQueue(Aside, Protocol):
     """The queue of webhooks that are still to be delivered, and the dead letters beside it."""
 
-    def postpone(self, receipt_handle: str, seconds: int) -> None:
+    def defer(self, receipt_handle: str, seconds: int) -> None:
         """Let a received message come back in `seconds`."""
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
-from facepair.domain.change import Change, Image, VerdictChanged, Write
+from facepair.domain.change import Change, StoredRow, VerdictChanged, Write
 from facepair.domain.metric import Metric
 from facepair.use_cases.ports import Aside, Bus, Metrics, WrittenRows
 
@@ -107,7 +107,7 @@ class Publisher:
         done.missing = [pair_id for pair_id in asked if pair_id not in seen]
         return done
 
-    def _readable(self, images: Iterable[Image], done: Republished) -> Iterator[Change]:
+    def _readable(self, images: Iterable[StoredRow], done: Republished) -> Iterator[Change]:
         for image in images:
             try:
                 changed = VerdictChanged.to(image)

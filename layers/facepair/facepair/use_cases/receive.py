@@ -13,7 +13,7 @@ from facepair.domain.pair import Names, split
 from facepair.domain.retry import Backoff, Closed, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import API_NOT_ANSWERING, PICTURES_DELETED, WORKER_DIED, Verdict
-from facepair.use_cases.compare import Attempt, Hindrance, Postponed
+from facepair.use_cases.compare import Attempt, Deferred, Hindrance
 from facepair.use_cases.ports import Metrics, UploadsQueue
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Receiver:
         attempts = (Attempt(each, message.receive_count, time_left) for each in self._created(message.body))
         delays = [delay for attempt in attempts if (delay := self._upload(attempt))]
         if delays:
-            self._postpone(message, max(delays))
+            self._defer(message, max(delays))
             raise ComesBack
 
     def _created(self, body: str) -> list[CreatedObject]:
@@ -86,13 +86,13 @@ class Receiver:
             raise ComesBack from error
         logger.error("Message set aside: %s", malformed)
 
-    def _postpone(self, message: Message, seconds: int) -> None:
-        """A message that cannot be postponed comes back all the same, after the queue's visibility timeout."""
-        self.metrics.add(Metric.OLDEST_POSTPONED, (clock.now() - message.sent_at).total_seconds())
+    def _defer(self, message: Message, seconds: int) -> None:
+        """A message that cannot be deferred comes back all the same, after the queue's visibility timeout."""
+        self.metrics.add(Metric.OLDEST_DEFERRED, (clock.now() - message.sent_at).total_seconds())
         try:
-            self.queue.postpone(message.receipt_handle, seconds)
+            self.queue.defer(message.receipt_handle, seconds)
         except Unavailable as error:
-            logger.error("Not postponed by %s s, so it comes back when the queue says: %s", seconds, error)
+            logger.error("Not deferred by %s s, so it comes back when the queue says: %s", seconds, error)
             self.metrics.add(Metric.UNEXPECTED_ERRORS)
 
     def _upload(self, attempt: Attempt) -> int | None:
@@ -107,10 +107,10 @@ class Receiver:
             return None
         try:
             row = self.comparer.compare(pair_id, attempt)
-        except Postponed as postponed:
-            logger.info("Postponed %s", postponed)
-            self.metrics.add(_metric_of(postponed.reason))
-            return postponed.seconds
+        except Deferred as deferred:
+            logger.info("Deferred %s", deferred)
+            self.metrics.add(_metric_of(deferred.reason))
+            return deferred.seconds
         except Exception:
             delay = self.backoff.seconds(attempt.receive_count)
             logger.exception("Unexpected error; the message will be tried again in %s s", delay)
@@ -134,4 +134,4 @@ class Receiver:
 def _metric_of(hindrance: Hindrance) -> Metric:
     if isinstance(hindrance, Closed):
         return Metric.API_NOT_ANSWERING if hindrance.code == API_NOT_ANSWERING else Metric.BLOCKED
-    return Metric.UNREADABLE_PICTURES if isinstance(hindrance, Unreadable) else Metric.POSTPONED
+    return Metric.UNREADABLE_PICTURES if isinstance(hindrance, Unreadable) else Metric.DEFERRED

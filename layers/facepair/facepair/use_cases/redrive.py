@@ -4,28 +4,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from facepair.domain.backlog import Letter
+from facepair.domain.backlog import DeadLetter
 from facepair.domain.notification import Malformed
 
 HIDDEN_SECONDS = 300
-"""For so long nobody else sees a letter that was received; if the redrive dies, it lies there again after that."""
+"""For so long nobody else sees a dead letter that was received; if the redrive dies, it lies there again after that."""
 
 
 class DeadLetters(Protocol):
     """A dead-letter queue."""
 
-    def receive(self, seconds: int) -> list[Letter]:
-        """Some letters, for a time in which nobody else sees them; none if there are no more."""
+    def receive(self, seconds: int) -> list[DeadLetter]:
+        """Some dead letters, for a time in which nobody else sees them; none if there are no more."""
 
-    def delete(self, letters: Iterable[Letter]) -> None:
+    def delete(self, dead_letters: Iterable[DeadLetter]) -> None:
         """Remove what was received."""
 
-    def postpone(self, receipt_handle: str, seconds: int) -> None:
-        """Let a letter be seen again in `seconds`."""
+    def defer(self, receipt_handle: str, seconds: int) -> None:
+        """Let a dead letter be seen again in `seconds`."""
 
 
 class Destination(Protocol):
-    """The queue that the letters were meant for."""
+    """The queue that the dead letters were meant for."""
 
     def send(self, bodies: Sequence[str]) -> None:
         """Send messages, however many."""
@@ -33,10 +33,10 @@ class Destination(Protocol):
 
 @dataclass
 class Redriven:
-    """How many letters went back, and by their ids those that nobody can read, which stayed."""
+    """How many dead letters went back, and by their ids those that nobody can read, which stayed."""
 
     sent: int = 0
-    unreadable: dict[str, Letter] = field(default_factory=dict)
+    unreadable: dict[str, DeadLetter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Route:
     """From dead letters to a queue whose messages `read` understands; it raises Malformed for those that nobody can
     read. Sent, they would be set aside again at once, and be an error in the log each time: they stay."""
 
-    letters: DeadLetters
+    dead_letters: DeadLetters
     destination: Destination
     read: Callable[[str], object]
 
@@ -55,23 +55,23 @@ class Route:
         lost.
         """
         done = Redriven()
-        while batch := self.letters.receive(HIDDEN_SECONDS):
-            readable = [letter for letter in batch if self._can_read(letter)]
-            unreadable = {letter.message_id: letter for letter in batch if letter not in readable}
+        while batch := self.dead_letters.receive(HIDDEN_SECONDS):
+            readable = [message for message in batch if self._can_read(message)]
+            unreadable = {message.message_id: message for message in batch if message not in readable}
             if not readable and unreadable.keys() <= done.unreadable.keys():
                 break  # those that stay have come round: nothing else is left
-            self.destination.send([letter.body for letter in readable])
-            self.letters.delete(readable)
+            self.destination.send([message.body for message in readable])
+            self.dead_letters.delete(readable)
             done.sent += len(readable)
             done.unreadable |= unreadable
             tell(done)
-        for letter in done.unreadable.values():
-            self.letters.postpone(letter.receipt_handle, 0)
+        for message in done.unreadable.values():
+            self.dead_letters.defer(message.receipt_handle, 0)
         return done
 
-    def _can_read(self, letter: Letter) -> bool:
+    def _can_read(self, message: DeadLetter) -> bool:
         try:
-            self.read(letter.body)
+            self.read(message.body)
         except Malformed:
             return False
         return True

@@ -13,7 +13,7 @@ from facepair.domain.gate import Gate
 from facepair.domain.history import Mark, Version, pair_among
 from facepair.domain.ledger import Charge
 from facepair.domain.pair import Names, Role, Upload
-from facepair_cli.reading.story import Found, events, next_steps, rendered
+from facepair_cli.reading.pair_history import Found, events, next_steps, rendered
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAMES = Names("first", "second")

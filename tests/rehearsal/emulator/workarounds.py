@@ -1,7 +1,7 @@
-"""The slips of ministack that a stack of this kind meets, mended: each with what AWS does and why that is believed.
+"""Workarounds for the bugs of ministack that this stack meets: each says what AWS does, and how we know.
 
-A mend first makes its slip happen. What is right by now needs no mend: then it raises MendedUpstream, and ministack
-does not start until the mend is taken out.
+A workaround first makes its slip happen. If ministack is right by now, it raises FixedUpstream, and ministack
+does not start until the workaround is removed.
 """
 
 import inspect
@@ -19,13 +19,13 @@ from ministack.services.cloudformation import provisioners
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as HANDLERS
 
 
-class MendedUpstream(Exception):
+class FixedUpstream(Exception):
     """This version of ministack does it right."""
 
 
-def expect_slip(happens: object, mend: str) -> None:
+def expect_slip(happens: object, workaround: str) -> None:
     if not happens:
-        raise MendedUpstream(f"ministack does right what {mend} mends: take it out of {__file__}")
+        raise FixedUpstream(f"ministack does right what {workaround} works around: remove it from {__file__}")
 
 
 def batches_are_authorized_as_their_single_action() -> None:
@@ -239,8 +239,8 @@ def writes_tell_their_items_and_attributes() -> None:
     """dynamodb:LeadingKeys are the partition keys of a request's items, dynamodb:Attributes all attributes that it
     names, those of its key, update and condition too (DynamoDB's guide, IAM policy conditions for fine-grained access).
 
-    ministack knows no leading keys, and of attributes those that are read. Mended for writes of one item, leading keys
-    for tables without a sort key.
+    ministack ignores leading keys, and evaluates only attributes that are read. Worked around for writes of one item;
+    leading keys for tables without a sort key.
     """
     context_of = iam_actions.dynamodb_service_context
     write = {
@@ -271,7 +271,7 @@ def writes_tell_their_items_and_attributes() -> None:
 def streams_bring_failed_records_again() -> None:
     """A function that reports failed records of a stream gets them again (Lambda's guide, batch failures of DynamoDB).
 
-    ministack takes such a report for a success and goes on, so the records are lost. Mended, it brings the batch again.
+    ministack treats such a report as a success and loses the records. The workaround delivers the batch again.
     """
     execute = lambda_svc._execute_function
     reads_reports = "batchItemFailures" in inspect.getsource(lambda_svc._poll_dynamodb_streams)
@@ -292,7 +292,7 @@ def streams_bring_failed_records_again() -> None:
     lambda_svc._execute_function = execute_and_read_report
 
 
-MENDS = (
+WORKAROUNDS = (
     batches_are_authorized_as_their_single_action,
     maximum_concurrency_is_a_number,
     ref_of_a_secret_is_its_arn,
@@ -309,6 +309,6 @@ MENDS = (
 
 
 def apply_all() -> None:
-    """Raises MendedUpstream."""
-    for mend in MENDS:
-        mend()
+    """Raises FixedUpstream."""
+    for workaround in WORKAROUNDS:
+        workaround()

@@ -1,19 +1,19 @@
-"""A mend that isn't needed any more is noticed: where ministack does it right, it does not start."""
+"""A workaround that is no longer needed is noticed: where ministack is right, it refuses to start."""
 
 import subprocess
 
 from tests.rehearsal.second_aws import EMULATOR, PYTHON
 
 UNNOTICED = """
-import mends
+import workarounds
 
-for mend in mends.MENDS:
-    mend()
+for workaround in workarounds.WORKAROUNDS:
+    workaround()
     try:
-        mend()
-    except mends.MendedUpstream:
+        workaround()
+    except workarounds.FixedUpstream:
         continue
-    print(mend.__name__)
+    print(workaround.__name__)
 """
 
 

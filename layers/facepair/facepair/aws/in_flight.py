@@ -20,8 +20,8 @@ FORGOTTEN = timedelta(hours=2)
 """If no worker begins with a claimed pair within this time, the search died before it sent the message."""
 
 
-class UnderwayMarks:
-    """A facepair.use_cases.ports.Underway. `comes_back` is the queue's visibility timeout; without it marks can only be
+class InFlightMarkers:
+    """A facepair.use_cases.ports.InFlight. `comes_back` is the queue's visibility timeout; without it marks can only be
     read.
 
     Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),
@@ -41,7 +41,7 @@ class UnderwayMarks:
         now, owner = clock.now(), uuid.uuid4().hex
         try:
             answer = self._table.update_item(
-                Key={"id": mark_id(objects)},
+                Key={"id": marker_id(objects)},
                 UpdateExpression="SET #owner = :owner, alive_until = :until, due = :due, expiration = :expiration "
                 "ADD begun :one REMOVE claimed, author",
                 ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
@@ -76,11 +76,11 @@ class UnderwayMarks:
         return Mark(clock.at(float(item["due"])), int(item.get("begun", 0)), alive_until)
 
     @aws_errors()
-    def postpone(self, objects: str, until: datetime) -> None:
+    def defer(self, objects: str, until: datetime) -> None:
         """The worker came to an end, and the message will come back."""
         # By the same operation as `begin`: were it another's permission that is missing, workers would seem to die.
         self._table.update_item(
-            Key={"id": mark_id(objects)},
+            Key={"id": marker_id(objects)},
             UpdateExpression="SET due = :due, expiration = :expiration "
             "REMOVE begun, #owner, alive_until, claimed, author",
             ExpressionAttributeNames={"#owner": "owner"},
@@ -90,7 +90,7 @@ class UnderwayMarks:
     @aws_errors()
     def finish(self, objects: str) -> None:
         """The worker came to an end, and the message is done."""
-        self._table.delete_item(Key={"id": mark_id(objects)})
+        self._table.delete_item(Key={"id": marker_id(objects)})
 
     @aws_errors()
     def claim(self, objects: str, late: timedelta) -> bool:
@@ -100,7 +100,7 @@ class UnderwayMarks:
         try:
             self._table.put_item(
                 Item={
-                    "id": mark_id(objects),
+                    "id": marker_id(objects),
                     "due": _seconds(now),
                     "claimed": True,
                     "author": author,
@@ -130,7 +130,7 @@ class UnderwayMarks:
         try:
             # An expired mark is none. By the same operation as `claim`: it is all that the search may do with marks.
             self._table.put_item(
-                Item={"id": mark_id(objects), "due": now, "expiration": now},
+                Item={"id": marker_id(objects), "due": now, "expiration": now},
                 ConditionExpression="attribute_exists(claimed)",
             )
         except ClientError as error:
@@ -138,10 +138,10 @@ class UnderwayMarks:
                 raise
 
     def _item(self, objects: str) -> dict[str, Any]:
-        return self._table.get_item(Key={"id": mark_id(objects)}, ConsistentRead=True).get("Item", {})
+        return self._table.get_item(Key={"id": marker_id(objects)}, ConsistentRead=True).get("Item", {})
 
 
-def mark_id(objects: str) -> str:
+def marker_id(objects: str) -> str:
     """The id of the mark of a pair's objects."""
     return f"underway#{objects}"
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from facepair.aws.underway import UnderwayMarks
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.domain import clock
 from facepair.domain.retry import Later
 from tests.support.faulty_aws import FaultyAws
@@ -17,12 +17,12 @@ AT_ONCE = timedelta(0)
 
 
 @pytest.fixture
-def marks(deployed: Resources) -> UnderwayMarks:
+def marks(deployed: Resources) -> InFlightMarkers:
     return marks_of(deployed)
 
 
-def marks_of(deployed: Resources) -> UnderwayMarks:
-    return UnderwayMarks(deployed.table("IdempotencyTable"), comes_back=timedelta(minutes=12))
+def marks_of(deployed: Resources) -> InFlightMarkers:
+    return InFlightMarkers(deployed.table("IdempotencyTable"), comes_back=timedelta(minutes=12))
 
 
 def in_a_minute() -> datetime:
@@ -33,10 +33,10 @@ def a_minute_ago() -> datetime:
     return clock.now() - timedelta(minutes=1)
 
 
-def test_workers_that_did_not_come_to_an_end_are_counted(marks: UnderwayMarks, pair_id: str) -> None:
+def test_workers_that_did_not_come_to_an_end_are_counted(marks: InFlightMarkers, pair_id: str) -> None:
     assert [marks.begin(pair_id, a_minute_ago()) for _ in range(3)] == [1, 2, 3]
 
-    marks.postpone(pair_id, clock.now())
+    marks.defer(pair_id, clock.now())
 
     assert marks.begin(pair_id, a_minute_ago()) == 1
 
@@ -65,7 +65,7 @@ def test_a_worker_whose_response_was_lost_recognises_its_own_mark(
     assert marks_of(replace(deployed, url=faults.url)).begin(pair_id, in_a_minute()) == 1
 
 
-def test_a_pair_without_a_mark_is_claimed_once(marks: UnderwayMarks, pair_id: str) -> None:
+def test_a_pair_without_a_mark_is_claimed_once(marks: InFlightMarkers, pair_id: str) -> None:
     assert [marks.claim(pair_id, AT_ONCE) for _ in range(3)] == [True, False, False]
 
 
@@ -77,7 +77,7 @@ def test_a_search_whose_response_was_lost_recognises_its_own_claim(
     assert marks_of(replace(deployed, url=faults.url)).claim(pair_id, AT_ONCE)
 
 
-def test_a_pair_that_a_worker_has_is_not_claimed(marks: UnderwayMarks, pair_id: str) -> None:
+def test_a_pair_that_a_worker_has_is_not_claimed(marks: InFlightMarkers, pair_id: str) -> None:
     marks.begin(pair_id, a_minute_ago())
 
     assert not marks.claim(pair_id, AT_ONCE)
@@ -85,14 +85,14 @@ def test_a_pair_that_a_worker_has_is_not_claimed(marks: UnderwayMarks, pair_id: 
 
 @pytest.mark.parametrize(("late_by", "claimed"), [(timedelta(minutes=14), False), (timedelta(minutes=16), True)])
 def test_a_pair_whose_message_is_late_is_claimed(
-    marks: UnderwayMarks, pair_id: str, late_by: timedelta, claimed: bool
+    marks: InFlightMarkers, pair_id: str, late_by: timedelta, claimed: bool
 ) -> None:
-    marks.postpone(pair_id, clock.now() - late_by)
+    marks.defer(pair_id, clock.now() - late_by)
 
     assert marks.claim(pair_id, timedelta(minutes=15)) is claimed
 
 
-def test_a_pair_that_is_done_can_be_claimed_again(marks: UnderwayMarks, pair_id: str) -> None:
+def test_a_pair_that_is_done_can_be_claimed_again(marks: InFlightMarkers, pair_id: str) -> None:
     marks.begin(pair_id, in_a_minute())
     marks.finish(pair_id)
 
@@ -100,7 +100,7 @@ def test_a_pair_that_is_done_can_be_claimed_again(marks: UnderwayMarks, pair_id:
 
 
 def test_a_claim_without_a_message_is_released_by_the_operation_that_the_search_may_use(
-    marks: UnderwayMarks, deployed: Resources, pair_id: str
+    marks: InFlightMarkers, deployed: Resources, pair_id: str
 ) -> None:
     operations: list[str] = []
     deployed.tables.meta.client.meta.events.register(
@@ -114,7 +114,7 @@ def test_a_claim_without_a_message_is_released_by_the_operation_that_the_search_
     assert set(operations) == {"PutItem"}
 
 
-def test_a_worker_that_has_begun_keeps_its_mark_when_the_claim_is_released(marks: UnderwayMarks, pair_id: str) -> None:
+def test_a_worker_that_has_begun_keeps_its_marker_after_a_release(marks: InFlightMarkers, pair_id: str) -> None:
     marks.claim(pair_id, AT_ONCE)
     marks.begin(pair_id, in_a_minute())
 
@@ -125,7 +125,7 @@ def test_a_worker_that_has_begun_keeps_its_mark_when_the_claim_is_released(marks
 
 
 def test_a_claim_that_no_worker_ever_followed_is_forgotten_after_two_hours(
-    marks: UnderwayMarks, pair_id: str, monkeypatch: pytest.MonkeyPatch
+    marks: InFlightMarkers, pair_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = clock.now
     marks.claim(pair_id, AT_ONCE)

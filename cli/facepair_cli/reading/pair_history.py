@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facepair.domain import clock
-from facepair.domain.change import Image
+from facepair.domain.change import StoredRow
 from facepair.domain.gate import Gate, Standing
 from facepair.domain.history import Mark, Version
 from facepair.domain.ledger import Charge
@@ -27,7 +27,7 @@ class Found:
     """All that is known of a pair. `row` is None where it has none, `mark` where no message is known to be queued."""
 
     pair_id: str
-    row: Image | None
+    row: StoredRow | None
     calls: Sequence[Mapping[str, Any]]
     versions: Sequence[Version]
     mark: Mark | None
@@ -126,7 +126,7 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
         yield Event(clock.parse(call["sent_at"]), what, (", ".join(details),) if details else ())
 
 
-def _written(row: Image | None) -> Iterator[Event]:
+def _written(row: StoredRow | None) -> Iterator[Event]:
     if row is None:
         return
     if review := row.get("review"):
