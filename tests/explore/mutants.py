@@ -522,7 +522,7 @@ MUTANTS = (
     # --- the gate
     Mutant(
         "every worker may try",
-        "facepair.domain.gate:Gate.trying",
+        "facepair.domain.gate:Gate.probing",
         "reopens_at=now + rules.pause",
         "reopens_at=now",
         ("a probe is due", "blocked at first", "no answers at first", "an answer in between", "two pairs"),
