@@ -187,7 +187,7 @@ class House:
         self.now += timedelta(seconds=CALL_SECONDS)
         return BLOCKED
 
-    def set_aside(self, body: str) -> NoReturn:
+    def dead_letter(self, body: str) -> NoReturn:
         raise AssertionError(f"a message that nobody can read: {body}")
 
 

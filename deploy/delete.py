@@ -39,7 +39,7 @@ class CannotDelete(Exception):
 
 
 @dataclass(frozen=True)
-class Stack:
+class FoundStack:
     """A stack as CloudFormation describes it, and its resources that are still there: type, logical id, physical id."""
 
     description: Mapping[str, Any]
@@ -94,7 +94,7 @@ def delete(name: str, session: Any, *, ask: Callable[[str], str]) -> None:
         )
 
 
-def _find(name: str, cloudformation: Any) -> Stack | None:
+def _find(name: str, cloudformation: Any) -> FoundStack | None:
     """The stack; None if there is none. Raises CannotDelete for a stack of another template."""
     try:
         [description] = cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -112,20 +112,20 @@ def _find(name: str, cloudformation: Any) -> Stack | None:
                 of_type[each["LogicalResourceId"]] = each["PhysicalResourceId"]
     if not known & OF_FACEPAIR:
         raise CannotDelete(f"{name} is no stack of facepair: it has none of {', '.join(sorted(OF_FACEPAIR))}.")
-    return Stack(description, resources)
+    return FoundStack(description, resources)
 
 
 # --- What CloudFormation would stop at --------------------------------------------------------------------------------
 
 
-def _obstacles(stack: Stack, session: Any) -> Iterator[str]:
+def _obstacles(stack: FoundStack, session: Any) -> Iterator[str]:
     """What would end the deletion half-way, each with its remedy."""
     yield from _protection(stack)
     yield from _attached_policies(stack, session.client("iam"))
     yield from _foreign_rules(stack, session.client("events"))
 
 
-def _protection(stack: Stack) -> Iterator[str]:
+def _protection(stack: FoundStack) -> Iterator[str]:
     name, status = stack.description["StackName"], stack.description["StackStatus"]
     if stack.description.get("EnableTerminationProtection"):
         yield (
@@ -136,7 +136,7 @@ def _protection(stack: Stack) -> Iterator[str]:
         yield f"wait until the change of {name} that is under way has ended ({status})"
 
 
-def _attached_policies(stack: Stack, iam: Any) -> Iterator[str]:
+def _attached_policies(stack: FoundStack, iam: Any) -> Iterator[str]:
     for logical_id, arn in stack.of_type("AWS::IAM::ManagedPolicy").items():
         for page in _pages(iam, "list_entities_for_policy", PolicyArn=arn):
             for kind in ("Role", "User", "Group"):
@@ -148,7 +148,7 @@ def _attached_policies(stack: Stack, iam: Any) -> Iterator[str]:
                     )
 
 
-def _foreign_rules(stack: Stack, events: Any) -> Iterator[str]:
+def _foreign_rules(stack: FoundStack, events: Any) -> Iterator[str]:
     """Rules on the bus that are not the stack's: a bus with rules cannot be deleted."""
     own = {physical_id.rpartition("|")[2] for physical_id in stack.of_type("AWS::Events::Rule").values()}
     for bus in stack.of_type("AWS::Events::EventBus").values():
@@ -180,7 +180,7 @@ def _unless_gone() -> Iterator[None]:
 # --- The deletion -----------------------------------------------------------------------------------------------------
 
 
-def _ask(name: str, stack: Stack, ask: Callable[[str], str]) -> None:
+def _ask(name: str, stack: FoundStack, ask: Callable[[str], str]) -> None:
     """Raises CannotDelete unless the stack's name is typed."""
     bucket = stack.of_type("AWS::S3::Bucket").get("ImagesBucket", "its bucket")
     ledger = stack.of_type("AWS::DynamoDB::Table").get(LEDGER)
@@ -194,7 +194,7 @@ def _ask(name: str, stack: Stack, ask: Callable[[str], str]) -> None:
         raise CannotDelete("Nothing was removed: that was not the stack's name.")
 
 
-def _unprotect(stack: Stack, dynamodb: Any) -> None:
+def _unprotect(stack: FoundStack, dynamodb: Any) -> None:
     """Switch deletion protection off, but for the ledger's: that table stays."""
     for logical_id, table in stack.of_type("AWS::DynamoDB::Table").items():
         if logical_id == LEDGER:
@@ -205,7 +205,7 @@ def _unprotect(stack: Stack, dynamodb: Any) -> None:
                 dynamodb.get_waiter("table_exists").wait(TableName=table, WaiterConfig=WAIT)
 
 
-def _delete_pictures(stack: Stack, s3: Any) -> None:
+def _delete_pictures(stack: FoundStack, s3: Any) -> None:
     for bucket in stack.of_type("AWS::S3::Bucket").values():
         refused: list[Mapping[str, Any]] = []
         with _unless_gone():
@@ -220,7 +220,7 @@ def _delete_pictures(stack: Stack, s3: Any) -> None:
             )
 
 
-def _delete_stack(stack: Stack, cloudformation: Any) -> None:
+def _delete_stack(stack: FoundStack, cloudformation: Any) -> None:
     """Raises CannotDelete with CloudFormation's own reasons."""
     name, stack_id = stack.description["StackName"], stack.description["StackId"]
     cloudformation.delete_stack(StackName=name)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from sandbox.resources import flag, whole
 
-type State = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+type AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 type Properties = Mapping[str, Any]
 
 EXTRA_PERIODS = 2
@@ -123,7 +123,7 @@ def _of_line(line: Mapping[str, Any]) -> Iterator[Datapoint]:
                     yield Datapoint(group["Namespace"], metric["Name"], dimensions, unit, float(value), time)
 
 
-def states(alarm: Properties, datapoints: Sequence[Datapoint], moments: Iterable[float]) -> list[State]:
+def states(alarm: Properties, datapoints: Sequence[Datapoint], moments: Iterable[float]) -> list[AlarmState]:
     """The alarm's state at each of the moments (epoch seconds, ascending), by the periods that end there.
 
     `alarm` is what an AWS::CloudWatch::Alarm's properties came to, as in `Stack.resources`.
@@ -133,8 +133,8 @@ def states(alarm: Properties, datapoints: Sequence[Datapoint], moments: Iterable
     """
     watched = _Alarm(alarm)
     watched.check(datapoints)
-    state: State = "INSUFFICIENT_DATA"
-    history: list[State] = []
+    state: AlarmState = "INSUFFICIENT_DATA"
+    history: list[AlarmState] = []
     for moment in moments:
         state = watched.state(datapoints, moment, state)
         history.append(state)
@@ -190,7 +190,7 @@ class _Alarm:
                     f"no datapoint matches {query}; emitted are {', '.join(sorted(alike)) or 'none of it'}"
                 )
 
-    def state(self, datapoints: Sequence[Datapoint], moment: float, before: State) -> State:
+    def state(self, datapoints: Sequence[Datapoint], moment: float, before: AlarmState) -> AlarmState:
         """The state by the periods that end at the moment; `before` is what it was."""
         looked_at = self._periods + EXTRA_PERIODS
         breaching = [self._breaching(datapoints, moment - age * self._period) for age in range(looked_at)]

@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.session import Session as BotocoreSession
 
-from sandbox.processes import Server
+from sandbox.processes import ServerProcess
 
 REGION = "us-east-1"
 KEY = "sandbox"  # moto asks for one, any will do
@@ -34,7 +34,7 @@ class LocalAws:
     """
 
     def __init__(self, lambda_url: str, log_file: Path) -> None:
-        self._server = Server(
+        self._server = ServerProcess(
             "sandbox.aws_server", "--lambda-url", lambda_url, log_file=log_file, env=_without_account()
         )
         self._clients: dict[str, Any] = {}

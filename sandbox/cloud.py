@@ -16,16 +16,16 @@ from sandbox.deploy import deploy
 from sandbox.lambda_host import LambdaHost
 from sandbox.lambda_host.invoke_api import FunctionNotFound, InvokeApi, Sources
 from sandbox.lambda_host.log_group import LogGroup
-from sandbox.processes import Server
-from sandbox.receiver import Receiver
-from sandbox.stack import Stack
+from sandbox.processes import ServerProcess
+from sandbox.receiver import EmulatedReceiver
+from sandbox.stack import SandboxStack
 
 BASE_URL = "AdvanceBaseUrl"
 WEBHOOK_URL = "WebhookUrl"
 CREDENTIALS = {"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"}  # the emulator's account
 
 
-class Advance:
+class EmulatedAdvance:
     """The emulator as a process of its own: `url` is the API's base URL; `control` scripts it and reads what it was
     asked and charged.
 
@@ -37,7 +37,7 @@ class Advance:
         if faces:
             faces_environment.install()  # seen by whoever started us, not in the log alone
             options.append("--faces")
-        self._server = Server("sandbox.advance_api", "--port", "0", *options, log_file=log_file)
+        self._server = ServerProcess("sandbox.advance_api", "--port", "0", *options, log_file=log_file)
 
     @property
     def url(self) -> str:
@@ -64,7 +64,7 @@ class Sandbox:
     ends.
     """
 
-    stack: Stack
+    stack: SandboxStack
     host: LambdaHost | None = None
 
     def __init__(
@@ -90,8 +90,8 @@ class Sandbox:
         self._warm = warm
         self._faces = faces
         self.logs = logs or self._root / ".sandbox" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
-        self._advance: Advance | None = None
-        self._receiver: Receiver | None = None
+        self._advance: EmulatedAdvance | None = None
+        self._receiver: EmulatedReceiver | None = None
         self._checkpoints: dict[str, str] = {}
         self._log_groups: dict[str, LogGroup] = {}
         self._open = ExitStack()
@@ -101,14 +101,14 @@ class Sandbox:
         return self.stack.outputs
 
     @property
-    def advance(self) -> Advance:
+    def advance(self) -> EmulatedAdvance:
         """The emulator. Raises RuntimeError if AdvanceBaseUrl points somewhere else."""
         if self._advance is None:
             raise RuntimeError(f"this sandbox has no emulator: its {BASE_URL} is {self._parameters[BASE_URL]}")
         return self._advance
 
     @property
-    def receiver(self) -> Receiver:
+    def receiver(self) -> EmulatedReceiver:
         """The receiver of webhooks. Raises RuntimeError if WebhookUrl points somewhere else."""
         if self._receiver is None:
             raise RuntimeError(f"this sandbox has no receiver: its {WEBHOOK_URL} is {self._parameters[WEBHOOK_URL]!r}")
@@ -174,11 +174,11 @@ class Sandbox:
         self._open.callback(invoke_api.close)
         self._aws = self._open.enter_context(LocalAws(invoke_api.url, self.logs / "aws.log"))
         if BASE_URL not in self._parameters:
-            self._advance = Advance(self.logs / "advance.log", faces=self._faces)
+            self._advance = EmulatedAdvance(self.logs / "advance.log", faces=self._faces)
             self._open.callback(self._advance.close)
             self._parameters[BASE_URL] = self._advance.url
         if WEBHOOK_URL not in self._parameters:
-            self._receiver = Receiver(log_file=self.logs / "webhooks.log")
+            self._receiver = EmulatedReceiver(log_file=self.logs / "webhooks.log")
             self._open.callback(self._receiver.close)
             self._parameters[WEBHOOK_URL] = self._receiver.url
         self._report("Deploying template.yaml …")
@@ -193,7 +193,7 @@ class Sandbox:
         self._report("Starting the functions …")
         self.start_host()
 
-    def _deploy(self, previous: Stack | None) -> None:
+    def _deploy(self, previous: SandboxStack | None) -> None:
         template = self._root / "template.yaml"
         self.stack = deploy(
             self._aws,

@@ -55,7 +55,7 @@ class Sample:
 
 
 @dataclass
-class Pictures:
+class DemoPictures:
     """What the pairs of the demo are made of: one person on two days, one hardly to be told from her, another."""
 
     ada: Image.Image
@@ -64,20 +64,20 @@ class Pictures:
     bob: Image.Image
 
 
-def drawn() -> Pictures:
+def drawn() -> DemoPictures:
     """To be told apart by their likeness."""
     later, alike = (portrait(1, variation=variation) for variation in (PASSES / 2, NEEDS_A_LOOK))
-    return Pictures(portrait(1), later, alike, portrait(2))
+    return DemoPictures(portrait(1), later, alike, portrait(2))
 
 
-def photographed() -> Pictures:
+def photographed() -> DemoPictures:
     """To be told apart by their faces."""
     hopper = photographs.hopper()
     alike = photographs.overlaid(photographs.BETWEEN)
-    return Pictures(hopper, photographs.another_day(hopper), alike, photographs.collins())
+    return DemoPictures(hopper, photographs.another_day(hopper), alike, photographs.collins())
 
 
-def samples(pictures: Pictures) -> dict[str, list[Sample]]:
+def samples(pictures: DemoPictures) -> dict[str, list[Sample]]:
     """The demo's acts by their headings: what happens every day, then faults of the API, one at a time."""
     ada = jpeg(pictures.ada)
     first, second = ("first.jpg", ada), ("second.jpg", ada)

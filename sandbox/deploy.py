@@ -14,8 +14,8 @@ from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.intrinsics import Scope, TemplateError, text
 from sandbox.kinds import KINDS, LEFT_OUT, WITHOUT_EFFECT
 from sandbox.parameters import check_rules, parameter_values
-from sandbox.resources import Wanted, flag, whole
-from sandbox.stack import EventSource, Function, Resource, Schedule, Stack, StreamSource
+from sandbox.resources import DesiredResource, flag, whole
+from sandbox.stack import EventSource, Function, Resource, SandboxStack, Schedule, StreamSource
 from sandbox.template import expand, override, read_template
 
 RESOURCE_ATTRIBUTES = {
@@ -36,11 +36,11 @@ def deploy(
     template_file: Path,
     stack_name: str,
     parameters: Mapping[str, object],
-    previous: Stack | None = None,
+    previous: SandboxStack | None = None,
     *,
     overrides: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     environment: Mapping[str, str] = MappingProxyType({}),
-) -> Stack:
+) -> SandboxStack:
     """Create the template's stack, or change the previous one as far as the sandbox can.
 
     `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
@@ -58,7 +58,7 @@ def deploy(
     outputs = deployment.outputs()
     _describe(aws, stack_name, values, outputs, update=previous is not None)
     functions = dict(_functions(resources, template_file.parent))
-    return Stack(
+    return SandboxStack(
         name=stack_name,
         parameters=values,
         resources=resources,
@@ -80,7 +80,7 @@ class _Deployment:
         template: Mapping[str, Any],
         stack_name: str,
         parameters: Mapping[str, str],
-        previous: Stack | None,
+        previous: SandboxStack | None,
     ) -> None:
         self._aws = aws
         self._template = template
@@ -140,7 +140,7 @@ class _Deployment:
     def _create(self, logical_id: str, declared: Mapping[str, Any]) -> Resource:
         for earlier in _listed(declared.get("DependsOn", [])):
             self._resource(earlier)
-        wanted = Wanted(
+        wanted = DesiredResource(
             logical_id,
             declared["Type"],
             physical_name(self._stack_name, logical_id),
@@ -155,7 +155,7 @@ class _Deployment:
             return self._update(wanted, self._previous[logical_id])
         return KINDS[wanted.type].create(self._aws.client, _without_left_out(wanted))
 
-    def _update(self, wanted: Wanted, existing: Resource) -> Resource:
+    def _update(self, wanted: DesiredResource, existing: Resource) -> Resource:
         wanted = _without_left_out(wanted)
         if wanted.properties == existing.properties:
             return existing
@@ -202,9 +202,9 @@ def _check_known(logical_id: str, resource: Mapping[str, Any]) -> None:
         raise TemplateError(f"{logical_id} ({kind}): the sandbox does not know {', '.join(unknown)}")
 
 
-def _without_left_out(wanted: Wanted) -> Wanted:
+def _without_left_out(wanted: DesiredResource) -> DesiredResource:
     kept = {name: value for name, value in wanted.properties.items() if name in KINDS[wanted.type].properties}
-    return Wanted(wanted.logical_id, wanted.type, wanted.name, kept)
+    return DesiredResource(wanted.logical_id, wanted.type, wanted.name, kept)
 
 
 def _functions(resources: Mapping[str, Resource], root: Path) -> Iterator[tuple[str, Function]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sandbox.resources import (
     Clients,
-    Wanted,
+    DesiredResource,
     create_bucket,
     create_bus,
     create_event_source_mapping,
@@ -35,8 +35,8 @@ class Kind:
     """How to create a type of resource, and how to change one: not at all, or by the same call as creates it."""
 
     properties: frozenset[str]
-    create: Callable[[Clients, Wanted], Resource]
-    update: Callable[[Clients, Wanted, Resource], Resource] | None = None
+    create: Callable[[Clients, DesiredResource], Resource]
+    update: Callable[[Clients, DesiredResource, Resource], Resource] | None = None
 
 
 KINDS = {

@@ -66,7 +66,7 @@ class Tethered:
             self._guard.stdin.close()
 
 
-class Server:
+class ServerProcess:
     """A module of ours as a server process on loopback. It prints its URL, alone on one line, when it listens.
 
     What it says on standard error goes to `log_file`.

@@ -37,7 +37,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceiverReply:
     """What the receiver does instead of saying 204: a status, headers, after a delay in seconds; or it drops the line
     before or after it has read the message."""
 
@@ -47,7 +47,7 @@ class Answer:
     drop: Literal["before", "after"] | None = None
 
 
-class Receiver:
+class EmulatedReceiver:
     """Listens on loopback until closed. `secrets` are what it was given (`whsec_…`); any of them may fit.
 
     It takes what is signed, once per id as its owner sees it, and answers 401 to everything else. What came goes to
@@ -57,19 +57,19 @@ class Receiver:
     def __init__(self, *secrets: str, log_file: Path | None = None) -> None:
         self.secrets = list(secrets)
         self._log_file = log_file
-        self._answers: list[Answer] = []
-        self._always: Answer | None = None
+        self._answers: list[ReceiverReply] = []
+        self._always: ReceiverReply | None = None
         self._deliveries: list[Delivery] = []
         self._lock = threading.Lock()
         self._server = Server(_handler_for(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}/verdicts"
 
-    def answer(self, *answers: Answer) -> None:
+    def answer(self, *answers: ReceiverReply) -> None:
         """What it does with the next messages, one each."""
         with self._lock:
             self._answers += answers
 
-    def always(self, answer: Answer | None) -> None:
+    def always(self, answer: ReceiverReply | None) -> None:
         """What it does with all messages; None to be well again."""
         with self._lock:
             self._always = answer
@@ -90,9 +90,9 @@ class Receiver:
     def close(self) -> None:
         self._server.close()
 
-    def next_answer(self) -> Answer:
+    def next_answer(self) -> ReceiverReply:
         with self._lock:
-            return self._answers.pop(0) if self._answers else self._always or Answer()
+            return self._answers.pop(0) if self._answers else self._always or ReceiverReply()
 
     def note(self, delivery: Delivery) -> None:
         with self._lock:
@@ -114,7 +114,7 @@ def _verifies(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     return True
 
 
-def _handler_for(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+def _handler_for(receiver: EmulatedReceiver) -> type[BaseHTTPRequestHandler]:
     class WebhookHandler(Handler):
         def do_POST(self) -> None:
             at, answer = time.time(), receiver.next_answer()

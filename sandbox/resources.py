@@ -16,7 +16,7 @@ Clients = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredResource:
     """One resource of the template, its properties resolved. `name` is what CloudFormation would generate."""
 
     logical_id: str
@@ -37,7 +37,7 @@ class Wanted:
 # --- S3 ---------------------------------------------------------------------------------------------------------------
 
 
-def create_bucket(aws: Clients, wanted: Wanted) -> Resource:
+def create_bucket(aws: Clients, wanted: DesiredResource) -> Resource:
     s3, name, properties = aws("s3"), wanted.name.lower(), wanted.properties
     s3.create_bucket(Bucket=name)
     if encryption := properties.get("BucketEncryption"):
@@ -68,7 +68,7 @@ def create_bucket(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(name, Arn=f"arn:aws:s3:::{name}")
 
 
-def _lifecycle_rule(wanted: Wanted, rule: Properties) -> dict[str, Any]:
+def _lifecycle_rule(wanted: DesiredResource, rule: Properties) -> dict[str, Any]:
     expiration, expired_marker = "ExpirationInDays", "ExpiredObjectDeleteMarker"
     noncurrent, multipart = "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"
     wanted.only(rule, "Id", "Status", expiration, expired_marker, noncurrent, multipart)
@@ -86,7 +86,7 @@ def _lifecycle_rule(wanted: Wanted, rule: Properties) -> dict[str, Any]:
 # --- SQS --------------------------------------------------------------------------------------------------------------
 
 
-def create_queue(aws: Clients, wanted: Wanted) -> Resource:
+def create_queue(aws: Clients, wanted: DesiredResource) -> Resource:
     attributes = {
         name: json.dumps(value) if isinstance(value, dict) else text(value) for name, value in wanted.properties.items()
     }
@@ -94,7 +94,7 @@ def create_queue(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(url, Arn=_arn("sqs", wanted.name), QueueName=wanted.name, QueueUrl=url)
 
 
-def create_queue_policy(aws: Clients, wanted: Wanted) -> Resource:
+def create_queue_policy(aws: Clients, wanted: DesiredResource) -> Resource:
     policy = json.dumps(wanted.properties["PolicyDocument"])
     for queue_url in wanted.properties["Queues"]:
         aws("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
@@ -104,7 +104,7 @@ def create_queue_policy(aws: Clients, wanted: Wanted) -> Resource:
 # --- DynamoDB ---------------------------------------------------------------------------------------------------------
 
 
-def create_table(aws: Clients, wanted: Wanted) -> Resource:
+def create_table(aws: Clients, wanted: DesiredResource) -> Resource:
     dynamodb, name, properties = aws("dynamodb"), wanted.name, wanted.properties
     same_in_the_api = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     settings: dict[str, Any] = {key: properties[key] for key in same_in_the_api if key in properties}
@@ -127,12 +127,12 @@ def create_table(aws: Clients, wanted: Wanted) -> Resource:
 # --- SNS --------------------------------------------------------------------------------------------------------------
 
 
-def create_topic(aws: Clients, wanted: Wanted) -> Resource:
+def create_topic(aws: Clients, wanted: DesiredResource) -> Resource:
     arn = aws("sns").create_topic(Name=wanted.name)["TopicArn"]
     return wanted.created(arn, TopicArn=arn)
 
 
-def create_subscription(aws: Clients, wanted: Wanted) -> Resource:
+def create_subscription(aws: Clients, wanted: DesiredResource) -> Resource:
     arn = aws("sns").subscribe(**wanted.properties, ReturnSubscriptionArn=True)["SubscriptionArn"]
     return wanted.created(arn)
 
@@ -140,7 +140,7 @@ def create_subscription(aws: Clients, wanted: Wanted) -> Resource:
 # --- Secrets Manager, CloudWatch Logs, IAM ----------------------------------------------------------------------------
 
 
-def create_secret(aws: Clients, wanted: Wanted) -> Resource:
+def create_secret(aws: Clients, wanted: DesiredResource) -> Resource:
     secrets, settings = aws("secretsmanager"), dict(wanted.properties)
     if generate := settings.pop("GenerateSecretString", None):
         wanted.only(generate, "PasswordLength", "ExcludePunctuation")
@@ -151,7 +151,7 @@ def create_secret(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(created["ARN"], Id=created["ARN"])
 
 
-def create_log_group(aws: Clients, wanted: Wanted) -> Resource:
+def create_log_group(aws: Clients, wanted: DesiredResource) -> Resource:
     logs = aws("logs")
     logs.create_log_group(logGroupName=wanted.name)
     if "RetentionInDays" in wanted.properties:
@@ -160,7 +160,7 @@ def create_log_group(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(wanted.name, Arn=_arn("logs", f"log-group:{wanted.name}:*"))
 
 
-def create_role(aws: Clients, wanted: Wanted) -> Resource:
+def create_role(aws: Clients, wanted: DesiredResource) -> Resource:
     trust = json.dumps(wanted.properties["AssumeRolePolicyDocument"])
     arn = aws("iam").create_role(RoleName=wanted.name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     return wanted.created(wanted.name, Arn=arn)
@@ -169,7 +169,7 @@ def create_role(aws: Clients, wanted: Wanted) -> Resource:
 # --- Lambda: known to moto, so that its API describes them; run by the Lambda host ------------------------------------
 
 
-def create_layer(aws: Clients, wanted: Wanted) -> Resource:
+def create_layer(aws: Clients, wanted: DesiredResource) -> Resource:
     created = aws("lambda").publish_layer_version(
         LayerName=wanted.properties["LayerName"],
         Description=wanted.properties.get("Description", ""),
@@ -180,7 +180,7 @@ def create_layer(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(created["LayerVersionArn"])
 
 
-def create_function(aws: Clients, wanted: Wanted) -> Resource:
+def create_function(aws: Clients, wanted: DesiredResource) -> Resource:
     created = aws("lambda").create_function(
         FunctionName=wanted.name,
         Code={"ZipFile": _code_stays_in_its_folder()},
@@ -190,12 +190,12 @@ def create_function(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(wanted.name, Arn=created["FunctionArn"])
 
 
-def update_function(aws: Clients, wanted: Wanted, existing: Resource) -> Resource:
+def update_function(aws: Clients, wanted: DesiredResource, existing: Resource) -> Resource:
     aws("lambda").update_function_configuration(FunctionName=existing.physical_id, **_function_configuration(wanted))
     return wanted.created(existing.physical_id, **existing.attributes)
 
 
-def _function_configuration(wanted: Wanted) -> dict[str, Any]:
+def _function_configuration(wanted: DesiredResource) -> dict[str, Any]:
     properties = wanted.properties
     variables = wanted.only(properties.get("Environment", {}), "Variables").get("Variables", {})
     return {
@@ -210,7 +210,7 @@ def _function_configuration(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def create_function_url(aws: Clients, wanted: Wanted) -> Resource:
+def create_function_url(aws: Clients, wanted: DesiredResource) -> Resource:
     """It is served by the sandbox's AWS: sandbox/function_urls.py."""
     name = wanted.properties["TargetFunctionArn"].split(":")[-1]
     if wanted.properties["AuthType"] != "AWS_IAM":
@@ -219,7 +219,7 @@ def create_function_url(aws: Clients, wanted: Wanted) -> Resource:
     return wanted.created(name, FunctionUrl=url)
 
 
-def create_event_source_mapping(_: Clients, wanted: Wanted) -> Resource:
+def create_event_source_mapping(_: Clients, wanted: DesiredResource) -> Resource:
     wanted.only(wanted.properties.get("ScalingConfig", {}), "MaximumConcurrency")
     wanted.only(wanted.properties.get("DestinationConfig", {}), "OnFailure")
     unknown = set(wanted.properties.get("FunctionResponseTypes", [])) - {"ReportBatchItemFailures"}
@@ -228,13 +228,13 @@ def create_event_source_mapping(_: Clients, wanted: Wanted) -> Resource:
     return wanted.created(wanted.name)
 
 
-def create_bus(aws: Clients, wanted: Wanted) -> Resource:
+def create_bus(aws: Clients, wanted: DesiredResource) -> Resource:
     settings = {"DeadLetterConfig": wanted.properties.get("DeadLetterConfig", {})}
     created = aws("events").create_event_bus(Name=wanted.properties["Name"], **settings)
     return wanted.created(wanted.properties["Name"], Arn=created["EventBusArn"], Name=wanted.properties["Name"])
 
 
-def create_rule(aws: Clients, wanted: Wanted) -> Resource:
+def create_rule(aws: Clients, wanted: DesiredResource) -> Resource:
     """A schedule, which the Lambda host keeps; or a rule of a bus, which passes events on to queues."""
     properties = wanted.properties
     for target in properties["Targets"]:

@@ -74,7 +74,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Stack:
+class SandboxStack:
     """Everything by logical id. `left_out` says, for what is in the template but not in the sandbox, why."""
 
     name: str

@@ -21,7 +21,7 @@ from PIL import Image
 
 from facepair.domain import clock
 from facepair.domain.erasure import Charged, Record
-from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Report, Rules, Slot
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Signal, Slot
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
@@ -617,7 +617,7 @@ class FakeGate(Fake):
 
     def _report(self, slot: Slot, outcome: Outcome) -> None:
         self._begin("report")
-        if Report.of(outcome) is Report.UNANSWERED:
+        if Signal.of(outcome) is Signal.UNANSWERED:
             self.state = self.state.counted()
         self.state = self.state.after(slot, outcome, self.rules, self._now)
 
@@ -755,8 +755,8 @@ class FakeQueue(Fake):
         """Drop every message, as SQS does at the end of its retention."""
         self._messages.clear()
 
-    def set_aside(self, body: str) -> None:
-        self._begin("set_aside")
+    def dead_letter(self, body: str) -> None:
+        self._begin("dead_letter")
         self.dead_letters.append(body or "(empty)")
 
     def has_backlog(self) -> bool:

@@ -20,7 +20,7 @@ SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """A row's cells, as many as the header has, and the number of its last line."""
 
     line: int
@@ -38,9 +38,9 @@ class CsvTable:
         self._path = path
         self._errors = "replace" if any_bytes else "strict"
         self._encoding = self._found_encoding()
-        self.header: list[str] = next(self._read(), Row(0, [])).cells
+        self.header: list[str] = next(self._read(), CsvRow(0, [])).cells
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[CsvRow]:
         rows = self._read()
         next(rows, None)
         for row in rows:
@@ -50,9 +50,9 @@ class CsvTable:
                     f"{self._path}, line {row.line}, has {counted(len(row.cells), 'cell')} for "
                     f"{counted(len(self.header), 'header')}: quote cells that contain the separator."
                 )
-            yield Row(row.line, row.cells[: len(self.header)] + [""] * -extra)
+            yield CsvRow(row.line, row.cells[: len(self.header)] + [""] * -extra)
 
-    def _read(self) -> Iterator[Row]:
+    def _read(self) -> Iterator[CsvRow]:
         """Yield the header and the rows, as far as they have any text."""
         try:
             with self._path.open(encoding=self._encoding, errors=self._errors, newline="") as file:
@@ -61,7 +61,7 @@ class CsvTable:
                 try:
                     for cells in reader:
                         if any(map(str.strip, cells)):
-                            yield Row(reader.line_num, cells)
+                            yield CsvRow(reader.line_num, cells)
                 except csv.Error as error:
                     line = reader.line_num
                     raise click.ClickException(f"{self._path}, line {line}, cannot be read as CSV: {error}.") from error

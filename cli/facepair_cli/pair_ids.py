@@ -6,7 +6,7 @@ from typing import IO
 import click
 
 
-class PairId(click.ParamType[str]):
+class PairIdType(click.ParamType[str]):
     """A pair id, or a prefix of pair ids. S3 and DynamoDB take UTF-8 alone."""
 
     name = "pair"
@@ -21,7 +21,7 @@ class PairId(click.ParamType[str]):
         return value
 
 
-PAIR = PairId()
+PAIR = PairIdType()
 
 
 def lines(file: IO[str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from facepair.aws.publish_function import UNHURRIED, PublishFunction
 from facepair.aws.queue import DeadLetterQueue
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
-from facepair.aws.written_rows import WrittenRows
+from facepair.aws.written_rows import StoredRows
 from facepair.domain.gate import Rules
 from facepair.domain.pair import Names
 from facepair.domain.verdict import Policy
@@ -132,9 +132,9 @@ class Stack:
         return CallsTable(self.table("CallsTable"))
 
     @cached_property
-    def written(self) -> WrittenRows:
+    def written(self) -> StoredRows:
         """The rows as they are, by whomever they were written."""
-        return WrittenRows(self.tables.Table(self.outputs["VerdictsTable"]))
+        return StoredRows(self.tables.Table(self.outputs["VerdictsTable"]))
 
     @cached_property
     def gate_rules(self) -> Rules:

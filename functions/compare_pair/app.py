@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facepair.advance import Advance, Comparison, TokenIssuer, TokenKeeper
+from facepair.advance import Advance, AdvanceComparison, TokenIssuer, TokenKeeper
 from facepair.aws.clients import FAIL_FAST, PATIENT
 from facepair.aws.credentials import CredentialsSecret
 from facepair.aws.erasure_marks import ErasureMarks
@@ -24,10 +24,10 @@ from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.metrics import PowertoolsMetrics
-from facepair.aws.queue import UploadsQueue
+from facepair.aws.queue import SqsUploadsQueue
 from facepair.aws.review import ReviewDecisions
 from facepair.aws.token_store import SharedToken
-from facepair.aws.unsaved_refusals import UnsavedRefusals
+from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -80,10 +80,10 @@ def _handler() -> Handler:
     gate = GateItem(idempotency_table, settings.gate_rules)
     counters = PowertoolsMetrics(metrics)
     asker = Asker(
-        api=Comparison(advance),
+        api=AdvanceComparison(advance),
         tokens=TokenKeeper(token_store, issuer.issue),
         ledger=CallsTable(tables.Table(settings.calls_table), retention=settings.ledger_retention, erased=erased),
-        refusals=UnsavedRefusals(idempotency_table),
+        refusals=RefusalItems(idempotency_table),
         idempotency=idempotency,
         gate=gate,
         metrics=counters,
@@ -103,7 +103,7 @@ def _handler() -> Handler:
     receiver = Receiver(
         names=settings.names,
         comparer=comparer,
-        queue=UploadsQueue(
+        queue=SqsUploadsQueue(
             session.client("sqs", config=PATIENT),
             settings.uploads_queue_url,
             dead_letter_url=settings.dead_letter_queue_url,

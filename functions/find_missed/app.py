@@ -15,7 +15,7 @@ from facepair.aws.clients import PATIENT
 from facepair.aws.cursor import CursorParameter
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.metrics import PowertoolsMetrics
-from facepair.aws.queue import UploadsQueue
+from facepair.aws.queue import SqsUploadsQueue
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric
@@ -47,7 +47,7 @@ def _handler() -> Handler:
         names=settings.names,
         verdicts=VerdictsTable(tables, settings.verdicts_table),
         in_flight=InFlightMarkers(tables.Table(settings.idempotency_table), comes_back=settings.visibility_timeout),
-        queue=UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
+        queue=SqsUploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
         cursor=CursorParameter(session.client("ssm", config=PATIENT), settings.cursor_parameter),
         parallel=Threads(),
         after=timedelta(minutes=settings.find_missed_after_minutes),

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.aws import function_url
 from facepair.aws.clients import PATIENT
 from facepair.aws.ledger import CallsTable
-from facepair.aws.queue import UploadsQueue
+from facepair.aws.queue import SqsUploadsQueue
 from facepair.aws.verdicts import VerdictsTable
 from facepair.settings import PermitSettings
 from facepair.use_cases.permit import Permits, Wanted
@@ -41,7 +41,7 @@ def _handler() -> Handler:
     permits = Permits(
         verdicts=VerdictsTable(tables, settings.verdicts_table),
         ledger=CallsTable(tables.Table(settings.calls_table)),
-        queue=UploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
+        queue=SqsUploadsQueue(session.client("sqs", config=PATIENT), settings.uploads_queue_url),
     )
 
     @logger.inject_lambda_context(clear_state=True, log_event=False)

@@ -19,9 +19,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.aws.bus import VerdictsBus
 from facepair.aws.clients import PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
-from facepair.aws.queue import DeadLetters
+from facepair.aws.queue import SqsDeadLetterSink
 from facepair.aws.stream import write_of
-from facepair.aws.written_rows import WrittenRows
+from facepair.aws.written_rows import StoredRows
 from facepair.settings import PublishSettings
 from facepair.use_cases.publish import Publisher, Republish
 
@@ -43,8 +43,8 @@ def _handler() -> Handler:
     session = boto3.Session()
     publisher = Publisher(
         bus=VerdictsBus(session.client("events", config=PATIENT), settings.verdicts_bus),
-        rows=WrittenRows(session.resource("dynamodb", config=PATIENT).Table(settings.verdicts_table)),
-        aside=DeadLetters(session.client("sqs", config=PATIENT), settings.unpublished_queue_url),
+        rows=StoredRows(session.resource("dynamodb", config=PATIENT).Table(settings.verdicts_table)),
+        dead_letters=SqsDeadLetterSink(session.client("sqs", config=PATIENT), settings.unpublished_queue_url),
         metrics=PowertoolsMetrics(metrics),
     )
 

@@ -10,7 +10,7 @@ from PIL import Image
 from sandbox.advance_api import environment, likeness
 from sandbox.advance_api.server import serve
 from sandbox.advance_api.sight import Recogniser
-from sandbox.advance_api.state import Account
+from sandbox.advance_api.state import Customer
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     Image.MAX_IMAGE_PIXELS = None  # Pillow need not guard: IMAGE_INVALID_SIZE is decided from the header
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, lambda *_: sys.exit())
-    server = serve(options.port, Account(options.access_key, options.secret_key), recogniser)
+    server = serve(options.port, Customer(options.access_key, options.secret_key), recogniser)
     print(f"http://127.0.0.1:{server.port}", flush=True)
     try:
         server.serve_forever()

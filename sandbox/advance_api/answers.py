@@ -14,8 +14,8 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from sandbox.advance_api.models import Part
 from sandbox.advance_api.regions import REGIONS
-from sandbox.advance_api.sight import Box, NotThePictureItClaims, Recogniser, dimensions
-from sandbox.advance_api.state import Account
+from sandbox.advance_api.sight import Area, NotThePictureItClaims, Recogniser, dimensions
+from sandbox.advance_api.state import Customer
 
 TIMESTAMP_TOLERANCE = 300  # seconds
 LEAST_PERIOD, DEFAULT_PERIOD, MOST_PERIOD = 60, 3600, 86400  # seconds
@@ -24,7 +24,7 @@ LEAST_SIDE, MOST_SIDE = 256, 4096  # pixels, both inclusive
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScriptedAnswer:
     """A code with what comes with it; `message` only where it differs from the code's usual one.
 
     Errors are answered with HTTP 200 and their code in the body, except CLIENT_ERROR, whose message names its status.
@@ -36,11 +36,11 @@ class Answer:
     status: int = 200
 
 
-def client_error(status: int) -> Answer:
-    return Answer("CLIENT_ERROR", message=f"HTTP {status} - {HTTP_STATUS_CODES[status].title()}", status=status)
+def client_error(status: int) -> ScriptedAnswer:
+    return ScriptedAnswer("CLIENT_ERROR", message=f"HTTP {status} - {HTTP_STATUS_CODES[status].title()}", status=status)
 
 
-def issue_token(request: Request, account: Account) -> Answer:
+def issue_token(request: Request, account: Customer) -> ScriptedAnswer:
     if request.mimetype != "application/json":
         return client_error(400)
     try:
@@ -53,31 +53,31 @@ def issue_token(request: Request, account: Account) -> Answer:
     access_key, timestamp, signature = (_text(parameters.get(name)) for name in ("accessKey", "timestamp", "signature"))
     period = _text(parameters.get("periodSecond")) or str(DEFAULT_PERIOD)
     if not (access_key and timestamp and signature):
-        return Answer("PARAMETER_ERROR")
+        return ScriptedAnswer("PARAMETER_ERROR")
     if not _is_current(timestamp):
-        return Answer("PARAMETER_ERROR", message="Timestamp error")
+        return ScriptedAnswer("PARAMETER_ERROR", message="Timestamp error")
     combined = account.access_key + account.secret_key + timestamp
     expected = hashlib.sha256(combined.encode()).hexdigest()
     if access_key != account.access_key or not hmac.compare_digest(signature.encode(), expected.encode()):
-        return Answer("PARAMETER_ERROR", message="Signature error")
+        return ScriptedAnswer("PARAMETER_ERROR", message="Signature error")
     if not (_is_digits(period) and LEAST_PERIOD <= int(period) <= MOST_PERIOD):
-        return Answer("PARAMETER_ERROR", message=f"periodSecond should be from {LEAST_PERIOD} to {MOST_PERIOD}")
+        return ScriptedAnswer("PARAMETER_ERROR", message=f"periodSecond should be from {LEAST_PERIOD} to {MOST_PERIOD}")
 
     token, expired_time = account.tokens.issue(int(period), request.remote_addr or "")
-    return Answer("SUCCESS", {"token": token, "expiredTime": expired_time})
+    return ScriptedAnswer("SUCCESS", {"token": token, "expiredTime": expired_time})
 
 
-def compare(request: Request, account: Account, recogniser: Recogniser, *, needs_region: bool) -> Answer:
+def compare(request: Request, account: Customer, recogniser: Recogniser, *, needs_region: bool) -> ScriptedAnswer:
     if not account.tokens.accepts(request.headers.get("X-ACCESS-TOKEN")):
-        return Answer("IAM_FAILED")
+        return ScriptedAnswer("IAM_FAILED")
     if request.mimetype != "multipart/form-data" or "boundary" not in request.mimetype_params:
         return client_error(400)
     parts = [picture(request, name) for name in ("firstImage", "secondImage")]
     region = request.form.get("region", "")
     if not all(content for _, content in parts) or (needs_region and not region):
-        return Answer("EMPTY_PARAMETER_ERROR")
+        return ScriptedAnswer("EMPTY_PARAMETER_ERROR")
     if region and region not in REGIONS:
-        return Answer("PARAMETER_ERROR", message=f"region should be an ISO alpha-2 code: {region}")
+        return ScriptedAnswer("PARAMETER_ERROR", message=f"region should be an ISO alpha-2 code: {region}")
 
     sights = []
     for part, content in parts:
@@ -85,19 +85,19 @@ def compare(request: Request, account: Account, recogniser: Recogniser, *, needs
             width, height = dimensions(content, part.mimetype)
             fits = all(LEAST_SIDE <= side <= MOST_SIDE for side in (width, height)) and len(content) < MOST_BYTES
             if not fits:
-                return Answer("IMAGE_INVALID_SIZE")
+                return ScriptedAnswer("IMAGE_INVALID_SIZE")
             sights.append(recogniser.look(content, part.mimetype))
         except NotThePictureItClaims:
-            return Answer("IMAGE_INVALID_FORMAT")
+            return ScriptedAnswer("IMAGE_INVALID_FORMAT")
 
     first, second = sights
     for sight, ordinal in ((first, "FIRST"), (second, "SECOND")):
         if sight.face is None:
-            return Answer(f"NO_FACE_DETECTED_FROM_{ordinal}_IMAGE")
+            return ScriptedAnswer(f"NO_FACE_DETECTED_FROM_{ordinal}_IMAGE")
     for sight, ordinal in ((first, "FIRST"), (second, "SECOND")):
         if not sight.usable:
-            return Answer(f"{ordinal}_IMAGE_LOW_QUALITY_FACE")
-    return Answer(
+            return ScriptedAnswer(f"{ordinal}_IMAGE_LOW_QUALITY_FACE")
+    return ScriptedAnswer(
         "SUCCESS",
         {
             "similarity": recogniser.similarity(first, second),
@@ -134,7 +134,7 @@ def describe(request: Request, name: str) -> Part | None:
     )
 
 
-def _face(identifier: str, box: Box | None) -> dict[str, Any]:
+def _face(identifier: str, box: Area | None) -> dict[str, Any]:
     return {"id": identifier, **(box._asdict() if box else {})}
 
 

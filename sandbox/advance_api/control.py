@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 import urllib3
 from pydantic import TypeAdapter
 
-from sandbox.advance_api.models import Call, Endpoint, Step
+from sandbox.advance_api.models import ApiRequest, Endpoint, Step
 
-_CALLS = TypeAdapter(list[Call])
+_CALLS = TypeAdapter(list[ApiRequest])
 
 
 class ControlError(Exception):
@@ -42,7 +42,7 @@ class Control:
         """Forget steps and calls; tokens stay valid, as they would on the real account."""
         self._post("/reset")
 
-    def calls(self, endpoint: str | None = None, *, first_sha256: str | None = None) -> list[Call]:
+    def calls(self, endpoint: str | None = None, *, first_sha256: str | None = None) -> list[ApiRequest]:
         """Every request so far in the order asked, or those to one endpoint, or about one first picture."""
         wanted = {"endpoint": endpoint, "first_sha256": first_sha256}
         query = urlencode({name: value for name, value in wanted.items() if value is not None})

@@ -18,7 +18,7 @@ import numpy
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from sandbox.advance_api.scale import BY_DISTANCE, on_scale
-from sandbox.advance_api.sight import Box, Sight, decode
+from sandbox.advance_api.sight import Area, Sight, decode
 
 # A picture is searched upright, and, until a face is sure, turned by quarters: then only for faces twice as large.
 SEARCHES = ((1024, 0), (512, 1), (512, 2), (512, 3))  # pixels of the longer side, quarters counter-clockwise
@@ -38,10 +38,10 @@ ALIGNED_SIDE, ALIGNED_PADDING = 150, 0.25  # pixels, and share of them: what the
 SLIGHT_BLUR = ImageFilter.GaussianBlur(1.5)
 
 
-class Face(NamedTuple):
+class DetectedFace(NamedTuple):
     """A face that the detector found, once the picture was turned counter-clockwise by so many quarters."""
 
-    box: Box  # on the picture before that; may reach beyond its edges
+    box: Area  # on the picture before that; may reach beyond its edges
     score: float
     quarter_turns: int
 
@@ -84,28 +84,28 @@ class Faces:
             usable=face.width >= LEAST_WIDTH and detail(aligned) >= LEAST_DETAIL,
         )
 
-    def _find(self, picture: Image.Image) -> Face | None:
+    def _find(self, picture: Image.Image) -> DetectedFace | None:
         """The largest of the faces that are sure; the surest if none is, turned by quarters, too."""
-        faces: list[Face] = []
+        faces: list[DetectedFace] = []
         for side, quarter_turns in SEARCHES:
             faces += self._detect(picture, side, quarter_turns)
             if sure := [face for face in faces if face.score >= SURE]:
                 return max(sure, key=lambda face: face.width)
         return max(faces, key=lambda face: face.score, default=None)
 
-    def _detect(self, picture: Image.Image, side: int, quarter_turns: int) -> list[Face]:
+    def _detect(self, picture: Image.Image, side: int, quarter_turns: int) -> list[DetectedFace]:
         scale = side / max(picture.size)
         width, height = (max(1, round(each * scale)) for each in picture.size)
         searched = picture.resize((width, height)).rotate(90 * quarter_turns, expand=True)
         found, scores, _ = self._detector.run(numpy.asarray(searched), 0, LEAST_SCORE)
         faces = []
         for edges, score in zip(found, scores, strict=True):
-            box = Box(edges.left(), edges.top(), edges.right() + 1, edges.bottom() + 1)
+            box = Area(edges.left(), edges.top(), edges.right() + 1, edges.bottom() + 1)
             box = _turned_back(box, searched.size, quarter_turns)
-            faces.append(Face(Box(*(edge / scale for edge in box)), score, quarter_turns))
+            faces.append(DetectedFace(Area(*(edge / scale for edge in box)), score, quarter_turns))
         return faces
 
-    def _align(self, picture: Image.Image, face: Face) -> Image.Image:
+    def _align(self, picture: Image.Image, face: DetectedFace) -> Image.Image:
         """The face upright, its eyes where those of all others are; from all the pixels that the picture has of it."""
         margin = MARGIN * face.width
         left, top, right, bottom = face.box
@@ -141,16 +141,16 @@ def _models() -> Path:
     return Path(package.origin).parent / "models"
 
 
-def _turned_back(box: Box, size: tuple[int, int], quarter_turns: int) -> Box:
+def _turned_back(box: Area, size: tuple[int, int], quarter_turns: int) -> Area:
     """The box clockwise again, on a picture that had this width and height while it was turned."""
     width, height = size
     for _ in range(quarter_turns):
-        box = Box(height - box.bottom, box.left, height - box.top, box.right)
+        box = Area(height - box.bottom, box.left, height - box.top, box.right)
         width, height = height, width
     return box
 
 
-def _within(box: Box, size: tuple[int, int]) -> Box:
+def _within(box: Area, size: tuple[int, int]) -> Area:
     width, height = size
     limits = (width, height, width, height)
-    return Box(*(round(min(max(edge, 0.0), float(limit)), 1) for edge, limit in zip(box, limits, strict=True)))
+    return Area(*(round(min(max(edge, 0.0), float(limit)), 1) for edge, limit in zip(box, limits, strict=True)))

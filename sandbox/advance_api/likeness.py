@@ -13,7 +13,7 @@ import math
 from PIL import Image, ImageChops, ImageFilter
 
 from sandbox.advance_api.scale import BY_LIKENESS, on_scale
-from sandbox.advance_api.sight import Box, Sight, decode, dimensions
+from sandbox.advance_api.sight import Area, Sight, decode, dimensions
 
 GRID = 12
 NOISE = 8  # of 255: changes well below it count little, changes well above it count as 1
@@ -74,13 +74,13 @@ def _extremes(grey: Image.Image) -> tuple[int, int]:
     return levels[0], levels[-1]
 
 
-def _outline(contours: Image.Image, sharpest: int, size: tuple[int, int]) -> Box | None:
+def _outline(contours: Image.Image, sharpest: int, size: tuple[int, int]) -> Area | None:
     outline = contours.point([255 * (level >= CONTOUR * sharpest) for level in range(256)]).getbbox()
     if outline is None:
         return None
     left, top, right, bottom = outline
     across, down = size[0] / contours.width, size[1] / contours.height
     # A contour shows on both of its sides: the figure begins one pixel further in.
-    return Box(
+    return Area(
         *(round(edge, 1) for edge in ((left + 1) * across, (top + 1) * down, (right - 1) * across, (bottom - 1) * down))
     )

@@ -70,7 +70,7 @@ class Part(BaseModel):
     height: int | None
 
 
-class Call(BaseModel):
+class ApiRequest(BaseModel):
     """One request to the API."""
 
     endpoint: str  # check, token, or the path if it is none of the API's

@@ -15,11 +15,11 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox.advance_api import wire
-from sandbox.advance_api.answers import Answer, client_error, compare, describe, issue_token
+from sandbox.advance_api.answers import ScriptedAnswer, client_error, compare, describe, issue_token
 from sandbox.advance_api.codes import documented
-from sandbox.advance_api.models import Call, Endpoint, Step
+from sandbox.advance_api.models import ApiRequest, Endpoint, Step
 from sandbox.advance_api.sight import Recogniser
-from sandbox.advance_api.state import Account
+from sandbox.advance_api.state import Customer
 
 NEWER_COMPARISON = "/intl/openapi/face-identity/v1/face-comparison"
 """The same comparison on ADVANCE's newer pages, where the form field `region` is not optional."""
@@ -29,16 +29,16 @@ ENDPOINTS: dict[str, Endpoint] = {
     "/openapi/auth/ticket/v1/generate-token": "token",
 }
 
-type Rules = Mapping[Endpoint, Callable[[Request, Account], Answer]]
+type AnswerRules = Mapping[Endpoint, Callable[[Request, Customer], ScriptedAnswer]]
 
 
-def serve(port: int, account: Account, recogniser: Recogniser) -> BaseWSGIServer:
+def serve(port: int, account: Customer, recogniser: Recogniser) -> BaseWSGIServer:
     """A server that listens on loopback, on a free port if `port` is 0."""
 
-    def check(request: Request, account: Account) -> Answer:
+    def check(request: Request, account: Customer) -> ScriptedAnswer:
         return compare(request, account, recogniser, needs_region=request.path == NEWER_COMPARISON)
 
-    rules: Rules = {"check": check, "token": issue_token}
+    rules: AnswerRules = {"check": check, "token": issue_token}
     application = DispatcherMiddleware(_api(account, rules), {"/control": _control(account)})
     return make_server("127.0.0.1", port, application, threaded=True, request_handler=_Connection)
 
@@ -50,7 +50,7 @@ class _Connection(WSGIRequestHandler):
         self.close_connection = True  # there is no next request on it
 
 
-def _api(account: Account, rules: Rules) -> Callable[..., Any]:
+def _api(account: Customer, rules: AnswerRules) -> Callable[..., Any]:
     @Request.application
     def api(request: Request) -> Response:
         endpoint = ENDPOINTS.get(request.path)
@@ -80,8 +80,8 @@ def _first_sha256(request: Request) -> str | None:
     return first.sha256 if first else None
 
 
-def _unread(request: Request, token: str | None) -> Call:
-    return Call(
+def _unread(request: Request, token: str | None) -> ApiRequest:
+    return ApiRequest(
         endpoint=ENDPOINTS.get(request.path, request.path),
         path=request.path,
         method=request.method,
@@ -93,7 +93,7 @@ def _unread(request: Request, token: str | None) -> Call:
     )
 
 
-def _asked(request: Request, token: str | None) -> Call:
+def _asked(request: Request, token: str | None) -> ApiRequest:
     call = _unread(request, token)
     if request.mimetype == "multipart/form-data":
         call.first, call.second = describe(request, "firstImage"), describe(request, "secondImage")
@@ -101,7 +101,7 @@ def _asked(request: Request, token: str | None) -> Call:
     return call
 
 
-def _answer(request: Request, call: Call, step: Step, account: Account, rules: Rules) -> Response:
+def _answer(request: Request, call: ApiRequest, step: Step, account: Customer, rules: AnswerRules) -> Response:
     """The answer as it should arrive, booked in `call`."""
     answer = _judge(request, step, account, rules)
     usual = documented(call.endpoint, answer.code)
@@ -132,9 +132,9 @@ def _answer(request: Request, call: Call, step: Step, account: Account, rules: R
     return response
 
 
-def _judge(request: Request, step: Step, account: Account, rules: Rules) -> Answer:
+def _judge(request: Request, step: Step, account: Customer, rules: AnswerRules) -> ScriptedAnswer:
     if step.code is not None:
-        return Answer(step.code)
+        return ScriptedAnswer(step.code)
     endpoint = ENDPOINTS.get(request.path)
     if endpoint is None:
         return client_error(404)
@@ -159,7 +159,7 @@ def _merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _deliver(request: Request, response: Response, call: Call, step: Step) -> Response:
+def _deliver(request: Request, response: Response, call: ApiRequest, step: Step) -> Response:
     call.status = response.status_code
     if step.drop is not None:
         call.code = "dropped"
@@ -179,7 +179,7 @@ def _deliver(request: Request, response: Response, call: Call, step: Step) -> Re
     return response
 
 
-def _control(account: Account) -> Flask:
+def _control(account: Customer) -> Flask:
     control = Flask(__name__)
 
     @control.post("/script")

@@ -13,7 +13,7 @@ class NotThePictureItClaims(ValueError):
     """The bytes are not a whole picture of the declared content type."""
 
 
-class Box(NamedTuple):
+class Area(NamedTuple):
     """Pixels from the left and top edges of the picture."""
 
     left: float
@@ -27,7 +27,7 @@ class Sight:
     """What the emulator sees in one picture."""
 
     description: tuple[float, ...]
-    face: Box | None
+    face: Area | None
     usable: bool  # or the face's quality is too low
 
 

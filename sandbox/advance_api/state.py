@@ -9,10 +9,10 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from sandbox.advance_api.models import Call, Endpoint, Step
+from sandbox.advance_api.models import ApiRequest, Endpoint, Step
 
 
-class Tokens:
+class IssuedTokens:
     """Access tokens, shaped like the documented sample: a signed JSON Web Token."""
 
     def __init__(self) -> None:
@@ -114,14 +114,14 @@ class Journal:
     """Every call, in the order in which they were asked."""
 
     def __init__(self) -> None:
-        self._calls: list[Call] = []
+        self._calls: list[ApiRequest] = []
         self._lock = threading.Lock()
 
-    def add(self, call: Call) -> None:
+    def add(self, call: ApiRequest) -> None:
         with self._lock:
             self._calls.append(call)
 
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[ApiRequest]:
         with self._lock:
             return list(self._calls)
 
@@ -131,11 +131,11 @@ class Journal:
 
 
 @dataclass(frozen=True)
-class Account:
+class Customer:
     """One customer's credentials and everything the emulator remembers of them."""
 
     access_key: str
     secret_key: str
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: IssuedTokens = field(default_factory=IssuedTokens)
     script: Script = field(default_factory=Script)
     journal: Journal = field(default_factory=Journal)

@@ -2,6 +2,6 @@
 
 from sandbox.lambda_host.environment import Environment
 from sandbox.lambda_host.host import LambdaHost
-from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.runtime_api import InvocationResult
 
-__all__ = ["Answer", "Environment", "LambdaHost"]
+__all__ = ["Environment", "InvocationResult", "LambdaHost"]

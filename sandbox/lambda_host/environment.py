@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from sandbox.lambda_host.forked import fork_server
-from sandbox.lambda_host.runtime_api import Answer, Invocation, RuntimeApi, resolve
+from sandbox.lambda_host.runtime_api import Invocation, InvocationResult, RuntimeApi, resolve
 from sandbox.processes import clean_environment
 from sandbox.stack import Function
 
@@ -51,15 +51,17 @@ class Environment:
     def _started_well(self) -> bool:
         return self._api.started.done() and self._api.started.result() is None
 
-    def wait_until_started(self) -> Answer | None:
+    def wait_until_started(self) -> InvocationResult | None:
         """None when it is ready, else how its start failed."""
         try:
             return self._api.started.result(INIT_SECONDS)
         except NotInTime:
             self.kill()
-            return Answer.failure("Sandbox.Timedout", f"{self.function.name} did not start in {INIT_SECONDS} seconds")
+            return InvocationResult.failure(
+                "Sandbox.Timedout", f"{self.function.name} did not start in {INIT_SECONDS} seconds"
+            )
 
-    def invoke(self, payload: bytes, message_ids: tuple[str, ...] = ()) -> Answer:
+    def invoke(self, payload: bytes, message_ids: tuple[str, ...] = ()) -> InvocationResult:
         """The function's answer; a failed one after a crash or when its timeout is over, which also ends the process.
 
         The caller sees to it that there is one invocation at a time.
@@ -81,7 +83,7 @@ class Environment:
         except NotInTime:
             self.kill()
             message = f"{invocation.request_id} Task timed out after {self.function.timeout:.2f} seconds"
-            return Answer.failure("Sandbox.Timedout", message)
+            return InvocationResult.failure("Sandbox.Timedout", message)
         finally:
             self._invocation, self.message_ids, self.busy = None, (), False
 
@@ -95,14 +97,17 @@ class Environment:
         self._log.close()
 
     def _ended(self, _: "Future[int]") -> None:
-        resolve(self._api.started, Answer.failure("Runtime.ExitError", f"{self.function.name} exited while starting"))
+        resolve(
+            self._api.started,
+            InvocationResult.failure("Runtime.ExitError", f"{self.function.name} exited while starting"),
+        )
         if invocation := self._invocation:
             self._fail(invocation)
 
     def _fail(self, invocation: Invocation) -> None:
         status = self._process.ended.result()
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with status {status}"
-        resolve(invocation.answer, Answer.failure("Runtime.ExitError", message))
+        resolve(invocation.answer, InvocationResult.failure("Runtime.ExitError", message))
 
 
 def _variables(function: Function, runtime_api: str, aws_variables: Mapping[str, str]) -> dict[str, str]:

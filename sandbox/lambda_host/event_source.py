@@ -12,11 +12,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.aws import REGION
 from sandbox.lambda_host.fleet import HostClosed
-from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.runtime_api import InvocationResult
 from sandbox.stack import EventSource
 
 Message = Mapping[str, Any]
-Invoke = Callable[[bytes, tuple[str, ...]], Answer]
+Invoke = Callable[[bytes, tuple[str, ...]], InvocationResult]
 
 # How long pausing may take; a long poll in progress cannot be recalled.
 POLL_SECONDS = 1
@@ -107,7 +107,7 @@ class QueuePoller:
             self._free.release()
 
 
-def failed_ids(answer: Answer, ids: Sequence[str], *, reports: bool) -> set[str]:
+def failed_ids(answer: InvocationResult, ids: Sequence[str], *, reports: bool) -> set[str]:
     """The messages that stay in the queue: all after a crash or with an unusable report, else those in the report."""
     if answer.failed:
         return set(ids)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from sandbox.lambda_host.environment import Environment
-from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.runtime_api import InvocationResult
 
 
 class HostClosed(Exception):
@@ -42,7 +42,7 @@ class Fleet:
                 name = environment.function.name
                 raise RuntimeError(f"{name} does not start: {failed_start.payload.decode(errors='replace')}")
 
-    def invoke(self, payload: bytes, message_ids: tuple[str, ...] = ()) -> Answer:
+    def invoke(self, payload: bytes, message_ids: tuple[str, ...] = ()) -> InvocationResult:
         environment = self._take()
         try:
             return environment.invoke(payload, message_ids)

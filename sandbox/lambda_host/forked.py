@@ -44,7 +44,7 @@ class Forked:
         self.ended.set_result(int(status) if status else -signal.SIGKILL)
 
 
-class ForkServer:
+class ForkServerProcess:
     """Starts processes until this one ends, however it ends, and they with it."""
 
     def __init__(self, python: Path) -> None:
@@ -74,8 +74,8 @@ class ForkServer:
 
 
 @cache
-def fork_server(python: Path) -> ForkServer:
+def fork_server(python: Path) -> ForkServerProcess:
     """The one for this Python, started at the first use; it ends with this process."""
-    server = ForkServer(python)
+    server = ForkServerProcess(python)
     atexit.register(server.close)
     return server

@@ -10,10 +10,10 @@ from sandbox.lambda_host.event_source import QueuePoller
 from sandbox.lambda_host.fleet import Fleet
 from sandbox.lambda_host.invoke_api import FunctionNotFound
 from sandbox.lambda_host.log_group import LogGroup
-from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.runtime_api import InvocationResult
 from sandbox.lambda_host.scheduler import Scheduler
 from sandbox.lambda_host.stream_source import Checkpoints, StreamPoller
-from sandbox.stack import Function, Stack
+from sandbox.stack import Function, SandboxStack
 
 
 class LambdaHost:
@@ -25,7 +25,7 @@ class LambdaHost:
     """
 
     def __init__(
-        self, stack: Stack, aws: LocalAws, *, python: Path, logs: Path, checkpoints: Checkpoints | None = None
+        self, stack: SandboxStack, aws: LocalAws, *, python: Path, logs: Path, checkpoints: Checkpoints | None = None
     ) -> None:
         if not python.exists():
             raise FileNotFoundError(f"{python}: the functions' Python is not installed; make installs it")
@@ -59,11 +59,11 @@ class LambdaHost:
         for stream_source in self._stream_sources:
             self._fleet(stream_source.function_arn).warm(min(count, 1))
 
-    def invoke(self, function: str, payload: bytes) -> Answer:
+    def invoke(self, function: str, payload: bytes) -> InvocationResult:
         """One synchronous invocation. Raises FunctionNotFound."""
         return self.find(function)(payload)
 
-    def find(self, function: str) -> Callable[[bytes], Answer]:
+    def find(self, function: str) -> Callable[[bytes], InvocationResult]:
         """What invokes that function. Raises FunctionNotFound."""
         return self._fleet(function).invoke
 

@@ -12,11 +12,11 @@ from http import HTTPStatus
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
-from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.runtime_api import InvocationResult
 from sandbox.lambda_host.server import Handler, Server
 from sandbox.stack import EventSource, StreamSource
 
-Invoke = Callable[[bytes], Answer]
+Invoke = Callable[[bytes], InvocationResult]
 PATH = re.compile(r"/2015-03-31/functions/(?:arn:[^/]*:function:)?([^/:]+)(?::[^/]+)?/invocations")
 
 

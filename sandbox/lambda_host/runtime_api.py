@@ -22,18 +22,18 @@ class Invocation:
     payload: bytes
     deadline_ms: int
     function_arn: str
-    answer: Future["Answer"] = field(default_factory=Future)
+    answer: Future["InvocationResult"] = field(default_factory=Future)
 
 
 @dataclass(frozen=True)
-class Answer:
+class InvocationResult:
     """What an invocation came to: the function's JSON, or with `failed` an object with errorType and errorMessage."""
 
     payload: bytes
     failed: bool = False
 
     @classmethod
-    def failure(cls, error_type: str, message: str) -> "Answer":
+    def failure(cls, error_type: str, message: str) -> "InvocationResult":
         return cls(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), failed=True)
 
 
@@ -41,7 +41,7 @@ class RuntimeApi:
     """The server. `started` says how the function's start ended: None when it is ready, else its error."""
 
     def __init__(self) -> None:
-        self.started: Future[Answer | None] = Future()
+        self.started: Future[InvocationResult | None] = Future()
         self._next: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
         self._current: Invocation | None = None
         self._server = Server(_handler_for(self))
@@ -63,13 +63,13 @@ class RuntimeApi:
         self._current = self._next.get()
         return self._current
 
-    def accept_answer(self, request_id: str, answer: Answer) -> bool:
+    def accept_answer(self, request_id: str, answer: InvocationResult) -> bool:
         """False if that is not the invocation under way."""
         if self._current is None or self._current.request_id != request_id:
             return False
         return resolve(self._current.answer, answer)
 
-    def accept_init_error(self, answer: Answer) -> None:
+    def accept_init_error(self, answer: InvocationResult) -> None:
         resolve(self.started, answer)
 
 
@@ -104,10 +104,10 @@ def _handler_for(api: RuntimeApi) -> type[Handler]:
             body = self.body()
             match self.path.removeprefix(f"{VERSION}/").split("/"):
                 case ["init", "error"]:
-                    api.accept_init_error(Answer(body, failed=True))
+                    api.accept_init_error(InvocationResult(body, failed=True))
                     accepted = True
                 case ["invocation", request_id, "response" | "error" as outcome]:
-                    accepted = api.accept_answer(request_id, Answer(body, failed=outcome == "error"))
+                    accepted = api.accept_answer(request_id, InvocationResult(body, failed=outcome == "error"))
                 case _:
                     return self.answer(HTTPStatus.NOT_FOUND)
             return self.answer(HTTPStatus.ACCEPTED if accepted else HTTPStatus.BAD_REQUEST, b'{"status":"OK"}')

@@ -15,11 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.lambda_host.event_source import failed_ids
 from sandbox.lambda_host.fleet import HostClosed
-from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.runtime_api import InvocationResult
 from sandbox.stack import StreamSource
 
 Record = Mapping[str, Any]
-Invoke = Callable[[bytes], Answer]
+Invoke = Callable[[bytes], InvocationResult]
 Checkpoints = MutableMapping[str, str]
 """Stream's ARN -> sequence number of the last record that is done. It outlives the host, as on AWS."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import portraits
-from sandbox.advance_api.models import Call
+from sandbox.advance_api.models import ApiRequest
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, BLURRED, Deployed, Row, picture
 
 ISO_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -344,7 +344,7 @@ def counted(deployed: Deployed) -> Counter[str]:
     return deployed.metrics() + Counter(own)
 
 
-def asked(deployed: Deployed, name: str) -> list[Call]:
+def asked(deployed: Deployed, name: str) -> list[ApiRequest]:
     first = FINAL[name].first if name in FINAL else ANNA
     return deployed.asked(first if isinstance(first, bytes) else picture(first, f"{name}, first"))
 

@@ -53,7 +53,7 @@ LOSABLE = {
     "refusals": ("save",),
     "gate": ("enter",),
     "in_flight": ("begin", "defer", "finish", "claim", "release"),
-    "queue": ("defer", "set_aside", "send", "delete"),
+    "queue": ("defer", "dead_letter", "send", "delete"),
     "cursor": ("save",),
     "pictures": ("delete", "abort"),
     "erasable_rows": ("take",),
@@ -204,7 +204,7 @@ class FakeStream(Fake):
         self._begin("checkpoint")
         self.published = max(self.published, published)
 
-    def set_aside(self, body: str) -> None:
+    def dead_letter(self, body: str) -> None:
         raise AssertionError(f"a row cannot be published: {body}")
 
 
@@ -424,7 +424,7 @@ class Explored(World):
 
     def publish(self) -> None:
         """PublishFunction: record after record, each checkpointed when it is published."""
-        publisher = Publisher(bus=self.bus, rows=_NoRows(), aside=self.stream, metrics=self.metrics)
+        publisher = Publisher(bus=self.bus, rows=_NoRows(), dead_letters=self.stream, metrics=self.metrics)
         while self.stream.published < len(self.stream.writes):
             number = self.stream.published
             publisher.publish(self.stream.writes[number])

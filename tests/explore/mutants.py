@@ -449,8 +449,8 @@ MUTANTS = (
         TWO,
     ),
     Mutant(
-        "a message that cannot be set aside is deleted",
-        f"{USE_CASES}.receive:Receiver._set_aside",
+        "a message that cannot be dead-lettered is deleted",
+        f"{USE_CASES}.receive:Receiver._dead_letter",
         "raise ComesBack from error",
         "pass",
         ("a malformed message",),

@@ -22,8 +22,8 @@ import pytest
 import urllib3
 
 from facepair.domain import clock
-from sandbox.alarms import EXTRA_PERIODS, Datapoint, State, emitted, states
-from sandbox.receiver import Answer
+from sandbox.alarms import EXTRA_PERIODS, AlarmState, Datapoint, emitted, states
+from sandbox.receiver import ReceiverReply
 from tests.support import ROOT
 from tests.support.deployed import ANNA_ON_ANOTHER_DAY, BEN
 from tests.support.faulty_cloud import FaultyCloud, Worker, faulty_cloud
@@ -305,7 +305,7 @@ def the_function_of_reviewers_crashes(watch: Watch) -> Iterator[list[Datapoint]]
 @heard_by("WebhookDownAlarm")
 def the_receiver_takes_nothing_for_two_hours(watch: Watch) -> Iterator[list[Datapoint]]:
     receiver = watch.cloud.sandbox.receiver
-    receiver.always(Answer(500))
+    receiver.always(ReceiverReply(500))
     invoke(watch.cloud, "DeliverFunction", webhook_sent(timedelta(hours=2)))
     watch.until("SecondsUndelivered", 2 * HOUR)
     yield []
@@ -315,7 +315,7 @@ def the_receiver_takes_nothing_for_two_hours(watch: Watch) -> Iterator[list[Data
 @heard_by("UndeliveredWebhooksAlarm", "WebhookDownAlarm")
 def the_receiver_takes_nothing_for_days(watch: Watch) -> Iterator[list[Datapoint]]:
     cloud, receiver = watch.cloud, watch.cloud.sandbox.receiver
-    receiver.always(Answer(500))
+    receiver.always(ReceiverReply(500))
     invoke(cloud, "DeliverFunction", webhook_sent(timedelta(days=4)))
     cloud.wait(lambda: cloud.messages("WebhookDeadLetterQueue"), lambda: "no webhook was given up")
     yield [of_queue(cloud, "WebhookDeadLetterQueue")]
@@ -375,7 +375,7 @@ class Observed:
     ordinary: Sequence[Datapoint]
     faults: Mapping[str, Sequence[Datapoint]]
 
-    def history(self, alarm: Mapping[str, Any], fault: str) -> list[State]:
+    def history(self, alarm: Mapping[str, Any], fault: str) -> list[AlarmState]:
         """The alarm's states before, at and after the fault."""
         background = [each for each in self.ordinary if each.name in AT_ALL_HOURS]
         measured = [(each.name, each.dimensions) for each in self.faults[fault]]

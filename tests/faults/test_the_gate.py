@@ -8,7 +8,7 @@ import pytest
 
 from facepair.aws.gate import ITEM
 from facepair.domain.verdict import BUSY_CODES
-from sandbox.advance_api.models import Call
+from sandbox.advance_api.models import ApiRequest
 from tests.support.deployed import Row
 from tests.support.faulty_cloud import PARAMETERS, FaultyCloud, Pair, Worker
 
@@ -40,10 +40,10 @@ def fleet_that_knows_nothing(cloud: FaultyCloud) -> None:
     cloud.forget("IdempotencyTable", id=ITEM)
 
 
-def calls_of(cloud: FaultyCloud, pairs: list[Pair]) -> dict[str, list[Call]]:
+def calls_of(cloud: FaultyCloud, pairs: list[Pair]) -> dict[str, list[ApiRequest]]:
     """What the emulator was asked about each pair, by pair id, in one look."""
     pair_ids = {pair.first_sha256: pair.pair_id for pair in pairs}
-    calls: dict[str, list[Call]] = {pair.pair_id: [] for pair in pairs}
+    calls: dict[str, list[ApiRequest]] = {pair.pair_id: [] for pair in pairs}
     for call in cloud.control.calls("check"):
         if call.first and call.first.sha256 in pair_ids:
             calls[pair_ids[call.first.sha256]].append(call)
@@ -71,7 +71,7 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
     with cloud.held():
         pairs = [cloud.put(cloud.pair(f"too late/{number}")) for number in range(24)]
 
-    def asked() -> dict[str, list[Call]]:
+    def asked() -> dict[str, list[ApiRequest]]:
         return {pair_id: calls for pair_id, calls in calls_of(cloud, pairs).items() if calls}
 
     def rows() -> dict[str, Row]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import Sandbox
-from sandbox.receiver import Answer, Delivery, Receiver
+from sandbox.receiver import Delivery, EmulatedReceiver, ReceiverReply
 from tests.e2e.test_verdicts_go_out import sample
 from tests.support.deployed import ANNA, BEN, Deployed
 from tests.support.faulty_aws import FaultyAws
@@ -30,7 +30,7 @@ class Town(Deployed):
         self.aws = aws
 
     @property
-    def receiver(self) -> Receiver:
+    def receiver(self) -> EmulatedReceiver:
         return self.sandbox.receiver
 
     @property
@@ -107,15 +107,15 @@ def fair_weather(town: Town) -> Iterator[None]:
 @pytest.mark.parametrize(
     "refusal",
     [
-        Answer(500),
-        Answer(302, {"Location": "http://127.0.0.1:9/elsewhere"}),
-        Answer(410),
-        Answer(503, {"Retry-After": "1"}),
-        Answer(drop="after"),
+        ReceiverReply(500),
+        ReceiverReply(302, {"Location": "http://127.0.0.1:9/elsewhere"}),
+        ReceiverReply(410),
+        ReceiverReply(503, {"Retry-After": "1"}),
+        ReceiverReply(drop="after"),
     ],
     ids=lambda refusal: f"{refusal.status} {refusal.drop or ''}",
 )
-def test_what_a_receiver_does_not_take_comes_again_under_the_same_id(town: Town, refusal: Answer) -> None:
+def test_what_a_receiver_does_not_take_comes_again_under_the_same_id(town: Town, refusal: ReceiverReply) -> None:
     pair_id = f"refused {refusal.status} {refusal.drop}"
     town.receiver.answer(refusal, refusal)
 
@@ -130,7 +130,7 @@ def test_what_a_receiver_does_not_take_comes_again_under_the_same_id(town: Town,
 
 
 def test_a_receiver_that_is_slow_delays_nobody_but_itself(town: Town) -> None:
-    town.receiver.always(Answer(500, delay=15))
+    town.receiver.always(ReceiverReply(500, delay=15))
     town.write("slow")
     town.wait(lambda: town.deliveries("slow"), lambda: "the slow receiver was not asked")
 
@@ -145,7 +145,7 @@ def test_a_receiver_that_is_slow_delays_nobody_but_itself(town: Town) -> None:
 
 
 def test_a_receiver_that_is_down_for_long_gets_everything_when_it_is_back(town: Town) -> None:
-    town.receiver.always(Answer(drop="before"))
+    town.receiver.always(ReceiverReply(drop="before"))
     pairs = [f"down {number}" for number in range(5)]
     for pair_id in pairs:
         town.upload_pair(pair_id, ANNA, BEN)
@@ -160,7 +160,7 @@ def test_a_receiver_that_is_down_for_long_gets_everything_when_it_is_back(town: 
 
 
 def test_what_was_refused_for_three_days_lies_among_the_dead_letters(town: Town) -> None:
-    town.receiver.answer(Answer(500))
+    town.receiver.answer(ReceiverReply(500))
     event = sample("webhook-message")
     event["Records"][0]["attributes"]["SentTimestamp"] = str(int(time.time() * 1000) - FOUR_DAYS_MS)
 

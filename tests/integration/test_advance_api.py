@@ -21,7 +21,7 @@ import urllib3
 from PIL import Image
 
 from sandbox.advance_api.control import Control, ControlError
-from sandbox.advance_api.state import Tokens
+from sandbox.advance_api.state import IssuedTokens
 from sandbox.portraits import NEEDS_A_LOOK, blank, blurred, jpeg, png, portrait
 from tests.support import ROOT
 
@@ -164,7 +164,7 @@ def test_a_token_says_when_it_expires_in_milliseconds(api: Api, period: int | st
 
 
 def test_a_token_is_refused_once_it_has_expired() -> None:
-    tokens = Tokens()  # over HTTP no token is shorter than a minute
+    tokens = IssuedTokens()  # over HTTP no token is shorter than a minute
     token, _ = tokens.issue(1, "127.0.0.1")
     accepted = tokens.accepts(token)
 

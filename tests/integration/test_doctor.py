@@ -16,8 +16,8 @@ from facepair_cli.doctor import checks as doctor
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from sandbox.lambda_host.invoke_api import InvokeApi
-from sandbox.lambda_host.runtime_api import Answer
-from sandbox.stack import EventSource, Stack, StreamSource
+from sandbox.lambda_host.runtime_api import InvocationResult
+from sandbox.stack import EventSource, SandboxStack, StreamSource
 from tests.support import ROOT
 
 
@@ -25,7 +25,7 @@ from tests.support import ROOT
 class Host:
     """In the Lambda host's place: answers every invocation the same, and feeds the stack's functions."""
 
-    answer: Answer = field(default_factory=lambda: Answer(b'{"obtained": true}'))
+    answer: InvocationResult = field(default_factory=lambda: InvocationResult(b'{"obtained": true}'))
     sources: list[EventSource | StreamSource] = field(default_factory=list)
 
 
@@ -36,16 +36,16 @@ class Clinic:
     aws: LocalAws
     host: Host
 
-    def deploy(self, name: str, **parameters: object) -> Stack:
+    def deploy(self, name: str, **parameters: object) -> SandboxStack:
         stack = deploy(self.aws, ROOT / "template.yaml", name, parameters)
         self.host.sources += [*stack.event_sources, *stack.stream_sources]
         return stack
 
-    def doctor(self, stack: Stack, *arguments: str) -> Result:
+    def doctor(self, stack: SandboxStack, *arguments: str) -> Result:
         variables = self.aws.child_variables | {"NO_COLOR": "1"}
         return CliRunner().invoke(main, ["--stack", stack.name, "doctor", *arguments], env=variables)
 
-    def checks(self, stack: Stack) -> Mapping[str, tuple[str, str]]:
+    def checks(self, stack: SandboxStack) -> Mapping[str, tuple[str, str]]:
         """Check -> status and detail."""
         found = json.loads(self.doctor(stack, "--json").stdout)["checks"]
         return {each["check"]: (each["status"], each["detail"]) for each in found}
@@ -61,7 +61,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 
 
 @pytest.fixture(scope="module")
-def stack(clinic: Clinic) -> Stack:
+def stack(clinic: Clinic) -> SandboxStack:
     """A stack as it is once its secret is filled."""
     stack = clinic.deploy(f"doctor-{uuid4().hex[:8]}", WebhookUrl="https://example.com/x")
     secret = stack.outputs["CredentialsSecret"]
@@ -69,7 +69,7 @@ def stack(clinic: Clinic) -> Stack:
     return stack
 
 
-def test_a_sound_stack_passes_with_one_line_per_check(clinic: Clinic, stack: Stack) -> None:
+def test_a_sound_stack_passes_with_one_line_per_check(clinic: Clinic, stack: SandboxStack) -> None:
     done = clinic.doctor(stack)
 
     assert done.exit_code == 0, done.output
@@ -87,10 +87,10 @@ def test_a_sound_stack_passes_with_one_line_per_check(clinic: Clinic, stack: Sta
 
 # --- Each check fails -------------------------------------------------------------------------------------------------
 
-type Fault = Callable[[Clinic, Stack], Iterator[None]]
+type Fault = Callable[[Clinic, SandboxStack], Iterator[None]]
 
 
-def no_notification(clinic: Clinic, stack: Stack) -> Iterator[None]:
+def no_notification(clinic: Clinic, stack: SandboxStack) -> Iterator[None]:
     s3, bucket = clinic.aws.client("s3"), stack.outputs["ImagesBucket"]
     before = s3.get_bucket_notification_configuration(Bucket=bucket)
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
@@ -99,7 +99,7 @@ def no_notification(clinic: Clinic, stack: Stack) -> Iterator[None]:
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=queues)
 
 
-def a_filtered_notification(clinic: Clinic, stack: Stack) -> Iterator[None]:
+def a_filtered_notification(clinic: Clinic, stack: SandboxStack) -> Iterator[None]:
     s3, bucket = clinic.aws.client("s3"), stack.outputs["ImagesBucket"]
     [before] = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
     only_jpg = {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".jpg"}]}}
@@ -109,13 +109,13 @@ def a_filtered_notification(clinic: Clinic, stack: Stack) -> Iterator[None]:
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [before]})
 
 
-def no_event_source(clinic: Clinic, stack: Stack) -> Iterator[None]:
+def no_event_source(clinic: Clinic, stack: SandboxStack) -> Iterator[None]:
     before, clinic.host.sources = clinic.host.sources, []
     yield
     clinic.host.sources = before
 
 
-def a_disabled_schedule(clinic: Clinic, stack: Stack) -> Iterator[None]:
+def a_disabled_schedule(clinic: Clinic, stack: SandboxStack) -> Iterator[None]:
     events = clinic.aws.client("events")
     function = f"arn:aws:lambda:us-east-1:123456789012:function:{stack.outputs['FindMissedFunction']}"
     [rule] = events.list_rule_names_by_target(TargetArn=function)["RuleNames"]
@@ -124,21 +124,21 @@ def a_disabled_schedule(clinic: Clinic, stack: Stack) -> Iterator[None]:
     events.enable_rule(Name=rule)
 
 
-def a_refused_token(clinic: Clinic, stack: Stack) -> Iterator[None]:
+def a_refused_token(clinic: Clinic, stack: SandboxStack) -> Iterator[None]:
     refused = {"obtained": False, "code": "CREDENTIALS_INVALID", "message": "generate-token answered IAM_FAILED"}
-    before, clinic.host.answer = clinic.host.answer, Answer(json.dumps(refused).encode())
+    before, clinic.host.answer = clinic.host.answer, InvocationResult(json.dumps(refused).encode())
     yield
     clinic.host.answer = before
 
 
-def a_crashed_function(clinic: Clinic, stack: Stack) -> Iterator[None]:
-    before, clinic.host.answer = clinic.host.answer, Answer.failure("ImportError", "no module named facepair")
+def a_crashed_function(clinic: Clinic, stack: SandboxStack) -> Iterator[None]:
+    before, clinic.host.answer = clinic.host.answer, InvocationResult.failure("ImportError", "no module named facepair")
     yield
     clinic.host.answer = before
 
 
-def an_earlier_release(clinic: Clinic, stack: Stack) -> Iterator[None]:
-    before, clinic.host.answer = clinic.host.answer, Answer(b'{"batchItemFailures": []}')
+def an_earlier_release(clinic: Clinic, stack: SandboxStack) -> Iterator[None]:
+    before, clinic.host.answer = clinic.host.answer, InvocationResult(b'{"batchItemFailures": []}')
     yield
     clinic.host.answer = before
 
@@ -155,7 +155,9 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_fails_its_check_and_no_other_and_names_the_remedy(clinic: Clinic, stack: Stack, fault: str) -> None:
+def test_a_fault_fails_its_check_and_no_other_and_names_the_remedy(
+    clinic: Clinic, stack: SandboxStack, fault: str
+) -> None:
     make, check, remedy = FAULTS[fault]
 
     with contextmanager(make)(clinic, stack):
@@ -190,7 +192,7 @@ def test_a_key_that_is_disabled_fails_and_an_enabled_one_passes(clinic: Clinic) 
     assert (status, "PreviousKmsKeyArn is Disabled" in detail) == ("failed", True)
 
 
-def test_missing_outputs_are_named(clinic: Clinic, stack: Stack) -> None:
+def test_missing_outputs_are_named(clinic: Clinic, stack: SandboxStack) -> None:
     outputs = {name: {"Value": value} for name, value in stack.outputs.items() if name != "BusDeadLetterQueue"}
     parameters = {name: {"Type": "String", "Default": value} for name, value in stack.parameters.items()}
     handle = {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}

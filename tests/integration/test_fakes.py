@@ -18,7 +18,7 @@ from facepair.advance import Token, TokenKeeper
 from facepair.aws.cursor import CursorParameter
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.ledger import CallsTable
-from facepair.aws.queue import UploadsQueue
+from facepair.aws.queue import SqsUploadsQueue
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -27,8 +27,7 @@ from facepair.domain.pair import Pair
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.use_cases.ports import Cursor, Idempotency, Ledger, Tokens, Uploads
-from facepair.use_cases.ports import UploadsQueue as QueuePort
+from facepair.use_cases.ports import Cursor, Idempotency, Ledger, Tokens, Uploads, UploadsQueue
 from facepair.use_cases.receive import Message
 from facepair_cli.submit.submitter import Drop
 from tests.fakes import NAMES, NOON, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
@@ -269,7 +268,7 @@ class Receives(Protocol):
     def dead_letters(self) -> list[str]: ...
 
 
-class RealQueue(UploadsQueue):
+class RealQueue(SqsUploadsQueue):
     """With what Lambda does to it."""
 
     def __init__(self, sqs: Any) -> None:
@@ -295,7 +294,7 @@ class RealQueue(UploadsQueue):
         return [message["Body"] for message in got.get("Messages", [])]
 
 
-def queue_story(queue: QueuePort, poller: Receives) -> Iterator[Any]:
+def queue_story(queue: UploadsQueue, poller: Receives) -> Iterator[Any]:
     def take() -> Message:
         message = poller.receive()
         assert message is not None
@@ -321,8 +320,8 @@ def queue_story(queue: QueuePort, poller: Receives) -> Iterator[Any]:
     yield poller.receive()
 
     yield seen(lambda: queue.defer("no such receipt", 5))
-    queue.set_aside("not JSON")
-    queue.set_aside("")
+    queue.dead_letter("not JSON")
+    queue.dead_letter("")
     yield sorted(poller.dead_letters)
 
 

@@ -18,7 +18,7 @@ from facepair_cli.function_url import FunctionUrl
 from sandbox.aws import ACCOUNT, KEY, REGION, LocalAws
 from sandbox.deploy import deploy
 from sandbox.lambda_host.invoke_api import InvokeApi
-from sandbox.lambda_host.runtime_api import Answer
+from sandbox.lambda_host.runtime_api import InvocationResult
 from sandbox.lambda_host.server import Server
 
 TEMPLATE = """
@@ -36,17 +36,17 @@ Outputs:
 """
 
 
-def echo(payload: bytes) -> Answer:
+def echo(payload: bytes) -> InvocationResult:
     """A function that answers with its event or, if its body says so, refuses or fails."""
     event = json.loads(payload)
     match event["body"]:
         case '{"fail": true}':
-            return Answer(b'{"errorMessage": "oh"}', failed=True)
+            return InvocationResult(b'{"errorMessage": "oh"}', failed=True)
         case '{"refuse": true}':
             refusal = {"statusCode": 400, "body": '{"message": "say what"}'}
-            return Answer(json.dumps(refusal).encode())
+            return InvocationResult(json.dumps(refusal).encode())
         case _:
-            return Answer(payload)
+            return InvocationResult(payload)
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from facepair.domain.notification import created_objects
 from facepair.use_cases.missed import STOPPING_SECONDS
 from sandbox.advance_api.control import Control
 from sandbox.aws import LocalAws
-from sandbox.cloud import BASE_URL, CREDENTIALS, Advance
+from sandbox.cloud import BASE_URL, CREDENTIALS, EmulatedAdvance
 from sandbox.deploy import deploy
 from sandbox.portraits import NEEDS_A_LOOK, jpeg, portrait
-from sandbox.stack import Function, Stack
+from sandbox.stack import Function, SandboxStack
 from tests.support import ROOT
 
 ANNA, BEN = jpeg(portrait(1, width=300, height=400)), jpeg(portrait(2, width=300, height=400))
@@ -47,7 +47,7 @@ class Context:
 class Deployment:
     """A stack whose functions are run by hand: their messages stay in the queue until they are taken."""
 
-    stack: Stack
+    stack: SandboxStack
     aws: LocalAws
     control: Control
 
@@ -95,7 +95,7 @@ def record(message: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def deployment(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    advance = Advance(tmp_path_factory.mktemp("advance") / "advance.log")
+    advance = EmulatedAdvance(tmp_path_factory.mktemp("advance") / "advance.log")
     stack = deploy(local_aws, ROOT / "template.yaml", f"functions-{uuid4().hex[:8]}", {BASE_URL: advance.url})
     local_aws.client("secretsmanager").put_secret_value(
         SecretId=stack.outputs["CredentialsSecret"], SecretString=json.dumps(CREDENTIALS)

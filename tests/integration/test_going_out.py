@@ -12,7 +12,7 @@ import pytest
 from facepair.aws.bus import VerdictsBus
 from facepair.aws.queue import Queue
 from facepair.aws.webhook_secret import WebhookSecret
-from facepair.aws.written_rows import WrittenRows
+from facepair.aws.written_rows import StoredRows
 from facepair.domain import clock
 from facepair.domain.change import VerdictChanged, Write
 from facepair.domain.retry import Unavailable
@@ -125,14 +125,14 @@ def rows(with_webhook: Resources) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_rows_since_a_time_come_in_the_order_of_their_writing(with_webhook: Resources, rows: list[Any]) -> None:
-    written = WrittenRows(with_webhook.table("VerdictsTable"))
+    written = StoredRows(with_webhook.table("VerdictsTable"))
 
     assert list(written.since(T + timedelta(seconds=5))) == rows[5:]
     assert list(written.since(T + timedelta(days=1))) == []
 
 
 def test_rows_of_pairs_are_those_that_exist(with_webhook: Resources, rows: list[Any]) -> None:
-    written = WrittenRows(with_webhook.table("VerdictsTable"))
+    written = StoredRows(with_webhook.table("VerdictsTable"))
 
     assert list(written.of(["pair 07", "nobody", "pair 03"])) == [rows[7], rows[3]]
 
@@ -143,7 +143,7 @@ def test_a_row_of_many_pages_is_read_to_the_end(with_webhook: Resources) -> None
     for each in large:
         table.put_item(Item=each)
 
-    assert list(WrittenRows(table).since(T)) == large
+    assert list(StoredRows(table).since(T)) == large
 
     for each in large:
         table.delete_item(Key={"pair_id": each["pair_id"]})
@@ -218,6 +218,6 @@ def test_a_secret_that_cannot_be_read_leaves_the_webhook_undelivered(
 def test_a_webhook_that_is_given_up_lies_among_the_dead_letters(with_webhook: Resources) -> None:
     url, dead = with_webhook.outputs["WebhookQueue"], with_webhook.outputs["WebhookDeadLetterQueue"]
 
-    Queue(with_webhook.client("sqs"), url, dead_letter_url=dead).set_aside('{"given": "up"}')
+    Queue(with_webhook.client("sqs"), url, dead_letter_url=dead).dead_letter('{"given": "up"}')
 
     assert received(with_webhook, "WebhookDeadLetterQueue") == [{"given": "up"}]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from facepair.advance import Answer, Comparison, NoAnswer, Token, TokenKeeper, Unreached
+from facepair.advance import AdvanceComparison, ApiAnswer, NoAnswer, Token, TokenKeeper, Unreached
 from facepair.aws.ledger import CallsTable
-from facepair.aws.unsaved_refusals import UnsavedRefusals
+from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.domain import clock
 from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, Charge, State
@@ -268,7 +268,7 @@ def test_a_row_that_has_expired_is_none(calls: CallsTable, pair_id: str) -> None
 def test_a_refusal_is_kept_beside_the_ledger_without_what_describes_faces(
     calls: CallsTable, deployed: Resources, pair_id: str
 ) -> None:
-    refusals = UnsavedRefusals(deployed.table("IdempotencyTable"))
+    refusals = RefusalItems(deployed.table("IdempotencyTable"))
     call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
     refusal = BUSY.model_copy(update={"retry_at": in_a_minute(), "first": Seen(adjusted=("rotated 90",))})
     assert refusals.of(call) is None
@@ -307,12 +307,12 @@ class Api:
 
     deadline = DEADLINE
 
-    def __init__(self, *steps: Answer | Exception, seconds: float = 0) -> None:
+    def __init__(self, *steps: ApiAnswer | Exception, seconds: float = 0) -> None:
         self._steps = list(steps)
         self._seconds = seconds
         self.tokens: list[str] = []
 
-    def compare(self, token: str, first: Fitted, second: Fitted) -> Answer:
+    def compare(self, token: str, first: Fitted, second: Fitted) -> ApiAnswer:
         self.tokens.append(token)
         time.sleep(self._seconds)
         step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
@@ -394,10 +394,10 @@ class Desk:
         keeper = TokenKeeper(Memory(), mint)
         calls = ledger(self.deployed)
         return Asker(
-            api=Comparison(api),  # type: ignore[arg-type]
+            api=AdvanceComparison(api),  # type: ignore[arg-type]
             tokens=keeper,
             ledger=calls,
-            refusals=UnsavedRefusals(self.deployed.table("IdempotencyTable")),
+            refusals=RefusalItems(self.deployed.table("IdempotencyTable")),
             idempotency=self,
             gate=Open(),
             metrics=Uncounted(),
@@ -424,11 +424,11 @@ def desk(deployed: Resources, pair_id: str) -> Desk:
     return Desk(deployed, pair_id)
 
 
-def answer(code: str, pricing: str | None = None, **others: Any) -> Answer:
-    return Answer(code=code, message=code.lower(), pricing_strategy=pricing, transaction_id="t", **others)
+def answer(code: str, pricing: str | None = None, **others: Any) -> ApiAnswer:
+    return ApiAnswer(code=code, message=code.lower(), pricing_strategy=pricing, transaction_id="t", **others)
 
 
-def success(similarity: object = Decimal("69.0"), face: dict[str, object] | None = None) -> Answer:
+def success(similarity: object = Decimal("69.0"), face: dict[str, object] | None = None) -> ApiAnswer:
     return answer("SUCCESS", "PAY", data={"similarity": similarity, "firstFace": face})
 
 
@@ -785,7 +785,7 @@ def test_the_row_says_until_when_its_worker_can_be_alive(desk: Desk, calls: Call
     seen: list[Call] = []
 
     class Looking(Api):
-        def compare(self, token: str, first: Fitted, second: Fitted) -> Answer:
+        def compare(self, token: str, first: Fitted, second: Fitted) -> ApiAnswer:
             seen.extend(calls.of_pair(desk.pair_id))
             return super().compare(token, first, second)
 

@@ -11,7 +11,7 @@ import pytest
 
 from facepair.aws.cursor import CursorParameter
 from facepair.aws.in_flight import InFlightMarkers
-from facepair.aws.queue import UploadsQueue
+from facepair.aws.queue import SqsUploadsQueue
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -21,7 +21,7 @@ from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
 from facepair.domain.verdict import Policy, Verdict
 from facepair.threads import Threads
-from facepair.use_cases.missed import STOPPING_SECONDS, Found, MissedPairs
+from facepair.use_cases.missed import STOPPING_SECONDS, MissedPairs, SearchResult
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from tests.support import ROOT
@@ -40,13 +40,13 @@ class House:
         self._s3: Any = deployed.client("s3")
         self._sqs: Any = deployed.client("sqs")
         self._bucket = deployed.outputs["ImagesBucket"]
-        self._queue_url = deployed.outputs["UploadsQueue"]
+        self._queue_url = deployed.outputs["SqsUploadsQueue"]
         self.idempotency_table = deployed.table("IdempotencyTable")
         self.uploads = ImagesBucket(self._s3, self._bucket, NAMES)
         self.verdicts = VerdictsTable(
             deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT, erased=deployed.erased
         )
-        self._queue = UploadsQueue(self._sqs, self._queue_url)
+        self._queue = SqsUploadsQueue(self._sqs, self._queue_url)
         self.cursor = CursorParameter(deployed.client("ssm"), f"/{uuid4().hex}/find-missed-cursor")
         self._s3.put_bucket_notification_configuration(Bucket=self._bucket, NotificationConfiguration={})
 
@@ -76,7 +76,7 @@ class House:
         )
         self.verdicts.write(row, pair.earliest_upload)
 
-    def search(self, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> Found:
+    def search(self, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> SearchResult:
         missed = MissedPairs(
             parallel=Threads(),
             uploads=self.uploads,
@@ -137,7 +137,7 @@ def test_a_complete_pair_whose_event_was_lost_is_enqueued(house: House) -> None:
     found = house.search()
 
     assert house.sent() == [pair_id]
-    assert found == Found(objects=4, pairs=1, sent=1, finished=True)
+    assert found == SearchResult(objects=4, pairs=1, sent=1, finished=True)
 
 
 def test_a_lone_picture_is_not_missed(house: House) -> None:
@@ -274,7 +274,7 @@ def test_a_search_without_any_time_stays_where_it_was(house: House) -> None:
 
 
 def test_an_empty_bucket_is_searched_to_its_end(house: House) -> None:
-    assert house.search() == Found(objects=0, pairs=0, sent=0, finished=True)
+    assert house.search() == SearchResult(objects=0, pairs=0, sent=0, finished=True)
 
 
 def test_a_message_is_one_that_the_function_understands(house: House) -> None:

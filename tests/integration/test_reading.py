@@ -17,7 +17,7 @@ from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.uploads import ImagesBucket
-from facepair.aws.written_rows import WrittenRows
+from facepair.aws.written_rows import StoredRows
 from facepair.domain import clock
 from facepair.domain.backlog import Count, Oldest
 from facepair.domain.gate import Rules
@@ -112,7 +112,7 @@ def rows(table: Any) -> list[dict[str, Any]]:
 
 
 def test_rows_come_newest_first_from_one_time_on_and_before_another(table: Any, rows: list[Any]) -> None:
-    written = WrittenRows(table)
+    written = StoredRows(table)
     newest_first = rows[::-1]
 
     def between(since: float, until: float) -> list[Any]:
@@ -131,13 +131,13 @@ def test_pages_of_a_megabyte_are_read_to_the_end_newest_first(table: Any) -> Non
     large = [row(f"large {number}", "PASS", number, message="x" * 350_000) for number in range(5)]
     put(table, *large)
 
-    assert list(WrittenRows(table).newest_first(Verdict)) == large[::-1]
-    assert WrittenRows(table).count(Verdict.PASS, 100) == Count(5)
-    assert WrittenRows(table).oldest(Verdict.PASS, 100) == Oldest("large 0", clock.iso(T), message="x" * 350_000)
+    assert list(StoredRows(table).newest_first(Verdict)) == large[::-1]
+    assert StoredRows(table).count(Verdict.PASS, 100) == Count(5)
+    assert StoredRows(table).oldest(Verdict.PASS, 100) == Oldest("large 0", clock.iso(T), message="x" * 350_000)
 
 
 def test_rows_are_counted_up_to_a_bound_that_is_said(table: Any, rows: list[Any]) -> None:
-    written = WrittenRows(table)
+    written = StoredRows(table)
 
     assert written.count(Verdict.PASS, 100) == Count(6)
     assert written.count(Verdict.PASS, 4) == Count(4, lower_bound=True)
@@ -153,7 +153,7 @@ def test_rows_of_a_code_are_left_out_of_a_count(table: Any) -> None:
             for number, code in enumerate(codes)
         ),
     )
-    written = WrittenRows(table)
+    written = StoredRows(table)
 
     assert written.count(Verdict.UNDETERMINED, 100, other_than="PICTURES_DELETED") == Count(2)
     assert written.count(Verdict.UNDETERMINED, 2, other_than="PICTURES_DELETED") == Count(1, lower_bound=True)
@@ -162,7 +162,7 @@ def test_rows_of_a_code_are_left_out_of_a_count(table: Any) -> None:
 def test_no_further_page_is_counted_when_its_time_is_over(table: Any) -> None:
     put(table, *(row(f"large {number}", "RETAKE", number, message="x" * 300_000) for number in range(5)))
 
-    counted = WrittenRows(table).count(Verdict.RETAKE, 100, seconds=0)
+    counted = StoredRows(table).count(Verdict.RETAKE, 100, seconds=0)
 
     assert counted.lower_bound
     assert 0 < counted.number < 5
@@ -174,8 +174,8 @@ def test_the_oldest_is_the_first_upload_and_not_the_first_row(table: Any) -> Non
         table, row("new", "PENDING", 0, uploaded_at=new), row("old", "PENDING", 9, uploaded_at=old, code="SERVICE_BUSY")
     )
 
-    assert WrittenRows(table).oldest(Verdict.PENDING, 100) == Oldest("old", old, code="SERVICE_BUSY")
-    assert WrittenRows(table).oldest(Verdict.WAITING, 100) is None
+    assert StoredRows(table).oldest(Verdict.PENDING, 100) == Oldest("old", old, code="SERVICE_BUSY")
+    assert StoredRows(table).oldest(Verdict.WAITING, 100) is None
 
 
 @pytest.mark.usefixtures("rows")

@@ -10,7 +10,7 @@ import pytest
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from sandbox.intrinsics import TemplateError
-from sandbox.stack import Stack
+from sandbox.stack import SandboxStack
 
 HEAD = "Transform: AWS::Serverless-2016-10-31\n"
 
@@ -21,11 +21,13 @@ class Deployer:
         self.template = folder / "template.yaml"
         self.stack_name = f"stack-{uuid4().hex[:8]}"
 
-    def __call__(self, template: str, previous: Stack | None = None, **parameters: object) -> Stack:
+    def __call__(self, template: str, previous: SandboxStack | None = None, **parameters: object) -> SandboxStack:
         self.template.write_text(HEAD + template)
         return deploy(self.aws, self.template, self.stack_name, parameters, previous)
 
-    def with_values(self, template: str, overrides: Mapping[str, Mapping[str, Any]], **environment: str) -> Stack:
+    def with_values(
+        self, template: str, overrides: Mapping[str, Mapping[str, Any]], **environment: str
+    ) -> SandboxStack:
         self.template.write_text(HEAD + template)
         return deploy(self.aws, self.template, self.stack_name, {}, overrides=overrides, environment=environment)
 

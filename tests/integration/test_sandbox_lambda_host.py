@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.lambda_host import Answer
+from sandbox.lambda_host import InvocationResult
 from sandbox.lambda_host.event_source import failed_ids
 from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.waiting import eventually
@@ -48,7 +48,7 @@ def handler(event, context):
 """
 
 
-def body(answer: Answer) -> dict[str, object]:
+def body(answer: InvocationResult) -> dict[str, object]:
     content: dict[str, object] = json.loads(answer.payload)
     return content
 
@@ -294,7 +294,7 @@ def handler(event, context):
     ],
 )
 def test_a_report_is_read_as_lambda_documents(report: object, failed: set[str]) -> None:
-    assert failed_ids(Answer(json.dumps(report).encode()), ["a", "b"], reports=True) == failed
+    assert failed_ids(InvocationResult(json.dumps(report).encode()), ["a", "b"], reports=True) == failed
 
 
 def test_after_a_crash_the_message_comes_back_and_ends_in_the_dead_letter_queue(workshop: Workshop) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from facepair.domain.webhook import Undelivered, Webhook
 from facepair.webhook import Sender, key
-from sandbox.receiver import Answer, Receiver
+from sandbox.receiver import EmulatedReceiver, ReceiverReply
 
 EVENT = (Path(__file__).parents[2] / "events" / "verdict-changed.json").read_text()
 WEBHOOK = Webhook.from_event(EVENT)
@@ -31,17 +31,17 @@ class Keys:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver(f"whsec_{VALUE}")
+def receiver() -> Iterator[EmulatedReceiver]:
+    receiver = EmulatedReceiver(f"whsec_{VALUE}")
     yield receiver
     receiver.close()
 
 
-def sender(receiver: Receiver, *values: str, deadline: float = 5) -> Sender:
+def sender(receiver: EmulatedReceiver, *values: str, deadline: float = 5) -> Sender:
     return Sender(receiver.url, Keys(*values or (VALUE,)), deadline)
 
 
-def test_a_receiver_verifies_and_takes_it(receiver: Receiver) -> None:
+def test_a_receiver_verifies_and_takes_it(receiver: EmulatedReceiver) -> None:
     sender(receiver).take(WEBHOOK)
 
     [delivery] = receiver.deliveries
@@ -51,7 +51,7 @@ def test_a_receiver_verifies_and_takes_it(receiver: Receiver) -> None:
     assert abs(int(delivery.headers["webhook-timestamp"]) - time.time()) < 60
 
 
-def test_while_a_secret_is_rotated_a_receiver_with_either_takes_it(receiver: Receiver) -> None:
+def test_while_a_secret_is_rotated_a_receiver_with_either_takes_it(receiver: EmulatedReceiver) -> None:
     sender(receiver, BEFORE, VALUE).take(WEBHOOK)
     sender(receiver, VALUE, BEFORE).take(WEBHOOK)
 
@@ -62,8 +62,8 @@ def test_while_a_secret_is_rotated_a_receiver_with_either_takes_it(receiver: Rec
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_any_2xx_ends_it(receiver: Receiver, status: int) -> None:
-    receiver.answer(Answer(status))
+def test_any_2xx_ends_it(receiver: EmulatedReceiver, status: int) -> None:
+    receiver.answer(ReceiverReply(status))
 
     sender(receiver).take(WEBHOOK)
 
@@ -124,17 +124,17 @@ def test_an_error_s_body_does_not_matter_either() -> None:
 
 
 @pytest.mark.parametrize("status", [304, 400, 401, 404, 410, 429, 500, 503])
-def test_anything_else_does_not(receiver: Receiver, status: int) -> None:
-    receiver.answer(Answer(status))
+def test_anything_else_does_not(receiver: EmulatedReceiver, status: int) -> None:
+    receiver.answer(ReceiverReply(status))
 
     with pytest.raises(Undelivered, match=f"HTTP {status}"):
         sender(receiver).take(WEBHOOK)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
-    elsewhere = Receiver(f"whsec_{VALUE}")
-    receiver.answer(Answer(status, {"Location": elsewhere.url}))
+def test_a_redirect_is_not_followed(receiver: EmulatedReceiver, status: int) -> None:
+    elsewhere = EmulatedReceiver(f"whsec_{VALUE}")
+    receiver.answer(ReceiverReply(status, {"Location": elsewhere.url}))
 
     with pytest.raises(Undelivered, match=f"HTTP {status}"):
         sender(receiver).take(WEBHOOK)
@@ -144,8 +144,8 @@ def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("120", 120), ("120s", 120), ("soon", None), ("999999999", 12 * 3600)])
-def test_its_retry_after_is_read(receiver: Receiver, said: str, seconds: float | None) -> None:
-    receiver.answer(Answer(503, {"Retry-After": said}))
+def test_its_retry_after_is_read(receiver: EmulatedReceiver, said: str, seconds: float | None) -> None:
+    receiver.answer(ReceiverReply(503, {"Retry-After": said}))
 
     with pytest.raises(Undelivered) as undelivered:
         sender(receiver).take(WEBHOOK)
@@ -154,15 +154,15 @@ def test_its_retry_after_is_read(receiver: Receiver, said: str, seconds: float |
 
 
 @pytest.mark.parametrize("drop", ["before", "after"])
-def test_a_line_that_drops_is_no_answer(receiver: Receiver, drop: str) -> None:
-    receiver.answer(Answer(drop=drop))  # type: ignore[arg-type]
+def test_a_line_that_drops_is_no_answer(receiver: EmulatedReceiver, drop: str) -> None:
+    receiver.answer(ReceiverReply(drop=drop))  # type: ignore[arg-type]
 
     with pytest.raises(Undelivered, match="called"):
         sender(receiver).take(WEBHOOK)
 
 
-def test_a_receiver_that_is_slow_is_left_at_the_deadline(receiver: Receiver) -> None:
-    receiver.answer(Answer(delay=3))
+def test_a_receiver_that_is_slow_is_left_at_the_deadline(receiver: EmulatedReceiver) -> None:
+    receiver.answer(ReceiverReply(delay=3))
     started = time.monotonic()
 
     with pytest.raises(Undelivered, match="no answer within"):
@@ -171,14 +171,14 @@ def test_a_receiver_that_is_slow_is_left_at_the_deadline(receiver: Receiver) -> 
     assert time.monotonic() - started < 3
 
 
-def test_a_receiver_that_is_not_there_is_undelivered(receiver: Receiver) -> None:
+def test_a_receiver_that_is_not_there_is_undelivered(receiver: EmulatedReceiver) -> None:
     receiver.close()
 
     with pytest.raises(Undelivered, match="cannot reach"):
         sender(receiver).take(WEBHOOK)
 
 
-def test_a_url_s_path_and_query_arrive(receiver: Receiver) -> None:
+def test_a_url_s_path_and_query_arrive(receiver: EmulatedReceiver) -> None:
     root = receiver.url.removesuffix("/verdicts")
 
     for url in (f"{root}/a/b?tenant=7&x=%20", f"{root}?tenant=7", root):
@@ -187,7 +187,7 @@ def test_a_url_s_path_and_query_arrive(receiver: Receiver) -> None:
     assert [delivery.path for delivery in receiver.deliveries] == ["/a/b?tenant=7&x=%20", "/?tenant=7", "/"]
 
 
-def test_a_receiver_that_takes_only_what_is_signed_takes_nothing_from_strangers(receiver: Receiver) -> None:
+def test_a_receiver_that_takes_only_what_is_signed_takes_nothing_from_strangers(receiver: EmulatedReceiver) -> None:
     with suppress(Undelivered):
         sender(receiver, BEFORE).take(WEBHOOK)
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sandbox.advance_api.likeness import look, similarity
-from sandbox.advance_api.sight import Box, Sight
+from sandbox.advance_api.sight import Area, Sight
 from sandbox.portraits import NEEDS_A_LOOK, PASSES, blank, blurred, jpeg, png, portrait
 
 PERSONS = range(24)
@@ -74,7 +74,7 @@ def test_likeness_does_not_depend_on_which_picture_is_first(usual: dict[int, Sig
 
 
 def test_the_face_moves_scales_and_turns_with_the_picture() -> None:
-    def face(left: int, top: int, scale: int = 1, quarter_turns: int = 0) -> Box | None:
+    def face(left: int, top: int, scale: int = 1, quarter_turns: int = 0) -> Area | None:
         image = Image.new("RGB", (800 * scale, 600 * scale), "white")
         image.paste((30, 60, 90), (left * scale, top * scale, (left + 200) * scale, (top + 320) * scale))
         return sight(image.rotate(90 * quarter_turns, expand=True)).face

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cloud import Advance
+from sandbox.cloud import EmulatedAdvance
 from tests.rehearsal.deployment import Deployment, build
 from tests.rehearsal.rehearsed import Rehearsed
 from tests.rehearsal.second_aws import SecondAws
@@ -27,7 +27,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
     folder = tmp_path_factory.mktemp("rehearsal")
     with ThreadPoolExecutor() as meanwhile:
         building = meanwhile.submit(build)
-        advance = Advance(folder / "advance.log")
+        advance = EmulatedAdvance(folder / "advance.log")
         try:
             with SecondAws(folder) as cloud:
                 deployment = Deployment(cloud, building.result(), advance)

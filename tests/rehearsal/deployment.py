@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sandbox.cloud import CREDENTIALS, Advance
+from sandbox.cloud import CREDENTIALS, EmulatedAdvance
 from sandbox.processes import clean_environment
 from tests.rehearsal.permissions import Decision, Grant, Refusal, granted, unused
 from tests.rehearsal.second_aws import SecondAws
@@ -57,7 +57,7 @@ class Deployment:
     It has what tests.support.deployed asks of a cloud: `outputs`, `aws(service)` and `advance`.
     """
 
-    def __init__(self, cloud: SecondAws, built: Path, advance: Advance) -> None:
+    def __init__(self, cloud: SecondAws, built: Path, advance: EmulatedAdvance) -> None:
         self._cloud = cloud
         self._built = built
         self.advance = advance

@@ -153,7 +153,7 @@ def test_what_is_no_upload_of_a_pair_is_counted_and_ignored(used: Rehearsed) -> 
     assert used.settled("one person")["second"]["key"] == "one person/second.jpg"
 
 
-def test_a_message_that_is_no_notification_is_set_aside(used: Rehearsed) -> None:
+def test_a_message_that_is_no_notification_is_dead_lettered(used: Rehearsed) -> None:
     used.wait(lambda: used.messages("DeadLetterQueue"), lambda: "nothing lies in the dead-letter queue")
 
     assert used.dead_letters() == ["not a notification"]
@@ -439,7 +439,7 @@ def test_a_command_is_refused_to_whom_no_policy_allows_it(used: Rehearsed, comma
 # --- The stack itself -------------------------------------------------------------------------------------------------
 
 
-def test_a_row_that_nobody_can_read_is_set_aside(used: Rehearsed) -> None:
+def test_a_row_that_nobody_can_read_is_dead_lettered(used: Rehearsed) -> None:
     table = used.deployment.outputs["VerdictsTable"]
     row = {"pair_id": {"S": "unreadable"}, "verdict": {"S": "PASS"}, "updated_at": {"S": "yesterday"}}
 
@@ -531,7 +531,7 @@ def test_an_operator_sends_webhooks_back_that_were_given_up(used: Rehearsed) -> 
     assert used.take("WebhookDeadLetterQueue") == [UNREADABLE]
 
 
-def test_a_webhook_that_cannot_be_read_is_set_aside(used: Rehearsed) -> None:
+def test_a_webhook_that_cannot_be_read_is_dead_lettered(used: Rehearsed) -> None:
     url = used.deployment.outputs["WebhookQueue"]
 
     used.deployment.aws("sqs").send_message(QueueUrl=url, MessageBody=UNREADABLE)

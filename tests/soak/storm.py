@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facepair.domain.verdict import CERTAINTY, FINAL, Verdict
-from sandbox.advance_api.models import Call
+from sandbox.advance_api.models import ApiRequest
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, Row
 from tests.support.faulty_aws import Kind
 from tests.support.faulty_cloud import DEADLINE, FaultyCloud, Pair
@@ -172,7 +172,7 @@ def _settle(cloud: FaultyCloud, books: Books) -> None:
 
 
 def _balance(cloud: FaultyCloud, pairs: list[Pair], books: Books) -> None:
-    by_picture: dict[str, list[Call]] = {}
+    by_picture: dict[str, list[ApiRequest]] = {}
     unread = 0
     for call in cloud.control.calls("check"):
         if call.first:
@@ -205,7 +205,7 @@ def _seconds(call: Row) -> float:
     return float(call.get("latency_ms", 0)) / 1000
 
 
-def _problems(row: Row | None, ledger: list[Row], calls: list[Call], books: Books) -> Iterator[str]:
+def _problems(row: Row | None, ledger: list[Row], calls: list[ApiRequest], books: Books) -> Iterator[str]:
     """What does not agree about one pair."""
     states = Counter(call["state"] for call in ledger)
     charged = [call for call in calls if call.charged]

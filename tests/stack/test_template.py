@@ -13,7 +13,7 @@ from facepair.domain.verdict import Verdict
 from facepair.settings import CompareSettings
 from facepair.use_cases.ask import SAVING_SECONDS
 from facepair.webhook.sender import DEADLINE_SECONDS
-from sandbox.alarms import Datapoint, State, states
+from sandbox.alarms import AlarmState, Datapoint, states
 from sandbox.intrinsics import Scope, text
 from sandbox.parameters import ParameterError, parameter_values
 from sandbox.template import expand, read_template
@@ -700,7 +700,7 @@ def hourly(stack: ExpandedStack, starts: Iterable[int], metric: str) -> list[Dat
     return [Datapoint(watched["Namespace"], metric, dimensions, "Count", 1, start * HOUR) for start in starts]
 
 
-def silence(stack: ExpandedStack, runs: Iterable[int], moments: Iterable[int]) -> list[State]:
+def silence(stack: ExpandedStack, runs: Iterable[int], moments: Iterable[int]) -> list[AlarmState]:
     """The alarm's state so many hours after the deployment, if the search ran in those hours."""
     long_before = hourly(stack, [-1000], "Invocations")  # by another stack of the name: the metric is known
     queue = hourly(stack, range(100), "ApproximateNumberOfMessagesVisible")

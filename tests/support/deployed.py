@@ -15,7 +15,7 @@ from PIL import Image
 
 from sandbox import portraits
 from sandbox.advance_api.control import Control
-from sandbox.advance_api.models import Call
+from sandbox.advance_api.models import ApiRequest
 from sandbox.cloud import Sandbox
 
 type Row = dict[str, Any]
@@ -150,7 +150,7 @@ class Deployed:
         )
         return [plain(item) for item in answer["Items"]]
 
-    def asked(self, content: bytes) -> list[Call]:
+    def asked(self, content: bytes) -> list[ApiRequest]:
         """What the emulator was asked about a first picture that was sent as it is."""
         return self.control.calls("check", first_sha256=sha256(content))
 

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from facepair.domain.notification import created_objects
 from facepair.domain.pair import fingerprint, split
-from sandbox.advance_api.models import Call
+from sandbox.advance_api.models import ApiRequest
 from sandbox.cloud import Sandbox
-from sandbox.lambda_host import Answer, Environment
+from sandbox.lambda_host import Environment, InvocationResult
 from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.deployed import ANNA, Deployed, Row, notification, picture, plain, sha256
 from tests.support.faulty_aws import FaultyAws
@@ -75,9 +75,9 @@ class Pair:
 class Worker(Environment):
     """An execution environment beside the fleet, for one message that a test gives it."""
 
-    def start(self, event: Mapping[str, Any]) -> "Future[Answer]":
+    def start(self, event: Mapping[str, Any]) -> "Future[InvocationResult]":
         """Invoke it; the test goes on meanwhile."""
-        answer: Future[Answer] = Future()
+        answer: Future[InvocationResult] = Future()
 
         def run() -> None:
             answer.set_result(self.invoke(json.dumps(event).encode()))
@@ -122,7 +122,7 @@ class FaultyCloud(Deployed):
         for _ in range(times):
             self.send(notification(f"{pair.pair_id}/first.jpg"))
 
-    def checks(self, pair: Pair) -> list[Call]:
+    def checks(self, pair: Pair) -> list[ApiRequest]:
         """What the emulator was asked about the pair."""
         return self.asked(pair.first)
 

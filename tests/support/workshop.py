@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.lambda_host import LambdaHost
 from sandbox.lambda_host.log_group import LogGroup
-from sandbox.stack import EventSource, Function, Schedule, Stack, StreamSource
+from sandbox.stack import EventSource, Function, SandboxStack, Schedule, StreamSource
 from tests.support import LAMBDA_PYTHON
 
 
@@ -63,7 +63,7 @@ class Workshop:
         )
         schedules = (Schedule("arn:aws:events:rule", arn, every),) if every else ()
         streams = (StreamSource(function_arn=arn, **stream),) if stream else ()
-        stack = Stack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {}, streams)
+        stack = SandboxStack("work", {}, {}, {}, {"work": function}, source_of_events, schedules, {}, streams)
         logs = self.folder / "logs"
         host = LambdaHost(stack, self.aws, python=LAMBDA_PYTHON, logs=logs, checkpoints=checkpoints)
         self.hosts.append(host)

@@ -7,7 +7,7 @@ import pytest
 
 from facepair.domain import clock
 from facepair.domain.backlog import Backlog, Count, Oldest
-from facepair.domain.gate import Gate, Standing
+from facepair.domain.gate import Gate, GateState
 from facepair.domain.verdict import API_NOT_ANSWERING, Verdict
 from facepair_cli.reading.attention import DEAD_LETTERS, Status
 
@@ -65,7 +65,7 @@ def test_a_blocked_account_needs_somebody_and_its_reason_is_told() -> None:
 
     [sentence] = replace(CALM, gate=gate).attention()
 
-    assert gate.standing is Standing.BLOCKED
+    assert gate.standing is GateState.BLOCKED
     assert "since 2026-01-31T12:00:00.000Z (INSUFFICIENT_BALANCE: top up)" in sentence
 
 
@@ -74,7 +74,7 @@ def test_an_api_that_does_not_answer_needs_somebody_who_asks() -> None:
 
     [sentence] = replace(CALM, gate=gate).attention()
 
-    assert gate.standing is Standing.NOT_ANSWERING
+    assert gate.standing is GateState.NOT_ANSWERING
     assert sentence.startswith("ADVANCE does not answer since 2026-01-31T12:00:00.000Z")
 
 

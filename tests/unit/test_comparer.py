@@ -235,7 +235,7 @@ def test_a_pair_that_waits_for_its_time_goes_back_without_a_look_at_the_bucket(w
     assert world.diary == ["gate.look", "verdicts.row"]
 
 
-def test_a_pair_that_ends_every_worker_is_set_aside_after_a_few(world: World) -> None:
+def test_a_pair_that_ends_every_worker_is_dead_lettered_after_a_few(world: World) -> None:
     class Killed(BaseException):
         """Nothing catches it: like SIGKILL."""
 

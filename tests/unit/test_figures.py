@@ -13,7 +13,7 @@ from facepair.domain import clock
 from facepair.domain.entry import Entry
 from facepair.domain.ledger import Charge, State
 from facepair.domain.verdict import Policy, Verdict
-from facepair_cli.figures.figures import SECONDS, Charges, Durations, Verdicts, band
+from facepair_cli.figures.figures import SECONDS, ChargeCounts, Durations, VerdictCounts, band
 from facepair_cli.figures.flows import JUDGED, Flows
 from facepair_cli.figures.judgement import Judgement, judgements
 from facepair_cli.figures.page import Report
@@ -172,7 +172,7 @@ def test_a_row_that_cannot_be_read_is_told_and_left_out(capsys: pytest.CaptureFi
 
 
 def test_a_row_counts_on_the_day_of_its_writing() -> None:
-    verdicts = Verdicts(DEPLOYED)
+    verdicts = VerdictCounts(DEPLOYED)
     verdicts.add(row("90"))
     verdicts.add(row("90", updated_at="2026-10-31T23:59:59.999Z"))
     verdicts.add(row(None))
@@ -201,7 +201,7 @@ def test_a_row_counts_on_the_day_of_its_writing() -> None:
 def test_a_similarity_at_a_boundary_counts_at_its_point_under_its_verdict(
     similarity: str, point: int, verdict: Verdict
 ) -> None:
-    verdicts = Verdicts(DEPLOYED)
+    verdicts = VerdictCounts(DEPLOYED)
 
     verdicts.add(row(similarity))
 
@@ -209,17 +209,17 @@ def test_a_similarity_at_a_boundary_counts_at_its_point_under_its_verdict(
 
 
 def test_the_page_shows_text_from_outside_escaped() -> None:
-    verdicts, month = Verdicts(DEPLOYED), Month.parse("2026-10")
+    verdicts, month = VerdictCounts(DEPLOYED), Month.parse("2026-10")
     verdicts.add(row("60", decided="PASS", review={"by": HOSTILE, "at": clock.iso(NOON), "from": "MANUAL_CHECK"}))
 
-    page = Report("stack", month, NOON, verdicts, Charges(month)).html()
+    page = Report("stack", month, NOON, verdicts, ChargeCounts(month)).html()
 
     assert r"\u202e\x1b[2J&lt;script&gt;" in page
     assert all(line.isprintable() for line in page.splitlines())
 
 
 def test_seconds_are_those_of_verdicts_that_nobody_waited_for_a_person_for() -> None:
-    verdicts = Verdicts(DEPLOYED)
+    verdicts = VerdictCounts(DEPLOYED)
     verdicts.add(row("90"))
     verdicts.add(row(None))
     verdicts.add(row("60", decided="PASS"))
@@ -228,7 +228,7 @@ def test_seconds_are_those_of_verdicts_that_nobody_waited_for_a_person_for() -> 
 
 
 def test_decisions_are_counted_by_person_by_similarity_and_by_the_hours_that_they_took() -> None:
-    verdicts = Verdicts(DEPLOYED)
+    verdicts = VerdictCounts(DEPLOYED)
     verdicts.add(row("60", decided="PASS"))
     verdicts.add(row("64.9", decided="REJECT"))
     verdicts.add(row("65", decided="PASS", updated_at=clock.iso(NOON + timedelta(hours=3))))
@@ -283,7 +283,7 @@ def test_a_call_was_charged_or_free_or_nobody_knows(
 
 
 def test_charges_are_those_of_the_month_by_the_day_of_their_answer() -> None:
-    charges = Charges(Month.parse("2026-10"))
+    charges = ChargeCounts(Month.parse("2026-10"))
     midnight = datetime(2026, 11, 1, tzinfo=UTC)
     second = timedelta(seconds=1)
     for sent_at, answered_at in [

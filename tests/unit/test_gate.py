@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.pace import RATE, Burst, SlidingWindow, TokenBucket
-from facepair.domain.gate import FIRST_PACE, LEAST_PACE, MOST_PACE, Gate, Report, Rules, Slot
+from facepair.domain.gate import FIRST_PACE, LEAST_PACE, MOST_PACE, Gate, Rules, Signal, Slot
 from facepair.domain.verdict import COMPARISON_CODES, Outcome
 
 RULES = Rules(per_second=0, stop_after_unknown=3, pause=600)
@@ -26,7 +26,7 @@ paces = st.floats(LEAST_PACE, MOST_PACE)
 
 def ended(gate: Gate, slot: Slot, outcome: Outcome, now: float) -> Gate:
     """The state after a call, which is counted if it was not answered."""
-    counted = gate.counted() if Report.of(outcome) is Report.UNANSWERED else gate
+    counted = gate.counted() if Signal.of(outcome) is Signal.UNANSWERED else gate
     return counted.after(slot, outcome, RULES, now)
 
 
@@ -135,8 +135,8 @@ def test_calls_under_way_when_it_closes_change_nothing_more() -> None:
 def test_what_was_charged_is_an_answer_and_no_refusal(code: str) -> None:
     charged = Outcome(code=code, message="", pricing_strategy="PAY")
 
-    assert Report.of(charged) in (Report.ANSWERED, Report.UNANSWERED)
-    assert (Report.of(charged) is Report.UNANSWERED) == (code == "OUTCOME_UNKNOWN")
+    assert Signal.of(charged) in (Signal.ANSWERED, Signal.UNANSWERED)
+    assert (Signal.of(charged) is Signal.UNANSWERED) == (code == "OUTCOME_UNKNOWN")
 
 
 # --- a burst of 120 pairs at an API of ten calls a second, ten workers ------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from facepair.aws.written_rows import WrittenRows
+from facepair.aws.written_rows import StoredRows
 from facepair.domain.change import StoredRow
 from facepair.domain.verdict import Verdict
 from facepair_cli.output import print_json_array, print_json_lines
@@ -62,7 +62,7 @@ def most_held(rows: int) -> int:
     """Bytes that were held at most while so many rows went into a CSV."""
     sink: Any = Sink()
     tracemalloc.start()
-    write_csv(WrittenRows(LargeTable(rows)).newest_first(Verdict), sink)  # type: ignore[arg-type]
+    write_csv(StoredRows(LargeTable(rows)).newest_first(Verdict), sink)  # type: ignore[arg-type]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sink.length > rows * 50
@@ -74,7 +74,7 @@ def test_eight_times_the_rows_are_exported_in_about_the_same_memory() -> None:
 
 
 def test_rows_of_all_verdicts_come_newest_first_whatever_their_page() -> None:
-    written = WrittenRows(LargeTable(10_000))  # type: ignore[arg-type]
+    written = StoredRows(LargeTable(10_000))  # type: ignore[arg-type]
 
     times = [image["updated_at"] for image in written.newest_first(Verdict)]
 

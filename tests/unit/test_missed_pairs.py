@@ -9,7 +9,7 @@ from facepair.domain.notification import created_objects
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.use_cases.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, WALKING_SECONDS, Found
+from facepair.use_cases.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, WALKING_SECONDS, SearchResult
 from tests.fakes import NOON, SUCCESS, picture
 from tests.world import POLICY, World
 
@@ -38,7 +38,7 @@ def passed(case: Case) -> Row:
     return Row.judged(case, SUCCESS)
 
 
-def search(world: World, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> Found:
+def search(world: World, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> SearchResult:
     return world.missed_pairs(after).send(time_left)
 
 
@@ -56,13 +56,13 @@ def test_a_complete_pair_without_a_row_is_enqueued_by_its_first_picture(world: W
     found = search(world)
 
     assert sent(world) == ["anna bell + é/first.JPG"]
-    assert found == Found(objects=4, pairs=1, sent=1, finished=True)
+    assert found == SearchResult(objects=4, pairs=1, sent=1, finished=True)
 
 
 def test_a_lone_picture_is_no_pair(world: World) -> None:
     put(world, "anna/first.jpg", "bob/second.jpg", "bob/b/first.jpg")
 
-    assert search(world) == Found(objects=3, pairs=0, sent=0, finished=True)
+    assert search(world) == SearchResult(objects=3, pairs=0, sent=0, finished=True)
     assert sent(world) == []
 
 
@@ -73,7 +73,7 @@ def test_a_pair_that_is_judged_or_waits_for_a_person_is_left_alone(world: World,
     put_pairs(world, "anna")
     write_row(world, lambda case: Row.judged(case, Outcome(code=code, message="", similarity=SUCCESS.similarity)))
 
-    assert search(world) == Found(objects=2, pairs=1, sent=0, finished=True)
+    assert search(world) == SearchResult(objects=2, pairs=1, sent=0, finished=True)
 
 
 def test_a_verdict_on_an_earlier_upload_does_not_count(world: World) -> None:
@@ -168,7 +168,7 @@ class Looks:
 def test_an_empty_bucket_is_searched_to_its_end(world: World) -> None:
     world.cursor.key = "where it stopped"
 
-    assert search(world) == Found(objects=0, pairs=0, sent=0, finished=True)
+    assert search(world) == SearchResult(objects=0, pairs=0, sent=0, finished=True)
     assert world.cursor.key == ""
 
 
@@ -176,7 +176,9 @@ def test_a_run_without_any_time_stays_where_it_was(world: World) -> None:
     put_pairs(world, "anna")
     world.cursor.key = "a"
 
-    assert search(world, time_left=lambda: STOPPING_SECONDS - 1) == Found(objects=0, pairs=0, sent=0, finished=False)
+    assert search(world, time_left=lambda: STOPPING_SECONDS - 1) == SearchResult(
+        objects=0, pairs=0, sent=0, finished=False
+    )
     assert world.cursor.key == "a"
 
 
@@ -225,7 +227,7 @@ def test_a_pair_is_seen_once_however_many_pictures_of_a_role_it_has(world: World
     world.time.passes(1)
     put(world, "anna/first.png", "anna/FIRST.HEIC")
 
-    assert search(world) == Found(objects=4, pairs=1, sent=1, finished=True)
+    assert search(world) == SearchResult(objects=4, pairs=1, sent=1, finished=True)
     assert sent(world) == ["anna/first.png"]
 
 

@@ -13,7 +13,7 @@ from facepair.domain.gate import Gate
 from facepair.domain.history import Mark, Version, pair_among
 from facepair.domain.ledger import Charge
 from facepair.domain.pair import Names, Role, Upload
-from facepair_cli.reading.pair_history import Found, events, next_steps, rendered
+from facepair_cli.reading.pair_history import PairHistory, events, next_steps, rendered
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAMES = Names("first", "second")
@@ -30,9 +30,9 @@ def version(
     return Version(Upload(key, etag, size, after(seconds)), f"{key} of {seconds}", role, latest, deleted)
 
 
-def found(row: dict[str, Any] | None, **known: Any) -> Found:
+def found(row: dict[str, Any] | None, **known: Any) -> PairHistory:
     nothing: dict[str, Any] = {"calls": [], "versions": [], "mark": None, "gate": Gate()}
-    return Found(pair_id="anna", row=row, **(nothing | known))
+    return PairHistory(pair_id="anna", row=row, **(nothing | known))
 
 
 def row(verdict: str, **attributes: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def call(seconds: float, state: str, **attributes: Any) -> dict[str, Any]:
     return {"pair_id": "anna", "call": "000001", "state": state, "sent_at": clock.iso(after(seconds)), **attributes}
 
 
-def told(of: Found) -> list[str]:
+def told(of: PairHistory) -> list[str]:
     return [f"{event.what}; {'; '.join(event.details)}".strip("; ") for event in events(of)]
 
 

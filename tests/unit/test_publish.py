@@ -65,13 +65,13 @@ class Rows:
 
 @dataclass
 class Queue:
-    """Remembers what was put off and what was set aside."""
+    """Remembers what was put off and what was dead-lettered."""
 
-    aside: list[str] = field(default_factory=list)
+    bodies: list[str] = field(default_factory=list)
     deferred: list[tuple[str, int]] = field(default_factory=list)
 
-    def set_aside(self, body: str) -> None:
-        self.aside.append(body)
+    def dead_letter(self, body: str) -> None:
+        self.bodies.append(body)
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
         self.deferred.append((receipt_handle, seconds))
@@ -86,12 +86,12 @@ class Counts(Counter[str]):
 class World:
     bus: Bus = field(default_factory=Bus)
     rows: Rows = field(default_factory=Rows)
-    aside: Queue = field(default_factory=Queue)
+    dead_letters: Queue = field(default_factory=Queue)
     counts: Counts = field(default_factory=Counts)
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(bus=self.bus, rows=self.rows, aside=self.aside, metrics=self.counts)
+        return Publisher(bus=self.bus, rows=self.rows, dead_letters=self.dead_letters, metrics=self.counts)
 
 
 @pytest.fixture
@@ -120,13 +120,13 @@ def test_a_bus_that_is_down_is_tried_again_by_whoever_asked(world: World) -> Non
     with pytest.raises(Unavailable):
         world.publisher.publish(write(None, row("anna")))
 
-    assert world.aside.aside == []
+    assert world.dead_letters.bodies == []
 
 
-def test_a_row_that_nobody_can_read_is_set_aside_without_its_contents(world: World) -> None:
+def test_a_row_that_nobody_can_read_is_dead_lettered_without_its_contents(world: World) -> None:
     world.publisher.publish(write(None, row("anna") | {"code": Decimal(7), "message": "private"}))
 
-    [told] = [json.loads(body) for body in world.aside.aside]
+    [told] = [json.loads(body) for body in world.dead_letters.bodies]
     assert (told["pair_id"], told["place"]) == ("anna", "111")
     assert "code" in told["reason"]
     assert "private" not in json.dumps(told)
@@ -149,7 +149,7 @@ def test_a_record_that_can_never_be_published_is_dead_lettered_at_once(world: Wo
     world.publisher.publish(write(None, row("anna") | poison))
     world.publisher.publish(write(None, row("ben")))
 
-    [told] = [json.loads(body) for body in world.aside.aside]
+    [told] = [json.loads(body) for body in world.dead_letters.bodies]
     assert (told["pair_id"], told["place"]) == ("anna", "111")
     assert world.bus.pairs == ["ben"]
 
@@ -288,15 +288,15 @@ def test_after_three_days_it_is_given_up_and_kept_for_a_person() -> None:
         deliverer(server, queue, counts).deliver(message(receive_count=150, age=timedelta(days=3, seconds=-5)))
     deliverer(server, queue, counts).deliver(message(receive_count=151, age=timedelta(days=3, seconds=5)))
 
-    assert queue.aside == [json.dumps(EVENT)]
+    assert queue.bodies == [json.dumps(EVENT)]
     assert len(queue.deferred) == 1
     assert counts["SecondsUndelivered"] > 3 * 86400
 
 
-def test_a_message_that_is_no_event_is_set_aside_at_once() -> None:
+def test_a_message_that_is_no_event_is_dead_lettered_at_once() -> None:
     server, queue, counts = Server(), Queue(), Counts()
 
     deliverer(server, queue, counts).deliver(message("not an event"))
 
-    assert queue.aside == ["not an event"]
+    assert queue.bodies == ["not an event"]
     assert (server.taken, counts["MalformedMessages"]) == ([], 1)

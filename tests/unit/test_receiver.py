@@ -147,25 +147,25 @@ def test_a_picture_that_s3_refuses_to_return_is_counted(world: World, comparison
     assert world.metrics.sums()[Metric.UNREADABLE_PICTURES] == 1
 
 
-@pytest.mark.parametrize(("body", "set_aside"), [("not JSON", "not JSON"), ("", "(empty)")])
-def test_a_message_that_nobody_can_read_is_set_aside_at_once(
-    world: World, comparisons: Comparisons, body: str, set_aside: str
+@pytest.mark.parametrize(("body", "dead_letter"), [("not JSON", "not JSON"), ("", "(empty)")])
+def test_a_message_that_nobody_can_read_is_dead_lettered_at_once(
+    world: World, comparisons: Comparisons, body: str, dead_letter: str
 ) -> None:
     receive(world, comparisons, body)
 
-    assert (comparisons.pairs, world.queue.bodies, world.queue.dead_letters) == ([], [], [set_aside])
+    assert (comparisons.pairs, world.queue.bodies, world.queue.dead_letters) == ([], [], [dead_letter])
     assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.MALFORMED_MESSAGES: 1}
 
 
-def test_a_message_that_cannot_be_set_aside_stays_and_the_log_says_why(
+def test_a_message_that_cannot_be_dead_lettered_stays_and_the_log_says_why(
     world: World, comparisons: Comparisons, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.queue.at("set_aside", Unavailable("ThrottlingException"))
+    world.queue.at("dead_letter", Unavailable("ThrottlingException"))
 
     receive(world, comparisons, "not JSON")
 
     assert world.metrics.sums()[Metric.UNEXPECTED_ERRORS] == 1
-    assert "cannot be set aside: ThrottlingException" in caplog.text
+    assert "cannot be dead-lettered: ThrottlingException" in caplog.text
     assert (world.queue.bodies, world.queue.dead_letters) == (["not JSON"], [])
 
 

@@ -7,7 +7,7 @@ import pytest
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from sandbox.alarms import AlarmError, Datapoint, State, emitted, states
+from sandbox.alarms import AlarmError, AlarmState, Datapoint, emitted, states
 
 PERIOD = 300
 STACK = {"service": "facepair"}
@@ -31,7 +31,7 @@ def blocked(value: float, time: float) -> Datapoint:
     return Datapoint("facepair", "Blocked", STACK, "Count", value, time)
 
 
-def state(alarm: dict[str, Any], *datapoints: Datapoint, at: float = PERIOD) -> State:
+def state(alarm: dict[str, Any], *datapoints: Datapoint, at: float = PERIOD) -> AlarmState:
     [state] = states(alarm, [LONG_AGO, *datapoints], [at])
     return state
 
@@ -39,7 +39,7 @@ def state(alarm: dict[str, Any], *datapoints: Datapoint, at: float = PERIOD) -> 
 @pytest.mark.parametrize(
     ("value", "expected"), [(0, "OK"), (1, "ALARM")], ids=["at the threshold", "above the threshold"]
 )
-def test_an_alarm_sounds_when_its_statistic_breaches_the_threshold(value: float, expected: State) -> None:
+def test_an_alarm_sounds_when_its_statistic_breaches_the_threshold(value: float, expected: AlarmState) -> None:
     assert state(BLOCKED, blocked(value, 10)) == expected
 
 
@@ -65,15 +65,15 @@ def test_a_statistic_is_over_the_values_of_one_period(statistic: str, value: flo
 # `missing`, `ignore` (where the alarm was INSUFFICIENT_DATA before), `breaching` and `notBreaching`.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 MISSING = ("missing", "ignore", "breaching", "notBreaching")
-UNCHANGED: State = "INSUFFICIENT_DATA"
-THREE_OF_THREE: dict[str, tuple[State, ...]] = {
+UNCHANGED: AlarmState = "INSUFFICIENT_DATA"
+THREE_OF_THREE: dict[str, tuple[AlarmState, ...]] = {
     "0-X-X": ("OK", "OK", "OK", "OK"),
     "----0": ("OK", "OK", "OK", "OK"),
     "-----": ("INSUFFICIENT_DATA", UNCHANGED, "ALARM", "OK"),
     "0XX-X": ("ALARM", "ALARM", "ALARM", "ALARM"),
     "--X--": ("ALARM", UNCHANGED, "ALARM", "OK"),
 }
-TWO_OF_THREE: dict[str, tuple[State, ...]] = {
+TWO_OF_THREE: dict[str, tuple[AlarmState, ...]] = {
     "0-X-X": ("ALARM", "ALARM", "ALARM", "ALARM"),
     "00X0X": ("ALARM", "ALARM", "ALARM", "ALARM"),
     "0-X--": ("OK", "OK", "ALARM", "OK"),
@@ -91,7 +91,9 @@ TWO_OF_THREE: dict[str, tuple[State, ...]] = {
         for treatment, expected in zip(MISSING, row, strict=True)
     ],
 )
-def test_missing_data_is_treated_as_aws_documents(to_alarm: int, pattern: str, treatment: str, expected: State) -> None:
+def test_missing_data_is_treated_as_aws_documents(
+    to_alarm: int, pattern: str, treatment: str, expected: AlarmState
+) -> None:
     alarm = BLOCKED | {"EvaluationPeriods": 3, "DatapointsToAlarm": to_alarm, "TreatMissingData": treatment}
     values = {"X": 1.0, "0": 0.0}
     points = [blocked(values[each], n * PERIOD) for n, each in enumerate(pattern) if each in values]
@@ -175,7 +177,7 @@ def test_metric_math_gives_a_value_for_each_period(expression: str, value: float
         ("IF(crashes > 0, 1, 1)", "OK"),
     ],
 )
-def test_what_has_no_value_gives_none_unless_it_is_filled(expression: str, expected: State) -> None:
+def test_what_has_no_value_gives_none_unless_it_is_filled(expression: str, expected: AlarmState) -> None:
     crash_long_ago = Datapoint("facepair", "Crashes", STACK, "Count", 1, -1e6)
     points = [crash_long_ago, Datapoint("facepair", "Unexpected", STACK, "Count", 1, 1)]
 

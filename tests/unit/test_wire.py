@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
-from facepair.advance import Answer
+from facepair.advance import ApiAnswer
 from facepair.advance.wire import read_answer
 from facepair.http import LONGEST_RETRY_AFTER, NoAnswer, Reply, retry_after_seconds
 
@@ -38,11 +38,11 @@ def reply(body: str | bytes, status: int = 200, **headers: str) -> Reply:
     return Reply(status, HTTPHeaderDict(named), body.encode() if isinstance(body, str) else body)
 
 
-def read(body: str | bytes, status: int = 200, **headers: str) -> Answer:
+def read(body: str | bytes, status: int = 200, **headers: str) -> ApiAnswer:
     return read_answer(reply(body, status, **headers), NOON)
 
 
-def success(similarity: str, **faces: Any) -> Answer:
+def success(similarity: str, **faces: Any) -> ApiAnswer:
     """A SUCCESS with this JSON text as its similarity."""
     others = "".join(f', "{name}": {json.dumps(face)}' for name, face in faces.items())
     return read(f'{{"code": "SUCCESS", "transactionId": "t", "data": {{"similarity": {similarity}{others}}}}}')

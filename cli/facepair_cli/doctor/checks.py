@@ -31,7 +31,7 @@ PROBLEM = "PROBLEM:"
 UNCONFIRMED = ("PendingConfirmation", "Deleted")
 """SNS's words in place of a subscription's ARN."""
 
-type Status = Literal["ok", "failed", "skipped"]
+type CheckStatus = Literal["ok", "failed", "skipped"]
 type Check = Callable[[Stack], str]
 
 
@@ -48,7 +48,7 @@ class Result:
     """What a check found, for people."""
 
     check: str
-    status: Status
+    status: CheckStatus
     detail: str
 
 

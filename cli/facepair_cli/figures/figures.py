@@ -43,7 +43,7 @@ class Durations:
 
 
 @dataclass
-class Decisions:
+class DecisionCounts:
     """What persons decided, by whom and against which similarity."""
 
     by_person: dict[str, Counter[Verdict]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Decisions:
 
 
 @dataclass
-class Verdicts:
+class VerdictCounts:
     """The rows that were written in a month, as they are now: a pair that was uploaded again later is not there."""
 
     policy: Policy
@@ -81,7 +81,7 @@ class Verdicts:
     """By whole points, 100 among 99, and the verdict that `policy` gives: a threshold may lie within a point."""
     seconds: Durations = field(default_factory=lambda: Durations(SECONDS, timedelta(seconds=1)))
     """From the later upload to the verdict; of rows that no person has decided."""
-    decisions: Decisions = field(default_factory=Decisions)
+    decisions: DecisionCounts = field(default_factory=DecisionCounts)
 
     def add(self, row: Judgement) -> None:
         self.by_day[row.updated_at.date(), row.verdict] += 1
@@ -102,7 +102,7 @@ class Verdicts:
 
 
 @dataclass
-class Charges:
+class ChargeCounts:
     """The calls of a month, by day and by what they cost."""
 
     month: Month

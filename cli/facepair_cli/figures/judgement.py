@@ -12,7 +12,7 @@ from facepair.domain.verdict import Policy, Verdict
 from facepair_cli.output import note
 
 
-class Decision(BaseModel, frozen=True):
+class ReviewSummary(BaseModel, frozen=True):
     """A person's, over the verdict `before`."""
 
     by: str
@@ -30,7 +30,7 @@ class Judgement(BaseModel, frozen=True):
     uploaded_at: Moment
     updated_at: Moment
     policy: Policy
-    review: Decision | None = None
+    review: ReviewSummary | None = None
 
     @classmethod
     def of(cls, image: StoredRow) -> Self:

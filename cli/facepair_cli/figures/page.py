@@ -11,7 +11,7 @@ from facepair.domain.ledger import Charge
 from facepair.domain.verdict import Verdict
 from facepair_cli.escaping import escaped
 from facepair_cli.figures import plots
-from facepair_cli.figures.figures import BAND, HOURS, SECONDS, Charges, Verdicts
+from facepair_cli.figures.figures import BAND, HOURS, SECONDS, ChargeCounts, VerdictCounts
 from facepair_cli.figures.share import Share
 from facepair_cli.month import Month
 
@@ -37,8 +37,8 @@ class Report:
     stack: str
     month: Month
     made_at: datetime
-    verdicts: Verdicts
-    charges: Charges
+    verdicts: VerdictCounts
+    charges: ChargeCounts
 
     def html(self) -> str:
         """The page: one file that needs no other."""

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from facepair.domain.ledger import Charge
 from facepair.domain.verdict import Verdict
-from facepair_cli.figures.figures import BAND, Charges, Decisions, Durations, Verdicts
+from facepair_cli.figures.figures import BAND, ChargeCounts, DecisionCounts, Durations, VerdictCounts
 from facepair_cli.figures.flows import JUDGED
 
 VERDICT_COLOURS = {
@@ -39,7 +39,7 @@ NAMES = {INK: "ink", LINE: "line", PAGE: "page"} | {
 
 
 @dataclass(frozen=True)
-class Size:
+class PlotSize:
     """A plot's size in inches, of which the page makes its own width, and what fits into it."""
 
     name: str
@@ -52,8 +52,8 @@ class Size:
     """Degrees by which names below bars are turned."""
 
 
-WIDE = Size("wide", 9.0, 2.9, legend_columns=7, legend_spacing=2, days_between_ticks=2, slanted=0)
-NARROW = Size("narrow", 4.2, 3.1, legend_columns=3, legend_spacing=1, days_between_ticks=5, slanted=55)
+WIDE = PlotSize("wide", 9.0, 2.9, legend_columns=7, legend_spacing=2, days_between_ticks=2, slanted=0)
+NARROW = PlotSize("narrow", 4.2, 3.1, legend_columns=3, legend_spacing=1, days_between_ticks=5, slanted=55)
 """For a phone."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searched, read aloud, and small
@@ -77,8 +77,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def verdicts_by_day(verdicts: Verdicts, days: Sequence[date]) -> str:
-    def draw(axes: Axes, size: Size) -> None:
+def verdicts_by_day(verdicts: VerdictCounts, days: Sequence[date]) -> str:
+    def draw(axes: Axes, size: PlotSize) -> None:
         layers = {each: [verdicts.by_day[day, each] for day in days] for each in Verdict}
         _stack(axes, size, [day.day for day in days], layers, VERDICT_COLOURS)
         _month(axes, size, days, "rows")
@@ -86,11 +86,11 @@ def verdicts_by_day(verdicts: Verdicts, days: Sequence[date]) -> str:
     return _svg("verdicts", "Stacked bars: rows by day and verdict; the table “By day” has the numbers.", draw)
 
 
-def similarities(verdicts: Verdicts) -> str:
+def similarities(verdicts: VerdictCounts) -> str:
     """Bars of one point; a bar that a threshold goes through has a part for either verdict."""
     policy = verdicts.policy
 
-    def draw(axes: Axes, size: Size) -> None:
+    def draw(axes: Axes, size: PlotSize) -> None:
         layers = {each: [verdicts.similarities[point, each] for point in range(100)] for each in JUDGED}
         _stack(axes, size, [point + 0.5 for point in range(100)], layers, VERDICT_COLOURS, width=1, edges=False)
         for threshold, name in ((policy.reject_below, "REJECT below"), (policy.pass_above, "PASS above")):
@@ -108,7 +108,7 @@ def seconds(durations: Durations) -> str:
     """`durations` in seconds."""
     names = [*(f"≤ {brief(step)}" for step in durations.steps), "longer"]
 
-    def draw(axes: Axes, size: Size) -> None:
+    def draw(axes: Axes, size: PlotSize) -> None:
         counts = [durations.counts[number] for number in range(len(names))]
         bars = axes.bar(names, counts, width=0.8, color=CHARGE_COLOURS[Charge.CHARGED])
         axes.bar_label(bars, [f"{count:,}" if count else "" for count in counts], fontsize=8, padding=2)
@@ -118,8 +118,8 @@ def seconds(durations: Durations) -> str:
     return _svg("seconds", "Bars: rows by the time that their verdict took; the numbers are below.", draw)
 
 
-def charges_by_day(charges: Charges, days: Sequence[date]) -> str:
-    def draw(axes: Axes, size: Size) -> None:
+def charges_by_day(charges: ChargeCounts, days: Sequence[date]) -> str:
+    def draw(axes: Axes, size: PlotSize) -> None:
         layers = {each: [charges.by_day[day, each] for day in days] for each in Charge}
         _stack(axes, size, [day.day for day in days], layers, CHARGE_COLOURS, hatched=Charge.PERHAPS)
         _month(axes, size, days, "calls")
@@ -127,10 +127,10 @@ def charges_by_day(charges: Charges, days: Sequence[date]) -> str:
     return _svg("charges", "Stacked bars: calls by day and cost; the table “By day” has the numbers.", draw)
 
 
-def decisions_by_similarity(decisions: Decisions) -> str:
+def decisions_by_similarity(decisions: DecisionCounts) -> str:
     bands = range(min(decisions.by_band), max(decisions.by_band) + BAND, BAND)
 
-    def draw(axes: Axes, size: Size) -> None:
+    def draw(axes: Axes, size: PlotSize) -> None:
         decided = (Verdict.PASS, Verdict.REJECT, Verdict.RETAKE)
         layers = {
             each: [decisions.by_band[lowest][each] if lowest in decisions.by_band else 0 for lowest in bands]
@@ -156,14 +156,14 @@ def brief(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _month(axes: Axes, size: Size, days: Sequence[date], what: str) -> None:
+def _month(axes: Axes, size: PlotSize, days: Sequence[date], what: str) -> None:
     ticks = range(1, len(days) + 1, size.days_between_ticks)
     axes.set(xlim=(0.4, len(days) + 0.6), xticks=ticks, xlabel="day of the month", ylabel=what)
 
 
 def _stack[K: StrEnum](
     axes: Axes,
-    size: Size,
+    size: PlotSize,
     places: Sequence[float],
     layers: Mapping[K, Sequence[int]],
     colours: Mapping[K, str],
@@ -196,12 +196,12 @@ def _stack[K: StrEnum](
         )  # fmt: skip
 
 
-def _svg(name: str, description: str, draw: Callable[[Axes, Size], None]) -> str:
+def _svg(name: str, description: str, draw: Callable[[Axes, PlotSize], None]) -> str:
     """Return a plot as elements of HTML, one for each size, of which the page shows one."""
     return "".join(_drawn(f"{name}-{size.name}", description, draw, size) for size in (WIDE, NARROW))
 
 
-def _drawn(name: str, description: str, draw: Callable[[Axes, Size], None], size: Size) -> str:
+def _drawn(name: str, description: str, draw: Callable[[Axes, PlotSize], None], size: PlotSize) -> str:
     with rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(figsize=(size.width, size.height), layout="constrained")
         axes = figure.subplots()

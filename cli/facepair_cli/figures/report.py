@@ -4,7 +4,7 @@ import click
 
 from facepair.domain import clock
 from facepair.domain.verdict import Verdict
-from facepair_cli.figures.figures import Charges, Verdicts
+from facepair_cli.figures.figures import ChargeCounts, VerdictCounts
 from facepair_cli.figures.judgement import judgements
 from facepair_cli.month import Month
 from facepair_cli.output import counted, note, say
@@ -29,7 +29,7 @@ def report(month_text: str, output: OutputFile, stack: Stack) -> None:
         month = Month.parse(month_text)
     except ValueError as error:
         raise click.UsageError(f"--month: {error}") from error
-    verdicts, charges = Verdicts(stack.policy), Charges(month)
+    verdicts, charges = VerdictCounts(stack.policy), ChargeCounts(month)
     rows = stack.written.newest_first([*Verdict], since=month.start, until=month.end)
     for row in judgements(announced(rows, "row", stack.written.size(), part=True)):
         verdicts.add(row)

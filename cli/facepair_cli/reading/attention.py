@@ -8,7 +8,7 @@ from typing import Protocol
 
 from facepair.domain import clock
 from facepair.domain.backlog import Backlog, Count, Oldest
-from facepair.domain.gate import Gate, Standing
+from facepair.domain.gate import Gate, GateState
 from facepair.domain.verdict import PICTURE_UNREADABLE, PICTURES_DELETED, Verdict
 
 MOST_COUNTED = 10_000
@@ -92,7 +92,7 @@ class Status:
                 "`facepair list --verdict PENDING` names them, the runbook (UnreadablePicturesAlarm) says what to do."
             )
         oldest = self.oldest.get(Verdict.PENDING)
-        if oldest and self.gate.standing is Standing.OPEN and clock.parse(oldest.uploaded_at) < clock.now() - LONG:
+        if oldest and self.gate.standing is GateState.OPEN and clock.parse(oldest.uploaded_at) < clock.now() - LONG:
             yield (
                 f"{oldest.pair_id}, uploaded at {oldest.uploaded_at}, is PENDING ({oldest.code}: {oldest.message}): "
                 "see the runbook, OldestPostponedAlarm."
@@ -100,10 +100,10 @@ class Status:
 
     def _of_the_gate(self) -> Iterator[str]:
         gate = self.gate
-        if gate.standing is Standing.OPEN:
+        if gate.standing is GateState.OPEN:
             return
         closed = f"since {clock.iso(clock.at(gate.closed_at))} ({gate.code}: {gate.message})"
-        if gate.standing is Standing.BLOCKED:
+        if gate.standing is GateState.BLOCKED:
             yield f"ADVANCE refuses the account {closed}: see the runbook, BlockedAlarm; then it goes on by itself."
         else:
             yield f"ADVANCE does not answer {closed}: ask them; it goes on by itself with the first answer."

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from facepair.domain import clock
 from facepair.domain.change import StoredRow
-from facepair.domain.gate import Gate, Standing
+from facepair.domain.gate import Gate, GateState
 from facepair.domain.history import Mark, Version
 from facepair.domain.ledger import Charge
 from facepair.domain.pair import ROLES
@@ -23,7 +23,7 @@ TIME_WIDTH = len("2026-01-31 12:00:00")
 
 
 @dataclass(frozen=True)
-class Found:
+class PairHistory:
     """All that is known of a pair. `row` is None where it has none, `mark` where no message is known to be queued."""
 
     pair_id: str
@@ -67,7 +67,7 @@ def _with_charge(call: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"charged": is_charged(call.get("code"), call.get("pricing_strategy")), **call}
 
 
-def rendered(found: Found, now: datetime) -> RenderableType:
+def rendered(found: PairHistory, now: datetime) -> RenderableType:
     """The row as in every table, below it the story."""
     table = Table.grid(padding=(0, GAP, 0, 0))
     table.add_column(width=TIME_WIDTH)
@@ -81,12 +81,12 @@ def rendered(found: Found, now: datetime) -> RenderableType:
     return Group(*row, Text("What happened, in UTC", style="bold"), table, *coming)
 
 
-def events(found: Found) -> list[Event]:
+def events(found: PairHistory) -> list[Event]:
     """What happened, oldest first."""
     return sorted([*_uploads(found), *_calls(found.calls), *_written(found.row)], key=lambda event: event.at)
 
 
-def _uploads(found: Found) -> Iterator[Event]:
+def _uploads(found: PairHistory) -> Iterator[Event]:
     row = found.row or {}
     pictures = [picture for role in ROLES if isinstance(picture := row.get(role), Mapping)]
     adjusted = {picture.get("version_id"): ", ".join(picture.get("adjusted", ())) for picture in pictures}
@@ -139,7 +139,7 @@ def _written(row: StoredRow | None) -> Iterator[Event]:
         yield Event(clock.parse(row["updated_at"]), f"The row was written: {row['verdict']}", tuple(said))
 
 
-def next_steps(found: Found, now: datetime) -> Iterator[str]:
+def next_steps(found: PairHistory, now: datetime) -> Iterator[str]:
     """Why it waits, until when, and for whom; nothing for a verdict that stands."""
     verdict = found.row["verdict"] if found.row else None
     gate = found.gate
@@ -158,7 +158,7 @@ def next_steps(found: Found, now: datetime) -> Iterator[str]:
             yield f"It needs a new picture: {' and '.join(found.row.get('retake', []))}."
         case None:
             yield "There is no row yet."
-    if verdict in (Verdict.PENDING, None) and gate.standing is not Standing.OPEN:
+    if verdict in (Verdict.PENDING, None) and gate.standing is not GateState.OPEN:
         since, until = clock.iso(clock.at(gate.closed_at)), clock.iso(clock.at(gate.reopens_at))
         yield f"The whole fleet waits since {since} ({gate.code}: {gate.message}); the next try is at {until}."
     yield from _of_the_mark(found.mark, now)

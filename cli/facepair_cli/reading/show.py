@@ -7,7 +7,7 @@ from facepair.domain import clock
 from facepair.domain.history import pair_among
 from facepair_cli.output import json_option, print_json
 from facepair_cli.pair_ids import PAIR
-from facepair_cli.reading.pair_history import Found, rendered
+from facepair_cli.reading.pair_history import PairHistory, rendered
 from facepair_cli.stack import Stack, stack_option
 
 
@@ -38,11 +38,11 @@ def show(pair_id: str, as_json: bool, stack: Stack) -> None:
         )
 
 
-def _found(pair_id: str, stack: Stack) -> Found:
+def _found(pair_id: str, stack: Stack) -> PairHistory:
     listed_at = clock.now()
     versions = stack.uploads.versions(pair_id)
     pair = pair_among(pair_id, versions, stack.names, listed_at)
-    return Found(
+    return PairHistory(
         pair_id=pair_id,
         row=next(stack.written.of([pair_id]), None),
         calls=stack.calls.rows_of_pair(pair_id),

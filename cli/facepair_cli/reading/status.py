@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facepair.domain import clock
-from facepair.domain.gate import Gate, Rules, Standing
+from facepair.domain.gate import Gate, GateState, Rules
 from facepair_cli.escaping import escaped
 from facepair_cli.output import json_option, print_json
 from facepair_cli.reading.attention import DEAD_LETTERS, Status, look
@@ -62,7 +62,7 @@ def _document(seen: Status, attention: list[str], rules: Rules) -> dict[str, Any
 
 def _of_the_gate(gate: Gate, rules: Rules) -> dict[str, Any]:
     """`pace` in calls a second; `unanswered` calls in a row; times where it is closed."""
-    closed = gate.standing is not Standing.OPEN
+    closed = gate.standing is not GateState.OPEN
     return {
         "state": gate.standing,
         "code": gate.code,

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from facepair_cli.review.decisions import Decided
-from facepair_cli.review.desk import Desk, Ending, Stack
+from facepair_cli.review.desk import Desk, Ending, ReviewBackend
 from facepair_cli.review.guard import Guard, Keys
 from facepair_cli.review.pictures import Unseen
 
@@ -52,7 +52,7 @@ class Presence:
             self.over()
 
 
-def make(desk: Desk, stack: Stack, keys: Keys, host: str, presence: Presence) -> Starlette:
+def make(desk: Desk, stack: ReviewBackend, keys: Keys, host: str, presence: Presence) -> Starlette:
     """Return the application for one desk under one host and port."""
 
     async def page(request: Request) -> Response:

@@ -4,18 +4,18 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from facepair_cli.review.desk import Desk, NotAnswered, Refused, Stack
+from facepair_cli.review.desk import Desk, NotAnswered, Refused, ReviewBackend
 
 logger = logging.getLogger(__name__)
 
 
-def carry(desk: Desk, stack: Stack) -> None:
+def carry(desk: Desk, stack: ReviewBackend) -> None:
     """Carry requests until the desk has ended."""
     while request := desk.next_request():
         _carry(request, desk, stack)
 
 
-def carry_due(desk: Desk, stack: Stack) -> bool:
+def carry_due(desk: Desk, stack: ReviewBackend) -> bool:
     """Carry the request that is due. Return whether one was."""
     request = desk.due()
     if request:
@@ -23,7 +23,7 @@ def carry_due(desk: Desk, stack: Stack) -> bool:
     return bool(request)
 
 
-def _carry(request: Mapping[str, Any], desk: Desk, stack: Stack) -> None:
+def _carry(request: Mapping[str, Any], desk: Desk, stack: ReviewBackend) -> None:
     try:
         desk.answered(stack.ask(request))
     except NotAnswered as error:

@@ -40,7 +40,7 @@ class Ending(Exception):
     """The desk takes no more decisions."""
 
 
-class Stack(Protocol):
+class ReviewBackend(Protocol):
     """ReviewFunction, and S3."""
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:

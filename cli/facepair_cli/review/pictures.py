@@ -40,7 +40,7 @@ type Fetch = Callable[[str], tuple[int, bytes]]
 
 
 @dataclass
-class Picture:
+class PagePicture:
     """One picture of a pair; `url` is its newest link."""
 
     url: str | None
@@ -78,12 +78,12 @@ class Held:
     """A pair on the desk: what the function says of it, and its pictures, under an address that cannot be guessed."""
 
     said: Mapping[str, Any]
-    pictures: Mapping[str, Picture]
+    pictures: Mapping[str, PagePicture]
     handle: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "Held":
-        return cls(said, {role: Picture(said[role]["url"]) for role in ("first", "second")})
+        return cls(said, {role: PagePicture(said[role]["url"]) for role in ("first", "second")})
 
     @property
     def pair_id(self) -> str:

@@ -14,7 +14,7 @@ import uvicorn
 from facepair_cli.review import courier
 from facepair_cli.review.app import Presence, make
 from facepair_cli.review.decisions import Lost
-from facepair_cli.review.desk import Desk, Stack
+from facepair_cli.review.desk import Desk, ReviewBackend
 from facepair_cli.review.guard import Keys
 from facepair_cli.review.pictures import stop_decoding
 
@@ -44,7 +44,7 @@ type Events = SimpleQueue[str]
 CLOSED, SENT = "closed", "sent"
 
 
-def serve(desk: Desk, stack: Stack, opens: Callable[[str, str], None], waits: Callable[[int], None]) -> Ended:
+def serve(desk: Desk, stack: ReviewBackend, opens: Callable[[str, str], None], waits: Callable[[int], None]) -> Ended:
     """Serve the page until it closes or a signal comes; then send what was decided and give the pairs back.
 
     `opens` gets the page's origin and its one-time token; `waits` gets the number of decisions, if sending takes long.

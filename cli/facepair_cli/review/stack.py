@@ -31,7 +31,7 @@ ANSWERS = {
 
 
 class ReviewStack:
-    """A facepair_cli.review.desk.Stack: the function behind a URL, called with the sessions of an account."""
+    """A facepair_cli.review.desk.ReviewBackend: the function behind a URL, called with the sessions of an account."""
 
     def __init__(self, url: str, account: Account | None = None) -> None:
         self._url = url

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 import click
 
 from facepair.domain.pair import ROLES, Names, Role
-from facepair_cli.csv_table import CsvTable, Row
+from facepair_cli.csv_table import CsvRow, CsvTable
 from facepair_cli.submit.submission import File, LeftOut, Submission
 
 COLUMNS = ("pair_id", *ROLES)
@@ -123,7 +123,7 @@ class _Lines:
             raise click.ClickException(f"Nothing was sent. Correct {self._file}: {'; '.join(shown)}.")
         return found
 
-    def _pair(self, table_row: Row, header: list[str]) -> Submission | None:
+    def _pair(self, table_row: CsvRow, header: list[str]) -> Submission | None:
         row, line = dict(zip(header, table_row.cells, strict=True)), table_row.line
         pair_id = row["pair_id"]
         errors = [] if pair_id else [f"line {line} has no pair_id"]

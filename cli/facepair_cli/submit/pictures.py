@@ -30,7 +30,7 @@ def problem(file: Path, max_upload_megabytes: int) -> Problem | None:
 
 
 class LocalPictures:
-    """A facepair_cli.submit.submitter.Pictures, for many threads at once; a context manager.
+    """A facepair_cli.submit.submitter.PictureFiles, for many threads at once; a context manager.
 
     A picture that ends the process that looks at it is a problem of that picture alone.
     """

@@ -36,7 +36,7 @@ class Drop(Protocol):
         """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
 
 
-class Pictures(Protocol):
+class PictureFiles(Protocol):
     """The pictures on this machine. Raises OSError."""
 
     def content(self, file: Path) -> Content:
@@ -51,7 +51,7 @@ class Submitter:
     """Looks at pairs and sends them. A pair's content decides what is sent: never anything that counts already."""
 
     drop: Drop
-    pictures: Pictures
+    pictures: PictureFiles
 
     def consider(self, submission: Submission) -> Considered | LeftOut:
         """Look at a pair, here and in the bucket. What need not be sent is not checked either. Raises Unavailable."""

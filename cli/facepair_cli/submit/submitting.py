@@ -51,7 +51,7 @@ def consider(found: Input, drop: Drop, pictures: LocalPictures, progress: Consol
     with _interruptible(lambda: "Nothing was sent."), _progress(progress, MofNCompleteColumn()) as bar:
         task = bar.add_task("Checking", total=len(complete))
 
-        def note(checked: tuple[Submission, Considered | LeftOut | Failed]) -> None:
+        def note(checked: tuple[Submission, Considered | LeftOut | AwsFailure]) -> None:
             submission, pair = checked
             seen[submission.pair_id] = failures.note(submission.pair_id, pair)
             bar.advance(task)
@@ -82,7 +82,7 @@ def send(plan: Plan, drop: Drop, pictures: LocalPictures, progress: Console) -> 
     ):
         task = bar.add_task("Uploading", total=plan.bytes_to_send)
 
-        def note(sent: tuple[Considered, Pair | LeftOut | Failed]) -> None:
+        def note(sent: tuple[Considered, Pair | LeftOut | AwsFailure]) -> None:
             nonlocal done
             considered, outcome = sent
             pair: Pair | LeftOut = failures.note(considered.pair_id, outcome)
@@ -97,10 +97,10 @@ def send(plan: Plan, drop: Drop, pictures: LocalPictures, progress: Console) -> 
     return standing
 
 
-type Failed = Unavailable | BotoCoreError | ClientError
+type AwsFailure = Unavailable | BotoCoreError | ClientError
 
 
-def _tried[Thing, Result](work: Callable[[Thing], Result], thing: Thing) -> Result | Failed:
+def _tried[Thing, Result](work: Callable[[Thing], Result], thing: Thing) -> Result | AwsFailure:
     """Return the result, or the error of AWS instead of raising it."""
     try:
         return work(thing)
@@ -115,7 +115,7 @@ class _Failures:
         self._so_far = so_far
         self._in_a_row = 0
 
-    def note[Result](self, pair_id: str, outcome: Result | Failed) -> Result | LeftOut:
+    def note[Result](self, pair_id: str, outcome: Result | AwsFailure) -> Result | LeftOut:
         """Return the result, or why the pair is left out. Raises click.ClickException if it is one too many."""
         if not isinstance(outcome, (Unavailable, BotoCoreError, ClientError)):
             self._in_a_row = 0

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from facepair import http
 from facepair.advance.errors import TokenRefused
 from facepair.advance.token import Token
-from facepair.advance.wire import Answer, read_answer
+from facepair.advance.wire import ApiAnswer, read_answer
 from facepair.domain.clock import now
 from facepair.http import NoAnswer
 
@@ -35,7 +35,7 @@ class Credentials(BaseModel):
         return hashlib.sha256(f"{self.access_key}{self.secret_key}{timestamp}".encode()).hexdigest()
 
 
-class Picture(Protocol):
+class SendablePicture(Protocol):
     """A picture within the API's limits: JPEG or PNG, under 2 MB, 256 to 4096 pixels a side."""
 
     @property
@@ -82,7 +82,7 @@ class Advance:
             raise NoAnswer(f"generate-token broke its contract: {error}", http_status=answer.http_status) from error
         return Token(token=issued.token, expires_ms=issued.expired_time)
 
-    def compare(self, token: str, first: Picture, second: Picture) -> Answer:
+    def compare(self, token: str, first: SendablePicture, second: SendablePicture) -> ApiAnswer:
         """Compare the faces of two pictures, at a charge that depends on the answer's code.
 
         Raises Unreached (not charged) or NoAnswer (perhaps charged).
@@ -97,10 +97,10 @@ class Advance:
         )
         return self._post(self._comparison_path, body, {"Content-Type": content_type, "X-ACCESS-TOKEN": token})
 
-    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> ApiAnswer:
         reply = http.post(self._base_url + path, body, headers | {"Accept": "application/json"}, self.deadline)
         return read_answer(reply, now())
 
 
-def _file_name(stem: str, picture: Picture) -> str:
+def _file_name(stem: str, picture: SendablePicture) -> str:
     return f"{stem}.{picture.content_type.removeprefix('image/')}"

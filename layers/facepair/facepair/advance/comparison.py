@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from facepair.advance.client import Advance
-from facepair.advance.wire import Answer, FacePosition
+from facepair.advance.wire import ApiAnswer, FacePosition
 from facepair.domain import clock
 from facepair.domain.picture import Box, Fitted
 from facepair.domain.verdict import (
@@ -19,7 +19,7 @@ from facepair.domain.verdict import (
 from facepair.http import NoAnswer, Unreached
 
 
-class Comparison:
+class AdvanceComparison:
     """A facepair.use_cases.ports.ComparisonApi: one HTTP request for each comparison, and whatever comes of it."""
 
     def __init__(self, advance: Advance) -> None:
@@ -37,7 +37,7 @@ class Comparison:
         return _read(answer, first, second)
 
 
-def _read(answer: Answer, first: Fitted, second: Fitted) -> Outcome:
+def _read(answer: ApiAnswer, first: Fitted, second: Fitted) -> Outcome:
     """The outcome of an answer. A SUCCESS that breaks its contract is a BAD_ANSWER, never a verdict."""
     outcome = Outcome(
         code=answer.code,

@@ -70,7 +70,7 @@ def _readable(value: object, read: ValidatorFunctionWrapHandler) -> FacePosition
     return position
 
 
-class Comparison(_Wire):
+class ComparisonData(_Wire):
     """`data` of a comparison's SUCCESS. Documented: the similarity is always from 0 to 100."""
 
     similarity: Annotated[Decimal, BeforeValidator(_a_number), Field(ge=0, le=100, allow_inf_nan=False)]
@@ -85,7 +85,7 @@ class IssuedToken(_Wire):
     expired_time: int  # epoch milliseconds
 
 
-class Answer(_Wire):
+class ApiAnswer(_Wire):
     """The envelope that every endpoint answers, and what HTTP said beside it.
 
     `data` is as it came: read it with `comparison()` or `issued_token()`. `retry_after` in seconds.
@@ -99,16 +99,16 @@ class Answer(_Wire):
     http_status: int = 200
     retry_after: float | None = None
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ComparisonData:
         """The similarity and the faces of a SUCCESS. Raises ValueError in words where they break the contract."""
-        return _checked(Comparison, self.data)
+        return _checked(ComparisonData, self.data)
 
     def issued_token(self) -> IssuedToken:
         """The token of a SUCCESS. Raises ValueError in words where it breaks the contract."""
         return _checked(IssuedToken, self.data)
 
 
-def read_answer(reply: Reply, now: datetime) -> Answer:
+def read_answer(reply: Reply, now: datetime) -> ApiAnswer:
     """Return the API's answer, whatever its HTTP status: errors come with 200 as well as with 4xx and 5xx.
 
     HTTP 429 with anything else is SERVICE_BUSY, which the documentation announces to become HTTP 429. Raises NoAnswer
@@ -118,10 +118,10 @@ def read_answer(reply: Reply, now: datetime) -> Answer:
     retry_after = retry_after_seconds(reply.headers.get("Retry-After"), now)
     try:
         envelope = {name: value for name, value in _own_json(reply).items() if value is not None}
-        return Answer.model_validate(envelope | {"httpStatus": reply.status, "retryAfter": retry_after})
+        return ApiAnswer.model_validate(envelope | {"httpStatus": reply.status, "retryAfter": retry_after})
     except (ValueError, RecursionError) as error:
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return Answer(
+            return ApiAnswer(
                 code="SERVICE_BUSY", message=f"HTTP {reply.status}", http_status=reply.status, retry_after=retry_after
             )
         raise NoAnswer(_describe(reply), http_status=reply.status) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
-from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Report, Rules, Slot
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Signal, Slot
 from facepair.domain.retry import Blocked, Closed, RateLimited, Unavailable
 from facepair.domain.verdict import Outcome
 
@@ -81,7 +81,7 @@ class GateItem:
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
         """Tell what became of a call."""
-        if Report.of(outcome) is Report.UNANSWERED:
+        if Signal.of(outcome) is Signal.UNANSWERED:
             self._count_unanswered(outcome)
         self._change(lambda gate, now: gate.after(slot, outcome, self._rules, now), outcome.message)
 

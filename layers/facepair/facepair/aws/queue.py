@@ -17,21 +17,21 @@ LONG_POLL_SECONDS = 1
 """Without waiting SQS asks some of its servers only, and may find nothing though there is something."""
 
 
-class DeadLetters:
-    """A facepair.use_cases.ports.Aside."""
+class SqsDeadLetterSink:
+    """A facepair.use_cases.ports.DeadLetterSink."""
 
     def __init__(self, sqs: "SQSClient", dead_letter_url: str) -> None:
         self._sqs = sqs
         self._dead_letter_url = dead_letter_url
 
     @aws_errors()
-    def set_aside(self, body: str) -> None:
-        """Put a message that nobody can read among the dead letters at once: no receive will fix it."""
+    def dead_letter(self, body: str) -> None:
+        """Move a malformed message to the dead-letter queue at once: receiving it again would not help."""
         self._sqs.send_message(QueueUrl=self._dead_letter_url, MessageBody=body or "(empty)")
 
 
-class Queue(DeadLetters):
-    """A facepair.use_cases.ports.WebhookQueue: what was received can be put off, or set aside."""
+class Queue(SqsDeadLetterSink):
+    """A facepair.use_cases.ports.WebhookQueue: what was received can be deferred or dead-lettered."""
 
     def __init__(self, sqs: "SQSClient", url: str, *, dead_letter_url: str = "") -> None:
         super().__init__(sqs, dead_letter_url)
@@ -68,7 +68,7 @@ class Queue(DeadLetters):
                 raise Unavailable(f"SQS refused {len(failed)} of {len(batch)} messages: {failed[0].get('Message')}")
 
 
-class UploadsQueue(Queue):
+class SqsUploadsQueue(Queue):
     """A facepair.use_cases.ports.UploadsQueue: S3 notifications."""
 
     def has_backlog(self) -> bool:

@@ -17,7 +17,7 @@ OF_REFUSALS = {"code", "message", "transaction_id", "pricing_strategy", "call", 
 """Fields of an outcome that are kept. None describes a picture or a face, so an erasure has nothing to delete."""
 
 
-class UnsavedRefusals:
+class RefusalItems:
     """A facepair.use_cases.ports.UnsavedRefusals. Item `refusal#<owner of the ledger row>`: `outcome` in JSON, and
     `expiration` in epoch seconds."""
 

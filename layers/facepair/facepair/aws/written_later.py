@@ -15,11 +15,11 @@ MOST_TRIES = 7
 MILLISECOND = timedelta(milliseconds=1)
 """What the tables' times are exact to."""
 
-type Write = Callable[[datetime, ConditionBase], Standing | None]
+type WriteAt = Callable[[datetime, ConditionBase], Standing | None]
 """Writes a row with this `updated_at`, under this condition beside its own. Returns None, or what stands if refused."""
 
 
-def write_later(now: datetime, write: Write) -> bool:
+def write_later(now: datetime, write: WriteAt) -> bool:
     """Write at `now`, or just after the row that is replaced if its time is not earlier; False if it was refused.
 
     The time comes from the row itself, by a condition on it: reading it first would cost every write a request.

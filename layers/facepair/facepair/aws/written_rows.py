@@ -22,7 +22,7 @@ INDEX = "by_verdict"
 EARLIEST, LATEST = "0", "9999-12-31T23:59:59.999Z"
 
 
-class WrittenRows:
+class StoredRows:
     """A facepair.use_cases.ports.WrittenRows over VerdictsTable and its index `by_verdict`.
 
     `rows_read` and `read_units` (DynamoDB's read request units) tell what was read through the index so far.

@@ -39,7 +39,7 @@ LONGEST_WAIT_SECONDS = 3.0
 """A worker waits this long for its slot at most; beyond it the message waits instead."""
 
 
-class Report(Enum):
+class Signal(Enum):
     """What a call has told about the API, beside its answer."""
 
     ANSWERED = auto()
@@ -48,7 +48,7 @@ class Report(Enum):
     NOTHING = auto()  # it was not reached
 
     @classmethod
-    def of(cls, outcome: Outcome) -> "Report":
+    def of(cls, outcome: Outcome) -> "Signal":
         """What an outcome tells. A refusal that was charged all the same is an answer like any other."""
         if outcome.code == OUTCOME_UNKNOWN:
             return cls.UNANSWERED
@@ -59,7 +59,7 @@ class Report(Enum):
         return cls.NOTHING if outcome.code == NETWORK_ERROR else cls.ANSWERED
 
 
-class Standing(StrEnum):
+class GateState(StrEnum):
     """Whether the fleet calls, as an operator is told."""
 
     OPEN = "open"
@@ -108,11 +108,11 @@ class Gate:
     reopens_at: float = 0.0
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> GateState:
         """Closed until an answer opens it, also while a probe is due."""
         if self.code is None:
-            return Standing.OPEN
-        return Standing.NOT_ANSWERING if self.code == API_NOT_ANSWERING else Standing.BLOCKED
+            return GateState.OPEN
+        return GateState.NOT_ANSWERING if self.code == API_NOT_ANSWERING else GateState.BLOCKED
 
     def closed(self, now: float) -> Closed | None:
         """Why nobody may call now; None if somebody may, if only to try."""
@@ -178,16 +178,16 @@ class Gate:
     def after(self, slot: Slot, outcome: Outcome, rules: Rules, now: float) -> Self:
         """The state when a call has ended that was no refusal of the account or of its token; the same object if
         nothing is new. A call without an answer has been `counted` before."""
-        match Report.of(outcome):
-            case Report.UNANSWERED:
+        match Signal.of(outcome):
+            case Signal.UNANSWERED:
                 # Calls that were under way when the gate closed say nothing new: it stays closed as it is.
                 stops = self.code is None and self.unanswered >= rules.stop_after_unknown
                 return self.shut(rules, API_NOT_ANSWERING, outcome.message, now) if slot.probe or stops else self
-            case Report.NOTHING:
+            case Signal.NOTHING:
                 return self.given_back(slot, now)
-            case Report.BUSY:
+            case Signal.BUSY:
                 return self._answered()._slower(slot, now)
-            case Report.ANSWERED:
+            case Signal.ANSWERED:
                 return self._answered()
 
     def given_back(self, slot: Slot, now: float) -> Self:

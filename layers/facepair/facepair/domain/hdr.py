@@ -26,7 +26,7 @@ _MATRICES = {9: _FROM_BT2020, 11: _FROM_P3, 12: _FROM_P3}  # by the colour prima
 
 _STEPS = 33  # of the table, on each axis
 
-type Colour = tuple[float, float, float]
+type LinearRgb = tuple[float, float, float]
 
 
 def tone_mapped(picture: Image.Image, primaries: int, transfer: int) -> Image.Image:
@@ -39,7 +39,7 @@ def _table(primaries: int, transfer: int) -> ImageFilter.Color3DLUT:
     in_light = _pq_in_light if transfer == PQ else _hlg_in_light
     matrix = _MATRICES.get(primaries, _UNCHANGED)
 
-    def mapped(*signal: float) -> Colour:
+    def mapped(*signal: float) -> LinearRgb:
         light = in_light(*signal)
         scale = _compressed(max(light)) / (max(light) or 1.0)
         red, green, blue = (_in_srgb(sum(a * b for a, b in zip(row, light, strict=True)) * scale) for row in matrix)
@@ -48,7 +48,7 @@ def _table(primaries: int, transfer: int) -> ImageFilter.Color3DLUT:
     return ImageFilter.Color3DLUT.generate(_STEPS, mapped)
 
 
-def _pq_in_light(*signal: float) -> Colour:
+def _pq_in_light(*signal: float) -> LinearRgb:
     """SMPTE ST 2084, in cd/m2."""
     powers = [value ** (32 / 2523) for value in signal]
     red, green, blue = (
@@ -57,7 +57,7 @@ def _pq_in_light(*signal: float) -> Colour:
     return red, green, blue
 
 
-def _hlg_in_light(*signal: float) -> Colour:
+def _hlg_in_light(*signal: float) -> LinearRgb:
     """ITU-R BT.2100, on a screen of 1000 cd/m2."""
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * log(4 * a)

@@ -62,8 +62,8 @@ TURNS = {
 }
 SWAPPING_SIDES = (5, 6, 7, 8)
 
-type Reason = Literal["IMAGE_INVALID_FORMAT", "IMAGE_INVALID_SIZE", "NO_FACE_DETECTED"]
-NO_FACE: Reason = "NO_FACE_DETECTED"
+type UnusableCode = Literal["IMAGE_INVALID_FORMAT", "IMAGE_INVALID_SIZE", "NO_FACE_DETECTED"]
+NO_FACE: UnusableCode = "NO_FACE_DETECTED"
 
 
 class Box(NamedTuple):
@@ -78,7 +78,7 @@ class Box(NamedTuple):
 class Unusable(Exception):
     """The picture cannot be sent: it has to be taken again. `message` does not say which picture it is."""
 
-    def __init__(self, code: Reason, message: str) -> None:
+    def __init__(self, code: UnusableCode, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

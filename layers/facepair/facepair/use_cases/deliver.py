@@ -42,9 +42,9 @@ class Deliverer:
         try:
             webhook = Webhook.from_event(message.body)
         except Malformed as malformed:
-            logger.error("Message set aside in the webhooks' dead-letter queue: %s", malformed)
+            logger.error("Webhook message dead-lettered: %s", malformed)
             self.metrics.add(Metric.MALFORMED_MESSAGES)
-            self.queue.set_aside(message.body)
+            self.queue.dead_letter(message.body)
             return
         self.add_log_keys(change_id=webhook.id, pair_id=webhook.data.get("pair_id"))
         try:
@@ -60,8 +60,8 @@ class Deliverer:
         waited = _seconds_since(message.sent_at)
         self.metrics.add(Metric.SECONDS_UNDELIVERED, waited)
         if waited > self.patience.total_seconds():
-            logger.error("Given up, and set aside in the webhooks' dead-letter queue: %s", undelivered)
-            self.queue.set_aside(message.body)
+            logger.error("Webhook given up and dead-lettered: %s", undelivered)
+            self.queue.dead_letter(message.body)
             return
         seconds = self.backoff.seconds(message.receive_count, undelivered.retry_after or 0)
         logger.warning("Not delivered; the next try is in %s s: %s", seconds, undelivered)

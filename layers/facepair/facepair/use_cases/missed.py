@@ -25,7 +25,7 @@ WALKING_SECONDS = 450
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What one run saw and sent; `finished` if it came to the bucket's end. `deleted` are pairs whose pictures were
     gone while they waited."""
 
@@ -77,7 +77,7 @@ class MissedPairs:
     after: timedelta
     images_retention: timedelta
 
-    def send(self, time_left: Callable[[], float]) -> Found:
+    def send(self, time_left: Callable[[], float]) -> SearchResult:
         """Enqueue what was missed, from where the last run stopped to the bucket's end or till `time_left` runs out."""
         deleted = self._settle_deleted(time_left)
         listing = Listing(self.uploads, self.cursor.load(), time_left)
@@ -91,7 +91,7 @@ class MissedPairs:
             pairs += len(batch)
             sent += len(missed)
         self.cursor.save(listing.last_key if listing.stopped else "")
-        return Found(objects=listing.seen, pairs=pairs, sent=sent, finished=not listing.stopped, deleted=deleted)
+        return SearchResult(objects=listing.seen, pairs=pairs, sent=sent, finished=not listing.stopped, deleted=deleted)
 
     def _settle_deleted(self, time_left: Callable[[], float]) -> int:
         """Say of pairs that wait in vain that their pictures were deleted; how many."""

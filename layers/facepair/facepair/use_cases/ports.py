@@ -187,13 +187,13 @@ class InFlight(Protocol):
 
 
 class UploadsQueue(Protocol):
-    """The queue of uploads, and the dead letters beside it."""
+    """The queue of uploads, and its dead-letter queue."""
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
         """Let a received message come back in `seconds`."""
 
-    def set_aside(self, body: str) -> None:
-        """Put a message that nobody can read among the dead letters at once: no receive will fix it."""
+    def dead_letter(self, body: str) -> None:
+        """Move a malformed message to the dead-letter queue at once: receiving it again would not help."""
 
     def send(self, bodies: Sequence[str]) -> None:
         """Send messages, however many."""
@@ -244,15 +244,15 @@ class WrittenRows(Protocol):
         """The rows of pairs; those that exist."""
 
 
-class Aside(Protocol):
-    """Where messages go that nobody can deal with, for a person to look at."""
+class DeadLetterSink(Protocol):
+    """The dead-letter queue, for an operator to look at."""
 
-    def set_aside(self, body: str) -> None:
-        """Put a message there."""
+    def dead_letter(self, body: str) -> None:
+        """Move a message that cannot be processed to the dead-letter queue."""
 
 
-class WebhookQueue(Aside, Protocol):
-    """The queue of webhooks that are still to be delivered, and the dead letters beside it."""
+class WebhookQueue(DeadLetterSink, Protocol):
+    """The queue of webhooks that are still to be delivered, and its dead-letter queue."""
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
         """Let a received message come back in `seconds`."""

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, mode
 
 from facepair.domain.change import Change, StoredRow, VerdictChanged, Write
 from facepair.domain.metric import Metric
-from facepair.use_cases.ports import Aside, Bus, Metrics, WrittenRows
+from facepair.use_cases.ports import Bus, DeadLetterSink, Metrics, WrittenRows
 
 logger = logging.getLogger(__name__)
 
@@ -66,13 +66,13 @@ class Publisher:
 
     bus: Bus
     rows: WrittenRows
-    aside: Aside
+    dead_letters: DeadLetterSink
     metrics: Metrics
 
     def publish(self, write: Write) -> None:
         """Tell what a write has changed, if anything. Raises Unavailable if that has to be tried again.
 
-        A row that cannot be published is set aside: repeating it would fail the same way, and the shard's later
+        A row that cannot be published is dead-lettered: repeating it would fail the same way, and the shard's later
         records wait behind it.
         """
         self.metrics.add(Metric.WRITES)
@@ -84,7 +84,7 @@ class Publisher:
             logger.error("The row of %r cannot be published: %s", write.pair_id, error)
             self.metrics.add(Metric.UNREADABLE_ROWS)
             told = {"pair_id": write.pair_id, "place": write.place, "reason": str(error)}
-            self.aside.set_aside(json.dumps(told))
+            self.dead_letters.dead_letter(json.dumps(told))
             return
         if changed:
             self._put([changed])

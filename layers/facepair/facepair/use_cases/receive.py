@@ -63,7 +63,7 @@ class Receiver:
         try:
             created = created_objects(body)
         except Malformed as malformed:
-            self._set_aside(body, malformed)
+            self._dead_letter(body, malformed)
             return []
         if not created and is_in_foreign_envelope(body):
             logger.warning(
@@ -75,16 +75,16 @@ class Receiver:
             logger.info("Message ignored: it tells of no created object")
         return created
 
-    def _set_aside(self, body: str, malformed: Malformed) -> None:
-        """Raises ComesBack if the message cannot be set aside: it must not be lost."""
+    def _dead_letter(self, body: str, malformed: Malformed) -> None:
+        """Raises ComesBack if the message cannot be dead-lettered: it must not be lost."""
         self.metrics.add(Metric.MALFORMED_MESSAGES)
         try:
-            self.queue.set_aside(body)
+            self.queue.dead_letter(body)
         except Unavailable as error:
-            logger.error("A message that cannot be read cannot be set aside: %s (%s)", error, malformed)
+            logger.error("A message that cannot be read cannot be dead-lettered: %s (%s)", error, malformed)
             self.metrics.add(Metric.UNEXPECTED_ERRORS)
             raise ComesBack from error
-        logger.error("Message set aside: %s", malformed)
+        logger.error("Message dead-lettered: %s", malformed)
 
     def _defer(self, message: Message, seconds: int) -> None:
         """A message that cannot be deferred comes back all the same, after the queue's visibility timeout."""

@@ -42,7 +42,7 @@ class Redriven:
 @dataclass(frozen=True)
 class Route:
     """From dead letters to a queue whose messages `read` understands; it raises Malformed for those that nobody can
-    read. Sent, they would be set aside again at once, and be an error in the log each time: they stay."""
+    read. Sent, they would be dead-lettered again at once, and be an error in the log each time: they stay."""
 
     dead_letters: DeadLetters
     destination: Destination

@@ -10,7 +10,7 @@ from typing import NamedTuple
 _MOST_ITEMS = 10_000
 
 
-class Box(NamedTuple):
+class IsoBox(NamedTuple):
     """A box: its kind, and where its content begins and ends in the file."""
 
     kind: bytes
@@ -32,9 +32,9 @@ class Item:
     kind: bytes = b""
     extents: list[Extent] = field(default_factory=list)
     in_file: bool = True
-    properties: list[Box] = field(default_factory=list)
+    properties: list[IsoBox] = field(default_factory=list)
 
-    def property(self, kind: bytes) -> Box | None:
+    def property(self, kind: bytes) -> IsoBox | None:
         """Return the property of this kind, if the item has one."""
         return next((box for box in self.properties if box.kind == kind), None)
 
@@ -58,7 +58,7 @@ class Meta:
                 todo += self.parts.get(item_id, [])
 
 
-def boxes(content: bytes, start: int, end: int) -> Iterator[Box]:
+def boxes(content: bytes, start: int, end: int) -> Iterator[IsoBox]:
     """Yield the boxes between two places; the last one may claim to reach further than `end`."""
     at = start
     while at + 8 <= end:
@@ -69,7 +69,7 @@ def boxes(content: bytes, start: int, end: int) -> Iterator[Box]:
             size = end - at
         if size < header:
             return
-        yield Box(kind, at + header, at + size)
+        yield IsoBox(kind, at + header, at + size)
         at += size
 
 
@@ -85,9 +85,9 @@ class _MetaReader:
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._meta = Meta()
-        self._properties: list[Box] = []
+        self._properties: list[IsoBox] = []
 
-    def read(self, meta: Box) -> Meta:
+    def read(self, meta: IsoBox) -> Meta:
         readers = {b"pitm": self._pitm, b"iinf": self._iinf, b"iloc": self._iloc, b"iref": self._iref}
         children = list(boxes(self._content, meta.start + 4, meta.end))
         for box in children:
@@ -103,7 +103,7 @@ class _MetaReader:
             raise ValueError("a box is cut off")
         return int.from_bytes(self._content[at : at + size])
 
-    def _version(self, box: Box) -> int:
+    def _version(self, box: IsoBox) -> int:
         return self._number(box.start, 1)
 
     def _item(self, item_id: int) -> Item:
@@ -111,10 +111,10 @@ class _MetaReader:
             raise ValueError("too many items")
         return self._meta.items.setdefault(item_id, Item())
 
-    def _pitm(self, box: Box) -> None:
+    def _pitm(self, box: IsoBox) -> None:
         self._meta.primary = self._number(box.start + 4, 2 if self._version(box) == 0 else 4)
 
-    def _iinf(self, box: Box) -> None:
+    def _iinf(self, box: IsoBox) -> None:
         entries = box.start + (6 if self._version(box) == 0 else 8)
         for entry in boxes(self._content, entries, box.end):
             version = self._version(entry)
@@ -123,7 +123,7 @@ class _MetaReader:
             kind = entry.start + 4 + id_size + 2
             self._item(item_id).kind = self._content[kind : kind + 4]
 
-    def _iloc(self, box: Box) -> None:
+    def _iloc(self, box: IsoBox) -> None:
         version = self._version(box)
         sizes = self._number(box.start + 4, 2)
         offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
@@ -142,7 +142,7 @@ class _MetaReader:
                 length, at = self._number(at, length_size), at + length_size
                 item.extents.append(Extent(start, length))
 
-    def _iref(self, box: Box) -> None:
+    def _iref(self, box: IsoBox) -> None:
         id_size = 2 if self._version(box) == 0 else 4
         for reference in boxes(self._content, box.start + 4, box.end):
             if reference.kind != b"dimg":
@@ -151,14 +151,14 @@ class _MetaReader:
             count, at = self._number(at, 2), at + 2
             self._meta.parts[item_id] = [self._number(at + each * id_size, id_size) for each in range(count)]
 
-    def _iprp(self, box: Box) -> None:
+    def _iprp(self, box: IsoBox) -> None:
         children = list(boxes(self._content, box.start, box.end))
         properties = [each for child in children if child.kind == b"ipco" for each in boxes(self._content, *child[1:])]
         for child in children:
             if child.kind == b"ipma":
                 self._ipma(child, properties)
 
-    def _ipma(self, box: Box, properties: list[Box]) -> None:
+    def _ipma(self, box: IsoBox, properties: list[IsoBox]) -> None:
         id_size = 2 if self._version(box) == 0 else 4
         index_size = 2 if self._number(box.start + 3, 1) & 1 else 1
         count, at = self._number(box.start + 4, 4), box.start + 8
