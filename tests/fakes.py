@@ -25,11 +25,12 @@ from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, S
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
+from facepair.domain.opinions import Opinions
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
-from facepair.domain.review import Waiting
+from facepair.domain.review import Queued, Waiting
 from facepair.domain.row import Decision, PictureRow, Row
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
 from facepair.use_cases.receive import Message
@@ -289,16 +290,19 @@ def _has_other_contents(row: Row, stands: Row) -> bool:
 class FakeDecisions(Fake):
     """Decisions in the rows, and by their contents."""
 
-    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
+    def __init__(
+        self, time: Time, diary: list[str], verdicts: FakeVerdicts, opinions: "FakeOpinions | None" = None
+    ) -> None:
         super().__init__(time, diary)
         self._verdicts = verdicts
+        self._opinions = opinions or FakeOpinions(time, diary, verdicts)
         self.kept: dict[str, Decision] = {}
 
     def of(self, fingerprint: str) -> Decision | None:
         self._begin("of")
         return self.kept.get(fingerprint)
 
-    def decide(self, row: Row, decision: Decision) -> bool:
+    def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
         self._begin("decide")
         item = self._verdicts.items.get(row.pair_id)
         if item is None:
@@ -306,10 +310,41 @@ class FakeDecisions(Fake):
         stands = Row.from_item(item)
         if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
             return False
+        if self._opinions.known.get(str(row.fingerprint), Opinions()).version != opinions:
+            return False
+        self._opinions.known.pop(str(row.fingerprint), None)
         later = _later(decision.review.at, self._verdicts.items[row.pair_id])
         decided = stands.as_decided(decision).model_copy(update={"updated_at": later})
         self._verdicts.items[row.pair_id] = decided.item()
         self.kept[str(row.fingerprint)] = decision
+        return True
+
+
+class FakeOpinions(Fake):
+    """Opinions by the contents that they are about."""
+
+    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
+        super().__init__(time, diary)
+        self._verdicts = verdicts
+        self.known: dict[str, Opinions] = {}
+
+    def of(self, fingerprint: str) -> Opinions:
+        self._begin("of")
+        return self.known.get(fingerprint, Opinions())
+
+    def of_many(self, fingerprints: Sequence[str]) -> Mapping[str, Opinions]:
+        self._begin("of_many")
+        return {each: self.known[each] for each in fingerprints if each in self.known}
+
+    def change(self, row: Row, opinions: Opinions) -> bool:
+        self._begin("change")
+        item = self._verdicts.items.get(row.pair_id)
+        stands = Row.from_item(item) if item else None
+        if stands is None or not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
+            return False
+        if self.known.get(str(row.fingerprint), Opinions()).version != opinions.version - 1:
+            return False
+        self.known[str(row.fingerprint)] = opinions
         return True
 
 
@@ -320,9 +355,10 @@ class FakeReviewQueue(Fake):
         super().__init__(time, diary)
         self._verdicts = verdicts
 
-    def oldest_first(self) -> Iterator[str]:
+    def oldest_first(self) -> Iterator[Queued]:
         items = [item for item in self._verdicts.items.values() if item["verdict"] == "MANUAL_CHECK"]
-        yield from (item["pair_id"] for item in sorted(items, key=lambda item: item["updated_at"]))
+        waiting = sorted(items, key=lambda item: item["updated_at"])
+        yield from (Queued(item["pair_id"], item.get("fingerprint", "")) for item in waiting)
 
     def waiting(self) -> Waiting:
         return Waiting(len(list(self.oldest_first())), at_least=False)
@@ -889,12 +925,15 @@ class FakeErasableRecords(Fake):
         idempotency: FakeIdempotency,
         in_flight: FakeInFlight,
         decisions: FakeDecisions,
+        opinions: FakeOpinions,
     ) -> None:
         super().__init__(time, diary)
-        self._idempotency, self._in_flight, self._decisions = idempotency, in_flight, decisions
+        self._idempotency, self._in_flight = idempotency, in_flight
+        self._decisions, self._opinions = decisions, opinions
 
     def take(self, fingerprint: str) -> Record | None:
         self._begin("take")
+        self._opinions.known.pop(fingerprint, None)
         self._decisions.kept.pop(fingerprint, None)
         return self._idempotency.take(fingerprint)
 

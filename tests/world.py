@@ -8,6 +8,7 @@ from typing import Any
 
 from facepair.domain.ledger import OnUnknownOutcome
 from facepair.domain.notification import CreatedObject, created_notification
+from facepair.domain.opinions import SecondReview
 from facepair.domain.retry import Backoff
 from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
@@ -37,6 +38,7 @@ from tests.fakes import (
     FakeLedger,
     FakeLinks,
     FakeMetrics,
+    FakeOpinions,
     FakeParallel,
     FakePictures,
     FakeQueue,
@@ -74,7 +76,8 @@ class World:
         self.bucket = FakeBucket(self.time, self.diary)
         self.erased = FakeErasures(self.time, self.diary)
         self.verdicts = FakeVerdicts(self.time, self.diary, self.erased)
-        self.decisions = FakeDecisions(self.time, self.diary, self.verdicts)
+        self.opinions = FakeOpinions(self.time, self.diary, self.verdicts)
+        self.decisions = FakeDecisions(self.time, self.diary, self.verdicts, self.opinions)
         self.leases = FakeLeases(self.time, self.diary)
         self.ledger = FakeLedger(self.time, self.diary, self.erased)
         self.refusals = FakeRefusals(self.time, self.diary)
@@ -91,7 +94,7 @@ class World:
         self.erasable_rows = FakeErasableRows(self.time, self.diary, self.verdicts)
         self.erasable_ledger = FakeErasableLedger(self.time, self.diary, self.ledger)
         self.erasable_records = FakeErasableRecords(
-            self.time, self.diary, self.idempotency, self.in_flight, self.decisions
+            self.time, self.diary, self.idempotency, self.in_flight, self.decisions, self.opinions
         )
         self.waited_for: list[str] = []
         self.log_keys: list[dict[str, str]] = []
@@ -162,14 +165,16 @@ class World:
     def permits(self) -> Permits:
         return Permits(verdicts=self.verdicts, ledger=self.ledger, queue=self.queue)
 
-    def reviewing(self) -> Reviewing:
+    def reviewing(self, second_review: SecondReview = SecondReview.NONE) -> Reviewing:
         return Reviewing(
             queue=FakeReviewQueue(self.time, self.diary, self.verdicts),
             leases=self.leases,
             links=FakeLinks(),
             verdicts=self.verdicts,
             decisions=self.decisions,
+            opinions=self.opinions,
             metrics=self.metrics,
+            second_review=second_review,
         )
 
     # --- what people and AWS do --------------------------------------------------------------------------------------

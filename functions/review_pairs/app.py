@@ -1,7 +1,7 @@
-"""ReviewFunction: what a reviewer's page asks for, by its function URL; who asks is said by AWS alone.
+"""ReviewFunction: serves reviewers' pages through its function URL, where AWS identifies the caller.
 
-POST {"action": "pairs" | "decide" | "give_back", ...}: facepair/domain/review.py has the fields; what is answered, the
-story.
+POST {"action": "pairs" | "decide" | "cannot_tell" | "reveal" | "give_back", ...}: facepair/domain/review.py has the
+fields of each request, and the use case the answers.
 """
 
 import json
@@ -17,10 +17,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.aws import function_url
 from facepair.aws.clients import LINKING, PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
-from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases
+from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases, ReviewOpinions
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric
-from facepair.domain.review import AskForPairs, Decide, asked
+from facepair.domain.review import asked
 from facepair.settings import ReviewSettings
 from facepair.use_cases.review import Reviewing
 
@@ -48,7 +48,9 @@ def _handler() -> Handler:
         links=PictureLinks(session.client("s3", config=LINKING), settings.images_bucket),
         verdicts=VerdictsTable(tables, verdicts),
         decisions=ReviewDecisions(tables, verdicts=verdicts, idempotency=idempotency),
+        opinions=ReviewOpinions(tables, verdicts=verdicts, idempotency=idempotency),
         metrics=counters,
+        second_review=settings.second_review,
     )
 
     @logger.inject_lambda_context(clear_state=True, log_event=False)
@@ -60,12 +62,6 @@ def _handler() -> Handler:
             request = asked(json.loads(function_url.body(event)))
         except ValueError as error:
             return function_url.refusal(str(error))
-        match request:
-            case AskForPairs():
-                return function_url.answer(reviewing.pairs(reviewer, request))
-            case Decide():
-                return function_url.answer(reviewing.decide(reviewer, request))
-            case _:
-                return function_url.answer(reviewing.give_back(reviewer, request))
+        return function_url.answer(reviewing.answer(reviewer, request))
 
     return handle

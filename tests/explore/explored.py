@@ -48,6 +48,7 @@ LOSABLE = {
     "erased": ("set",),
     "verdicts": ("write", "replace"),
     "decisions": ("decide",),
+    "opinions": ("change",),
     "leases": ("take", "give_back"),
     "ledger": ("open", "complete", "permit", "keep"),
     "refusals": ("save",),

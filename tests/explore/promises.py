@@ -77,6 +77,9 @@ class Promises:
     malformed: int = 0
     was_closed_for: str | None = None
     holder: str | None = None
+    needs_two_reviewers: bool = False
+    opinions_recorded: set[tuple[str, str, Verdict]] = field(default_factory=set)
+    """Opinions of which a reviewer has learned that they are recorded: fingerprint, reviewer, verdict."""
 
     def broke(self, promise: str) -> None:
         self.world.run.broke(promise)
@@ -206,6 +209,8 @@ class Promises:
             seen = self.world.run.at_work.notes.get("seen", new.fingerprint)
             if seen != new.fingerprint:
                 self.broke("a decision is about other contents than the reviewer saw")
+        if new.review and not old.review and self.needs_two_reviewers:
+            self._hold_agreement(new)
         if new.review:
             versions = frozenset(each.version_id for each in new.pictures.values())
             self.decisions.setdefault(str(new.fingerprint), versions)
@@ -266,6 +271,25 @@ class Promises:
         if self.holder not in (None, who) and all(not holder.startswith(who) for holder, _ in leases):
             self.broke("a pair is shown to two reviewers at once")
         self.holder = who
+
+    def _hold_agreement(self, row: Row) -> None:
+        """A decision is final: two agree, or a third person decided after two who disagree."""
+        assert row.decision
+        final, *others = row.decision.opinions
+        if len({each.by for each in (final, *others)}) <= len(others) or not others:
+            self.broke("a decision is final without a second person")
+        if len(others) == 1 and others[0].verdict is not final.verdict:
+            self.broke("a decision is final although two reviewers disagree")
+        if len(others) > 1 and others[0].verdict is others[1].verdict:
+            self.broke("a third reviewer decides although two agree")
+
+    def _hold_opinions(self) -> None:
+        """What a reviewer was told is recorded is an opinion, or part of the decision."""
+        for fingerprint, who, verdict in self.opinions_recorded:
+            kept, known = self.world.decisions.kept.get(fingerprint), self.world.opinions.known.get(fingerprint)
+            recorded = kept.opinions if kept else known.opinions if known else ()
+            if [each.verdict for each in recorded if each.by == who] != [verdict] and not self.erasing:
+                self.broke(f"the opinion of {who} is recorded {len(recorded)} times, or otherwise")
 
     def decided(self, who: str, fingerprint: str, decided: bool) -> None:
         """A reviewer has learned whether their decision stands."""
@@ -332,6 +356,8 @@ class Promises:
         for fingerprint in world.decisions.kept:
             if self.decisions.get(fingerprint, frozenset()) & gone:
                 self.broke("a decision about erased pictures is there after the confirmation")
+        if erased_contents & world.opinions.known.keys():
+            self.broke("an opinion about erased pictures is there after the confirmation")
 
     # --- at every step, and when all is quiet -------------------------------------------------------------------------
 
@@ -398,6 +424,7 @@ class Promises:
             self.broke("a message that cannot be read is lost")
         self._hold_ledger()
         self._hold_answers()
+        self._hold_opinions()
         self._hold_events()
 
     def _hold_ledger(self) -> None:

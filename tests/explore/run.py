@@ -32,6 +32,7 @@ READS = frozenset(
         "bucket": ("find", "read", "version", "all"),
         "verdicts": ("row", "rows", "pending"),
         "decisions": ("of",),
+        "opinions": ("of", "of_many"),
         "ledger": ("of_pair", "get"),
         "refusals": ("of",),
         "gate": ("look",),

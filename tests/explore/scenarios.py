@@ -7,6 +7,7 @@ from typing import Literal
 
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.opinions import SecondReview
 from facepair.domain.retry import Unavailable
 from facepair.domain.review import AskForPairs, Decide
 from facepair.domain.verdict import Verdict
@@ -365,6 +366,55 @@ def reviewed(scene: Explored, *acts: Callable[[], object]) -> None:
     scene.add("other reviewer", partial(_decide, scene, "arn:b", Verdict.REJECT))
 
 
+def _give_opinion(scene: Explored, who: str, fingerprint: str, verdict: Verdict) -> None:
+    """A reviewer whose lease has ended decides, and sends it again if the answer does not come."""
+    reviewing = scene.reviewing(SecondReview.ALL)
+    decision = Decide.model_validate(
+        {
+            "action": "decide",
+            "desk": "page",
+            "pair_id": "anna",
+            "fingerprint": fingerprint,
+            "verdict": verdict,
+            "reason": "seen",
+        }
+    )
+    for _ in range(3):
+        try:
+            if reviewing.decide(who, decision)["decided"]:
+                scene.promises.opinions_recorded.add((fingerprint, who, verdict))
+            return
+        except Unavailable:
+            continue
+
+
+def reviewed_by_several(scene: Explored, *verdicts: Verdict) -> None:
+    """Reviewers decide at the same time about a MANUAL_CHECK that needs two who agree, or three."""
+    scene.pair()
+    scene.work()
+    scene.promises.needs_two_reviewers = True
+    fingerprint = scene.verdicts.items["anna"]["fingerprint"]
+    for number, verdict in enumerate(verdicts, start=1):
+        who = f"arn:aws:iam::1:user/{number}"
+        scene.add(f"reviewer {number}", partial(_give_opinion, scene, who, fingerprint, verdict))
+
+
+def reviewed_by_several_and_erased(scene: Explored) -> None:
+    """A MANUAL_CHECK is erased while two reviewers decide, one of whom is suspended."""
+    reviewed_by_several(scene, Verdict.PASS)
+    scene.time.passes(10)
+    fingerprint = scene.verdicts.items["anna"]["fingerprint"]
+    late = partial(_give_opinion, scene, "arn:aws:iam::1:user/late", fingerprint, Verdict.PASS)
+    scene.lead("late reviewer", late, until="opinions.change")
+    scene.add("eraser", scene.erase)
+
+
+def reviewed_by_several_and_replaced(scene: Explored) -> None:
+    """Another picture is uploaded while two reviewers decide."""
+    reviewed_by_several(scene, Verdict.PASS, Verdict.PASS)
+    scene.add("uploader", scene.people(partial(scene.put, "second", 21, after=2)), faulty=False)
+
+
 def reviewed_again(scene: Explored) -> None:
     """The same contents are uploaded while a reviewer decides about them."""
     scene.pair()
@@ -532,6 +582,18 @@ SCENARIOS = {
         Scenario("approved", approved),
         Scenario("approved and swapped", approved_swapped),
         Scenario("two reviewers", reviewed, ("manual check",)),
+        Scenario(
+            "two reviewers who agree",
+            lambda scene: reviewed_by_several(scene, Verdict.PASS, Verdict.PASS),
+            ("manual check",),
+        ),
+        Scenario(
+            "three reviewers",
+            lambda scene: reviewed_by_several(scene, Verdict.PASS, Verdict.REJECT, Verdict.PASS),
+            ("manual check",),
+        ),
+        Scenario("erased while two reviewers decide", reviewed_by_several_and_erased, ("manual check",)),
+        Scenario("replaced while two reviewers decide", reviewed_by_several_and_replaced, ("manual check",)),
         Scenario("decided while uploaded again", reviewed_again, ("manual check",)),
         Scenario("decided while replaced", reviewed_other, ("manual check",)),
         Scenario("decided before a verdict is written", decided_before_a_verdict, ("manual check",)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from threading import Barrier, Thread
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -12,15 +13,16 @@ import urllib3
 
 from facepair.aws.clients import LINKING
 from facepair.aws.erasable import ErasableRecords
-from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases
+from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases, ReviewOpinions
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
+from facepair.domain.opinions import Opinions
 from facepair.domain.pair import Role
-from facepair.domain.review import Waiting
-from facepair.domain.row import Decision, PictureRow, Review, Row
+from facepair.domain.review import Queued, Waiting
+from facepair.domain.row import Decision, Opinion, PictureRow, Review, Row
 from facepair.domain.verdict import Verdict
-from facepair.use_cases.ports import Decisions
-from facepair.use_cases.review import Leases
+from facepair.use_cases.ports import Decisions, Verdicts
+from facepair.use_cases.review import KnownOpinions, Leases
 from tests.integration.test_verdicts_table import KEPT, renamed, state, table_of, written
 from tests.support.resources import Resources
 from tests.world import World
@@ -176,6 +178,75 @@ def test_no_verdict_replaces_a_decision_about_the_same_contents(
     assert rows_of(fakes.verdicts, fakes.decisions, pair_id) == said  # type: ignore[arg-type]
 
 
+# --- opinions --------------------------------------------------------------------------------------------------------
+
+
+def opinion(by: str = "rita") -> Opinion:
+    return Opinion(by=f"arn:aws:iam::1:user/{by}", at=NOON, verdict=Verdict.PASS, reason="seen", saw_similarity=True)
+
+
+@pytest.fixture
+def opinions(deployed: Resources) -> ReviewOpinions:
+    names = {name: deployed.outputs[f"{name.capitalize()}Table"] for name in ("verdicts", "idempotency")}
+    return ReviewOpinions(deployed.tables, **names)
+
+
+def kept(opinions: KnownOpinions, verdicts: Verdicts, decisions: Decisions, pair_id: str) -> list[object]:
+    """Return what becomes of opinions about a row that is decided in the end."""
+    row = renamed(UNDECIDED, pair_id, fingerprint=sha256(pair_id.encode()).hexdigest())
+    contents = str(row.fingerprint)
+    absent = opinions.change(row, Opinions().with_opinion(opinion()))
+    verdicts.write(row, row.uploaded_at)
+    first = Opinions().seen_by("rita").with_opinion(opinion())
+    happened: list[object] = [
+        absent,
+        opinions.of(contents),
+        opinions.change(row, Opinions().seen_by("rita")),
+        opinions.change(row, Opinions().seen_by("bo")),
+        opinions.change(row, first),
+        opinions.of(contents) == first,
+        opinions.of_many([contents, "other", contents]) == {contents: first},
+        opinions.of_many([]),
+        opinions.change(renamed(row, pair_id, fingerprint="other"), Opinions().seen_by("bo")),
+        decisions.decide(row, decision(by="bo"), first.version - 1),
+        decisions.decide(row, Decision.of(opinion("bo"), first.opinions), first.version),
+        opinions.of(contents),
+        opinions.change(row, Opinions().seen_by("late")),
+    ]
+    stands = decisions.of(contents)
+    assert stands is not None
+    return [*happened, stands.review.also_by, stands.opinions[1] == opinion()]
+
+
+def test_opinions_are_kept_by_version_until_the_decision_is_final(
+    verdicts: VerdictsTable, opinions: ReviewOpinions, decisions: ReviewDecisions, pair_id: str
+) -> None:
+    fakes, none = World(), Opinions()
+    rita = ("arn:aws:iam::1:user/rita",)
+
+    happened = kept(opinions, verdicts, decisions, pair_id)
+
+    assert happened == [
+        *(False, none, True, False, True, True, True, {}, False),
+        *(False, True, none, False, rita, True),
+    ]
+    assert kept(fakes.opinions, fakes.verdicts, fakes.decisions, pair_id) == happened
+
+
+def test_an_erasure_deletes_opinions(
+    deployed: Resources, verdicts: VerdictsTable, opinions: ReviewOpinions, pair_id: str
+) -> None:
+    row = renamed(UNDECIDED, pair_id, fingerprint=uuid4().hex)
+    write(verdicts, row)
+    assert opinions.change(row, Opinions().with_opinion(opinion()))
+    item = deployed.table("IdempotencyTable").get_item(Key={"id": f"opinions#{row.fingerprint}"})["Item"]
+
+    ErasableRecords(deployed.table("IdempotencyTable")).take(str(row.fingerprint))
+
+    assert opinions.of(str(row.fingerprint)) == Opinions()
+    assert item["version"] == 1
+
+
 # --- the queue and its leases ----------------------------------------------------------------------------------------
 
 
@@ -191,7 +262,9 @@ def test_pairs_wait_in_the_order_in_which_their_rows_were_written(
 
     listed = list(queue.oldest_first())
 
-    assert [each for each in listed if each.startswith(pair_id)] == mine
+    assert [each for each in listed if each.pair_id.startswith(pair_id)] == [
+        Queued(each, str(UNDECIDED.fingerprint)) for each in mine
+    ]
     assert queue.waiting() == Waiting(before.count + 3, at_least=False)
 
 

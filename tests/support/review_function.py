@@ -7,13 +7,15 @@ from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import quote
 
-from facepair.domain.review import AskForPairs, Decide, asked
+from facepair.domain.opinions import SecondReview
+from facepair.domain.review import asked
 from facepair.domain.row import PictureRow
 from sandbox.lambda_host.server import Handler, Server
 from tests.fakes import picture
 from tests.world import World
 
-REVIEWER = "arn:aws:iam::123456789012:user/rita"
+REVIEWERS = "arn:aws:iam::123456789012:user/"
+REVIEWER = f"{REVIEWERS}rita"
 SIGNATURE = "X-Amz-Signature=SECRET"
 
 type Mode = Literal["answers", "hangs", "drops", "refuses", "proxy", "proxy in JSON"]
@@ -42,6 +44,7 @@ class ReviewFunction:
     world: World
     mode: Mode = "answers"
     links: str = ""
+    second_review: SecondReview = SecondReview.NONE
     actions: list[str] = field(default_factory=list)
     hanging: threading.Event = field(default_factory=threading.Event)
     """Set once a request hangs."""
@@ -60,7 +63,7 @@ class ReviewFunction:
                 if function.mode in ("hangs", "drops"):
                     self.close_connection = True
                     return
-                status, answer = ANSWERS.get(function.mode) or (200, json.dumps(function.answer(json.loads(content))))
+                status, answer = ANSWERS.get(function.mode) or function.answered(self.path, content)
                 self.answer(HTTPStatus(status), answer.encode())
 
             def do_GET(self) -> None:
@@ -70,19 +73,21 @@ class ReviewFunction:
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
         self.links = self.links or f"{self.url}s3/"
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What the story answers."""
+    def url_of(self, name: str) -> str:
+        """Return the URL at which the caller is another user of IAM."""
+        return f"{self.url}{name}"
+
+    def answer(self, request: dict[str, Any], reviewer: str = REVIEWER) -> dict[str, Any]:
+        """Return what the use case answers."""
         with self._one_at_a_time:
             understood = asked(request)
             self.actions.append(understood.action)
-            reviewing = replace(self.world.reviewing(), links=Links(self.links))
-            match understood:
-                case AskForPairs():
-                    return reviewing.pairs(REVIEWER, understood)
-                case Decide():
-                    return reviewing.decide(REVIEWER, understood)
-                case _:
-                    return reviewing.give_back(REVIEWER, understood)
+            reviewing = replace(self.world.reviewing(self.second_review), links=Links(self.links))
+            return reviewing.answer(reviewer, understood)
+
+    def answered(self, path: str, content: bytes) -> tuple[int, str]:
+        caller = f"{REVIEWERS}{path.strip('/')}" if path != "/" else REVIEWER
+        return 200, json.dumps(self.answer(json.loads(content), caller))
 
     def wait(self) -> None:
         self._released.wait()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from facepair.domain import picture as pictures
-from facepair.domain.review import AskForPairs, Decide, asked
+from facepair.domain.review import asked
 from facepair.domain.verdict import Verdict
 from facepair_cli.review.courier import carry, carry_due
 from facepair_cli.review.decisions import Decided
@@ -41,13 +41,7 @@ class StackOf:
         self.asked.append(understood.action)
         if self.trouble:
             raise self.trouble
-        match understood:
-            case AskForPairs():
-                return reviewing.pairs(self.reviewer, understood)
-            case Decide():
-                return reviewing.decide(self.reviewer, understood)
-            case _:
-                return reviewing.give_back(self.reviewer, understood)
+        return reviewing.answer(self.reviewer, understood)
 
     def renew(self) -> None:
         self.trouble = None

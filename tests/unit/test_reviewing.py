@@ -76,8 +76,8 @@ def test_pairs_are_handed_out_oldest_first_with_what_a_reviewer_needs_to_see(wor
     assert given[1] == {
         "pair_id": "anna",
         "fingerprint": row.fingerprint,
-        "similarity": 61.5,
         "policy": {"pass_above": 70.0, "reject_below": 55.0},
+        "notes": [],
         "uploaded_at": world.item("anna")["uploaded_at"],
         "updated_at": world.item("anna")["updated_at"],
         "first": {"file": "first.jpg", "adjusted": [], "face": None, "url": link(row, "first")},
@@ -185,6 +185,7 @@ def test_a_decision_becomes_the_row_s_verdict_and_says_by_whom_when_and_why(worl
         "at": world.item()["updated_at"],
         "reason": "Different persons",
         "from": "MANUAL_CHECK",
+        "saw_similarity": False,
     }
     assert world.metrics.values[Metric.DECISIONS] == [1]
     assert world.metrics.values[Metric.SECONDS_TO_DECISION] == [60]

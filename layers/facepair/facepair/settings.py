@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import OnUnknownOutcome
+from facepair.domain.opinions import SecondReview
 from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff
@@ -146,6 +147,7 @@ class ReviewSettings(_Environment):
     images_bucket: str
     verdicts_table: str
     idempotency_table: str
+    second_review: SecondReview = SecondReview.NONE
 
 
 class PublishSettings(_Environment):

@@ -82,9 +82,7 @@ function show(pair) {
   reason("");
   if (!current) return empty();
   for (const role of ["first", "second"]) frames[role].show(current[role], whole);
-  $("similarity").textContent = current.similarity;
-  scale(current.similarity, current.policy);
-  announce(`Pair ${current.pair_id}, ${current.similarity} similar.`);
+  announce(`Pair ${current.pair_id}.`);
 }
 
 function empty() {
@@ -97,15 +95,6 @@ function empty() {
     : ["Nothing waits", "Every pair is decided. New ones come here by themselves."];
   $("empty").querySelector("h2").textContent = title;
   $("empty").querySelector("p").textContent = text;
-}
-
-function scale(similarity, { reject_below: low, pass_above: high }) {
-  $("scale").style.setProperty("--low", `${low}%`);
-  $("scale").style.setProperty("--high", `${high}%`);
-  $("needle").style.left = `${similarity}%`;
-  $("reject-below").textContent = `reject below ${low}`;
-  $("pass-above").textContent = `pass above ${high}`;
-  $("scale").setAttribute("aria-label", `${similarity} of 100; rejected below ${low}, passed above ${high}`);
 }
 
 /** How many wait, here and before others. */

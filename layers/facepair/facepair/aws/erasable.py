@@ -14,7 +14,7 @@ from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.in_flight import marker_id
 from facepair.aws.ledger import CallsTable
 from facepair.aws.record_id import record_id
-from facepair.aws.review import decision_id
+from facepair.aws.review import decision_id, opinions_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
@@ -179,8 +179,9 @@ class ErasableRecords:
 
     @aws_errors()
     def take(self, fingerprint: str) -> Record | None:
-        """Delete the record of two contents, and what a person has decided about them; the record."""
-        self._table.delete_item(Key={"id": decision_id(fingerprint)})
+        """Delete the record of two contents, with the opinions and the decision about them, and return the record."""
+        for each in (opinions_id(fingerprint), decision_id(fingerprint)):
+            self._table.delete_item(Key={"id": each})
         taken = self._table.delete_item(Key={"id": record_id(fingerprint)}, ReturnValues="ALL_OLD").get("Attributes")
         if taken is None:
             return None

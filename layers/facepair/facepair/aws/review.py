@@ -1,7 +1,7 @@
-"""What a review needs of AWS: the queue of MANUAL_CHECK rows, leases, links to pictures, and decisions."""
+"""Adapters for reviews: the queue of MANUAL_CHECK rows, leases, links to pictures, opinions and decisions."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.transactions import Standing, conditioned, transact
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
-from facepair.domain.review import COUNTED, Waiting
+from facepair.domain.opinions import Opinions
+from facepair.domain.review import COUNTED, Queued, Waiting
 from facepair.domain.row import Decision, PictureRow, Row
 from facepair.domain.verdict import Verdict
 
@@ -30,20 +31,20 @@ class ManualChecks:
     def __init__(self, table: "Table") -> None:
         self._table = table
 
-    def oldest_first(self) -> Iterator[str]:
-        """Pair ids, by when their row was written, page by page."""
-        query: dict[str, Any] = {"ProjectionExpression": "pair_id"}
+    def oldest_first(self) -> Iterator[Queued]:
+        """Return the pairs by the time of their row, page by page."""
+        query: dict[str, Any] = {"ProjectionExpression": "pair_id, fingerprint"}
         while True:
             with aws_errors():
                 page = self._table.query(**_MANUAL_CHECKS, **query)
-            yield from (str(item["pair_id"]) for item in page["Items"])
+            yield from (Queued(str(item["pair_id"]), str(item.get("fingerprint", ""))) for item in page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     @aws_errors()
     def waiting(self) -> Waiting:
-        """How many there are, as far as they are counted."""
+        """Return how many there are, up to COUNTED."""
         page = self._table.query(**_MANUAL_CHECKS, Select="COUNT", Limit=COUNTED)
         return Waiting(page["Count"], at_least="LastEvaluatedKey" in page)
 
@@ -64,7 +65,7 @@ class ReviewLeases:
 
     @aws_errors()
     def take(self, pair_id: str, holder: str, until: datetime) -> bool:
-        """Take a pair, or keep it; False if somebody else has it. Taking it twice, as botocore may, does no harm."""
+        """Take a pair, or keep it; False if another reviewer has it. Taking it twice, as botocore may, does no harm."""
         try:
             self._table.put_item(
                 Item={"id": _lease(pair_id), "holder": holder, "expiration": int(until.timestamp())},
@@ -79,7 +80,7 @@ class ReviewLeases:
 
     @aws_errors()
     def give_back(self, pair_id: str, holder: str) -> None:
-        """Let others have a pair; nothing happens if somebody else has it by now."""
+        """Let others have a pair; nothing happens if another reviewer has it by now."""
         try:
             self._table.delete_item(
                 Key={"id": _lease(pair_id)},
@@ -113,8 +114,9 @@ class PictureLinks:
 class ReviewDecisions:
     """A facepair.use_cases.ports.Decisions.
 
-    A decision stands in the pair's row and, for whenever these contents come again, as item `decision#<fingerprint>` of
-    the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row expires.
+    A decision is stored in the pair's row and, for the time when these contents come again, as item
+    `decision#<fingerprint>` of the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row
+    expires.
     """
 
     def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
@@ -124,17 +126,19 @@ class ReviewDecisions:
 
     @aws_errors()
     def of(self, fingerprint: str) -> Decision | None:
-        """What a person has decided about these two contents, unless it has expired."""
+        """Return the decision about these two contents, unless it has expired."""
         item = self._items.get_item(Key={"id": decision_id(fingerprint)}, ConsistentRead=True).get("Item")
         return Decision.model_validate(item) if item else None
 
     @aws_errors()
-    def decide(self, row: Row, decision: Decision) -> bool:
-        """Write a decision into both tables, or into none: False if the row is not what the decision is about."""
+    def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
+        """Write a decision into both tables and delete the opinions, or change nothing: False if the row is not what
+        the decision is about, or the opinions are not of this version."""
         said = decision.model_dump(by_alias=True, exclude_none=True)
-        to_be_decided = Attr("verdict").eq(Verdict.MANUAL_CHECK) & Attr("fingerprint").eq(row.fingerprint)
         kept = {"id": decision_id(str(row.fingerprint)), "expiration": row.expires_at} | said
         keep = {"TableName": self._items.name, "Item": {name: value for name, value in kept.items() if value}}
+        settled = {"TableName": self._items.name, "Key": {"id": opinions_id(str(row.fingerprint))}}
+        end = {"Delete": conditioned(settled, _is_of_version(opinions))}
 
         def write(moment: datetime, later: ConditionBase) -> Standing | None:
             changed = said | {"updated_at": clock.iso(moment)}
@@ -145,11 +149,60 @@ class ReviewDecisions:
                 "ExpressionAttributeValues": {f":{name}": value for name, value in changed.items()},
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
-            undecided = to_be_decided & Attr("review").not_exists() & later
-            stands, _ = transact(self._tables, [{"Update": conditioned(update, undecided)}, {"Put": keep}])
-            return stands
+            undecided = {"Update": conditioned(update, _is_undecided(row) & later)}
+            return _first_refusal(transact(self._tables, [undecided, {"Put": keep}, end]))
 
         return write_later(decision.review.at, write)
+
+
+class ReviewOpinions:
+    """A facepair.use_cases.review.KnownOpinions. Item `opinions#<fingerprint>` of the idempotency table: `version`,
+    `opinions`, `notes`, `saw`, and `expiration`, when the row expires."""
+
+    def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
+        self._tables = tables
+        self._verdicts = verdicts
+        self._items = tables.Table(idempotency)
+
+    @aws_errors()
+    def of(self, fingerprint: str) -> Opinions:
+        """Return what is known about two contents at this moment."""
+        item = self._items.get_item(Key={"id": opinions_id(fingerprint)}, ConsistentRead=True).get("Item")
+        return Opinions.model_validate(item or {})
+
+    @aws_errors()
+    def of_many(self, fingerprints: Sequence[str]) -> Mapping[str, Opinions]:
+        """Return what is known about up to 100, by fingerprint. What DynamoDB does not return this time is missing."""
+        ids = {opinions_id(each): each for each in fingerprints}
+        if not ids:
+            return {}
+        asked: Any = {self._items.name: {"Keys": [{"id": each} for each in ids], "ConsistentRead": True}}
+        items = self._tables.batch_get_item(RequestItems=asked)["Responses"].get(self._items.name, [])
+        return {ids[str(item["id"])]: Opinions.model_validate(item) for item in items}
+
+    @aws_errors()
+    def change(self, row: Row, opinions: Opinions) -> bool:
+        """Write the next version; False, and nothing written, if the row or the opinions are not what they were."""
+        said = opinions.model_dump(exclude_none=True)
+        item = {"id": opinions_id(str(row.fingerprint)), "expiration": row.expires_at} | said
+        put = {"TableName": self._items.name, "Item": {name: value for name, value in item.items() if value}}
+        undecided = conditioned({"TableName": self._verdicts, "Key": {"pair_id": row.pair_id}}, _is_undecided(row))
+        next_version = {"Put": conditioned(put, _is_of_version(opinions.version - 1))}
+        return _first_refusal(transact(self._tables, [{"ConditionCheck": undecided}, next_version])) is None
+
+
+def _is_undecided(row: Row) -> ConditionBase:
+    """Return the condition that a row is a MANUAL_CHECK of these contents, and that no decision is final."""
+    contents = Attr("verdict").eq(Verdict.MANUAL_CHECK) & Attr("fingerprint").eq(row.fingerprint)
+    return contents & Attr("review").not_exists()
+
+
+def _is_of_version(version: int) -> ConditionBase:
+    return Attr("version").eq(version) if version else Attr("id").not_exists()
+
+
+def _first_refusal(standing: Sequence[Standing | None]) -> Standing | None:
+    return next((each for each in standing if each is not None), None)
 
 
 def _lease(pair_id: str) -> str:
@@ -157,5 +210,10 @@ def _lease(pair_id: str) -> str:
 
 
 def decision_id(fingerprint: str) -> str:
-    """The item that keeps a decision about two contents."""
+    """Return the id of the item that keeps a decision about two contents."""
     return f"decision#{fingerprint}"
+
+
+def opinions_id(fingerprint: str) -> str:
+    """Return the id of the item that keeps opinions about two contents."""
+    return f"opinions#{fingerprint}"

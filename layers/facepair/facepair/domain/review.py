@@ -1,19 +1,20 @@
-"""What a reviewer may ask for, and what he is given: a MANUAL_CHECK is decided by a person, once."""
+"""The requests that ReviewFunction understands."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from facepair.domain.opinions import Note
 from facepair.domain.pair import ROLES, Role
-from facepair.domain.row import Decision, Review
+from facepair.domain.row import Decision, Opinion
 from facepair.domain.verdict import Verdict
 
 LEASE = timedelta(minutes=5)
-"""For so long a pair is one reviewer's; who is still at it asks again, and has it for so long from then on."""
+"""How long a pair is one reviewer's. Each request for pairs renews the leases of those that the page holds."""
 MOST_AT_ONCE = 10
-"""Pairs that one reviewer can have."""
+"""Pairs that one page can have."""
 COUNTED = 1000
 """More pairs that wait are not counted."""
 
@@ -29,6 +30,13 @@ class Waiting:
     at_least: bool
 
 
+class Queued(NamedTuple):
+    """A pair that waits, as the index has it."""
+
+    pair_id: str
+    fingerprint: str
+
+
 class Misunderstood(ValueError):
     """A request that cannot be understood; the message is one sentence with the remedy."""
 
@@ -40,7 +48,7 @@ class _Request(BaseModel):
 class AskForPairs(_Request):
     """The oldest pairs that wait, up to `count`: first those that the desk holds, none of those that it skips.
 
-    A desk is one page of a reviewer: he names it himself, and others' leases are out of his reach.
+    A desk is one page of a reviewer. The page chooses its name; it cannot reach the leases of other reviewers.
     """
 
     action: Literal["pairs"]
@@ -51,7 +59,7 @@ class AskForPairs(_Request):
 
 
 class Decide(_Request):
-    """A decision about two contents, which the reviewer has looked at."""
+    """An opinion about two contents, which the reviewer has looked at."""
 
     action: Literal["decide"]
     desk: str = Field(min_length=1, max_length=64)
@@ -67,27 +75,55 @@ class Decide(_Request):
             raise ValueError("retake names first, second or both with RETAKE, and nothing with another verdict")
         return self
 
-    def by(self, reviewer: str, now: datetime) -> Decision:
-        """The decision as it will stand in the row of a MANUAL_CHECK."""
-        review = Review(by=reviewer, at=now, reason=self.reason, from_=Verdict.MANUAL_CHECK)
-        return Decision(verdict=self.verdict, retake=self.retake or None, review=review)
+    def by(self, reviewer: str, now: datetime, *, saw_similarity: bool) -> Opinion:
+        """Return the opinion that this reviewer gives now."""
+        return Opinion(
+            by=reviewer,
+            at=now,
+            verdict=self.verdict,
+            retake=self.retake or None,
+            reason=self.reason,
+            saw_similarity=saw_similarity,
+        )
+
+
+class CannotTell(_Request):
+    """The reviewer cannot decide about two contents, and leaves them with a note to another one."""
+
+    action: Literal["cannot_tell"]
+    desk: str = Field(min_length=1, max_length=64)
+    pair_id: PairId
+    fingerprint: str
+    note: Reason
+
+    def by(self, reviewer: str, now: datetime) -> Note:
+        return Note(by=reviewer, at=now, note=self.note)
+
+
+class Reveal(_Request):
+    """The similarity of two contents. That the reviewer saw it is recorded with their opinion."""
+
+    action: Literal["reveal"]
+    desk: str = Field(min_length=1, max_length=64)
+    pair_id: PairId
+    fingerprint: str
 
 
 class GiveBack(_Request):
-    """Pairs that others may have now."""
+    """Pairs that other reviewers may have now."""
 
     action: Literal["give_back"]
     desk: str = Field(min_length=1, max_length=64)
     pair_ids: tuple[PairId, ...] = Field(max_length=MOST_AT_ONCE)
 
 
-type Asked = AskForPairs | Decide | GiveBack
+type Asked = AskForPairs | Decide | CannotTell | Reveal | GiveBack
 
 _ASKED: TypeAdapter[Asked] = TypeAdapter(Annotated[Asked, Field(discriminator="action")])
 
 
 def asked(request: object) -> Asked:
-    """What a reviewer asks for. Raises Misunderstood."""
+    """Return the request. Raises Misunderstood."""
     try:
         return _ASKED.validate_python(request)
     except ValidationError as error:
@@ -96,10 +132,11 @@ def asked(request: object) -> Asked:
         raise Misunderstood(f"{where} cannot be understood: {first['msg']}") from None
 
 
-def same_decision(one: Decision, other: Decision) -> bool:
-    """Whether somebody has decided the same for the same reason: a request that was repeated."""
-    return _without_time(one) == _without_time(other)
+def has_decided(decision: Decision, opinion: Opinion) -> bool:
+    """Return whether an opinion is in a decision already: its request was repeated."""
+    return any(is_repeated(each, opinion) for each in decision.opinions)
 
 
-def _without_time(decision: Decision) -> dict[str, Any]:
-    return decision.model_dump(exclude={"review": {"at"}})
+def is_repeated(one: Opinion, other: Opinion) -> bool:
+    """Return whether two opinions are one: the same person, verdict and reason."""
+    return one.agrees(other) and (one.by, one.reason) == (other.by, other.reason)

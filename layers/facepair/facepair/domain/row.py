@@ -74,21 +74,71 @@ class PictureRow(BaseModel, frozen=True):
         return {"key": self.key, "etag": self.etag}
 
 
+class Opinion(BaseModel, frozen=True):
+    """What one reviewer makes of two contents, while another reviewer has to agree. `by` is an ARN that AWS reports."""
+
+    by: str
+    at: Moment
+    verdict: Verdict
+    retake: tuple[Role, ...] | None = None
+    reason: str
+    saw_similarity: bool = False
+
+    def agrees(self, other: "Opinion") -> bool:
+        """Return whether both give the same verdict, and for RETAKE name the same pictures."""
+        return (self.verdict, set(self.retake or ())) == (other.verdict, set(other.retake or ()))
+
+
 class Review(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=True):
-    """A person's decision: by whom, as AWS knows him, when and why; `from` is the verdict that he found."""
+    """A final decision: the reviewer's ARN as AWS reports it, when and why; `from` is the verdict before it.
+
+    `saw_similarity` is absent in rows of earlier releases. `also_by` and `opinions` are there if other reviewers gave
+    an opinion before.
+    """
 
     by: str
     at: Moment
     reason: str
     from_: Verdict = Field(validation_alias="from", serialization_alias="from")
+    saw_similarity: bool | None = None
+    also_by: tuple[str, ...] | None = None
+    opinions: tuple[Opinion, ...] | None = None
 
 
 class Decision(BaseModel, frozen=True):
-    """What a person has made of two contents. It holds whenever these two come."""
+    """What reviewers have decided about two contents. It holds whenever these two come."""
 
     verdict: Verdict
     retake: tuple[Role, ...] | None = None
     review: Review
+
+    @classmethod
+    def of(cls, opinion: Opinion, others: tuple[Opinion, ...] = ()) -> Self:
+        """Return the decision that an opinion makes of a MANUAL_CHECK after those of others."""
+        review = Review(
+            by=opinion.by,
+            at=opinion.at,
+            reason=opinion.reason,
+            from_=Verdict.MANUAL_CHECK,
+            saw_similarity=opinion.saw_similarity,
+            also_by=tuple(each.by for each in others) or None,
+            opinions=others or None,
+        )
+        return cls(verdict=opinion.verdict, retake=opinion.retake, review=review)
+
+    @property
+    def opinions(self) -> tuple[Opinion, ...]:
+        """Every reviewer's opinion, the final one first."""
+        review = self.review
+        final = Opinion(
+            by=review.by,
+            at=review.at,
+            verdict=self.verdict,
+            retake=self.retake,
+            reason=review.reason,
+            saw_similarity=bool(review.saw_similarity),
+        )
+        return (final, *(review.opinions or ()))
 
 
 type Versions = Mapping[Role, str | None]

@@ -59,14 +59,15 @@ class Verdicts(Protocol):
 
 
 class Decisions(Protocol):
-    """What persons have decided, by contents."""
+    """Reviewers' final decisions, by contents."""
 
     def of(self, fingerprint: str) -> Decision | None:
-        """What a person has decided about these two contents, whenever that was."""
+        """Return the decision about these two contents, whenever it was made."""
 
-    def decide(self, row: Row, decision: Decision) -> bool:
-        """Make a decision about a row's contents; False, and nothing written, if the pair's row is not a MANUAL_CHECK
-        of these contents any more, or is decided."""
+    def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
+        """Make a decision about a row's contents, which ends the opinions about them. False, and nothing written, if
+        the pair's row is not a MANUAL_CHECK of these contents any more, or is decided, or if the opinions are not of
+        the version `opinions`."""
 
 
 class Ledger(Protocol):

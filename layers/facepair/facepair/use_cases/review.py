@@ -1,109 +1,219 @@
-"""A MANUAL_CHECK is decided by a person: who shares the queue with others, looks at two pictures, and decides once."""
+"""Reviewers decide MANUAL_CHECK pairs: they share a queue, look at two pictures, and each gives one opinion."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, islice
+from itertools import batched, chain, islice
 from typing import Any, Protocol
 
 from facepair.domain import clock
 from facepair.domain.metric import Metric
+from facepair.domain.opinions import Opinions, SecondReview, person
 from facepair.domain.pair import split
-from facepair.domain.review import LEASE, AskForPairs, Decide, GiveBack, Waiting, same_decision
+from facepair.domain.retry import Unavailable
+from facepair.domain.review import (
+    LEASE,
+    Asked,
+    AskForPairs,
+    CannotTell,
+    Decide,
+    GiveBack,
+    Queued,
+    Reveal,
+    Waiting,
+    has_decided,
+    is_repeated,
+)
 from facepair.domain.row import Decision, PictureRow, Row
 from facepair.use_cases.ports import Decisions, Metrics, Verdicts
 
 logger = logging.getLogger(__name__)
 
+LOOKED_UP_AT_ONCE = 25
+"""Waiting pairs whose opinions are read with one request."""
+MOST_TRIES = 7
+"""Each further one means that another reviewer's opinion was written in between."""
+
 
 class ReviewQueue(Protocol):
     """The pairs that wait for a person, as an index knows them: some moments late."""
 
-    def oldest_first(self) -> Iterator[str]:
-        """Their pair ids."""
+    def oldest_first(self) -> Iterator[Queued]:
+        """Return the pairs by the time of their row."""
 
     def waiting(self) -> Waiting:
-        """How many there are."""
+        """Return how many there are."""
 
 
 class Leases(Protocol):
     """Which reviewer has which pair, and until when."""
 
     def take(self, pair_id: str, holder: str, until: datetime) -> bool:
-        """Take a pair, or keep it; False if somebody else has it."""
+        """Take a pair, or keep it; False if another reviewer has it."""
 
     def give_back(self, pair_id: str, holder: str) -> None:
-        """Let others have a pair; nothing happens if somebody else has it by now."""
+        """Let others have a pair; nothing happens if another reviewer has it by now."""
 
 
 class Links(Protocol):
-    """Ways to pictures for whoever may not read the bucket."""
+    """Ways to pictures for reviewers, who may not read the bucket."""
 
     def link(self, picture: PictureRow) -> str | None:
-        """The URL of exactly this version, for a minute; None if the row does not name a version."""
+        """Return the URL of exactly this version, for a minute; None if the row does not name a version."""
+
+
+class KnownOpinions(Protocol):
+    """Opinions about contents whose decision is not final."""
+
+    def of(self, fingerprint: str) -> Opinions:
+        """Return what is known about two contents at this moment."""
+
+    def of_many(self, fingerprints: Sequence[str]) -> Mapping[str, Opinions]:
+        """Return what is known about many, by fingerprint; without those about which nothing is known."""
+
+    def change(self, row: Row, opinions: Opinions) -> bool:
+        """Write the next version of what is known about a row's contents; False, and nothing written, if the row is no
+        MANUAL_CHECK of these contents any more, or another version has been written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reviewing:
-    """Hands out pairs and takes decisions. `reviewer` is always who AWS says it is, never what a request says."""
+    """Hands out pairs and takes opinions. `reviewer` is always the caller that AWS reports, never a field of a request.
+
+    Another reviewer's opinion is never in an answer before the decision is final.
+    """
 
     queue: ReviewQueue
     leases: Leases
     links: Links
     verdicts: Verdicts
     decisions: Decisions
+    opinions: KnownOpinions
     metrics: Metrics
+    second_review: SecondReview = SecondReview.NONE
+
+    def answer(self, reviewer: str, asked: Asked) -> dict[str, Any]:
+        """Return the answer to any request, as plain JSON."""
+        match asked:
+            case AskForPairs():
+                return self.pairs(reviewer, asked)
+            case Decide():
+                return self.decide(reviewer, asked)
+            case CannotTell():
+                return self.cannot_tell(reviewer, asked)
+            case Reveal():
+                return self.reveal(reviewer, asked)
+            case GiveBack():
+                return self.give_back(reviewer, asked)
 
     def pairs(self, reviewer: str, asked: AskForPairs) -> dict[str, Any]:
-        """The pairs that the reviewer has now: those that he holds already, if they are still to be decided, and others
-        that nobody has, oldest first; and how many wait in all."""
+        """Return the pairs that the reviewer has now: those that the page holds, if they are still to be decided, and
+        others that no reviewer has, oldest first; and how many wait in all."""
         holder = _holder(reviewer, asked.desk)
-        others = (each for each in self.queue.oldest_first() if each not in asked.holding and each not in asked.skip)
-        rows = list(islice(self._taken(chain(asked.holding, others), holder), asked.count))
+        others = (each for each in self.queue.oldest_first() if each.pair_id not in {*asked.holding, *asked.skip})
+        candidates = chain(asked.holding, self._for(reviewer, others))
+        taken = islice(self._taken(candidates, reviewer, holder), asked.count)
+        shown = [self._shown(row, known) for row, known in taken]
         waiting = self.queue.waiting()
-        return {
-            "reviewer": reviewer,
-            "waiting": waiting.count,
-            "at_least": waiting.at_least,
-            "pairs": [self._shown(row) for row in rows],
-        }
+        return {"reviewer": reviewer, "waiting": waiting.count, "at_least": waiting.at_least, "pairs": shown}
 
     def decide(self, reviewer: str, asked: Decide) -> dict[str, Any]:
-        """Whether the decision stands, and what stands for the pair. The first decision about these contents holds; one
-        that is sent again, because its answer was lost, is still the first."""
-        decision = asked.by(reviewer, clock.now())
-        row = self.verdicts.row(asked.pair_id)
-        to_be_decided = row is not None and row.is_to_be_reviewed and row.fingerprint == asked.fingerprint
-        if row and to_be_decided and self.decisions.decide(row, decision):
+        """Record an opinion, which makes the decision final unless another reviewer has to agree.
+
+        `decided` is whether it is recorded; `stands` is what the pair's row says. A reviewer's first opinion about
+        these contents holds; one that is sent again, because its answer was lost, is still the first.
+        """
+
+        def record(row: Row, known: Opinions) -> bool | None:
+            opinion = asked.by(reviewer, clock.now(), saw_similarity=known.was_seen_by(reviewer))
+            if mine := known.opinion_of(reviewer):
+                return is_repeated(mine, opinion)
+            if not known.are_settled_by(opinion, self.second_review):
+                return self.opinions.change(row, known.with_opinion(opinion)) or None
+            decision = Decision.of(opinion, known.opinions)
+            if not self.decisions.decide(row, decision, known.version):
+                return None
             self._count(row, decision)
-            row = row.as_decided(decision)
-            decided = True
-        else:
-            row = self.verdicts.row(asked.pair_id)
-            decided = row is not None and row.fingerprint == asked.fingerprint and _says(row, decision)
-            self.metrics.add(Metric.DECISIONS_TOO_LATE, 0 if decided else 1)
-        self.leases.give_back(asked.pair_id, _holder(reviewer, asked.desk))
-        return {"decided": decided, "stands": _stands(row) if row else None}
+            return True
+
+        recorded = self._recorded(asked, record)
+        row = self.verdicts.row(asked.pair_id)
+        if not recorded and row and row.decision and row.fingerprint == asked.fingerprint:
+            recorded = has_decided(row.decision, asked.by(reviewer, clock.now(), saw_similarity=False))
+        return self._answer(reviewer, asked, row, recorded=recorded)
+
+    def cannot_tell(self, reviewer: str, asked: CannotTell) -> dict[str, Any]:
+        """Leave a pair to another reviewer, with a note. The answer is as for a decision."""
+
+        def record(row: Row, known: Opinions) -> bool | None:
+            note = asked.by(reviewer, clock.now())
+            if known.opinion_of(reviewer):
+                return False
+            if mine := known.note_of(reviewer):
+                return mine.note == note.note
+            return self.opinions.change(row, known.with_note(note)) or None
+
+        recorded = self._recorded(asked, record)
+        return self._answer(reviewer, asked, self.verdicts.row(asked.pair_id), recorded=recorded)
+
+    def reveal(self, reviewer: str, asked: Reveal) -> dict[str, Any]:
+        """Return the similarity, after recording that the reviewer sees it; None for what is not to be decided."""
+        seen: dict[str, Any] = {"similarity": None}
+
+        def record(row: Row, known: Opinions) -> bool | None:
+            seen["similarity"] = _number(row.similarity)
+            return known.was_seen_by(reviewer) or self.opinions.change(row, known.seen_by(reviewer)) or None
+
+        return seen if self._recorded(asked, record) else {"similarity": None}
 
     def give_back(self, reviewer: str, asked: GiveBack) -> dict[str, Any]:
-        """Others may have these pairs now."""
+        """Let other reviewers have these pairs."""
         for pair_id in asked.pair_ids:
             self.leases.give_back(pair_id, _holder(reviewer, asked.desk))
         return {}
 
-    def _taken(self, pair_ids: Iterable[str], holder: str) -> Iterator[Row]:
-        """Rows of pairs that could be taken, each as it is at this moment."""
+    def _recorded(self, asked: Decide | CannotTell | Reveal, record: Callable[[Row, Opinions], bool | None]) -> bool:
+        """Record what a reviewer says about a MANUAL_CHECK of the contents that they have seen; False for any other
+        row. `record` returns None if the row or the opinions have changed meanwhile: then both are read again."""
+        for _ in range(MOST_TRIES):
+            row = self.verdicts.row(asked.pair_id)
+            if row is None or not row.is_to_be_reviewed or row.fingerprint != asked.fingerprint:
+                return False
+            recorded = record(row, self.opinions.of(asked.fingerprint))
+            if recorded is not None:
+                return recorded
+        raise Unavailable("other opinions about the pair were written again and again meanwhile")
+
+    def _answer(self, reviewer: str, asked: Decide | CannotTell, row: Row | None, *, recorded: bool) -> dict[str, Any]:
+        self.metrics.add(Metric.DECISIONS_TOO_LATE, 0 if recorded else 1)
+        self.leases.give_back(asked.pair_id, _holder(reviewer, asked.desk))
+        return {"decided": recorded, "stands": _stands(row) if row else None}
+
+    def _for(self, reviewer: str, queued: Iterable[Queued]) -> Iterator[str]:
+        """Return the pairs about which the reviewer has something left to say, without taking a lease on the others."""
+        for batch in batched(queued, LOOKED_UP_AT_ONCE, strict=False):
+            known = self.opinions.of_many([each.fingerprint for each in batch])
+            yield from (
+                each.pair_id
+                for each in batch
+                if each.fingerprint not in known or not known[each.fingerprint].has_been_with(reviewer)
+            )
+
+    def _taken(self, pair_ids: Iterable[str], reviewer: str, holder: str) -> Iterator[tuple[Row, Opinions]]:
+        """Return rows of pairs that could be taken, each as it is at this moment."""
         for pair_id in pair_ids:
             if self.leases.take(pair_id, holder, clock.now() + LEASE):
                 row = self._row(pair_id)
-                if row and row.is_to_be_reviewed:
-                    yield row
-                else:
-                    self.leases.give_back(pair_id, holder)
+                if row and row.is_to_be_reviewed and row.fingerprint:
+                    known = self.opinions.of(row.fingerprint)
+                    if not known.has_been_with(reviewer):
+                        yield row, known
+                        continue
+                self.leases.give_back(pair_id, holder)
 
     def _row(self, pair_id: str) -> Row | None:
-        """The pair's row; None for one that cannot be read, which must not keep the other pairs from the reviewers."""
+        """Return the pair's row; None for one that cannot be read, which must not stop the queue."""
         try:
             return self.verdicts.row(pair_id)
         except ValueError as error:
@@ -111,12 +221,12 @@ class Reviewing:
             self.metrics.add(Metric.UNREADABLE_ROWS)
             return None
 
-    def _shown(self, row: Row) -> dict[str, Any]:
-        """What a reviewer needs to know of a pair, as plain JSON."""
-        said = row.model_dump(mode="json", include={"pair_id", "fingerprint", "policy", "uploaded_at", "updated_at"})
+    def _shown(self, row: Row, known: Opinions) -> dict[str, Any]:
+        """Return what a reviewer needs to know of a pair, as plain JSON. The similarity takes a request of its own."""
+        said = row.model_dump(mode="json", include={"pair_id", "fingerprint", "uploaded_at", "updated_at"})
         pictures = {role: self._picture(picture) for role, picture in row.pictures.items()}
-        numbers = {"similarity": _number(row.similarity), "policy": _numbers(row.policy.model_dump())}
-        return said | numbers | pictures
+        notes = [{"by": person(each.by), "at": clock.iso(each.at), "note": each.note} for each in known.notes]
+        return said | {"policy": _numbers(row.policy.model_dump()), "notes": notes} | pictures
 
     def _picture(self, picture: PictureRow) -> dict[str, Any]:
         face = _numbers(picture.face.model_dump(exclude={"id"})) if picture.face else None
@@ -135,12 +245,8 @@ class Reviewing:
 
 
 def _holder(reviewer: str, desk: str) -> str:
-    """Two pages of one reviewer are two desks; nobody can name a desk of somebody else."""
+    """Return the holder of a lease: two pages of one reviewer are two, and no reviewer can name another one's page."""
     return f"{reviewer} {desk}"
-
-
-def _says(row: Row, decision: Decision) -> bool:
-    return row.decision is not None and same_decision(row.decision, decision)
 
 
 def _stands(row: Row) -> dict[str, Any]:
@@ -157,5 +263,5 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """A JSON number, as near as a double comes."""
+    """Return a JSON number, as near as a double comes."""
     return None if value is None else float(value)
