@@ -24,6 +24,7 @@ from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.metrics import PowertoolsMetrics
+from facepair.aws.proxy_secret import ProxySecret
 from facepair.aws.queue import SqsUploadsQueue
 from facepair.aws.review import ReviewDecisions
 from facepair.aws.token_store import SharedToken
@@ -31,6 +32,7 @@ from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
+from facepair.http import Proxy
 from facepair.settings import CompareSettings
 from facepair.use_cases.ask import Asker
 from facepair.use_cases.compare import Comparer
@@ -59,11 +61,13 @@ def _handler() -> Handler:
     tables = session.resource("dynamodb", config=PATIENT)
     idempotency_table = tables.Table(settings.idempotency_table)
 
+    proxy_secret = ProxySecret(session.client("secretsmanager", config=FAIL_FAST), settings.proxy_secret)
     advance = Advance(
         settings.advance_base_url,
         settings.api_deadline_seconds,
         comparison_path=settings.advance_comparison_path,
         region=settings.advance_region,
+        proxy=Proxy(settings.proxy_url, proxy_secret.load) if settings.proxy_url else None,
     )
     issuer = TokenIssuer(
         advance=advance,

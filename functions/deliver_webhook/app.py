@@ -14,9 +14,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws.clients import FAIL_FAST, PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
+from facepair.aws.proxy_secret import ProxySecret
 from facepair.aws.queue import Queue
 from facepair.aws.webhook_secret import WebhookSecret
 from facepair.domain import clock
+from facepair.http import Proxy
 from facepair.settings import DeliverSettings
 from facepair.use_cases.deliver import Deliverer, WebhookMessage
 from facepair.webhook import Sender
@@ -37,9 +39,14 @@ def _handler() -> Handler:
     # The package logs by the standard library; its lines come out as Powertools' JSON, with the change's keys.
     copy_config_to_registered_loggers(source_logger=logger, include={"facepair"})
     session = boto3.Session()
-    secret = WebhookSecret(session.client("secretsmanager", config=FAIL_FAST), settings.webhook_secret)
+    secrets = session.client("secretsmanager", config=FAIL_FAST)
+    proxy_secret = ProxySecret(secrets, settings.proxy_secret)
     deliverer = Deliverer(
-        receiver=Sender(settings.webhook_url, secret),
+        receiver=Sender(
+            settings.webhook_url,
+            WebhookSecret(secrets, settings.webhook_secret),
+            proxy=Proxy(settings.proxy_url, proxy_secret.load) if settings.proxy_url else None,
+        ),
         queue=Queue(
             session.client("sqs", config=PATIENT),
             settings.webhook_queue_url,

@@ -24,6 +24,8 @@ COMPARE = {
     "ADVANCE_BASE_URL": "https://api.advance.ai",
     "ADVANCE_COMPARISON_PATH": "/openapi/face-recognition/v4/check",
     "ADVANCE_REGION": "",
+    "PROXY_URL": "",
+    "PROXY_SECRET": "",
     "TOKEN_VALIDITY_SECONDS": "3600",
     "API_DEADLINE_SECONDS": "15",
     "BLOCKED_RETRY_SECONDS": "600",

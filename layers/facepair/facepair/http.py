@@ -1,10 +1,11 @@
 """One HTTP POST that cannot surprise: one connection, one request, one deadline, nothing followed, nothing repeated."""
 
+import base64
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -33,11 +34,30 @@ class PostFailed(Exception):
 
 
 class Unreached(PostFailed):
-    """The request was never sent (DNS, connect, TLS): surely nothing happened, try again."""
+    """The request was never sent (DNS, connect, proxy, TLS): nothing happened, try again."""
 
 
 class NoAnswer(PostFailed):
     """The request may have been read and acted upon, and no answer came back: never repeat blindly what costs."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """An HTTP proxy that connects to a URL's host by CONNECT (RFC 9110, 9.3.6): it sees the host, not the request.
+
+    `url` is http://host:port. `credentials` returns the user's name and password, or None for a proxy that needs none.
+    It is called for each connection, within the connection's share of the time.
+    """
+
+    url: str
+    credentials: Callable[[], tuple[str, str] | None]
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of CONNECT beside Host."""
+        credentials = self.credentials()
+        if credentials is None:
+            return {}
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(':'.join(credentials).encode()).decode()}"}
 
 
 @dataclass(frozen=True)
@@ -62,9 +82,7 @@ class Deadline:
 
     def _cut(self) -> None:
         self.passed = True
-        # The plain socket's shutdown wakes a blocked read, and leaves the TLS object to the thread that uses it.
-        with suppress(OSError):  # closed in the meantime
-            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        _shut(self._sock)
 
     def __enter__(self) -> "Deadline":
         self._timer.start()
@@ -74,16 +92,16 @@ class Deadline:
         self._timer.cancel()
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, proxy: Proxy | None = None) -> Reply:
     """POST on a connection of its own, so that none is used that died while the environment was frozen.
 
     `seconds` limit all of it, from the look-up of the name to the last byte of the answer; a third of them is for the
-    connection. A redirect is an answer like any other: following it would send the body twice and the token to another
-    host.
+    connection, through the proxy if there is one. A redirect is an answer like any other: following it would send the
+    body twice and the token to another host.
 
     Raises Unreached if nothing was sent, NoAnswer if something was and no complete answer came back.
     """
-    with _answered(url, body, headers, seconds, CONNECTING_SHARE * seconds) as (response, deadline):
+    with _answered(url, body, headers, seconds, CONNECTING_SHARE * seconds, proxy) as (response, deadline):
         try:
             answer = response.read(LONGEST_ANSWER + 1)
         except Exception as error:  # whatever it is: the request was on its way
@@ -95,27 +113,30 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> R
         return Reply(response.status, response.headers, answer)
 
 
-def post_for_status(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+def post_for_status(
+    url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, proxy: Proxy | None = None
+) -> Reply:
     """POST as `post` does, and leave the answer's body unread: a broken, endless or huge one is an answer all the same.
 
     The connection may take all of the time. Raises Unreached if nothing was sent, NoAnswer if something was and no
     status and headers came back.
     """
-    with _answered(url, body, headers, seconds, connecting=seconds) as (response, _):
+    with _answered(url, body, headers, seconds, connecting=seconds, proxy=proxy) as (response, _):
         return Reply(response.status, response.headers, b"")
 
 
 @contextmanager
 def _answered(
-    url: str, body: bytes, headers: Mapping[str, str], seconds: float, connecting: float
+    url: str, body: bytes, headers: Mapping[str, str], seconds: float, connecting: float, proxy: Proxy | None
 ) -> Iterator[tuple[BaseHTTPResponse, Deadline]]:
     """The answer's status and headers, and the deadline until which its body can be read."""
     moment = time.monotonic() + seconds
     try:
-        connection = _connected(url, connecting)
+        connection = _connected(url, connecting, proxy)
     except Exception as error:  # whatever it is: nothing was sent
         reason = f"no connection within {connecting:.3g} s" if isinstance(error, TimeoutError) else error
-        raise Unreached(f"cannot reach {url}: {reason}") from error
+        through = f" through the proxy {proxy.url}" if proxy else ""
+        raise Unreached(f"cannot reach {url}{through}: {reason}") from error
     connection.timeout = seconds  # from here on the deadline counts
     with closing(connection), Deadline(connection.sock, moment) as deadline:
         try:
@@ -152,20 +173,23 @@ def _target(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _connected(url: str, seconds: float) -> HTTPConnection:
+def _connected(url: str, seconds: float, proxy: Proxy | None) -> HTTPConnection:
     """Return a new connection. Raises TimeoutError after `seconds`, and whatever else prevents it.
 
     In a thread that can be abandoned, because nothing can interrupt the look-up of a name, and a host of several
-    addresses or a TLS handshake would start a socket's timeout again. It sends nothing of the request.
+    addresses, a TLS handshake or a proxy's answer would start a socket's timeout again. Nothing of the request is sent.
     """
-    parts = urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=seconds)
+    target = urlsplit(url)
+    first_hop = urlsplit(proxy.url) if proxy else target
+    kind = HTTPSConnection if target.scheme == "https" else HTTPConnection
+    connection = kind(first_hop.hostname or "", first_hop.port, timeout=seconds)
     latest = time.monotonic() + seconds
     connected: Future[None] = Future()
 
     def connect() -> None:
         try:
+            if proxy:
+                connection.set_tunnel(target.hostname or "", target.port, proxy.headers())
             connection.connect()
         except BaseException as error:
             connected.set_exception(error)
@@ -179,5 +203,13 @@ def _connected(url: str, seconds: float) -> HTTPConnection:
             raise TimeoutError
     except BaseException:
         connected.add_done_callback(lambda _: connection.close())
+        _shut(connection.sock)  # a proxy that trickles its answer would keep the thread
         raise
     return connection
+
+
+def _shut(sock: socket.socket | None) -> None:
+    """Wake whatever is blocked on the socket. The plain socket's shutdown leaves a TLS object to its own thread."""
+    if sock is not None:
+        with suppress(OSError):  # closed in the meantime
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)

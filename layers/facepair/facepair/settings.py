@@ -72,6 +72,8 @@ class CompareSettings(_Settings):
     advance_base_url: str
     advance_comparison_path: str
     advance_region: str
+    proxy_url: str
+    proxy_secret: str
     token_validity_seconds: int = Field(ge=60, le=86400)
     api_deadline_seconds: int = Field(ge=1)
     blocked_retry_seconds: int = Field(ge=1)
@@ -163,6 +165,8 @@ class DeliverSettings(_Environment):
 
     webhook_url: str
     webhook_secret: str
+    proxy_url: str
+    proxy_secret: str
     webhook_queue_url: str
     webhook_dead_letter_queue_url: str
     # Not of the template: nobody has to choose them, and tests would wait for days.

@@ -52,12 +52,19 @@ class Advance:
     """
 
     def __init__(
-        self, base_url: str, deadline: float, *, comparison_path: str = COMPARISON_PATH, region: str = ""
+        self,
+        base_url: str,
+        deadline: float,
+        *,
+        comparison_path: str = COMPARISON_PATH,
+        region: str = "",
+        proxy: http.Proxy | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self.deadline = deadline
         self._comparison_path = comparison_path
         self._region = region
+        self._proxy = proxy
 
     def mint(self, credentials: Credentials, validity: int) -> Token:
         """A new access token for `validity` seconds (60 to 86400). Free.
@@ -98,7 +105,8 @@ class Advance:
         return self._post(self._comparison_path, body, {"Content-Type": content_type, "X-ACCESS-TOKEN": token})
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> ApiAnswer:
-        reply = http.post(self._base_url + path, body, headers | {"Accept": "application/json"}, self.deadline)
+        url, headers = self._base_url + path, headers | {"Accept": "application/json"}
+        reply = http.post(url, body, headers, self.deadline, proxy=self._proxy)
         return read_answer(reply, now())
 
 

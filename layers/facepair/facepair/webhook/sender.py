@@ -27,6 +27,7 @@ class Sender:
     url: str
     keys: ReceiversKeys
     deadline: float = DEADLINE_SECONDS
+    proxy: http.Proxy | None = None
 
     def take(self, webhook: Webhook) -> None:
         """Deliver it. Any 2xx will do, whatever its body; everything else, a redirect too, raises Undelivered."""
@@ -40,7 +41,7 @@ class Sender:
             "webhook-signature": signature(keys, webhook.id, timestamp, content),
         }
         try:
-            reply = http.post_for_status(self.url, content, headers, self.deadline)
+            reply = http.post_for_status(self.url, content, headers, self.deadline, proxy=self.proxy)
         except http.PostFailed as failed:
             raise Undelivered(failed.message) from failed
         if not 200 <= reply.status < 300:
