@@ -13,7 +13,7 @@ from typing import Any
 from sandbox.aws import ACCOUNT, REGION, LocalAws
 from sandbox.intrinsics import Scope, TemplateError, text
 from sandbox.kinds import KINDS, LEFT_OUT, WITHOUT_EFFECT
-from sandbox.parameters import check_rules, parameter_values
+from sandbox.parameters import check_rules, parameter_values, references
 from sandbox.resources import DesiredResource, flag, whole
 from sandbox.stack import EventSource, Function, Resource, SandboxStack, Schedule, StreamSource
 from sandbox.template import expand, override, read_template
@@ -53,7 +53,9 @@ def deploy(
     written = read_template(template_file)
     values = parameter_values(written.get("Parameters", {}), parameters)
     template = override(expand(written, values), overrides, environment)
-    deployment = _Deployment(aws, template | {"Rules": written.get("Rules", {})}, stack_name, values, previous)
+    declared = written.get("Parameters", {})
+    given = references(declared, values)
+    deployment = _Deployment(aws, template | {"Rules": written.get("Rules", {})}, stack_name, given, previous)
     resources = deployment.create_all()
     outputs = deployment.outputs()
     _describe(aws, stack_name, values, outputs, update=previous is not None)
@@ -79,7 +81,7 @@ class _Deployment:
         aws: LocalAws,
         template: Mapping[str, Any],
         stack_name: str,
-        parameters: Mapping[str, str],
+        parameters: Mapping[str, str | list[str]],
         previous: SandboxStack | None,
     ) -> None:
         self._aws = aws

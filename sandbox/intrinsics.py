@@ -46,6 +46,7 @@ class Scope:
         self._tests: dict[str, Callable[[Any], bool]] = {
             "Condition": lambda name: self.condition(name),
             "Fn::And": lambda tests: all(self.holds(test) for test in tests),
+            "Fn::EachMemberEquals": lambda sides: all(text(item) == text(sides[1]) for item in self.resolve(sides[0])),
             "Fn::Equals": lambda sides: text(self.resolve(sides[0])) == text(self.resolve(sides[1])),
             "Fn::Not": lambda tests: not self.holds(tests[0]),
             "Fn::Or": lambda tests: any(self.holds(test) for test in tests),

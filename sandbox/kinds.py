@@ -97,6 +97,7 @@ KINDS = {
                 "Tags",
                 "Timeout",
                 "TracingConfig",
+                "VpcConfig",
             }
         ),
         create_function,
@@ -112,6 +113,7 @@ KINDS = {
         frozenset(
             {
                 "BucketEncryption",
+                "CorsConfiguration",
                 "LifecycleConfiguration",
                 "NotificationConfiguration",
                 "OwnershipControls",
@@ -139,6 +141,7 @@ LEFT_OUT = {
     "AWS::CloudWatch::Dashboard": "nothing is measured here",
     "AWS::IAM::ManagedPolicy": "moto checks no permissions",
     "AWS::IAM::Role.ManagedPolicyArns": "moto checks no permissions",
+    "AWS::IAM::Role.PermissionsBoundary": "moto checks no permissions",
     "AWS::IAM::Role.Policies": "moto checks no permissions",
     "AWS::IAM::Role.Tags": "nothing reads them",
     "AWS::Lambda::Permission": "moto checks no permissions",
@@ -149,6 +152,7 @@ WITHOUT_EFFECT = {
     "AWS::Lambda::Function.Architectures": "functions run on this machine's processor",
     "AWS::Lambda::Function.LoggingConfig": "functions' logs go to files",
     "AWS::Lambda::Function.TracingConfig": "nothing collects traces here",
+    "AWS::Lambda::Function.VpcConfig": "functions run in this machine's network",
     "AWS::Lambda::Function.MemorySize": "functions know their memory, but are not limited to it",
     "AWS::S3::Bucket.LifecycleConfiguration": "nothing expires here",
     "AWS::DynamoDB::Table.TimeToLiveSpecification": "nothing expires here",

@@ -38,6 +38,18 @@ def parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[s
     return values
 
 
+def references(declared: Mapping[str, Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, str | list[str]]:
+    """What `Ref` gives for each parameter: a list for a CommaDelimitedList, else the value as it is."""
+    return {
+        name: _items(value) if declared[name]["Type"] == "CommaDelimitedList" else value
+        for name, value in values.items()
+    }
+
+
+def _items(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",")] if value else []
+
+
 def check_rules(rules: Mapping[str, Mapping[str, Any]], scope: Scope) -> None:
     for name, rule in rules.items():
         if unknown := rule.keys() - {"Assertions", "RuleCondition"}:
@@ -61,6 +73,9 @@ def _problem(attributes: Mapping[str, Any], value: str) -> str | None:
         case "Number":
             if problem := _number_problem(attributes, value):
                 return problem
+        case "CommaDelimitedList":
+            problems = (_problem(dict(attributes) | {"Type": "String"}, item) for item in _items(value))
+            return next((problem for problem in problems if problem), None)
         case "String":
             pass
         case other:

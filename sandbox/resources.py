@@ -55,6 +55,10 @@ def create_bucket(aws: Clients, wanted: DesiredResource) -> Resource:
         s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
     if ownership := properties.get("OwnershipControls"):
         s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=ownership)
+    if cors := properties.get("CorsConfiguration"):
+        s3.put_bucket_cors(
+            Bucket=name, CORSConfiguration={"CORSRules": [_cors_rule(wanted, rule) for rule in cors["CorsRules"]]}
+        )
     if versioning := properties.get("VersioningConfiguration"):
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
     if lifecycle := properties.get("LifecycleConfiguration"):
@@ -66,6 +70,16 @@ def create_bucket(aws: Clients, wanted: DesiredResource) -> Resource:
         queues = [{"QueueArn": queue["Queue"], "Events": [queue["Event"]]} for queue in queues]
         s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": queues})
     return wanted.created(name, Arn=f"arn:aws:s3:::{name}")
+
+
+def _cors_rule(wanted: DesiredResource, rule: Properties) -> dict[str, Any]:
+    wanted.only(rule, "AllowedHeaders", "AllowedMethods", "AllowedOrigins", "ExposedHeaders", "MaxAge")
+    api = {name: rule[name] for name in ("AllowedHeaders", "AllowedMethods", "AllowedOrigins") if name in rule}
+    if "ExposedHeaders" in rule:
+        api["ExposeHeaders"] = rule["ExposedHeaders"]
+    if "MaxAge" in rule:
+        api["MaxAgeSeconds"] = whole(rule["MaxAge"])
+    return api
 
 
 def _lifecycle_rule(wanted: DesiredResource, rule: Properties) -> dict[str, Any]:

@@ -22,16 +22,15 @@ NOT_USED = {
     "AWS::Events::EventBus": r"events:(Put|Remove)Permission|kms:ReEncrypt",
     "AWS::Events::Rule": r"iam:PassRole",
     "AWS::IAM::ManagedPolicy": r"iam:(Attach|Detach)\w+Policy",
-    "AWS::IAM::Role": r"iam:(Delete|Put)RolePermissionsBoundary",
     "AWS::Lambda::EventSourceMapping": r"",
-    "AWS::Lambda::Function": r"(ec2|elasticfilesystem|s3files):.*"
+    "AWS::Lambda::Function": r"(elasticfilesystem|s3files):.*"
     r"|lambda:(AssociateRuntimeAlias|\w+CodeSigningConfig|\w+ScalingConfig|\w+FunctionConcurrency"
     r"|PassCapacityProvider|PublishVersion|PutFunctionRecursionConfig|PutRuntimeManagementConfig)",
     "AWS::Logs::LogGroup": r"(firehose|s3):.*"
     r"|logs:(CreateLogDelivery|\w+ResourcePolicy|\w+DataProtectionPolicy|\w+IndexPolicy|PutBearerTokenAuthentication"
     r"|PutLogGroupDeletionProtection)",
     "AWS::S3::Bucket": r"(iam|s3tables):.*|s3:(ListBucket|DeleteObject|PutObjectAcl|ListTagsForResource|\w+agResource)"
-    r"|s3:\w*(Abac|Acl|Analytics|BucketEncryption|BucketLifecycle|CORS|Cors|Intelligent|Inventory|Logging|Metadata"
+    r"|s3:\w*(Abac|Acl|Analytics|BucketEncryption|BucketLifecycle|Cors|Intelligent|Inventory|Logging|Metadata"
     r"|Metrics|ObjectLock|Replication|Website|PutAccelerate)\w*",
     "AWS::SNS::Subscription": r"iam:.*",
     "AWS::SNS::Topic": r"iam:.*|sns:PutDataProtectionPolicy",
@@ -55,6 +54,7 @@ OF_DOCTOR = {
     "events:ListRuleNamesByTarget",
 }
 WITHOUT_RESOURCE = {
+    *("ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
     *("cloudformation:GetTemplateSummary", "events:ListRuleNamesByTarget", "secretsmanager:GetRandomPassword"),
     *("sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"),
     *("logs:DescribeIndexPolicies", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies"),
@@ -72,6 +72,7 @@ def types() -> list[str]:
     """Every type of resource that the template can come to."""
     written = read_template(ROOT / "template.yaml")
     everything = {"WebhookUrl": "https://example.com/x", "AlarmEmail": "a@example.com"}
+    everything["HttpsProxy"] = "http://proxy.test:3128"
     expanded = expand(written, parameter_values(written["Parameters"], everything))
     return sorted({resource["Type"] for resource in expanded["Resources"].values()})
 
@@ -122,7 +123,7 @@ def test_what_is_allowed_is_bound_to_stacks_of_the_project() -> None:
         elif not action.startswith("kms:"):
             assert re.search(
                 r":(::)?(stack/|table/|function:|layer:|role/|policy/|log-group:|event-bus/|alarm:|dashboard/)?facepair"
-                r"|aws-sam-cli-managed-default|:aws:transform/|:secret:(facepair|(Credentials|Webhook)Secret-)|:rule/\*",
+                r"|aws-sam-cli-managed-default|:aws:transform/|:secret:(facepair|(Credentials|Proxy|Webhook)Secret-)|:rule/\*",
                 resource,
             ), f"{action} on {resource}"
 
@@ -142,12 +143,12 @@ def test_pass_role_and_attachments_are_bound_by_conditions() -> None:
     written = read_template(ROOT / "template.yaml")
     expanded = expand(written, parameter_values(written["Parameters"], {"WebhookUrl": "https://example.com/x"}))
     attached = {
-        arn["Fn::Sub"].replace("${AWS::Partition}", "aws") if isinstance(arn, dict) else arn
+        (arn["Fn::If"][1] if "Fn::If" in arn else arn)["Fn::Sub"].replace("${AWS::Partition}", "aws")
         for resource in expanded["Resources"].values()
         if resource["Type"] == "AWS::IAM::Role"
         for arn in resource["Properties"].get("ManagedPolicyArns", [])
     }
 
     condition = by_action["iam:AttachRolePolicy"]["Condition"]
-    assert set(condition["ArnEquals"]["iam:PolicyARN"]) == {arn.replace("arn:aws-cn:", "arn:aws:") for arn in attached}
+    assert set(condition["ArnEquals"]["iam:PolicyARN"]) == attached
     assert by_action["iam:PassRole"]["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,11 @@ from facepair.settings import CompareSettings
 from facepair.use_cases.ask import SAVING_SECONDS
 from facepair.webhook.sender import DEADLINE_SECONDS
 from sandbox.alarms import AlarmState, Datapoint, states
-from sandbox.intrinsics import Scope, text
-from sandbox.parameters import ParameterError, parameter_values
-from sandbox.template import expand, read_template
+from sandbox.intrinsics import text
+from sandbox.parameters import ParameterError
+from tests.support.expanded_stack import WRITTEN, ExpandedStack
 
 ROOT = Path(__file__).parents[2]
-WRITTEN = read_template(ROOT / "template.yaml")
 TWO_LARGEST_PICTURES_SECONDS = 30
 """Measured, beside other load: docs/adr/0009-pictures-complete-or-not-sent.md."""
 FUNCTIONS = (
@@ -35,50 +34,9 @@ PAIRS_FUNCTIONS = ("CompareFunction", "FindMissedFunction")
 WEBHOOK = {"WebhookUrl": "https://example.com/verdicts"}
 
 
-class ExpandedStack:
-    """All resources with their functions resolved. `Ref` gives "<Id>" and `GetAtt` "<Id.Attribute>", for resources
-    that exist; a reference to anything else fails."""
-
-    def __init__(self, parameters: Mapping[str, str]) -> None:
-        self.parameters = parameter_values(WRITTEN["Parameters"], parameters)
-        expanded = expand(WRITTEN, self.parameters)
-        pseudo = {"AWS::StackName": "pairs", "AWS::Region": "eu-west-1", "AWS::AccountId": "1", "AWS::Partition": "aws"}
-        self._scope = Scope(
-            self.parameters | pseudo,
-            conditions=expanded["Conditions"],
-            mappings={},
-            reference=lambda logical_id: f"<{self._existing(logical_id)}>",
-            attribute=lambda logical_id, name: f"<{self._existing(logical_id)}.{name}>",
-        )
-        self._declared = {
-            logical_id: resource
-            for logical_id, resource in expanded["Resources"].items()
-            if "Condition" not in resource or self._scope.condition(resource["Condition"])
-        }
-        self.resources = {logical_id: self._scope.resolve(one) for logical_id, one in self._declared.items()}
-        self.outputs = self._scope.resolve(
-            {
-                name: output["Value"]
-                for name, output in expanded["Outputs"].items()
-                if "Condition" not in output or self._scope.condition(output["Condition"])
-            }
-        )
-
-    def _existing(self, logical_id: str) -> str:
-        assert logical_id in self._declared, f"reference to {logical_id}, which does not exist"
-        return logical_id
-
-    def properties(self, logical_id: str) -> dict[str, Any]:
-        properties: dict[str, Any] = self.resources[logical_id]["Properties"]
-        return properties
-
-    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        return {name: one["Properties"] for name, one in self.resources.items() if one["Type"] == kind}
-
-
 @pytest.fixture(scope="module")
 def stack() -> ExpandedStack:
-    return ExpandedStack({"AlarmEmail": "someone@example.com"} | WEBHOOK)
+    return ExpandedStack({"AlarmEmail": "someone@example.com", "HttpsProxy": "http://proxy.test:3128"} | WEBHOOK)
 
 
 # --- The contract -----------------------------------------------------------------------------------------------------
@@ -116,6 +74,7 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "UploadsQueue": "<UploadsQueue>",
         "DeadLetterQueue": "<DeadLetterQueue>",
         "CredentialsSecret": "<CredentialsSecret>",
+        "ProxySecret": "<ProxySecret>",
         "TokenParameter": "/pairs/advance-token",
         "CompareFunction": "<CompareFunction>",
         "FindMissedFunction": "<FindMissedFunction>",
@@ -126,6 +85,7 @@ def test_the_outputs_of_the_contract_name_the_resources(stack: ExpandedStack) ->
         "PublishFunction": "<PublishFunction>",
         "ReviewFunction": "<ReviewFunction>",
         "ReviewUrl": "<ReviewFunctionUrl.FunctionUrl>",
+        "UploadSignerPolicy": "<UploadSignerPolicy>",
         "ReviewerPolicy": "<ReviewerPolicy>",
         "VerdictsBus": "<VerdictsBus>",
         "UnpublishedQueue": "<UnpublishedQueue>",
@@ -389,7 +349,11 @@ def test_a_functions_variables_are_texts_and_name_what_exists(stack: ExpandedSta
     assert variables["IMAGES_BUCKET"] == "<ImagesBucket>"
     assert variables["VERDICTS_TABLE"] == "<VerdictsTable>"
     assert variables["UPLOADS_QUEUE_URL"] == "<UploadsQueue>"
-    assert {name for name, value in variables.items() if not text(value)} <= {"ADVANCE_REGION"}
+    assert {name for name, value in variables.items() if not text(value)} <= {
+        "ADVANCE_REGION",
+        "PROXY_URL",
+        "PROXY_SECRET",
+    }
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -477,13 +441,15 @@ def test_only_compare_function_reads_credentials_and_no_person_writes_verdicts(s
 
 
 def test_a_function_may_only_read_the_secret_that_it_needs(stack: ExpandedStack) -> None:
-    secrets = {
-        name.partition(".")[0]: statement["Resource"]
-        for name, statement in statements(stack)
-        if "secretsmanager:GetSecretValue" in listed(statement["Action"])
-    }
+    secrets: dict[str, set[str]] = {}
+    for name, statement in statements(stack):
+        if "secretsmanager:GetSecretValue" in listed(statement["Action"]):
+            secrets.setdefault(name.partition(".")[0], set()).add(statement["Resource"])
 
-    assert secrets == {"CompareFunctionRole": "<CredentialsSecret>", "DeliverFunctionRole": "<WebhookSecret>"}
+    assert secrets == {
+        "CompareFunctionRole": {"<CredentialsSecret>", "<ProxySecret>"},
+        "DeliverFunctionRole": {"<WebhookSecret>", "<ProxySecret>"},
+    }
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -529,6 +495,7 @@ DESCRIPTIONS = {
     "OperatorPolicy": "Lets a person permit calls, have verdicts published again, and send dead letters back",
     "ReaderPolicy": "Lets a person read verdicts, calls and how the stack is; no picture",
     "ReviewerPolicy": "Lets a person decide pairs by the page of facepair review, and nothing else",
+    "UploadSignerPolicy": "Lets a back end sign uploads of the first and second picture of a pair, and nothing else",
     "SubmitterPolicy": "Lets a person upload pairs and read their verdicts",
 }
 
@@ -547,6 +514,8 @@ def actions(statements: list[dict[str, Any]]) -> set[str]:
 
 def test_persons_may_only_do_named_things_to_named_resources(stack_with_key: ExpandedStack) -> None:
     for name, statements in policies(stack_with_key).items():
+        if name == "UploadSignerPolicy":  # evaluated in test_strict_rules.py
+            continue
         for statement in statements:
             assert not [action for action in listed(statement["Action"]) if "*" in action], name
             for resource in listed(statement["Resource"]):
@@ -795,7 +764,7 @@ def test_what_the_previous_key_encrypted_can_be_read_and_nothing_more(new_key: s
     of_people = {name: one for name, listed in policies(stack).items() for one in listed if one["Resource"] == OLD_KEY}
 
     assert of_roles.keys() == {f"{name}Role" for name in stack.of_type("AWS::Lambda::Function")}
-    assert of_people.keys() == policies(stack).keys() - {"ReviewerPolicy"}
+    assert of_people.keys() == policies(stack).keys() - {"ReviewerPolicy", "UploadSignerPolicy"}
     assert {one["Action"] for one in [*of_roles.values(), *of_people.values()]} == {"kms:Decrypt"}
 
 
