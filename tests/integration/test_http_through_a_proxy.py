@@ -11,7 +11,7 @@ from facepair.domain.webhook import Undelivered, Webhook
 from facepair.http import NoAnswer, PostFailed, Proxy, Reply, Unreached, post, post_for_status
 from facepair.webhook import Sender, key
 from sandbox import processes
-from sandbox.receiver import Receiver
+from sandbox.receiver import EmulatedReceiver
 from tests.support import ROOT
 from tests.support.odd_servers import OK, PLENTY, answering, certificate, serving, silent, tls, trickling
 
@@ -27,7 +27,7 @@ class ProxyProcess:
 
     def __init__(self, log_file: Path, *options: str) -> None:
         self._log_file = log_file
-        self._process = processes.Server("tests.support.connect_proxy", *options, log_file=log_file)
+        self._process = processes.ServerProcess("tests.support.connect_proxy", *options, log_file=log_file)
         self.url = self._process.url
 
     @property
@@ -274,13 +274,13 @@ class Keys:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver(f"whsec_{VALUE}")
+def receiver() -> Iterator[EmulatedReceiver]:
+    receiver = EmulatedReceiver(f"whsec_{VALUE}")
     yield receiver
     receiver.close()
 
 
-def test_a_webhook_is_delivered_through_the_proxy(start_proxy: StartProxy, receiver: Receiver) -> None:
+def test_a_webhook_is_delivered_through_the_proxy(start_proxy: StartProxy, receiver: EmulatedReceiver) -> None:
     proxy = start_proxy("--credentials", "user:right")
 
     Sender(receiver.url, Keys(), proxy=proxy.used_by("user", "right")).take(WEBHOOK)
@@ -292,7 +292,7 @@ def test_a_webhook_is_delivered_through_the_proxy(start_proxy: StartProxy, recei
 
 @pytest.mark.parametrize("options", [("--answer", "403 Forbidden"), ("--credentials", "a:b"), ("--die-after-connect",)])
 def test_a_webhook_that_the_proxy_does_not_pass_on_is_undelivered(
-    start_proxy: StartProxy, receiver: Receiver, options: tuple[str, ...]
+    start_proxy: StartProxy, receiver: EmulatedReceiver, options: tuple[str, ...]
 ) -> None:
     with pytest.raises(Undelivered):
         Sender(receiver.url, Keys(), proxy=start_proxy(*options).used_by()).take(WEBHOOK)
