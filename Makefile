@@ -18,7 +18,7 @@ VERBOSELY := $(if $(VERBOSE),--verbose)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete dashboard pins format schema reference clean
+.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete dashboard pins format reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -83,11 +83,8 @@ format: .venv/installed ## Format the code
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-schema: .venv/installed ## Renew docs/events.schema.json from the code
-	@$(PYTHON) -c 'import json; from facepair.domain import change; print(json.dumps(change.schema(), indent=2))' > docs/events.schema.json
-
-reference: .venv/installed ## Renew docs/commands.md from the code
-	@$(PYTHON) -m facepair_cli.reference > docs/commands.md
+reference: .venv/installed ## Renew the generated parts of docs/reference from the code
+	@$(PYTHON) -m docs.generate
 
 explore: .venv/installed ## Explore schedules of the core, and all mutants: make explore SECONDS=600 [SEED=1] [REPLAY=...]
 	@$(PYTHON) -m tests.explore --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay "$(REPLAY)")

@@ -1,4 +1,4 @@
-"""README and the runbook say of the code what the code says of itself: nothing is missing, nothing is left over."""
+"""Documents and code agree: nothing is missing from a document, and nothing in it is left over."""
 
 import re
 import subprocess
@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from docs.generate import pages
 from facepair.aws.erasable import ErasableCalls
 from facepair.aws.ledger import CallsTable
 from facepair.domain import verdict
@@ -26,7 +27,7 @@ from tests.docs.markdown import Document, backticked
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 DOCUMENTS = {name: Document(ROOT, name) for name in (*NAMES, "tests/README.md")}
-README, RUNBOOK = DOCUMENTS["README.md"], DOCUMENTS["docs/runbook.md"]
+RUNBOOK, ATTRIBUTES = DOCUMENTS["docs/runbook.md"], DOCUMENTS["docs/reference/attributes.md"]
 TEMPLATE = read_template(ROOT / "template.yaml")
 ALARMS = {name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
 
@@ -59,42 +60,23 @@ def assert_none(problems: list[str]) -> None:
     assert not problems, "\n".join(problems)
 
 
-# --- README's tables --------------------------------------------------------------------------------------------------
+# --- Tables -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_parameter_is_listed_and_no_other() -> None:
-    table = README.table("parameter")
+def test_generated_parts_are_current() -> None:
+    old = [path.name for path, text in pages().items() if path.read_text(encoding="utf-8") != text]
 
-    assert_same(table.where, table.names, "template.yaml", TEMPLATE["Parameters"])
-
-
-def test_parameters_are_listed_with_their_defaults() -> None:
-    table = README.table("parameter")
-
-    listed: dict[str, str] = {}
-    for names, defaults, _ in table.rows:
-        each = defaults.replace("`", "").split(", ")
-        assert len(backticked(names)) == len(each), f"{table.where}: as many defaults as names, please: {names}"
-        listed |= zip(backticked(names), each, strict=True)
-
-    real = {name: str(parameter["Default"]) or "none" for name, parameter in TEMPLATE["Parameters"].items()}
-    assert_none(
-        [
-            f"{table.where}: {name} is {default} by default, but {real[name]} in template.yaml"
-            for name, default in listed.items()
-            if default != real.get(name, default)
-        ]
-    )
+    assert old == [], "`make reference` renews them"
 
 
 def test_every_attribute_of_a_row_is_listed_and_no_other() -> None:
-    table = README.table("attribute", below="Reading")
+    table = ATTRIBUTES.table("attribute", below="VerdictsTable")
 
     assert_same(table.where, table.names, "Row (domain/row.py)", Row.model_fields)
 
 
 def test_an_attribute_that_has_parts_is_listed_with_each_of_them() -> None:
-    table = README.table("attribute", below="Reading")
+    table = ATTRIBUTES.table("attribute", below="VerdictsTable")
 
     assert_none(
         [
@@ -123,7 +105,7 @@ def names_in(model: type[BaseModel]) -> list[str]:
 
 
 def test_every_attribute_of_the_ledger_is_listed_and_no_other() -> None:
-    table = README.table("attribute", below="The ledger")
+    table = ATTRIBUTES.table("attribute", below="CallsTable")
 
     assert_same(table.where, table.names, "the rows that aws/ledger.py writes", attributes_of_a_call())
 
@@ -171,26 +153,26 @@ def attributes_of_a_call() -> set[str]:
 
 
 def test_every_state_of_a_call_is_listed_and_no_other() -> None:
-    table = README.table("attribute", below="The ledger")
+    table = ATTRIBUTES.table("attribute", below="CallsTable")
 
     listed = backticked(table.row_of("state")[1])
     assert_same(f"{table.where}: the meaning of state", listed, "State (domain/ledger.py)", State)
 
 
 def test_every_verdict_is_listed_and_no_other() -> None:
-    table = README.table("verdict")
+    table = DOCUMENTS["docs/guide/reading.md"].table("verdict")
 
     assert_same(table.where, table.names, "Verdict (domain/verdict.py)", Verdict)
 
 
 def test_every_code_of_our_own_is_listed_and_no_other() -> None:
-    table = README.table("code of our own, beside the API's")
+    table = DOCUMENTS["docs/reference/codes.md"].table("our own code")
 
     assert_same(table.where, table.names, "domain/verdict.py", OWN_CODES)
 
 
 def test_every_policy_of_persons_is_listed_and_no_other() -> None:
-    table = README.table("policy")
+    table = DOCUMENTS["docs/guide/permissions.md"].table("policy")
 
     policies = {name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
     assert_same(table.where, table.names, "template.yaml", policies)
@@ -206,13 +188,15 @@ def test_every_alarm_has_its_heading_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("alarm", sorted(ALARMS))
-def test_an_alarm_s_description_is_how_its_section_begins(alarm: str) -> None:
-    """Whoever is woken by it has read the beginning already, and finds there where to go on."""
+def test_an_alarm_says_what_happened_what_to_run_and_where_to_read_on(alarm: str) -> None:
+    """The runbook's section begins with the same words, and goes on from there."""
     described = TEMPLATE["Resources"][alarm]["Properties"]["AlarmDescription"]
 
-    beginning = " ".join(RUNBOOK.section(alarm).partition("\n\n")[0].split())
+    meaning, first, *_ = RUNBOOK.section(alarm).split("\n\n")
+    command = re.fullmatch(r"First: `(.+)`\n*", first)
 
-    assert described == f"{beginning} (docs/runbook.md)"
+    assert command, f"docs/runbook.md, {alarm}: the second paragraph is not First: `command`"
+    assert described == f"{' '.join(meaning.split())} First: {command[1]} (docs/runbook.md, {alarm})"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +220,7 @@ def test_the_runbook_names_no_code_verdict_or_state_that_does_not_exist() -> Non
 
 
 def test_every_metric_is_listed_and_no_other() -> None:
-    table = RUNBOOK.table("metric")
+    table = DOCUMENTS["docs/reference/alarms-and-metrics.md"].table("metric")
 
     assert_same(table.where, table.names, "Metric (domain/metric.py)", Metric)
 
@@ -347,9 +331,9 @@ def test_commands_that_are_named_exist(document: Document, commands: list[str]) 
 
 
 def test_every_command_is_named_for_users_or_contributors(commands: list[str]) -> None:
-    named = commands_in(README) | commands_in(DOCUMENTS["CONTRIBUTING.md"])
+    named = {command for document in DOCUMENTS.values() for command in commands_in(document)}
 
-    assert_known("make", commands, "README.md or CONTRIBUTING.md", named)
+    assert_known("make", commands, "the documents", named)
 
 
 def test_every_command_is_listed_by_make_help(commands: list[str]) -> None:

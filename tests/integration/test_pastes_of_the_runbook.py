@@ -44,10 +44,10 @@ def test_dead_letters_are_shown_and_the_malformed_ones_can_be_deleted(shell: She
 @pytest.mark.parametrize(
     ("heading", "containing", "shown"),
     [
-        ("Which pairs are not done?", "by_verdict", "waiting"),
+        ("Waiting pairs", "by_verdict", "waiting"),
         ("SlowVerdictsAlarm", "ApproximateNumber", "0"),
         ("MissedPairsAlarm", "get-bucket-notification", "QueueArn"),
-        ("Auditing: what was charged?", "scan", "UNKNOWN"),
+        ("Audit what was charged", "scan", "UNKNOWN"),
     ],
 )
 def test_a_look_shows_what_is_there(shell: Shell, names: str, heading: str, containing: str, shown: str) -> None:
@@ -64,7 +64,7 @@ def test_a_look_shows_what_is_there(shell: Shell, names: str, heading: str, cont
     ("heading", "containing"),
     [
         ("CompareSilentAlarm", "list-event-source-mappings"),
-        ("What does the log say?", "start-query"),
+        ("Search the logs", "start-query"),
     ],
 )
 def test_a_look_at_what_the_sandbox_leaves_out_is_taken_and_finds_nothing(
@@ -110,7 +110,7 @@ def test_the_topic_can_be_subscribed_to(shell: Shell, names: str) -> None:
     assert subscription["Protocol"] == "https"
 
 
-RESTORING = "## Restoring a table to a point in time"
+RESTORING = "## Restore a table"
 
 
 def test_a_table_is_restored_and_what_is_missing_is_copied_back(shell: Shell, names: str) -> None:
@@ -161,7 +161,7 @@ def test_erasures_are_published_again_from_a_receipt(shell: Shell, names: str, t
     events.put_rule(Name="erasures", EventBusName=bus, EventPattern=json.dumps({"detail-type": ["Pair erased"]}))
     events.put_targets(Rule="erasures", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
 
-    paste = block(RUNBOOK, "### Publishing erasures again", "put-events").replace("4711.json", str(receipt))
+    paste = block(RUNBOOK, "### Publish erasures again", "put-events").replace("4711.json", str(receipt))
     shell.paste(names, paste)
     shell.paste(names, paste)
 
@@ -189,7 +189,7 @@ def test_events_that_the_bus_lost_are_shown_and_their_queue_is_emptied(shell: Sh
 
 
 def test_advance_s_keys_are_put_into_the_secret(shell: Shell, names: str) -> None:
-    shell.paste(names, block(RUNBOOK, "## Rotating ADVANCE's keys", "put-secret-value"))
+    shell.paste(names, block(RUNBOOK, "## Rotate ADVANCE's keys", "put-secret-value"))
 
     secret = shell.aws.client("secretsmanager").get_secret_value(SecretId=shell.outputs["CredentialsSecret"])
     assert set(json.loads(secret["SecretString"])) == {"accessKey", "secretKey"}

@@ -1,4 +1,4 @@
-"""What README and the runbook show to paste about verdicts that go out, pasted: into a shell, with the plain `aws`."""
+"""Commands of the guide's page about events, and of the runbook, pasted into a shell with the plain `aws`."""
 
 import json
 import os
@@ -24,7 +24,8 @@ from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
 from tests.support import ROOT
 
-README = (ROOT / "README.md").read_text()
+EVENTS = (ROOT / "docs" / "guide" / "events.md").read_text()
+DEPLOYING = (ROOT / "docs" / "guide" / "deploying.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 EVENT = (ROOT / "events" / "verdict-changed.json").read_text()
@@ -38,7 +39,7 @@ def block(document: str, heading: str, containing: str, language: str = "bash") 
 
 
 class Shell:
-    """Bash beside a stack of its own, with `output` as README defines it."""
+    """Bash beside a stack of its own, with `output` as the guide defines it."""
 
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
@@ -52,7 +53,7 @@ class Shell:
         before = [
             "set -euo pipefail",
             f'aws() {{ "{AWS}" --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}',
-            block(README, "## Deploy it", "output()").split("\n\n")[0].replace("facepair", self.stack_name),
+            block(DEPLOYING, "## Read the outputs", "output()").replace("facepair", self.stack_name),
         ]
         environment = {"PATH": os.environ["PATH"], **self.aws.child_variables}
         ran = subprocess.run(
@@ -73,7 +74,7 @@ def shell(local_aws: LocalAws) -> Shell:
 
 
 def test_all_verdicts_come_into_a_queue_of_one_s_own(shell: Shell) -> None:
-    shell.paste(block(README, "## Verdicts go out", "create-queue"))
+    shell.paste(block(EVENTS, "## Send all verdicts", "create-queue"))
 
     bus = VerdictsBus(shell.aws.client("events"), shell.outputs["VerdictsBus"])
     bus.put([VerdictChanged.to({"pair_id": "pasted", "verdict": "WAITING"})])
@@ -94,7 +95,7 @@ def test_a_function_or_an_api_of_one_s_own_is_the_rule_s_target(shell: Shell, co
     if containing == "add-permission":
         _function(shell, "my-function")
 
-    shell.paste(block(README, "## Verdicts go out", containing))
+    shell.paste(block(EVENTS, "## Send all verdicts", containing))
 
     events = shell.aws.client("events")
     [target] = events.list_targets_by_rule(Rule=rule, EventBusName=shell.outputs["VerdictsBus"])["Targets"]
@@ -112,12 +113,12 @@ def _function(shell: Shell, name: str) -> None:
 
 
 @contextmanager
-def receiver_of_the_readme(secret: str, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def receiver_of_the_guide(secret: str, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Its URL and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    source = block(README, "### The webhook", "class Receiver", "python")
+    source = block(EVENTS, "## Receive webhooks", "class Receiver", "python")
     (folder / "receiver.py").write_text(source.replace('("", 8000)', f'("127.0.0.1", {port})'))
     command = [sys.executable, str(folder / "receiver.py")]
     with subprocess.Popen(
@@ -139,7 +140,7 @@ def _listens(port: int) -> bool:
 
 
 def test_the_receiver_takes_what_is_signed_and_nothing_else(shell: Shell, tmp_path: Path) -> None:
-    secret = shell.paste(block(README, "### The webhook", "export SECRET"), 'echo "$SECRET"').strip()
+    secret = shell.paste(block(EVENTS, "## Receive webhooks", "export SECRET"), 'echo "$SECRET"').strip()
     assert secret.startswith("whsec_")
 
     class Stranger:
@@ -147,7 +148,7 @@ def test_the_receiver_takes_what_is_signed_and_nothing_else(shell: Shell, tmp_pa
             return [key("0" * 32)]
 
     keys = WebhookSecret(shell.aws.client("secretsmanager"), shell.outputs["WebhookSecret"])
-    with receiver_of_the_readme(secret, tmp_path) as (url, process):
+    with receiver_of_the_guide(secret, tmp_path) as (url, process):
         Sender(url, keys).take(Webhook.from_event(EVENT))
         with pytest.raises(Undelivered):
             Sender(url, Stranger()).take(Webhook.from_event(EVENT))
@@ -162,9 +163,9 @@ def test_the_runbook_s_rotation_signs_with_both_until_the_previous_one_is_taken_
     keys = WebhookSecret(shell.aws.client("secretsmanager"), shell.outputs["WebhookSecret"])
     [before] = keys.load()
 
-    shell.paste(block(RUNBOOK, "## Rotating the webhook's secret", "put-secret-value"))
+    shell.paste(block(RUNBOOK, "## Rotate the webhook's secret", "put-secret-value"))
     during = keys.load()
-    shell.paste(block(RUNBOOK, "## Rotating the webhook's secret", "AWSPREVIOUS"))
+    shell.paste(block(RUNBOOK, "## Rotate the webhook's secret", "AWSPREVIOUS"))
 
     assert (len(during), during[1]) == (2, before)
     assert keys.load() == during[:1]

@@ -602,7 +602,7 @@ def test_every_alarm_says_what_to_do_and_reaches_the_topic(stack: ExpandedStack)
 
     assert alarms
     for name, alarm in alarms.items():
-        assert alarm["AlarmDescription"].endswith(" (docs/runbook.md)"), name
+        assert alarm["AlarmDescription"].endswith(f" (docs/runbook.md, {name})"), name
         assert len(alarm["AlarmDescription"]) <= 1024, name
         assert alarm["AlarmActions"] == ["<AlarmTopic>"], name
 

@@ -256,9 +256,9 @@ def test_an_unreadable_row_says_what_is_wrong_and_nothing_of_the_person(unreadab
 
 
 def test_the_published_schema_is_the_code_s() -> None:
-    published = json.loads((ROOT / "docs" / "events.schema.json").read_text())
+    published = json.loads((ROOT / "docs" / "reference" / "events.schema.json").read_text())
 
-    assert published == schema(), "`make schema` renews it; a field that goes away or changes breaks its readers"
+    assert published == schema(), "`make reference` renews it; a field that goes away or changes breaks its readers"
 
 
 @pytest.mark.parametrize("example", ["verdict-changed", "pair-erased"])

@@ -138,7 +138,7 @@ class Write:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of the events' details, as docs/events.schema.json has it."""
+    """The JSON Schema of the events' details, as docs/reference/events.schema.json has it."""
     details = TypeAdapter(VerdictChanged | PairErased).json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Detail of facepair's events"} | details
 

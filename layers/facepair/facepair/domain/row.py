@@ -159,8 +159,9 @@ class Case:
 class Row(BaseModel, frozen=True, hide_input_in_errors=True):
     """What a pair's row says: the attributes of the table, by their names. None is not written.
 
-    README says what each means. `updated_at` and `expires_at` (epoch seconds) are given by its writing. `listed_at` is
-    the look at the bucket that the row rests on. Validation errors are logged, so they do not quote their input.
+    docs/reference/attributes.md says what each means. Writing the row sets `updated_at` and `expires_at` (epoch
+    seconds); `listed_at` is when the bucket was listed for it. Validation errors are logged, so they do not quote their
+    input.
     """
 
     pair_id: str

@@ -12,7 +12,7 @@ from facepair.domain.pair import ROLES, Role
 
 
 class Verdict(StrEnum):
-    """What a pair's row says; see README for when."""
+    """A pair's verdict; docs/guide/reading.md says when."""
 
     PASS = "PASS"
     MANUAL_CHECK = "MANUAL_CHECK"

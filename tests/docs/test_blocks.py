@@ -1,0 +1,29 @@
+"""Commands in README and the guide can be pasted: tests/e2e/test_guide.py runs them."""
+
+import re
+
+import pytest
+
+from tests.docs.blocks import PAGES, ROOT, Block, blocks
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+FENCES = re.compile(r"^```(\w+)", re.MULTILINE)
+LANGUAGES = {"bash", "json", "python"}
+"""`bash` is run by tests/e2e/test_guide.py, `python` by tests/integration/test_pastes_of_what_goes_out.py."""
+
+
+def name(block: Block) -> str:
+    return f"{block.page}:{block.line}"
+
+
+def test_every_block_says_its_language_so_that_no_command_hides() -> None:
+    for page in PAGES:
+        written = page.read_text(encoding="utf-8")
+        assert set(FENCES.findall(written)) <= LANGUAGES, page.name
+        assert FENCES.findall(written).count("bash") == len([*blocks(page)]), page.name
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.reason], ids=name)
+def test_a_test_that_a_reason_names_exists(block: Block) -> None:
+    for path in re.findall(r"tests/[\w/.]+", block.reason):
+        assert (ROOT / path).exists(), f"{name(block)}: {path}"
