@@ -1,6 +1,7 @@
 """The bash blocks of README and the guide: each is run by a test, or says why not.
 
-A block that is not run has the reason before it, in a comment: `<!-- not run: needs an AWS account -->`.
+tests/e2e/test_guide.py runs them, except those with a comment before them: `<!-- run by: tests/… -->`, or
+`<!-- not run: needs an AWS account -->`.
 """
 
 import re
@@ -10,17 +11,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
-BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>[^>]+) -->\n)?^```bash\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"(?:<!-- (?P<elsewhere>(?:not run|run by): [^>]+) -->\n)?^```bash\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A bash block: the line of its page on which it starts, its text, and why it is not run ("" if it is)."""
+    """A bash block: the line of its page on which it starts, its text, and where else it is run or why it is not ("" otherwise)."""
 
     page: str
     line: int
     text: str
-    reason: str
+    elsewhere: str
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -28,4 +31,4 @@ def blocks(page: Path) -> Iterator[Block]:
     written = page.read_text(encoding="utf-8")
     for found in BLOCK.finditer(written):
         line = written.count("\n", 0, found.start("text"))
-        yield Block(str(page.relative_to(ROOT)), line, found["text"], (found["reason"] or "").strip())
+        yield Block(str(page.relative_to(ROOT)), line, found["text"], (found["elsewhere"] or "").strip())

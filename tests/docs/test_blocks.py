@@ -8,7 +8,7 @@ from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 FENCES = re.compile(r"^```(\w+)", re.MULTILINE)
-LANGUAGES = {"bash", "json", "python"}
+LANGUAGES = {"bash", "html", "javascript", "json", "python", "toml"}
 """`bash` is run by tests/e2e/test_guide.py, `python` by tests/integration/test_pastes_of_what_goes_out.py."""
 
 
@@ -23,7 +23,7 @@ def test_every_block_says_its_language_so_that_no_command_hides() -> None:
         assert FENCES.findall(written).count("bash") == len([*blocks(page)]), page.name
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.reason], ids=name)
-def test_a_test_that_a_reason_names_exists(block: Block) -> None:
-    for path in re.findall(r"tests/[\w/.]+", block.reason):
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.elsewhere], ids=name)
+def test_a_test_that_runs_a_block_exists(block: Block) -> None:
+    for path in re.findall(r"tests/[\w/.]+", block.elsewhere):
         assert (ROOT / path).exists(), f"{name(block)}: {path}"

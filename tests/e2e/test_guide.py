@@ -18,7 +18,7 @@ DEPLOYING = ROOT / "docs" / "guide" / "deploying.md"
 
 
 def run_by_test(page: Path) -> list[Block]:
-    return [block for block in blocks(page) if not block.reason]
+    return [block for block in blocks(page) if not block.elsewhere]
 
 
 @pytest.fixture(scope="module")
