@@ -18,7 +18,7 @@ BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A bash block: the line of its page on which it starts, its text, and where else it is run or why it is not ("" otherwise)."""
+    """A bash block: the line of its page on which it starts, its text, and what its comment says ("" without one)."""
 
     page: str
     line: int
