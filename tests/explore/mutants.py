@@ -408,7 +408,7 @@ MUTANTS = (
     Mutant(
         "a held-back pair is downloaded",
         f"{USE_CASES}.compare:Comparer._compare",
-        "    if hindrance:\n",
+        "    if reason:\n",
         "    if False:\n",
         ("two pairs", "an API that does not answer"),
     ),
@@ -450,7 +450,7 @@ MUTANTS = (
     Mutant(
         "a PENDING row is not written",
         f"{USE_CASES}.compare:Comparer._deferred",
-        "if hindrance.code:",
+        "if reason.code:",
         "if False:",
         ("busy at first",),
     ),

@@ -31,7 +31,7 @@ from facepair.domain import clock
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import State
 from facepair.domain.retention import Retention
-from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
+from facepair.domain.retry import Blocked, RetryReason, Unavailable
 from facepair.domain.row import Decision, Review, Row
 from facepair.domain.verdict import Outcome, Verdict
 from sandbox.transactions import mend
@@ -97,7 +97,7 @@ def seen(act: Callable[[], Any]) -> Any:
     """What an act brings, or the name of the error that it raises."""
     try:
         return act()
-    except (Later, Closed, RateLimited) as error:
+    except RetryReason as error:
         return type(error).__name__
 
 

@@ -12,7 +12,7 @@ from facepair.domain.ledger import Call, OnUnknownOutcome, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
-from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
+from facepair.domain.retry import Blocked, Closed, Later, RateLimited, RetryReason, Unavailable
 from facepair.domain.verdict import Outcome, Seen, Verdict, verdict
 from facepair.use_cases.ask import SAVING_SECONDS, Question
 from tests.fakes import BLOCKED_RETRY, DEADLINE, LIFETIME, NOON, SUCCESS
@@ -40,12 +40,10 @@ def ask(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome =
     )
 
 
-def raised(
-    world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold"
-) -> Later | Closed | RateLimited:
+def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> RetryReason:
     try:
         outcome = ask(world, fingerprint, on_unknown=on_unknown)
-    except (Later, Closed, RateLimited) as reason:
+    except RetryReason as reason:
         return reason
     pytest.fail(f"nothing was raised: {outcome}")
 

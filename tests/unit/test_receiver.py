@@ -8,7 +8,7 @@ import pytest
 
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
-from facepair.domain.retry import Closed, Later, Unavailable, Unreadable
+from facepair.domain.retry import Closed, Later, RetryReason, Unavailable, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.use_cases.compare import Attempt, Deferred
@@ -177,7 +177,7 @@ def test_a_message_that_cannot_be_dead_lettered_stays_and_the_log_says_why(
     [(BUSY, Metric.DEFERRED), (BLOCKED, Metric.BLOCKED), (SILENT, Metric.API_NOT_ANSWERING)],
 )
 def test_a_deferred_pair_s_message_comes_back_when_it_is_due(
-    world: World, comparisons: Comparisons, reason: Later | Closed, metric: Metric
+    world: World, comparisons: Comparisons, reason: RetryReason, metric: Metric
 ) -> None:
     comparisons.does["anna"] = Deferred(reason, 77)
 

@@ -17,7 +17,7 @@ from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import fit
-from facepair.domain.retry import Backoff, Closed, Later
+from facepair.domain.retry import Backoff, Closed, Later, RetryReason
 from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
 from facepair.use_cases import compare
@@ -44,7 +44,7 @@ def picture() -> bytes:
 class Weekend:
     """The collaborators of a Comparer, and a clock that stands still but for the calls, which take `call_seconds`."""
 
-    def __init__(self, reason: Later | Closed, call_seconds: float) -> None:
+    def __init__(self, reason: RetryReason, call_seconds: float) -> None:
         self._reason = reason
         self._call_seconds = call_seconds
         self._picture = picture()
@@ -100,7 +100,7 @@ def _reproducible_jitter() -> Iterator[None]:
     ],
 )
 def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
-    reason: Later | Closed, call_seconds: float, messages: int, seed: int, monkeypatch: pytest.MonkeyPatch
+    reason: RetryReason, call_seconds: float, messages: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random.seed(seed)
     weekend = Weekend(reason, call_seconds)

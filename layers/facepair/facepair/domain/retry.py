@@ -7,12 +7,26 @@ from dataclasses import dataclass
 from facepair.domain.verdict import PICTURE_UNREADABLE
 
 
-class Later(Exception):
-    """Surely not charged: the message goes back to the queue.
+class RetryReason(Exception):
+    """Why a pair cannot be compared now. It is surely not charged, and its message goes back to the queue.
 
-    `code` and `message` are for the PENDING row. Without a code there is nothing to say to the pair's readers, and it
-    passes within the life of a worker: another one is at it, or the bucket changed meanwhile. `retry_after` in seconds,
-    where it is known; `refusals` is how often the API has refused this pair, where that is known.
+    `code` and `message` are for the PENDING row. Without a code the row does not change.
+    """
+
+    code: str | None
+    message: str
+
+    def delay(self, backoff: "Backoff", receive_count: int) -> int:
+        """Return the seconds until the message comes back."""
+        raise NotImplementedError
+
+
+class Later(RetryReason):
+    """The pair itself has to wait.
+
+    Without a code the reason passes within the life of a worker: another worker has the pair, or the bucket changed
+    meanwhile. `retry_after` is in seconds, where known; `refusals` is how often the API has refused this pair, where
+    known.
     """
 
     def __init__(
@@ -24,6 +38,11 @@ class Later(Exception):
         self.retry_after = retry_after
         self.refusals = refusals
 
+    def delay(self, backoff: "Backoff", receive_count: int) -> int:
+        if self.code is None:
+            return backoff.seconds_soon(self.retry_after or 0)
+        return backoff.seconds(self.refusals or receive_count, self.retry_after or 0)
+
 
 class Unreadable(Later):
     """S3 refuses to return a picture. It may be restored from an archive, or its key allowed again."""
@@ -34,18 +53,12 @@ class Unreadable(Later):
             code=PICTURE_UNREADABLE,
         )
 
-
-class Blocked(Exception):
-    """The account is refused (balance, quota, access, credentials): the fleet stops calling. Never charged."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
+    def delay(self, backoff: "Backoff", receive_count: int) -> int:
+        return backoff.seconds_unreadable()
 
 
-class Closed(Exception):
-    """The gate is closed, nobody was called: `code` and `message` say why, in `seconds` somebody may try."""
+class Closed(RetryReason):
+    """The gate is closed: `code` and `message` say why; a probe may be made in `seconds`."""
 
     def __init__(self, code: str, message: str, *, seconds: float) -> None:
         super().__init__(f"{code}: {message}")
@@ -53,8 +66,11 @@ class Closed(Exception):
         self.message = message
         self.seconds = seconds
 
+    def delay(self, backoff: "Backoff", receive_count: int) -> int:
+        return backoff.seconds_closed(receive_count, self.seconds)
 
-class RateLimited(Exception):
+
+class RateLimited(RetryReason):
     """More pairs want to be compared than the API allows: the next slot is free in `seconds`, too late to wait for."""
 
     code = "SERVICE_BUSY"
@@ -63,6 +79,18 @@ class RateLimited(Exception):
         self.message = f"More pairs want to be compared than the API allows; the next call is free in {seconds:.1f} s"
         super().__init__(self.message)
         self.seconds = seconds
+
+    def delay(self, backoff: "Backoff", receive_count: int) -> int:
+        return backoff.seconds_rate_limited(receive_count, self.seconds)
+
+
+class Blocked(Exception):
+    """The account is refused (balance, quota, access, credentials). Never charged; the gate closes and says Closed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
 
 
 class Unavailable(Exception):

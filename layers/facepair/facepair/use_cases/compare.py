@@ -12,7 +12,7 @@ from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
-from facepair.domain.retry import Backoff, Closed, Later, RateLimited, Unreadable
+from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.use_cases.ask import Question
@@ -23,13 +23,11 @@ logger = logging.getLogger(__name__)
 MOST_DEATHS = 3
 """Receives of a pair that end their worker, until nobody takes it any more."""
 
-type Hindrance = Later | Closed | RateLimited
-
 
 class Deferred(Exception):
     """Not now: the message has to come back in `seconds`. The row says why, where there is something to say."""
 
-    def __init__(self, reason: Hindrance, seconds: int) -> None:
+    def __init__(self, reason: RetryReason, seconds: int) -> None:
         super().__init__(f"in {seconds} s: {reason}")
         self.reason = reason
         self.seconds = seconds
@@ -82,16 +80,16 @@ class Comparer:
         """
         try:
             return self._compare(pair_id, attempt)
-        except (Later, Closed, RateLimited) as reason:
-            raise Deferred(reason, self._delay(reason, attempt)) from reason
+        except RetryReason as reason:
+            raise Deferred(reason, reason.delay(self.backoff, attempt.receive_count)) from reason
 
     def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
         """What costs little comes first: whether anybody may call, and what the row says, before the bucket is listed;
         the bucket before anything is downloaded."""
-        hindrance = self.gate.look()
+        reason = self.gate.look()
         row = self.verdicts.row(pair_id)
         if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
-            self._go_on_waiting(row, hindrance, attempt)
+            self._go_on_waiting(row, reason, attempt)
         pair = self.uploads.find(pair_id)
         if row and row.waits_in_vain(pair):
             return self._settle_deleted(row)
@@ -105,8 +103,8 @@ class Comparer:
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
         unread = self._unread(pair, row)
-        if hindrance:
-            raise self._deferred(hindrance, attempt, partial(Row.pending, unread), pair.earliest_upload)
+        if reason:
+            raise self._deferred(reason, attempt, partial(Row.pending, unread), pair.earliest_upload)
         return self._take(unread, attempt)
 
     def _settle_deleted(self, row: Row) -> Row | None:
@@ -125,11 +123,11 @@ class Comparer:
             return Case(pair, versions, self.policy, row.fingerprint)
         return Case(pair, {}, self.policy)
 
-    def _go_on_waiting(self, row: Row, hindrance: Hindrance | None, attempt: Attempt) -> None:
+    def _go_on_waiting(self, row: Row, reason: RetryReason | None, attempt: Attempt) -> None:
         """A pair that is known to wait goes back at once, if it still has to. Raises Deferred or Later."""
-        if hindrance:
+        if reason:
             # With its earliest upload the row has passed the marks before it; with its later one it meets those since.
-            raise self._deferred(hindrance, attempt, row.waiting_on, row.uploaded_at)
+            raise self._deferred(reason, attempt, row.waiting_on, row.uploaded_at)
         wait = (row.retry_at - clock.now()).total_seconds() if row.retry_at else 0
         if wait > 0:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
@@ -180,24 +178,24 @@ class Comparer:
         )
         try:
             outcome = self.asker.ask(question)
-        except (Later, Closed, RateLimited) as hindrance:
+        except RetryReason as reason:
             pending = partial(Row.pending, case)
-            raise self._deferred(hindrance, attempt, pending, pair.earliest_upload) from hindrance
+            raise self._deferred(reason, attempt, pending, pair.earliest_upload) from reason
         return self._settle(Row.judged(case, outcome), pair.earliest_upload)
 
     def _deferred(
         self,
-        hindrance: Hindrance,
+        reason: RetryReason,
         attempt: Attempt,
         pending: Callable[[str, str, datetime], Row],
         earliest_upload: datetime,
     ) -> Deferred:
         """Write what keeps the pair, and until when, where there is something to say to its readers."""
-        seconds = self._delay(hindrance, attempt)
-        if hindrance.code:
+        seconds = reason.delay(self.backoff, attempt.receive_count)
+        if reason.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
-            self._write(pending(hindrance.code, hindrance.message, retry_at), earliest_upload)
-        return Deferred(hindrance, seconds)
+            self._write(pending(reason.code, reason.message, retry_at), earliest_upload)
+        return Deferred(reason, seconds)
 
     def _read(self, upload: Upload) -> _Read:
         try:
@@ -219,19 +217,6 @@ class Comparer:
         except Unreadable as unreadable:
             logger.warning("Version of a picture not known", extra={"reason": unreadable.message})
             return None
-
-    def _delay(self, hindrance: Hindrance, attempt: Attempt) -> int:
-        match hindrance:
-            case Closed():
-                return self.backoff.seconds_closed(attempt.receive_count, hindrance.seconds)
-            case RateLimited():
-                return self.backoff.seconds_rate_limited(attempt.receive_count, hindrance.seconds)
-            case Unreadable():
-                return self.backoff.seconds_unreadable()
-            case Later(code=None):
-                return self.backoff.seconds_soon(hindrance.retry_after or 0)
-            case _:
-                return self.backoff.seconds(hindrance.refusals or attempt.receive_count, hindrance.retry_after or 0)
 
     def _settle(self, row: Row, earliest_upload: datetime) -> Row | None:
         """Write a verdict. What a person has decided about these two contents holds, also if he does so meanwhile."""

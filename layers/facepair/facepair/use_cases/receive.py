@@ -10,10 +10,10 @@ from facepair.domain import clock
 from facepair.domain.metric import Metric
 from facepair.domain.notification import CreatedObject, Malformed, created_objects, is_in_foreign_envelope
 from facepair.domain.pair import Names, split
-from facepair.domain.retry import Backoff, Closed, Unavailable, Unreadable
+from facepair.domain.retry import Backoff, Closed, RetryReason, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import API_NOT_ANSWERING, PICTURES_DELETED, WORKER_DIED, Verdict
-from facepair.use_cases.compare import Attempt, Deferred, Hindrance
+from facepair.use_cases.compare import Attempt, Deferred
 from facepair.use_cases.ports import Metrics, UploadsQueue
 
 logger = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Receiver:
             self.metrics.add(Metric.SECONDS_TO_VERDICT, max(0.0, seconds))
 
 
-def _metric_of(hindrance: Hindrance) -> Metric:
-    if isinstance(hindrance, Closed):
-        return Metric.API_NOT_ANSWERING if hindrance.code == API_NOT_ANSWERING else Metric.BLOCKED
-    return Metric.UNREADABLE_PICTURES if isinstance(hindrance, Unreadable) else Metric.DEFERRED
+def _metric_of(reason: RetryReason) -> Metric:
+    if isinstance(reason, Closed):
+        return Metric.API_NOT_ANSWERING if reason.code == API_NOT_ANSWERING else Metric.BLOCKED
+    return Metric.UNREADABLE_PICTURES if isinstance(reason, Unreadable) else Metric.DEFERRED
