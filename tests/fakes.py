@@ -463,8 +463,8 @@ class FakeLedger(Fake):
         elif stands.state is not state:
             raise Later("the call was answered after all")
 
-    def permit(self, call: Call, by: str) -> bool:
-        self._begin("permit")
+    def approve(self, call: Call, by: str) -> bool:
+        self._begin("approve")
         stands = self._calls[call.pair_id, call.call]
         if stands.owner != call.owner or not stands.unanswered or stands.permitted_by or stands.erased:
             return False

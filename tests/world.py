@@ -12,11 +12,11 @@ from facepair.domain.opinions import SecondReview
 from facepair.domain.retry import Backoff
 from facepair.domain.row import Row
 from facepair.domain.verdict import Policy
+from facepair.use_cases.approve import Approver
 from facepair.use_cases.ask import Asker
 from facepair.use_cases.compare import Asks, Attempt, Comparer
 from facepair.use_cases.erase import Eraser
 from facepair.use_cases.missed import MissedPairs
-from facepair.use_cases.permit import Permits
 from facepair.use_cases.ports import Parallel
 from facepair.use_cases.receive import ComesBack, Compares, Receiver
 from facepair.use_cases.review import Reviewing
@@ -162,8 +162,8 @@ class World:
             monotonic=lambda: (self.time.now() - NOON).total_seconds(),
         )
 
-    def permits(self) -> Permits:
-        return Permits(verdicts=self.verdicts, ledger=self.ledger, queue=self.queue)
+    def approver(self) -> Approver:
+        return Approver(verdicts=self.verdicts, ledger=self.ledger, queue=self.queue)
 
     def reviewing(self, second_review: SecondReview = SecondReview.NONE) -> Reviewing:
         return Reviewing(

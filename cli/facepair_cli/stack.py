@@ -17,7 +17,6 @@ from facepair.aws.clients import PATIENT, error_code
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
-from facepair.aws.publish_function import UNHURRIED, PublishFunction
 from facepair.aws.queue import DeadLetterQueue
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
@@ -85,10 +84,21 @@ class Stack:
         """The parameters with which it was deployed."""
         return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
 
+    @cached_property
+    def operate(self) -> FunctionUrl:
+        """OperateFunction."""
+        return self.function_url("OperateUrl", policy="OperatorPolicy")
+
     def function_url(self, output: str, *, policy: str) -> FunctionUrl:
-        """The function whose URL is that output; `policy` is the managed policy that allows to call it."""
+        """Return the function whose URL is that output; `policy` is the managed policy that allows calling it.
+
+        Raises click.ClickException if the stack is of an earlier release.
+        """
         if output not in self.outputs:
-            raise click.ClickException(f"The stack {self.name} has no {output} yet; deploy the present release.")
+            raise click.ClickException(
+                f"The stack {self.name} has no {output}: it was deployed by an earlier release. Update the stack "
+                "(make deploy), or use the facepair command of its release."
+            )
         return FunctionUrl(self.session, self.outputs[output], policy)
 
     @property
@@ -154,10 +164,6 @@ class Stack:
     def in_flight(self) -> InFlightMarkers:
         """To be read only."""
         return InFlightMarkers(self.tables.Table(self.outputs["IdempotencyTable"]))
-
-    @cached_property
-    def publish_function(self) -> PublishFunction:
-        return PublishFunction(self.client("lambda", UNHURRIED), self.outputs["PublishFunction"])
 
     def queue(self, output: str) -> DeadLetterQueue:
         """The queue of that output.

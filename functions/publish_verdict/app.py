@@ -1,11 +1,9 @@
 """PublishFunction: records of the verdicts table's stream in, changes onto the bus, the records that failed out.
 
-Invoked with {"republish": {"since": "2026-01-31T12:00:00Z"}} or {"republish": {"pair_ids": ["..."]}} it publishes rows
-again as they are now, under the same ids.
+It takes the stream's records alone. OperateFunction publishes rows again.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -21,15 +19,14 @@ from facepair.aws.clients import PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import SqsDeadLetterSink
 from facepair.aws.stream import write_of
-from facepair.aws.written_rows import StoredRows
 from facepair.settings import PublishSettings
-from facepair.use_cases.publish import Publisher, Republish
+from facepair.use_cases.publish import Publisher
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns the failed records, or what was published again."""
+    """The entry point that template.yaml names. Returns the failed records."""
     return _handler()(event, context)
 
 
@@ -43,7 +40,6 @@ def _handler() -> Handler:
     session = boto3.Session()
     publisher = Publisher(
         bus=VerdictsBus(session.client("events", config=PATIENT), settings.verdicts_bus),
-        rows=StoredRows(session.resource("dynamodb", config=PATIENT).Table(settings.verdicts_table)),
         dead_letters=SqsDeadLetterSink(session.client("sqs", config=PATIENT), settings.unpublished_queue_url),
         metrics=PowertoolsMetrics(metrics),
     )
@@ -51,9 +47,6 @@ def _handler() -> Handler:
     @logger.inject_lambda_context(clear_state=True, log_event=False)
     @metrics.log_metrics
     def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        if "republish" in event:
-            wanted = Republish.wanted(event["republish"])
-            return asdict(publisher.republish(wanted, lambda: context.get_remaining_time_in_millis() / 1000))
         failed: list[Exception] = []
 
         def publish(record: DynamoDBRecord) -> None:

@@ -1,4 +1,4 @@
-"""`facepair retry`: a person permits to call once more, and one call is made."""
+"""`facepair retry`: an operator approves one more call, and one call is made."""
 
 import json
 from collections.abc import Callable
@@ -39,20 +39,20 @@ def asked(deployed: Deployed, pair_id: str) -> int:
     return len(deployed.asked(picture(ANNA, f"{pair_id}, first")))
 
 
-def test_a_permission_becomes_one_call_and_a_verdict_and_the_ledger_says_who_gave_it(
+def test_an_approval_becomes_one_call_and_the_ledger_names_the_operator(
     deployed: Deployed, facepair: CommandLine, held: Callable[[], str]
 ) -> None:
     pair_id, me = held(), deployed.sandbox.aws("sts").get_caller_identity()["Arn"]
 
-    permitted = facepair("retry", pair_id, "--yes")
+    approved = facepair("retry", pair_id, "--yes")
     deployed.row_with(pair_id, "PASS")
     again = facepair("retry", pair_id, "--json", "--yes")
     deployed.idle()
 
-    assert (permitted.returncode, permitted.stdout) == (0, f"{pair_id}: permitted; its verdict will follow\n")
+    assert (approved.returncode, approved.stdout) == (0, f"{pair_id}: approved; its verdict will follow\n")
     assert again.returncode == 1
     assert json.loads(again.stdout) == [
-        {"pair_id": pair_id, "permission": "not of unknown outcome", "verdict": "PASS", "code": "SUCCESS"}
+        {"pair_id": pair_id, "approval": "not of unknown outcome", "verdict": "PASS", "code": "SUCCESS"}
     ]
     assert asked(deployed, pair_id) == 2
     calls: list[dict[str, Any]] = deployed.ledger(pair_id)
@@ -61,7 +61,7 @@ def test_a_permission_becomes_one_call_and_a_verdict_and_the_ledger_says_who_gav
     assert calls[0]["permitted_at"] <= calls[1]["sent_at"]
 
 
-def test_a_list_is_permitted_pair_by_pair_and_each_is_answered(
+def test_each_pair_of_a_list_is_answered(
     deployed: Deployed, facepair: CommandLine, held: Callable[[], str], tmp_path: Path
 ) -> None:
     wanted, passed = held(), f"passed {uuid4().hex[:8]}"
@@ -74,21 +74,21 @@ def test_a_list_is_permitted_pair_by_pair_and_each_is_answered(
 
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        f"{wanted}: permitted; its verdict will follow",
+        f"{wanted}: approved; its verdict will follow",
         f"{passed}: not of unknown outcome: REJECT (SUCCESS)",
         "nobody: no such pair",
     ]
     deployed.row_with(wanted, "PASS")
 
 
-def test_a_permitted_call_that_is_not_answered_either_is_not_repeated(
+def test_an_approved_call_without_an_answer_is_not_repeated(
     deployed: Deployed, facepair: CommandLine, held: Callable[[], str]
 ) -> None:
     pair_id = held()
     deployed.control.script(first_sha256=sha256(picture(ANNA, f"{pair_id}, first")), **DROPPED)
 
     facepair("retry", pair_id, "--yes")
-    deployed.wait(lambda: asked(deployed, pair_id) == 2, lambda: "the permission was not used")
+    deployed.wait(lambda: asked(deployed, pair_id) == 2, lambda: "the approval was not used")
     deployed.idle()
     deployed.upload(f"{pair_id}/first.jpg", picture(ANNA, f"{pair_id}, first"))
     deployed.idle()

@@ -135,7 +135,7 @@ def attributes_of_a_call() -> set[str]:
     )
     noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
     call = ledger.open("anna", "f" * 64, 1, noon, noon)
-    ledger.permit(call, "arn:aws:iam::1:user/ann")
+    ledger.approve(call, "arn:aws:iam::1:user/ann")
     ledger.complete(call, State.ANSWERED, answer, latency_ms=700)
     charged = Charged(
         pair_id=call.pair_id,

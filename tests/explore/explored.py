@@ -3,13 +3,13 @@ happen, and every write, call and slot is reported to the promises."""
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from facepair.domain.change import Change, StoredRow, Write
+from facepair.domain.change import Change, Write
 from facepair.domain.ledger import Call, OnUnknownOutcome
 from facepair.domain.notification import created_notification
 from facepair.domain.pair import Pair, Upload
@@ -50,7 +50,7 @@ LOSABLE = {
     "decisions": ("decide",),
     "opinions": ("change",),
     "leases": ("take", "give_back"),
-    "ledger": ("open", "complete", "permit", "keep"),
+    "ledger": ("open", "complete", "approve", "keep"),
     "refusals": ("save",),
     "gate": ("enter",),
     "in_flight": ("begin", "defer", "finish", "claim", "release"),
@@ -209,16 +209,6 @@ class FakeStream(Fake):
         raise AssertionError(f"a row cannot be published: {body}")
 
 
-class _NoRows:
-    """Nothing is published again here."""
-
-    def since(self, moment: datetime) -> Iterator[StoredRow]:
-        raise AssertionError
-
-    def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
-        raise AssertionError
-
-
 class Watched:
     """A comparer whose unexpected errors break a promise: the receiver would only log them."""
 
@@ -276,7 +266,7 @@ class Explored(World):
         read, find, open_call = self.bucket.read, self.bucket.find, self.ledger.open
         enter, report, give_back, send = self.gate.enter, self.gate.report, self.gate.give_back, self.queue.send
         begin, finish, defer = self.in_flight.begin, self.in_flight.finish, self.in_flight.defer
-        look, block, permit, mark = self.gate.look, self.gate.block, self.ledger.permit, self.erased.set
+        look, block, approve, mark = self.gate.look, self.gate.block, self.ledger.approve, self.erased.set
 
         def reading(upload: Upload) -> tuple[bytes, str | None]:
             self.promises.reads(self.run.at_work)
@@ -332,11 +322,11 @@ class Explored(World):
             defer(objects, until)
             self.promises.is_done_with(objects)
 
-        def permitting(call: Call, by: str) -> bool:
-            permitted = permit(call, by)
-            if permitted:
-                self.promises.permitted(call)
-            return permitted
+        def approving(call: Call, by: str) -> bool:
+            approved = approve(call, by)
+            if approved:
+                self.promises.approved(call)
+            return approved
 
         def giving_back(slot: Any) -> None:
             give_back(slot)
@@ -357,7 +347,7 @@ class Explored(World):
         self.in_flight.begin, self.in_flight.finish = beginning, finishing  # type: ignore[method-assign]
         self.in_flight.defer = deferring  # type: ignore[method-assign]
         self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign]
-        self.ledger.permit, self.queue.send = permitting, sending  # type: ignore[method-assign]
+        self.ledger.approve, self.queue.send = approving, sending  # type: ignore[method-assign]
 
     def _losing(self, operation: Callable[..., Any], name: str) -> Callable[..., Any]:
         def carried_out(*args: Any) -> Any:
@@ -425,7 +415,7 @@ class Explored(World):
 
     def publish(self) -> None:
         """PublishFunction: record after record, each checkpointed when it is published."""
-        publisher = Publisher(bus=self.bus, rows=_NoRows(), dead_letters=self.stream, metrics=self.metrics)
+        publisher = Publisher(bus=self.bus, dead_letters=self.stream, metrics=self.metrics)
         while self.stream.published < len(self.stream.writes):
             number = self.stream.published
             publisher.publish(self.stream.writes[number])
@@ -447,7 +437,7 @@ class Explored(World):
 
     def approve(self) -> None:
         """An operator approves one more call."""
-        self.permits().permit(["anna"], by="arn:operator")
+        self.approver().approve(["anna"], by="arn:operator")
 
     def people(self, *acts: Callable[[], object]) -> Callable[[], None]:
         """The job of people who do one thing after the other."""

@@ -514,14 +514,14 @@ MUTANTS = (
     # --- operators and reviewers
     Mutant(
         "a call under way is approved",
-        f"{USE_CASES}.permit:Permits._permit",
+        f"{USE_CASES}.approve:Approver._approve",
         "elif call.permitted_by or _under_way(call):",
         "elif call.permitted_by:",
         ("approved",),
     ),
     Mutant(
         "an approval sends no message",
-        f"{USE_CASES}.permit:Permits.permit",
+        f"{USE_CASES}.approve:Approver.approve",
         "bodies += [",
         "_ = [",
         ("approved",),

@@ -134,7 +134,7 @@ class Promises:
         if not outcome.charged and comparison_code(outcome.code).meaning is Meaning.BLOCKED:
             actor.notes["blocked"] = True
 
-    def permitted(self, call: Call) -> None:
+    def approved(self, call: Call) -> None:
         """An operator has approved one more call after this one."""
         if call.state is State.SENT and call.alive_until > self.world.time.now():
             self.broke("a retry is approved while a worker can be calling")

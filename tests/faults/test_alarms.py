@@ -288,7 +288,7 @@ def the_bus_cannot_use_its_key(watch: Watch) -> Iterator[list[Datapoint]]:
 
 
 @heard_by("PublishErrorsAlarm")
-def something_unknown_is_asked_of_publishing(watch: Watch) -> Iterator[list[Datapoint]]:
+def a_person_invokes_publishing(watch: Watch) -> Iterator[list[Datapoint]]:
     yield invoke(watch.cloud, "PublishFunction", {"republish": {"from": "the beginning"}})
 
 
@@ -328,9 +328,9 @@ def the_function_that_delivers_crashes(watch: Watch) -> Iterator[list[Datapoint]
     yield invoke(watch.cloud, "DeliverFunction", {})
 
 
-@heard_by("PermitErrorsAlarm")
-def the_function_that_takes_permissions_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
-    yield invoke(watch.cloud, "PermitFunction", {"body": "of an invocation that did not come by the URL"})
+@heard_by("OperateErrorsAlarm")
+def the_function_of_operators_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
+    yield invoke(watch.cloud, "OperateFunction", {"body": "of an invocation that did not come by the URL"})
 
 
 @heard_by("EraseErrorsAlarm")

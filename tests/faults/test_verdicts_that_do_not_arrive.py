@@ -243,7 +243,7 @@ def test_what_could_not_be_published_is_told_and_published_again_by_a_person(tow
     assert town.deliveries("unlucky") == []
     town.aws.clear()
 
-    answer = town.invoke("PublishFunction", {"republish": {"pair_ids": ["unlucky"]}})
+    answer = town.post("OperateUrl", {"action": "resend", "pair_ids": ["unlucky"]})
 
     assert answer["published"] == 1
     town.arrived("unlucky")

@@ -139,13 +139,13 @@ def test_a_late_answer_whose_response_was_lost_is_recognised_in_a_row_that_was_e
     assert [row["state"] for row in rows(deployed, pair_id)] == ["ANSWERED"]
 
 
-def test_an_erased_call_cannot_be_permitted(deployed: Resources, pair_id: str) -> None:
+def test_an_erased_call_cannot_be_approved(deployed: Resources, pair_id: str) -> None:
     calls = CallsTable(deployed.table("CallsTable"), erased=deployed.erased)
     call = calls.open(pair_id, "f1", 1, NOON, NOON)
     [charged] = erasable_calls(deployed).of_pair(pair_id)
     erasable_calls(deployed).strip(charged, NOON)
 
-    assert calls.permit(call, "ann") is False
+    assert calls.approve(call, "ann") is False
 
 
 def erasable_calls(deployed: Resources) -> ErasableCalls:

@@ -244,7 +244,7 @@ class Both(RuleBasedStateMachine):
     def approve(self, pair_id: str, number: int, by: str) -> None:
         def approve(world: Any) -> Any:
             call = world.ledger.get(pair_id, f"{number:06d}")
-            return call and world.ledger.permit(call, by)
+            return call and world.ledger.approve(call, by)
 
         self.same(approve)
 

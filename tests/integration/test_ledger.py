@@ -131,13 +131,13 @@ def test_an_answer_whose_response_was_lost_is_recognised_as_our_own(
     assert [row["state"] for row in rows(deployed, pair_id)] == ["ANSWERED"]
 
 
-def test_a_permission_is_written_once_with_who_gave_it_and_when(
+def test_an_approval_is_written_once_with_its_operator_and_time(
     calls: CallsTable, deployed: Resources, pair_id: str
 ) -> None:
     call = calls.open(pair_id, "f1", 1, a_minute_ago(), UPLOADED)
     calls.complete(call, State.UNKNOWN, UNKNOWN)
 
-    assert [calls.permit(call, "ann"), calls.permit(call, "bob")] == [True, False]
+    assert [calls.approve(call, "ann"), calls.approve(call, "bob")] == [True, False]
 
     [row] = rows(deployed, pair_id)
     assert row["permitted_by"] == "ann"
@@ -145,22 +145,22 @@ def test_a_permission_is_written_once_with_who_gave_it_and_when(
     assert [each.permitted_by for each in calls.of_pair(pair_id)] == ["ann"]
 
 
-def test_a_call_that_was_answered_needs_no_permission(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
+def test_a_call_that_was_answered_needs_no_approval(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
     call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
     calls.complete(call, State.ANSWERED, SUCCESS)
 
-    assert calls.permit(call, "ann") is False
+    assert calls.approve(call, "ann") is False
     assert "permitted_by" not in rows(deployed, pair_id)[0]
 
 
-def test_a_permission_whose_response_was_lost_is_recognised_as_our_own(
+def test_an_approval_whose_response_was_lost_is_recognised(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     calls = ledger(replace(deployed, url=faults.url))
     call = calls.open(pair_id, "f1", 1, a_minute_ago(), UPLOADED)
     faults.fault("UpdateItem", "lose_response", times=2)
 
-    assert calls.permit(call, "ann") is True
+    assert calls.approve(call, "ann") is True
 
 
 @pytest.mark.parametrize(

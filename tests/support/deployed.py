@@ -9,10 +9,12 @@ from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote_plus
 
+import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from PIL import Image
 
+from facepair_cli.function_url import FunctionUrl
 from sandbox import portraits
 from sandbox.advance_api.control import Control
 from sandbox.advance_api.models import ApiRequest
@@ -202,6 +204,14 @@ class Deployed:
         payload = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, payload
         return payload
+
+    def post(self, output: str, question: Mapping[str, object]) -> Any:
+        """Call a function by its URL, which is that output, as the sandbox's own user."""
+        variables = self.sandbox.variables
+        session = boto3.Session(
+            variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=variables["AWS_REGION"]
+        )
+        return FunctionUrl(session, self.sandbox.outputs[output], "OperatorPolicy").post(question)
 
     def log(self, function: str = "CompareFunction") -> list[Row]:
         """The function's log: Powertools' JSON lines, log records and metrics alike. New ones come last."""

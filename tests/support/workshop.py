@@ -134,7 +134,7 @@ IDLE = "def handler(event, context): return {'batchItemFailures': []}"
 STAND_INS = {
     "compare_pair": STAND_IN,
     "find_missed": STAND_IN,
-    "permit_retry": IDLE,
+    "operate": IDLE,
     "erase_pair": IDLE,
     "publish_verdict": IDLE,
     "deliver_webhook": IDLE,

@@ -34,14 +34,11 @@ DIRECTIONS: dict[str, tuple[set[str], set[str]]] = {
 LONGEST_FILE = 350
 OWN_CODE = ("functions", "layers/facepair", "cli", "deploy", "sandbox", "benchmarks")
 
-# EraseFunction and OperateFunction will import these.
+# EraseFunction will import these.
 NOT_YET_IMPORTED = {
     "facepair.aws.erasable",
-    "facepair.aws.publish_function",
     "facepair.domain.erasure",
     "facepair.use_cases.erase",
-    "facepair.use_cases.redrive",
-    "facepair.use_cases.resend",
 }
 
 

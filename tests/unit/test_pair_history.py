@@ -121,15 +121,15 @@ def test_json_of_a_pair_has_charged_for_every_call_also_of_earlier_releases() ->
     assert [call.get("charged") for call in document["calls"]] == [True, False, False, None]
 
 
-def test_a_permission_and_a_decision_are_told_with_who_and_when() -> None:
+def test_an_approval_and_a_decision_are_shown_with_who_and_when() -> None:
     pair = found(
         row("REJECT", review={"by": "eva", "at": clock.iso(after(50)), "from": "MANUAL_CHECK", "reason": "the ears"}),
         calls=[call(30, "ANSWERED", permitted_by="ali", permitted_at=clock.iso(after(20)), code="SUCCESS")],
     )
 
-    permission, _, decided, _ = told(pair)
+    approval, _, decided, _ = told(pair)
 
-    assert permission == "One more call was permitted by ali"
+    assert approval == "ali approved one more call"
     assert decided.startswith("It was decided by eva at 2026-01-31T12:00:50.000Z, it was MANUAL_CHECK: the ears")
 
 

@@ -15,8 +15,9 @@ from facepair.domain.change import Change, StoredRow, Write
 from facepair.domain.retry import Backoff, Unavailable
 from facepair.domain.webhook import Undelivered, Webhook
 from facepair.use_cases.deliver import Deliverer, WebhookMessage
-from facepair.use_cases.publish import Publisher, Republish
+from facepair.use_cases.publish import Publisher
 from facepair.use_cases.receive import ComesBack
+from facepair.use_cases.resend import Resender
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -91,7 +92,11 @@ class World:
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(bus=self.bus, rows=self.rows, dead_letters=self.dead_letters, metrics=self.counts)
+        return Publisher(bus=self.bus, dead_letters=self.dead_letters, metrics=self.counts)
+
+    @property
+    def resender(self) -> Resender:
+        return Resender(bus=self.bus, rows=self.rows, metrics=self.counts)
 
 
 @pytest.fixture
@@ -99,8 +104,8 @@ def world() -> World:
     return World()
 
 
-def always() -> float:
-    return 300
+def always() -> bool:
+    return True
 
 
 # --- Publishing -------------------------------------------------------------------------------------------------------
@@ -157,65 +162,45 @@ def test_a_record_that_can_never_be_published_is_dead_lettered_at_once(world: Wo
 # --- Publishing again -------------------------------------------------------------------------------------------------
 
 
-def test_rows_since_a_time_are_told_again_in_the_order_of_their_writing_ten_at_a_time(world: World) -> None:
+def test_rows_since_a_time_are_published_in_the_order_of_their_writing(world: World) -> None:
     world.rows.rows = [row(f"pair {minute}", minute=minute) for minute in reversed(range(25))]
 
-    done = world.publisher.republish(Republish.wanted({"since": "2026-01-31T12:02:00Z"}), always)
+    done = world.resender.since(NOON + timedelta(minutes=2), always)
 
     assert world.bus.pairs == [f"pair {minute}" for minute in range(2, 25)]
     assert world.bus.requests == 3
     assert (done.published, done.since, done.missing) == (23, None, [])
 
 
-def test_named_pairs_are_told_again_under_the_same_ids_and_missing_ones_are_named(world: World) -> None:
+def test_named_pairs_are_published_under_the_same_ids_and_missing_ones_are_named(world: World) -> None:
     world.publisher.publish(write(None, row("anna")))
     world.rows.rows = [row("anna"), row("ben")]
 
-    done = world.publisher.republish(Republish.wanted({"pair_ids": ["anna", "carl", "anna"]}), always)
+    done = world.resender.pairs(["anna", "carl", "anna"])
 
     assert [change.id for change in world.bus.told] == [world.bus.told[0].id] * 2
     assert (done.published, done.missing) == (1, ["carl"])
 
 
-def test_an_unreadable_row_does_not_keep_the_others_from_being_told_again(world: World) -> None:
+def test_an_unreadable_row_does_not_keep_others_from_being_resent(world: World) -> None:
     world.rows.rows = [row("anna"), row("ben", verdict="PASSED"), row("carl")]
 
-    done = world.publisher.republish(Republish.wanted({"pair_ids": ["anna", "ben", "carl"]}), always)
+    done = world.resender.pairs(["anna", "ben", "carl"])
 
     assert world.bus.pairs == ["anna", "carl"]
     assert (done.unreadable, done.missing) == (["ben"], [])
 
 
-def test_when_the_time_runs_out_the_answer_says_from_where_to_go_on(world: World) -> None:
+def test_when_the_time_runs_out_the_answer_says_where_to_go_on(world: World) -> None:
     world.rows.rows = [row(f"pair {minute}", minute=minute) for minute in range(25)]
-    time_left = iter([300.0, 29.0]).__next__
+    turns = iter([True, False])
 
-    done = world.publisher.republish(Republish.wanted({"since": "2026-01-31T12:00:00Z"}), time_left)
-    rest = world.publisher.republish(Republish.wanted({"since": done.since}), always)
+    done = world.resender.since(NOON, lambda: next(turns))
+    rest = world.resender.since(clock.parse(str(done.since)), always)
 
     assert (done.published, done.since) == (10, "2026-01-31T12:10:00.000Z")
     assert (rest.published, rest.since) == (15, None)
     assert world.bus.pairs == [f"pair {minute}" for minute in range(25)]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        {},
-        None,
-        [],
-        {"since": "yesterday"},
-        {"since": "2026-01-31T12:00:00"},
-        {"pair_ids": "anna"},
-        {"since": "2026-01-31T12:00:00Z", "pair_ids": ["anna"]},
-        {"pairs": ["anna"]},
-    ],
-)
-def test_a_request_that_cannot_be_understood_is_answered_with_how_to_ask(said: object) -> None:
-    with pytest.raises(ValueError, match=r"republish cannot be understood: .*say") as refused:
-        Republish.wanted(said)
-
-    assert "\n" not in str(refused.value)
 
 
 # --- Delivering -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Dead letters that go back, with queues in memory that hide what was received."""
+"""Redriving dead letters, with queues in memory that hide what was received."""
 
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -11,8 +11,8 @@ from facepair.domain.retry import Unavailable
 from facepair.use_cases.redrive import Redriven, Route
 
 
-class FakeDeadLetterQueue:
-    """A dead-letter queue: what was received is hidden, until time passes or somebody shows it again."""
+class DeadLetterQueue:
+    """What was received is hidden until it is deferd to now."""
 
     def __init__(self, bodies: Iterable[str], *, hides: bool = True) -> None:
         self._receipts = count()
@@ -25,8 +25,8 @@ class FakeDeadLetterQueue:
         self._hidden |= set(seen) if self._hides else set()
         return [DeadLetter(name, self.bodies[name], f"{name}, {next(self._receipts)}") for name in seen]
 
-    def delete(self, dead_letters: Iterable[DeadLetter]) -> None:
-        for message in dead_letters:
+    def delete(self, messages: Iterable[DeadLetter]) -> None:
+        for message in messages:
             del self.bodies[message.message_id]
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
@@ -52,51 +52,67 @@ def uploads(number: int) -> list[str]:
     return [created_notification(f"pair {each}/first.jpg", "etag") for each in range(number)]
 
 
-def redrive(dead_letters: FakeDeadLetterQueue, destination: Destination) -> Redriven:
-    return Route(dead_letters, destination, created_objects).redrive(lambda done: None)
+def redrive(queue: DeadLetterQueue, destination: Destination) -> Redriven:
+    return Route(queue, destination, created_objects).redrive(lambda: True)
 
 
-def test_every_letter_is_sent_once_and_is_gone() -> None:
-    dead_letters, destination = FakeDeadLetterQueue(uploads(25)), Destination()
+def test_every_message_is_sent_once_and_deleted() -> None:
+    queue, destination = DeadLetterQueue(uploads(25)), Destination()
 
-    done = redrive(dead_letters, destination)
+    done = redrive(queue, destination)
 
     assert done == Redriven(sent=25)
     assert destination.bodies == uploads(25)
-    assert dead_letters.bodies == {}
+    assert queue.bodies == {}
 
 
-def test_what_nobody_can_read_stays_is_told_once_and_can_be_seen_again() -> None:
-    dead_letters, destination = FakeDeadLetterQueue(["rubbish", *uploads(12), "more rubbish"]), Destination()
+def test_an_unreadable_message_stays_and_can_be_received_again() -> None:
+    queue, destination = DeadLetterQueue(["rubbish", *uploads(12), "more rubbish"]), Destination()
 
-    done = redrive(dead_letters, destination)
+    done = redrive(queue, destination)
 
     assert done.sent == 12
     assert [message.body for message in done.unreadable.values()] == ["rubbish", "more rubbish"]
     assert destination.bodies == uploads(12)
-    assert dead_letters.visible == ["rubbish", "more rubbish"]
+    assert queue.visible == ["rubbish", "more rubbish"]
 
 
-def test_it_ends_when_what_stays_comes_round_again() -> None:
-    dead_letters = FakeDeadLetterQueue([f"rubbish {number}" for number in range(4)], hides=False)
+def test_it_ends_when_only_unreadable_messages_come_round() -> None:
+    queue = DeadLetterQueue([f"rubbish {number}" for number in range(4)], hides=False)
 
-    done = redrive(dead_letters, Destination())
+    done = redrive(queue, Destination())
 
     assert len(done.unreadable) == 4
 
 
-def test_a_letter_that_could_not_be_sent_is_not_deleted() -> None:
-    dead_letters = FakeDeadLetterQueue(uploads(3))
+def test_a_message_that_could_not_be_sent_is_not_deleted() -> None:
+    queue = DeadLetterQueue(uploads(3))
 
     with pytest.raises(Unavailable):
-        redrive(dead_letters, Destination(broken=True))
+        redrive(queue, Destination(broken=True))
 
-    assert list(dead_letters.bodies.values()) == uploads(3)
+    assert list(queue.bodies.values()) == uploads(3)
 
 
-def test_it_tells_how_far_it_has_come() -> None:
-    told: list[int] = []
+def test_it_stops_when_the_time_is_over_and_says_that_there_is_more() -> None:
+    queue, destination = DeadLetterQueue(["rubbish", *uploads(24)]), Destination()
+    turns = iter([True, True, False])
 
-    Route(FakeDeadLetterQueue(uploads(25)), Destination(), created_objects).redrive(lambda done: told.append(done.sent))
+    done = Route(queue, destination, created_objects).redrive(lambda: next(turns))
 
-    assert told == [10, 20, 25]
+    assert (done.sent, list(done.unreadable), done.more) == (19, ["message 0"], True)
+    assert (len(destination.bodies), len(queue.bodies)) == (19, 6)
+    rest = redrive(queue, destination)
+    assert (rest.sent, rest.more, list(queue.bodies)) == (5, False, ["message 0"])
+
+
+def test_a_redrive_that_dies_between_sending_and_deleting_only_duplicates() -> None:
+    class Dying(DeadLetterQueue):
+        def delete(self, messages: Iterable[DeadLetter]) -> None:
+            raise Unavailable("the function ended")
+
+    queue, destination = Dying(uploads(3)), Destination()
+    with pytest.raises(Unavailable):
+        redrive(queue, destination)
+
+    assert list(queue.bodies.values()) == destination.bodies == uploads(3)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import click
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from facepair.aws.clients import error_code
-from facepair.aws.publish_function import UNHURRIED
 from facepair.domain.retry import Unavailable
 from facepair_cli.errors import DENIED, sentence
 from facepair_cli.stack import Stack
@@ -21,11 +21,13 @@ from facepair_cli.stack import Stack
 OUTPUTS = (
     *("ImagesBucket", "VerdictsTable", "CallsTable", "IdempotencyTable", "UploadsQueue", "DeadLetterQueue"),
     *("UnpublishedQueue", "BusDeadLetterQueue", "CredentialsSecret", "TokenParameter", "VerdictsBus", "AlarmTopic"),
-    *("CompareFunction", "FindMissedFunction", "PublishFunction", "ReviewUrl"),
+    *("CompareFunction", "FindMissedFunction", "PublishFunction", "OperateUrl", "EraseUrl", "ReviewUrl"),
 )
 OUTPUTS_OF_THE_WEBHOOK = ("WebhookSecret", "WebhookQueue", "WebhookDeadLetterQueue", "DeliverFunction")
 FED_FUNCTIONS = ("CompareFunction", "PublishFunction", "DeliverFunction")
 """Those that an event source mapping feeds; the last one only with a webhook."""
+UNHURRIED = Config(connect_timeout=5, read_timeout=150, retries={"total_max_attempts": 1})
+"""For an invocation that may last as long as CompareFunction does."""
 PROBLEM = "PROBLEM:"
 """How Lambda's LastProcessingResult begins if a mapping cannot read its source."""
 UNCONFIRMED = ("PendingConfirmation", "Deleted")

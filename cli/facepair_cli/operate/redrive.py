@@ -1,14 +1,14 @@
 """`facepair redrive`: move dead letters back to their queue."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
-from facepair.domain.notification import created_objects
-from facepair.domain.webhook import Webhook
-from facepair.use_cases.redrive import Redriven, Route
+from facepair.domain.operation import DeadLettersOf, Redrive
 from facepair_cli.confirmation import confirm, yes_option
+from facepair_cli.function_url import FunctionUrl
 from facepair_cli.output import counted, json_option, note, print_json, say
 from facepair_cli.stack import Stack, stack_option
 
@@ -16,7 +16,7 @@ UPLOADS = ("DeadLetterQueue", "UploadsQueue")
 WEBHOOKS = ("WebhookDeadLetterQueue", "WebhookQueue")
 """Outputs: from where, and where to."""
 SHOWN = 5
-"""Unreadable dead letters of which the beginning is shown."""
+"""Unreadable messages of which the beginning is shown."""
 
 
 @click.command()
@@ -39,29 +39,39 @@ def redrive(webhooks: bool, yes: bool, as_json: bool, stack: Stack) -> None:
     exit status is 1; the runbook (DeadLettersAlarm) says how to delete it.
     """
     source, destination = WEBHOOKS if webhooks else UPLOADS
-    read: Callable[[str], object] = Webhook.from_event if webhooks else created_objects
-    dead_letters = stack.queue(source)
-    route = Route(dead_letters, stack.queue(destination), read)
-    there = dead_letters.backlog().waiting
+    function = stack.operate
+    waiting = stack.queue(source).backlog().waiting
     if not yes:
         confirm(
-            f"Move about {counted(there, 'message')} from {source} to {destination}?", otherwise="Nothing was moved."
+            f"Move about {counted(waiting, 'message')} from {source} to {destination}?", otherwise="Nothing was moved."
         )
+    sent, unreadable, shown = 0, dict[str, None](), dict[str, str]()
     hidden = not sys.stderr.isatty()
-    with click.progressbar(length=there, label="Redriving", hidden=hidden, file=sys.stderr) as bar:
-
-        def tell(done: Redriven) -> None:
-            bar.update(done.sent + len(done.unreadable) - bar.pos)
-
-        done = route.redrive(tell)
+    with click.progressbar(length=waiting, label="Redriving", hidden=hidden, file=sys.stderr) as bar:
+        for done in _redriven(function, Redrive(queue=DeadLettersOf.WEBHOOKS if webhooks else DeadLettersOf.UPLOADS)):
+            sent += done["sent"]
+            unreadable |= dict.fromkeys(done["unreadable"])
+            shown |= done["shown"]
+            bar.update(sent + len(unreadable) - bar.pos)
     if as_json:
-        print_json({"sent": done.sent, "unreadable": list(done.unreadable)})
+        print_json({"sent": sent, "unreadable": list(unreadable)})
     else:
-        say(f"{counted(done.sent, 'message')} moved to {destination}.")
-    if done.unreadable:
-        for each in [*done.unreadable.values()][:SHOWN]:
-            note(f"Cannot be read: {each.message_id}: {each.body[:200]}")
+        say(f"{counted(sent, 'message')} moved to {destination}.")
+    if unreadable:
+        for message_id, body in [*shown.items()][:SHOWN]:
+            note(f"Cannot be read: {message_id}: {body}")
         raise click.ClickException(
-            f"{counted(len(done.unreadable), 'message')} in {source} cannot be read and would only come back: delete "
+            f"{counted(len(unreadable), 'message')} in {source} cannot be read and would only come back: delete "
             "them as the runbook (DeadLettersAlarm) says."
         )
+
+
+def _redriven(function: FunctionUrl, wanted: Redrive) -> Iterator[Mapping[str, Any]]:
+    """Yield what each request has moved, until there is no more, or only known messages that cannot be read."""
+    known = set[str]()
+    while True:
+        done = function.post(wanted.model_dump(mode="json"))
+        yield done
+        if not done["more"] or (not done["sent"] and known.issuperset(done["unreadable"])):
+            return
+        known.update(done["unreadable"])

@@ -1,13 +1,18 @@
 """`facepair resend`: publish the change events of rows again."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import batched
 
 import click
 
+from facepair.domain import clock
 from facepair.domain.backlog import Count
+from facepair.domain.operation import MOST_PAIRS, Resend
 from facepair.domain.verdict import Verdict
-from facepair.use_cases.resend import resend_pairs, resend_since
+from facepair.use_cases.resend import Resent
 from facepair_cli.confirmation import confirm, yes_option
+from facepair_cli.function_url import FunctionUrl
 from facepair_cli.output import counted, json_option, note, print_json, say
 from facepair_cli.pair_ids import PAIR
 from facepair_cli.reading.attention import MOST_COUNTED
@@ -34,12 +39,12 @@ def resend(pair_ids: tuple[str, ...], since: datetime | None, yes: bool, as_json
     """
     if (since is None) == (not pair_ids):
         raise click.UsageError("Pass either --since T or pairs.")
+    function = stack.operate
     if not yes:
         rows = f"{_count(stack, since)} rows" if since else counted(len(pair_ids), "row")
         confirm(f"Publish the events of {rows} again?", otherwise="Nothing was published.")
     published, missing, unreadable = 0, list[str](), list[str]()
-    function = stack.publish_function
-    for done in resend_since(function, since) if since else resend_pairs(function, pair_ids):
+    for done in _since(function, since) if since else _pairs(function, pair_ids):
         published += done.published
         missing += done.missing
         unreadable += done.unreadable
@@ -52,7 +57,7 @@ def resend(pair_ids: tuple[str, ...], since: datetime | None, yes: bool, as_json
     for each in missing:
         note(f"{each} has no row.")
     for each in unreadable:
-        note(f"The row of {each} cannot be read: see PublishFunction's log.")
+        note(f"The row of {each} cannot be read: OperateFunction's log says why.")
     if failed := len(missing) + len(unreadable):
         raise click.ClickException(f"{counted(failed, 'pair')} not published.")
 
@@ -60,3 +65,24 @@ def resend(pair_ids: tuple[str, ...], since: datetime | None, yes: bool, as_json
 def _count(stack: Stack, since: datetime) -> Count:
     counts = [stack.written.count(verdict, MOST_COUNTED, since=since) for verdict in Verdict]
     return Count(sum(count.number for count in counts), any(count.lower_bound for count in counts))
+
+
+def _since(function: FunctionUrl, since: datetime) -> Iterator[Resent]:
+    """Yield what each request has published, from a time on; a request has time for some thousand rows."""
+    begin: datetime | None = since
+    while begin:
+        done = Resent(**function.post(Resend(since=begin).model_dump(mode="json", exclude_none=True)))
+        yield done
+        further = clock.parse(done.since) if done.since else None
+        if further == begin:
+            raise click.ClickException(
+                f"The events after {done.since} were not published: OperateFunction's log says why. Then run "
+                f"facepair resend --since {done.since}"
+            )
+        begin = further
+
+
+def _pairs(function: FunctionUrl, pair_ids: tuple[str, ...]) -> Iterator[Resent]:
+    """Yield what each request has published of these pairs."""
+    for batch in batched(dict.fromkeys(pair_ids), MOST_PAIRS, strict=False):
+        yield Resent(**function.post(Resend(pair_ids=batch).model_dump(mode="json", exclude_none=True)))

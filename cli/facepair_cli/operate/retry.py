@@ -8,7 +8,8 @@ from typing import IO
 
 import click
 
-from facepair.use_cases.permit import MOST_PAIRS, Answer, Permission
+from facepair.domain.operation import MOST_PAIRS, Retry
+from facepair.use_cases.approve import Answer, Approval
 from facepair_cli.confirmation import confirm, yes_option
 from facepair_cli.function_url import FunctionUrl
 from facepair_cli.output import counted, json_option, print_json_array, say
@@ -16,7 +17,7 @@ from facepair_cli.pair_ids import PAIR, lines
 from facepair_cli.stack import Stack, stack_option
 
 UTF8_FILE = click.File(encoding="utf-8-sig")
-WISHED = (Permission.PERMITTED, Permission.ALREADY_PERMITTED)
+WANTED = (Approval.APPROVED, Approval.ALREADY_APPROVED)
 
 
 @click.command()
@@ -39,26 +40,26 @@ def retry(pair_ids: tuple[str, ...], file: IO[str] | None, yes: bool, as_json: b
     """
     if not pair_ids and file is None:
         raise click.UsageError("Name pairs, or a file of pair ids with --from.")
-    function = stack.function_url("PermitUrl", policy="OperatorPolicy")
+    function = stack.operate
     if not yes:
         pairs = counted(len(pair_ids), "pair") if file is None else f"every pair in {file.name}"
         confirm(f"Approve one more call for {pairs}? Each may be paid twice.", otherwise="Nothing was approved.")
-    told = Counter[bool]()
-    answers = _answers(function, _wanted(pair_ids, file), told)
+    done = Counter[bool]()
+    answers = _answers(function, _wanted(pair_ids, file), done)
     if as_json:
         print_json_array(each.model_dump(mode="json", exclude_none=True) for each in answers)
     else:
         for each in answers:
             say(_sentence(each))
-    sys.exit(int(told[False] > 0))
+    sys.exit(int(done[False] > 0))
 
 
-def _answers(function: FunctionUrl, pair_ids: Iterable[str], told: Counter[bool]) -> Iterator[Answer]:
-    """What became of each pair, as it comes; `told` counts which of them got what was wished."""
+def _answers(function: FunctionUrl, pair_ids: Iterable[str], done: Counter[bool]) -> Iterator[Answer]:
+    """Yield each pair's answer as it comes; `done` counts whether they are approved."""
     for batch in batched(pair_ids, MOST_PAIRS, strict=False):
-        for each in function.post({"pair_ids": batch})["answers"]:
+        for each in function.post(Retry(pair_ids=batch).model_dump(mode="json"))["answers"]:
             answer = Answer.model_validate(each)
-            told[answer.permission in WISHED] += 1
+            done[answer.approval in WANTED] += 1
             yield answer
 
 
@@ -69,15 +70,17 @@ def _wanted(pair_ids: Iterable[str], file: IO[str] | None) -> Iterator[str]:
 
 
 def _sentence(answer: Answer) -> str:
-    match answer.permission:
-        case Permission.PERMITTED:
-            said = "permitted; its verdict will follow"
-        case Permission.ALREADY_PERMITTED:
-            said = f"already permitted by {answer.permitted_by or 'another call that is under way'}"
-        case Permission.NOT_UNKNOWN:
+    match answer.approval:
+        case Approval.APPROVED:
+            said = "approved; its verdict will follow"
+        case Approval.ALREADY_APPROVED:
+            said = (
+                f"already approved by {answer.permitted_by}" if answer.permitted_by else "another call is in progress"
+            )
+        case Approval.NOT_UNKNOWN:
             said = f"not of unknown outcome: {answer.verdict}" + (f" ({answer.code})" if answer.code else "")
-        case Permission.PICTURES_DELETED:
+        case Approval.PICTURES_DELETED:
             said = "its pictures were deleted before it was compared; upload both again"
-        case Permission.NO_PAIR:
+        case Approval.NO_PAIR:
             said = "no such pair"
     return f"{answer.pair_id}: {said}"

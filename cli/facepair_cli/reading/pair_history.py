@@ -108,8 +108,7 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
     """A call, and a person's permission for it, where there was one; what an erasure has taken away is not told."""
     for call in calls:
         if "permitted_by" in call and "permitted_at" in call:
-            permitted = f"One more call was permitted by {call['permitted_by']}"
-            yield Event(clock.parse(call["permitted_at"]), permitted)
+            yield Event(clock.parse(call["permitted_at"]), f"{call['permitted_by']} approved one more call")
         if "sent_at" not in call:
             continue
         charge = Charge.of(call.get("state"), call.get("code"), call.get("pricing_strategy"), call.get("charged"))

@@ -120,12 +120,16 @@ class FindMissedSettings(_Settings):
     cursor_parameter: str
 
 
-class PermitSettings(_Environment):
-    """PermitFunction's."""
+class OperateSettings(_Environment):
+    """OperateFunction's. The webhook's queues are empty texts without a webhook."""
 
     verdicts_table: str
     calls_table: str
+    verdicts_bus: str
     uploads_queue_url: str
+    dead_letter_queue_url: str
+    webhook_queue_url: str
+    webhook_dead_letter_queue_url: str
 
 
 class EraseSettings(_Environment):
@@ -155,7 +159,6 @@ class ReviewSettings(_Environment):
 class PublishSettings(_Environment):
     """PublishFunction's."""
 
-    verdicts_table: str
     verdicts_bus: str
     unpublished_queue_url: str
 

@@ -152,9 +152,10 @@ class CallsTable:
             raise Later("the call was answered after all")
 
     @aws_errors()
-    def permit(self, call: Call, by: str) -> bool:
-        """Write that a person permits to call once more although this call was not answered; False if somebody has
-        permitted it already, or it was answered after all."""
+    def approve(self, call: Call, by: str) -> bool:
+        """Write that an operator approves one more call although this one was not answered.
+
+        False if it was approved already, or was answered after all."""
         permission = {"permitted_by": by, "permitted_at": clock.iso(clock.now())}
         unanswered = Attr("owner").eq(call.owner) & Attr("state").is_in([State.SENT, State.UNKNOWN])
         if self._set(call, permission, unanswered & Attr("permitted_by").not_exists() & Attr("erased_at").not_exists()):

@@ -11,7 +11,7 @@ from facepair.domain.verdict import OUTCOME_UNKNOWN, Outcome, is_charged
 OnUnknownOutcome = Literal["hold", "retry"]
 """What becomes of a pair whose call may have been charged without an answer: it is held, or called for once more."""
 MOST_UNANSWERED = 2
-"""Calls for the same contents that `retry` leaves without an answer at most. Beyond them a person has to permit it."""
+"""Calls without an answer that `retry` allows for the same contents. An operator has to approve more."""
 
 
 class State(StrEnum):
@@ -88,8 +88,8 @@ class Call:
 def may_call_again(unanswered: Sequence[Call], policy: OnUnknownOutcome) -> bool:
     """Whether contents may be called for although these calls, oldest first, were not answered.
 
-    The policy allows it, or a person has, for the last of them. A permission lasts for one call that may be charged:
-    then that is the last.
+    The policy allows it, or an operator has approved it for the last of them. An approval lasts for one call that may
+    be charged: then that call is the last.
     """
     if not unanswered or (policy == "retry" and len(unanswered) < MOST_UNANSWERED):
         return True

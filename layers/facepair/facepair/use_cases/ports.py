@@ -97,9 +97,10 @@ class Ledger(Protocol):
         Raises Later if the call was answered while it was given up.
         """
 
-    def permit(self, call: Call, by: str) -> bool:
-        """Write that a person permits to call once more although this call was not answered; False if somebody has
-        permitted it already, or it was answered after all."""
+    def approve(self, call: Call, by: str) -> bool:
+        """Write that an operator approves one more call although this one was not answered.
+
+        False if it was approved already, or was answered after all."""
 
 
 class UnsavedRefusals(Protocol):

@@ -1,37 +1,73 @@
-"""Rows are published again, however many: PublishFunction does as much as it has time for, and is asked to go on."""
+"""The change events of rows are published again, as the rows are now."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
-from typing import Any, Protocol
 
-from facepair.domain import clock
-from facepair.domain.retry import Unavailable
-from facepair.use_cases.publish import Republished
+from facepair.domain.change import Change, StoredRow, VerdictChanged
+from facepair.domain.metric import Metric
+from facepair.use_cases.ports import Bus, Metrics, WrittenRows
+from facepair.use_cases.publish import AT_ONCE, check_size, put
 
-PAIRS_AT_ONCE = 500
-"""Of named pairs, which it deals with without looking at the clock: one read and a tenth of a request each."""
-
-
-class Republishes(Protocol):
-    """PublishFunction."""
-
-    def republish(self, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The fields of Republished, for those of a Republish."""
+logger = logging.getLogger(__name__)
 
 
-def resend_since(function: Republishes, since: datetime) -> Iterator[Republished]:
-    """Publish all rows again that were written at a time or later; what came of each invocation."""
-    begin: str | None = clock.iso(since)
-    while begin:
-        done = Republished(**function.republish({"since": begin}))
-        yield done
-        if done.since == begin:
-            raise Unavailable(f"PublishFunction came no further than {begin}: its log says why")
-        begin = done.since
+@dataclass
+class Resent:
+    """What was published. `missing` are pair ids without a row, `unreadable` those of rows that cannot be published.
+
+    `since` is where to go on, if the time ran out.
+    """
+
+    published: int = 0
+    missing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    since: str | None = None
 
 
-def resend_pairs(function: Republishes, pair_ids: Sequence[str]) -> Iterator[Republished]:
-    """Publish the rows of pairs again; what came of each invocation."""
-    for batch in batched(dict.fromkeys(pair_ids), PAIRS_AT_ONCE, strict=False):
-        yield Republished(**function.republish({"pair_ids": batch}))
+@dataclass(frozen=True, kw_only=True)
+class Resender:
+    """Publishes rows again, under the same ids. Deletions cannot be published again: there is no row."""
+
+    bus: Bus
+    rows: WrittenRows
+    metrics: Metrics
+
+    def since(self, moment: datetime, may_go_on: Callable[[], bool]) -> Resent:
+        """Publish all rows written at that time or later, oldest first, until `may_go_on` returns False."""
+        self.metrics.add(Metric.REPUBLISHED)
+        done = Resent()
+        for batch in batched(self.rows.since(moment), AT_ONCE, strict=False):
+            if not may_go_on():
+                done.since = str(batch[0]["updated_at"])
+                break
+            self._publish(batch, done)
+        return done
+
+    def pairs(self, pair_ids: Iterable[str]) -> Resent:
+        """Publish the rows of these pairs."""
+        self.metrics.add(Metric.REPUBLISHED)
+        asked, done, seen = dict.fromkeys(pair_ids), Resent(), set[str]()
+        for batch in batched(self.rows.of(asked), AT_ONCE, strict=False):
+            self._publish(batch, done)
+            seen |= {str(image["pair_id"]) for image in batch}
+        done.missing = [pair_id for pair_id in asked if pair_id not in seen]
+        return done
+
+    def _publish(self, images: Iterable[StoredRow], done: Resent) -> None:
+        changes = list(self._readable(images, done))
+        put(changes, self.bus, self.metrics)
+        done.published += len(changes)
+
+    def _readable(self, images: Iterable[StoredRow], done: Resent) -> Iterator[Change]:
+        for image in images:
+            try:
+                changed = VerdictChanged.to(image)
+                check_size(changed)
+                yield changed
+            except ValueError as error:
+                logger.error("Row cannot be published", extra={"pair_id": str(image["pair_id"]), "reason": str(error)})
+                self.metrics.add(Metric.UNREADABLE_ROWS)
+                done.unreadable.append(str(image["pair_id"]))

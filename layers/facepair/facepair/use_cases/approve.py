@@ -1,0 +1,107 @@
+"""An operator approves one more call for pairs whose call may have been charged without an answer."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from facepair.domain import clock
+from facepair.domain.ledger import Call, State
+from facepair.domain.notification import created_notification
+from facepair.domain.row import Row
+from facepair.domain.verdict import OUTCOME_UNKNOWN, PICTURES_DELETED, Verdict
+from facepair.use_cases.ports import Ledger, UploadsQueue, Verdicts
+
+logger = logging.getLogger(__name__)
+
+
+class Approval(StrEnum):
+    """What became of the request to call once more for a pair."""
+
+    APPROVED = "approved"
+    ALREADY_APPROVED = "already approved"
+    NOT_UNKNOWN = "not of unknown outcome"
+    PICTURES_DELETED = "pictures deleted"
+    NO_PAIR = "no such pair"
+
+
+class Answer(BaseModel, frozen=True):
+    """The answer for a pair: `verdict` and `code` are its row's, `permitted_by` is the first who approved."""
+
+    pair_id: str
+    approval: Approval
+    verdict: Verdict | None = None
+    code: str | None = None
+    permitted_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approver:
+    """Approves retries, and sends the messages that let workers take up their pairs again.
+
+    An approval is written once per call. Its message can be sent again, in case an earlier one was lost.
+    """
+
+    verdicts: Verdicts
+    ledger: Ledger
+    queue: UploadsQueue
+
+    def approve(self, pair_ids: Iterable[str], by: str) -> list[Answer]:
+        """Approve one more call in the name of `by`, an ARN. Raises Unavailable; the same request can be repeated."""
+        answers: list[Answer] = []
+        bodies: list[str] = []
+        for pair_id in dict.fromkeys(pair_ids):
+            row = self.verdicts.row(pair_id)
+            answers.append(self._approve(pair_id, row, by))
+            if row and answers[-1].approval in (Approval.APPROVED, Approval.ALREADY_APPROVED):
+                bodies += [created_notification(each.key, each.etag) for each in row.pictures.values()][:1]
+        self.queue.send(bodies)
+        return answers
+
+    def _approve(self, pair_id: str, row: Row | None, by: str) -> Answer:
+        if row is None:
+            return Answer(pair_id=pair_id, approval=Approval.NO_PAIR)
+        if row.code == PICTURES_DELETED:
+            return Answer(pair_id=pair_id, approval=Approval.PICTURES_DELETED, verdict=row.verdict, code=row.code)
+        call = self._unanswered(row)
+        if call is None:
+            approval, permitted_by = Approval.NOT_UNKNOWN, None
+        elif call.permitted_by or _under_way(call):
+            approval, permitted_by = Approval.ALREADY_APPROVED, call.permitted_by
+        elif self.ledger.approve(call, by):
+            approval, permitted_by = Approval.APPROVED, by
+            logger.info("Approved a retry", extra={"pair_id": pair_id, "call": call.call, "by": by})
+        else:  # another operator was faster, or the call has been answered meanwhile
+            stands = self.ledger.get(pair_id, call.call)
+            approval, permitted_by = Approval.ALREADY_APPROVED, stands.permitted_by if stands else None
+        return Answer(pair_id=pair_id, approval=approval, verdict=row.verdict, code=row.code, permitted_by=permitted_by)
+
+    def _unanswered(self, row: Row) -> Call | None:
+        """The last call without an answer for the row's contents, if that is why the row has no verdict."""
+        if row.verdict is not Verdict.UNDETERMINED or row.code != OUTCOME_UNKNOWN:
+            return None
+        calls = [call for call in self.ledger.of_pair(row.pair_id) if not call.erased]
+        contents = _contents(row, calls)
+        calls = [call for call in calls if call.fingerprint in contents]
+        if any(call.state is State.ANSWERED for call in calls):
+            return None
+        return next((call for call in reversed(calls) if call.unanswered), None)
+
+
+def _contents(row: Row, calls: Sequence[Call]) -> set[str]:
+    """Return the fingerprints of the row's contents: its own, and that of the call that gave the row its outcome.
+
+    That call was made for the same two pictures in each other's role if they were swapped since. Rows of earlier
+    releases name no call: theirs is known if the ledger has calls for one pair of contents only.
+    """
+    fingerprints = {call.fingerprint for call in calls}
+    rests_on = {call.fingerprint for call in calls if call.call == row.call}
+    if row.call is None and row.fingerprint not in fingerprints and len(fingerprints) == 1:
+        rests_on = fingerprints
+    return rests_on | ({row.fingerprint} if row.fingerprint else set())
+
+
+def _under_way(call: Call) -> bool:
+    return call.state is State.SENT and call.alive_until > clock.now()
