@@ -23,6 +23,7 @@ from PIL import Image
 from facepair.domain import clock
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Slot
 from facepair.domain.ledger import Call, State
+from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
 from facepair.domain.pair import Names, Pair, Upload
@@ -33,7 +34,7 @@ from facepair.domain.verdict import Outcome, Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Asker
 from facepair.use_cases.compare import Comparer
-from facepair.use_cases.receive import ComesBack, Message, Receiver
+from facepair.use_cases.receive import ComesBack, Receiver
 
 FRIDAY = datetime(2026, 1, 30, 18, tzinfo=UTC)
 WEEKEND_SECONDS = 72 * 3600

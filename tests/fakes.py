@@ -24,6 +24,7 @@ from facepair.domain.erasure import Charged, Record
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Signal, Slot
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
+from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.opinions import Opinions
 from facepair.domain.pair import Names, Pair, Upload, split
@@ -33,7 +34,6 @@ from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailab
 from facepair.domain.review import Queued, Waiting
 from facepair.domain.row import Decision, PictureRow, Row
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
-from facepair.use_cases.receive import Message
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAMES = Names("first", "second")

@@ -4,21 +4,16 @@ POST {"action": "retry" | "resend" | "redrive", ...} to its URL: facepair/domain
 does a bounded amount of work and returns how far it got; the caller repeats it.
 """
 
-from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-import boto3
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws import function_url
 from facepair.aws.bus import VerdictsBus
-from facepair.aws.clients import PATIENT
 from facepair.aws.ledger import CallsTable
-from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.queue import DeadLetterQueue, Queue, SqsUploadsQueue
+from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import StoredRows
 from facepair.domain.notification import created_objects
@@ -30,26 +25,21 @@ from facepair.use_cases.operate import Operator
 from facepair.use_cases.redrive import Route
 from facepair.use_cases.resend import Resender
 
-Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
-
 STOPPING_SECONDS = 35
 """With so much time left a request ends: operators see progress, and AWS's retries still fit."""
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
     """The entry point that template.yaml names. Return a response of a function URL."""
     return _handler()(event, context)
 
 
 @cache
-def _handler() -> Handler:
-    """Wire the function once per execution environment, so that importing creates no client and reads no setting."""
+def _handler() -> FunctionHandler:
+    """Wire the function, once per execution environment."""
     settings = OperateSettings.from_environment()
-    logger, metrics = Logger(), Metrics()
-    # The package logs by the standard library; its lines come out as Powertools' JSON.
-    copy_config_to_registered_loggers(source_logger=logger, include={"facepair"})
-    session = boto3.Session()
-    tables, sqs = session.resource("dynamodb", config=PATIENT), session.client("sqs", config=PATIENT)
+    runtime = Runtime()
+    tables, sqs = runtime.tables, runtime.client("sqs")
     uploads = SqsUploadsQueue(sqs, settings.uploads_queue_url)
     routes = {
         DeadLettersOf.UPLOADS: Route(DeadLetterQueue(sqs, settings.dead_letter_queue_url), uploads, created_objects)
@@ -64,16 +54,16 @@ def _handler() -> Handler:
             queue=uploads,
         ),
         resender=Resender(
-            bus=VerdictsBus(session.client("events", config=PATIENT), settings.verdicts_bus),
+            bus=VerdictsBus(runtime.client("events"), settings.verdicts_bus),
             rows=StoredRows(tables.Table(settings.verdicts_table)),
-            metrics=PowertoolsMetrics(metrics),
+            metrics=runtime.metrics,
         ),
         routes=routes,
     )
 
-    @logger.inject_lambda_context(clear_state=True, log_event=False)
-    @metrics.log_metrics
-    def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    @runtime.logged
+    @runtime.measured
+    def handle(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
         by = function_url.caller(event)
         try:
             operation = requested(function_url.body(event))

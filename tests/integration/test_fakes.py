@@ -23,12 +23,12 @@ from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.ledger import State
+from facepair.domain.message import Message
 from facepair.domain.pair import Pair
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.use_cases.ports import Cursor, Idempotency, Ledger, Tokens, Uploads, UploadsQueue
-from facepair.use_cases.receive import Message
 from facepair_cli.submit.submitter import Drop
 from tests.fakes import NAMES, NOON, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens
 from tests.integration.test_idempotency import Context

@@ -82,6 +82,13 @@ def test_a_function_is_one_file_that_imports_no_other_function(function: Path) -
     assert not [name for name in imports(function / "app.py") if begins_with(name, OUTSIDE | {"app"})]
 
 
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda path: path.name)
+def test_a_function_gets_logs_metrics_and_clients_from_the_runtime(function: Path) -> None:
+    own = {"boto3", "aws_lambda_powertools.Logger", "aws_lambda_powertools.Metrics", "aws_lambda_powertools.logging"}
+
+    assert not [name for name in imports(function / "app.py") if begins_with(name, own)]
+
+
 def test_the_layer_contains_only_what_functions_import() -> None:
     imported = {name for function in FUNCTIONS for name in imported_by(f"functions.{function.name}.app")}
     in_the_layer = {dotted(path) for path in modules() if path.name != "__init__.py"}

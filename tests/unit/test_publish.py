@@ -12,9 +12,10 @@ import pytest
 
 from facepair.domain import clock
 from facepair.domain.change import Change, StoredRow, Write
+from facepair.domain.message import Message
 from facepair.domain.retry import Backoff, Unavailable
 from facepair.domain.webhook import Undelivered, Webhook
-from facepair.use_cases.deliver import Deliverer, WebhookMessage
+from facepair.use_cases.deliver import Deliverer
 from facepair.use_cases.publish import Publisher
 from facepair.use_cases.receive import ComesBack
 from facepair.use_cases.resend import Resender
@@ -231,8 +232,8 @@ def deliverer(server: Server, queue: Queue, counts: Counts) -> Deliverer:
     )
 
 
-def message(body: str = json.dumps(EVENT), receive_count: int = 1, age: timedelta = timedelta()) -> WebhookMessage:
-    return WebhookMessage(body, f"receipt {receive_count}", receive_count, clock.now() - age)
+def message(body: str = json.dumps(EVENT), receive_count: int = 1, age: timedelta = timedelta()) -> Message:
+    return Message(body, f"receipt {receive_count}", receive_count, clock.now() - age)
 
 
 def test_what_the_receiver_takes_is_done() -> None:

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
 from facepair.domain.retry import Closed, Later, RetryReason, Unavailable, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.use_cases.compare import Attempt, Deferred
-from facepair.use_cases.receive import ComesBack, Message
+from facepair.use_cases.receive import ComesBack
 from tests.fakes import LIFETIME, SUCCESS, picture
 from tests.unit.test_events import message as notification
 from tests.unit.test_events import record

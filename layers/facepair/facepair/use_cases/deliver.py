@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from facepair.domain import clock
+from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.notification import Malformed
 from facepair.domain.retry import Backoff
@@ -14,16 +15,6 @@ from facepair.use_cases.ports import Metrics, WebhookQueue, WebhookReceiver
 from facepair.use_cases.receive import ComesBack
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class WebhookMessage:
-    """A received message of the webhooks' queue: an event of the bus. `receive_count` from 1."""
-
-    body: str
-    receipt_handle: str
-    receive_count: int
-    sent_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +28,7 @@ class Deliverer:
     add_log_keys: Callable[..., None]
     patience: timedelta = PATIENCE
 
-    def deliver(self, message: WebhookMessage) -> None:
+    def deliver(self, message: Message) -> None:
         """One attempt. Raises ComesBack if there must be another one."""
         try:
             webhook = Webhook.from_event(message.body)
@@ -56,7 +47,7 @@ class Deliverer:
             self.metrics.add(Metric.SECONDS_TO_RECEIVER, _seconds_since(message.sent_at))
             logger.info("Delivered: %s", webhook.type)
 
-    def _again(self, message: WebhookMessage, undelivered: Undelivered) -> None:
+    def _again(self, message: Message, undelivered: Undelivered) -> None:
         waited = _seconds_since(message.sent_at)
         self.metrics.add(Metric.SECONDS_UNDELIVERED, waited)
         if waited > self.patience.total_seconds():

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from facepair.domain import clock
+from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.notification import CreatedObject, Malformed, created_objects, is_in_foreign_envelope
 from facepair.domain.pair import Names, split
@@ -21,16 +21,6 @@ logger = logging.getLogger(__name__)
 
 class ComesBack(Exception):
     """The message has to stay in the queue; the reason was logged where it was known."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """A received message; `receive_count` from 1, `sent_at` is when it came into the queue."""
-
-    body: str
-    receipt_handle: str
-    receive_count: int
-    sent_at: datetime
 
 
 class Compares(Protocol):

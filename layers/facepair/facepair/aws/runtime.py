@@ -1,0 +1,69 @@
+"""The wiring that all functions share: logs, metrics, AWS clients, and the partial failures of a batch."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from facepair.aws.clients import PATIENT
+from facepair.aws.metrics import PowertoolsMetrics
+from facepair.domain import clock
+from facepair.domain.message import Message
+
+type FunctionEvent = dict[str, Any]
+type FunctionHandler = Callable[[FunctionEvent, LambdaContext], dict[str, Any]]
+
+
+class Runtime:
+    """Create one per execution environment, at its first event: importing creates no client and reads no setting."""
+
+    def __init__(self) -> None:
+        self.logger = Logger()
+        # The package logs with the standard library. Its lines get Powertools' format, level and keys.
+        copy_config_to_registered_loggers(source_logger=self.logger, include={"facepair"})
+        self._session: Any = boto3.Session()
+        self._metrics = Metrics()
+        self.metrics = PowertoolsMetrics(self._metrics)
+
+    def client(self, service: str, config: Config = PATIENT) -> Any:
+        return self._session.client(service, config=config)
+
+    @cached_property
+    def tables(self) -> Any:
+        return self._session.resource("dynamodb", config=PATIENT)
+
+    def logged(self, handle: FunctionHandler) -> FunctionHandler:
+        """Decorate a handler: its log lines name the invocation, and keys of an earlier invocation are gone."""
+        return self.logger.inject_lambda_context(handle, clear_state=True, log_event=False)
+
+    def measured(self, handle: FunctionHandler) -> FunctionHandler:
+        """Decorate a handler: what it adds to metrics is written to the log at its end."""
+        return self._metrics.log_metrics(handle)
+
+
+def partial_failures(
+    source: EventType, receive: Callable[[Any], object], event: FunctionEvent, context: LambdaContext
+) -> dict[str, Any]:
+    """Return the failed records of a batch, as Lambda's ReportBatchItemFailures."""
+    # If every record fails, that is no crash: without this setting, Lambda would count an error of the function.
+    processor = BatchProcessor(source, raise_on_entire_batch_failure=False)
+    return dict(process_partial_response(event, receive, processor, context))
+
+
+def message_of(record: SQSRecord) -> Message:
+    """Return the message of an SQS record. Events made by hand may lack its attributes."""
+    attributes = record.raw_event.get("attributes", {})
+    sent_ms = attributes.get("SentTimestamp")
+    return Message(
+        body=record.body,
+        receipt_handle=record.receipt_handle,
+        receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
+        sent_at=clock.at(int(sent_ms) / 1000) if sent_ms else clock.now(),
+    )
