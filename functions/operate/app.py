@@ -17,7 +17,7 @@ from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import StoredRows
 from facepair.domain.notification import created_objects
-from facepair.domain.operation import DeadLettersOf, requested
+from facepair.domain.operation import DeadLettersOf, RequestRefused, requested
 from facepair.domain.webhook import Webhook
 from facepair.settings import OperateSettings
 from facepair.use_cases.approve import Approver
@@ -68,7 +68,7 @@ def _handler() -> FunctionHandler:
         try:
             operation = requested(function_url.body(event))
             done = operator.operate(operation, by, partial(_may_go_on, context))
-        except ValueError as error:
+        except RequestRefused as error:
             return function_url.refusal(str(error))
         return function_url.answer(done)
 

@@ -37,6 +37,8 @@ def _handler() -> FunctionHandler:
     @runtime.logged
     @runtime.measured
     def handle(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
+        if "Records" not in event:  # `facepair resend` of an earlier release invoked it
+            raise ValueError("PublishFunction takes nothing but the stream's records; update facepair and run it again")
         failed: list[Exception] = []
 
         def publish(record: DynamoDBRecord) -> None:

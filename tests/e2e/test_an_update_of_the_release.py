@@ -4,13 +4,16 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
+from facepair.domain import clock
 from facepair.domain.pair import fingerprint
+from facepair_cli.function_url import NotUnderstood
 from tests.support.deployed import ANNA, Deployed, Row, picture, sha256
 
 OUTCOME = {
@@ -136,3 +139,50 @@ def test_a_message_of_the_old_search_finds_its_answer(deployed: Deployed) -> Non
 
     assert deployed.dead_letters() == []
     assert (len(deployed.ledger(left.pair_id)), left.calls) == (before, 0)
+
+
+# --- Workers and operators of both releases ---------------------------------------------------------------------------
+
+
+def test_the_retry_of_an_earlier_command_line_says_to_update(deployed: Deployed) -> None:
+    with pytest.raises(NotUnderstood, match="Update facepair to the release of the stack"):
+        deployed.post("PermitUrl", {"pair_ids": ["anna"]})
+
+
+def test_a_slot_of_an_old_worker_is_not_taken_twice(deployed: Deployed) -> None:
+    left = Left(deployed, "paced")
+    slot = clock.now() + timedelta(seconds=4)
+    seconds = Decimal(f"{slot.timestamp():.6f}")
+    left.put("IdempotencyTable", {"id": "gate", "version": 0, "next_slot": seconds, "pace": 5, "paced_at": seconds - 2})
+
+    row = left.comes_again()
+
+    assert (row["verdict"], left.calls) == ("PASS", 1)
+    [call] = deployed.ledger(left.pair_id)
+    assert clock.parse(call["answered_at"]) >= slot.replace(microsecond=0)
+
+
+def test_a_pair_that_an_old_worker_has_is_left_to_it(deployed: Deployed) -> None:
+    left = Left(deployed, "in flight")
+    uploads = [
+        (f"{left.pair_id}/{role}.jpg", hashlib.md5(content).hexdigest()) for role, content in left.contents.items()
+    ]
+    objects = hashlib.sha256(json.dumps([left.pair_id, *uploads]).encode()).hexdigest()
+    until = clock.now() + timedelta(seconds=4)
+    left.put(
+        "IdempotencyTable",
+        {
+            "id": f"underway#{objects}",
+            "owner": "0" * 32,
+            "begun": 1,
+            "alive_until": int(until.timestamp()),
+            "due": int(until.timestamp()) + 720,
+            "expiration": int(until.timestamp()) + 14 * 86400,
+        },
+    )
+
+    row = left.comes_again()
+
+    assert (row["verdict"], left.calls) == ("PASS", 1)
+    [call] = deployed.ledger(left.pair_id)
+    assert clock.parse(call["sent_at"]) >= until.replace(microsecond=0)

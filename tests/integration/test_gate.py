@@ -14,7 +14,7 @@ from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules
 from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.verdict import Outcome
 from tests.support.faulty_aws import FaultyAws
-from tests.support.previous_gate import PreviousGate
+from tests.support.previous_release import PreviousGate
 from tests.support.resources import HASTY, Resources
 
 PAUSE = 600.0

@@ -24,6 +24,7 @@ from facepair.domain.retry import Blocked, Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Seen
 from facepair.use_cases.ask import SAVING_SECONDS, Asker, Question
 from tests.support.faulty_aws import FaultyAws
+from tests.support.previous_release import previous_open
 from tests.support.resources import HASTY, Resources
 
 DEADLINE = 15.0
@@ -63,6 +64,19 @@ def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: Re
     assert (row["call"], row["state"], row["fingerprint"]) == ("000001", "SENT", "f1")
     assert clock.parse(row["alive_until"]) == until.replace(microsecond=until.microsecond // 1000 * 1000)
     assert not row.keys() & {"code", "answered_at", "outcome"}
+
+
+def test_workers_of_two_releases_do_not_open_the_same_call(
+    calls: CallsTable, deployed: Resources, pair_id: str
+) -> None:
+    table = deployed.table("CallsTable")
+
+    assert previous_open(table, pair_id, "f1", 1, in_a_minute())
+    with pytest.raises(Later):
+        calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
+    calls.open(pair_id, "f1", 2, in_a_minute(), UPLOADED)
+    assert not previous_open(table, pair_id, "f1", 2, in_a_minute())
+    assert [(call.state, call.fingerprint) for call in calls.of_pair(pair_id)] == [(State.SENT, "f1")] * 2
 
 
 def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:

@@ -279,7 +279,11 @@ def test_an_approval_whose_message_is_refused_is_sent_again_when_asked_for_again
     assert refused.returncode == 1, refused.stderr
     # A changed permission takes effect after some time, as on AWS.
     used.wait(
-        lambda: used.facepair("OperatorPolicy", "retry", "an unsent approval", "--yes").returncode == 0,
+        # The other picture's message may come late and use the approval.
+        lambda: (
+            used.facepair("OperatorPolicy", "retry", "an unsent approval", "--yes").returncode == 0
+            or (used.row("an unsent approval") or {})["verdict"] == "PASS"
+        ),
         lambda: "the approval was not sent again",
     )
     assert used.row_with("an unsent approval", "PASS")["call"] == "000002"

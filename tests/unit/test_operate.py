@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from facepair.domain.notification import created_notification, created_objects
-from facepair.domain.operation import MOST_PAIRS, DeadLettersOf, Redrive, Resend, Retry, requested
+from facepair.domain.operation import MOST_PAIRS, DeadLettersOf, Redrive, RequestRefused, Resend, Retry, requested
 from facepair.use_cases.operate import Operator
 from facepair.use_cases.redrive import Route
 from tests.unit.test_publish import World as Events
@@ -46,19 +46,19 @@ def operate(operator: Operator, **request: Any) -> dict[str, Any]:
     ],
 )
 def test_a_request_that_is_not_understood_is_refused_with_the_remedy(body: str) -> None:
-    with pytest.raises(ValueError, match=r"Update facepair to the release of the stack\.$") as refused:
+    with pytest.raises(RequestRefused, match=r"Update facepair to the release of the stack\.$") as refused:
         requested(body)
 
     assert "\n" not in str(refused.value)
 
 
 def test_the_request_of_an_earlier_release_is_answered_with_update_facepair() -> None:
-    with pytest.raises(ValueError, match="Update facepair"):
+    with pytest.raises(RequestRefused, match="Update facepair"):
         requested('{"pair_ids": ["anna"]}')
 
 
 def test_a_request_names_a_bounded_number_of_pairs() -> None:
-    with pytest.raises(ValueError, match="at most 100"):
+    with pytest.raises(RequestRefused, match="at most 100"):
         requested(Retry(pair_ids=("a",)).model_dump_json().replace('"a"', ",".join(['"a"'] * (MOST_PAIRS + 1))))
 
 
@@ -93,5 +93,5 @@ def test_an_answer_about_dead_letters_shows_the_beginning_of_some_that_cannot_be
 
 
 def test_without_a_webhook_its_dead_letters_are_refused(world: World) -> None:
-    with pytest.raises(ValueError, match="This stack has no webhook"):
+    with pytest.raises(RequestRefused, match="This stack has no webhook"):
         operate(operator(world), action="redrive", queue="webhooks")

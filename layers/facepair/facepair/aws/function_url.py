@@ -16,9 +16,9 @@ def caller(event: Mapping[str, Any]) -> str:
 
 
 def body(event: Mapping[str, Any]) -> str:
-    """What was posted. Raises ValueError if it is no text."""
-    said = str(event.get("body", ""))
-    return base64.b64decode(said).decode() if event.get("isBase64Encoded") else said
+    """Return what was posted, as text; bytes that are not UTF-8 are replaced, so that the request is refused."""
+    posted = str(event.get("body", ""))
+    return base64.b64decode(posted).decode(errors="replace") if event.get("isBase64Encoded") else posted
 
 
 def answer(said: object, status: HTTPStatus = HTTPStatus.OK) -> dict[str, Any]:

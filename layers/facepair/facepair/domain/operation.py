@@ -21,6 +21,10 @@ type PairIds = Annotated[
 ]  # an S3 key is no longer
 
 
+class RequestRefused(Exception):
+    """A request cannot be carried out; the message is one sentence for the operator, with the remedy."""
+
+
 class _OperatorRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -66,13 +70,13 @@ _REQUEST: TypeAdapter[OperatorRequest] = TypeAdapter(Annotated[OperatorRequest, 
 
 
 def requested(body: str) -> OperatorRequest:
-    """Return what a request in JSON asks for. Raises ValueError in one sentence, with the remedy."""
+    """Return what a request in JSON asks for. Raises RequestRefused."""
     try:
         return _REQUEST.validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        raise ValueError(
+        raise RequestRefused(
             f"This stack does not understand the request ({where}: {first['msg']}): your facepair command is of "
             "another release. Update facepair to the release of the stack."
         ) from None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from facepair.domain.operation import DeadLettersOf, OperatorRequest, Redrive, Resend, Retry
+from facepair.domain.operation import DeadLettersOf, OperatorRequest, Redrive, RequestRefused, Resend, Retry
 from facepair.use_cases.approve import Approver
 from facepair.use_cases.redrive import Route
 from facepair.use_cases.resend import Resender
@@ -28,7 +28,7 @@ class Operator:
     def operate(self, operation: OperatorRequest, by: str, may_go_on: Callable[[], bool]) -> Mapping[str, Any]:
         """Return the answer in JSON's types. `by` is the operator's ARN, as AWS reports it.
 
-        Raises ValueError, whose message is for the operator, and Unavailable; then the request can be repeated.
+        Raises RequestRefused, and Unavailable: then the request can be repeated.
         """
         match operation:
             case Retry():
@@ -52,7 +52,7 @@ class Operator:
 
     def _redrive(self, wanted: Redrive, by: str, may_go_on: Callable[[], bool]) -> Mapping[str, Any]:
         if wanted.queue not in self.routes:
-            raise ValueError("This stack has no webhook, and so no dead letters of one.")
+            raise RequestRefused("This stack has no webhook, and so no dead letters of one.")
         _log("Redrive requested", by, queue=wanted.queue)
         done = self.routes[wanted.queue].redrive(may_go_on)
         _log("Dead letters redriven", by, queue=wanted.queue, sent=done.sent, unreadable=len(done.unreadable))

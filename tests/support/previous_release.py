@@ -1,13 +1,19 @@
-"""The gate as workers of the previous release use it: both releases share its item while a stack is updated."""
+"""What workers of the previous release write: both releases share gate, markers and ledger while a stack is updated.
+
+The expressions are those of that release, word for word.
+"""
 
 import time
+import uuid
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from facepair.aws.gate import ITEM
+from facepair.domain import clock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -17,7 +23,7 @@ FIRST_PACE = 5.0
 
 
 class PreviousGate:
-    """`per_second` is the stack's MaxCallsPerSecond. The expressions are those of that release, word for word."""
+    """The gate. `per_second` is the stack's MaxCallsPerSecond."""
 
     def __init__(self, table: "Table", per_second: float, now: Callable[[], float] = time.time) -> None:
         self._table = table
@@ -76,12 +82,62 @@ class PreviousGate:
         return self._table.get_item(Key={"id": ITEM}, ConsistentRead=True).get("Item", {})
 
     def _update(self, **request: Any) -> Any:
-        try:
-            return self._table.update_item(Key={"id": ITEM}, **request)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return None
+        return _unless_the_condition_fails(lambda: self._table.update_item(Key={"id": ITEM}, **request))
+
+
+def previous_begin(table: "Table", objects: str, alive_until: datetime) -> bool:
+    """Set the in-flight marker of a pair's objects; False if another worker can be alive."""
+    now = int(clock.now().timestamp())
+    return bool(
+        _unless_the_condition_fails(
+            lambda: table.update_item(
+                Key={"id": f"underway#{objects}"},
+                UpdateExpression="SET #owner = :owner, alive_until = :until, due = :due, expiration = :expiration "
+                "ADD begun :one REMOVE claimed",
+                ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={
+                    ":owner": uuid.uuid4().hex,
+                    ":until": int(alive_until.timestamp()),
+                    ":due": now + 720,
+                    ":expiration": now + 14 * 86400,
+                    ":one": 1,
+                    ":now": now,
+                },
+                ReturnValues="UPDATED_NEW",
+            )
+        )
+    )
+
+
+def previous_open(table: "Table", pair_id: str, fingerprint: str, number: int, alive_until: datetime) -> bool:
+    """Write the ledger's row of a call that is about to be sent; False if the number is taken."""
+    item = {
+        "pair_id": pair_id,
+        "call": f"{number:06d}",
+        "fingerprint": fingerprint,
+        "state": "SENT",
+        "owner": uuid.uuid4().hex,
+        "sent_at": clock.iso(clock.now()),
+        "alive_until": clock.iso(alive_until),
+    }
+    return bool(
+        _unless_the_condition_fails(
+            lambda: table.put_item(Item=item, ConditionExpression="attribute_not_exists(#call)", **CALL)
+        )
+    )
+
+
+CALL: Any = {"ExpressionAttributeNames": {"#call": "call"}}
+
+
+def _unless_the_condition_fails(write: Callable[[], Any]) -> Any:
+    try:
+        return write()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        return None
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, Any]:
