@@ -57,9 +57,9 @@ class AppliedPolicy(BaseModel, frozen=True):
 
 
 class VerdictChanged(_Detail):
-    """A pair's verdict, code or fingerprint is another one than before. Order the events of a pair by `updated_at`.
+    """A pair's verdict, code or fingerprint has changed. Order the events of a pair by `updated_at`.
 
-    Fields may be added, and codes; none changes its meaning or goes away. Ignore what you do not know.
+    Fields and codes may be added; none changes its meaning or disappears. Ignore what you do not know.
     """
 
     detail_type: ClassVar = "Verdict changed"
@@ -72,11 +72,11 @@ class VerdictChanged(_Detail):
     transaction_id: str | Nothing = _maybe("As the API answered.")
     pricing_strategy: str | Nothing = _maybe("As the API answered: PAY or FREE.")
     retake: tuple[Role, ...] | Nothing = _maybe("Which pictures have to be taken again; with RETAKE.")
-    waiting_for: Role | Nothing = _maybe("Which picture is not there yet; with WAITING.")
-    retry_at: Time | Nothing = _maybe("When the next try was due; with PENDING.")
+    waiting_for: Role | Nothing = _maybe("Which picture is missing; with WAITING.")
+    retry_at: Time | Nothing = _maybe("When the next attempt was due; with PENDING.")
     fingerprint: str | Nothing = _maybe("Identifies these two contents under this pair id.")
     uploaded_at: Time | Nothing = _maybe("The later upload of the two.")
-    updated_at: Time | Nothing = _maybe("The writing of the row that this event tells of.")
+    updated_at: Time | Nothing = _maybe("When the row that this event describes was written.")
     policy: AppliedPolicy | Nothing = _maybe("The thresholds that were in force.")
 
     @classmethod
