@@ -26,6 +26,10 @@ NO_ACCOUNT = {
 CLIENT = Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=900)
 
 
+OWN_ORIGINS = {"MOTO_DISABLE_GLOBAL_CORS": "true"}
+"""So that the buckets' own CORS rules say which pages may read an answer."""
+
+
 class LocalAws:
     """A context manager: starts the server, gives out clients, ends it.
 
@@ -35,7 +39,11 @@ class LocalAws:
 
     def __init__(self, lambda_url: str, log_file: Path) -> None:
         self._server = ServerProcess(
-            "sandbox.aws_server", "--lambda-url", lambda_url, log_file=log_file, env=_without_account()
+            "sandbox.aws_server",
+            "--lambda-url",
+            lambda_url,
+            log_file=log_file,
+            env=_without_account() | OWN_ORIGINS,
         )
         self._clients: dict[str, Any] = {}
 

@@ -9,6 +9,8 @@ Prints its own URL, alone on one line, once it listens.
 - A transaction copies whole tables, and a canceled one loses their streams' readers: see sandbox/transactions.py.
 - Lambda's Invoke goes to the Lambda host; moto would only echo. So do functions' URLs, which moto does not serve, and
   the list of event source mappings: moto, which knew of one, would poll the queue itself.
+- moto takes every upload by a form, and lets pages of every origin read every answer: see sandbox/upload_forms.py. The
+  origins are those of the bucket's CORS rules if moto is started with MOTO_DISABLE_GLOBAL_CORS.
 """
 
 import argparse
@@ -34,7 +36,8 @@ from werkzeug.wsgi import get_input_stream
 
 from sandbox import transactions
 from sandbox.aws import REGION
-from sandbox.function_urls import FunctionUrls
+from sandbox.function_urls import FunctionUrls, secret_of
+from sandbox.upload_forms import UploadForms
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -167,7 +170,7 @@ def main() -> None:
     services = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: services
     transactions.mend()
-    moto = OneAtATime(DomainDispatcherApplication(create_backend_app))
+    moto = OneAtATime(UploadForms(DomainDispatcherApplication(create_backend_app), secret_of))
     invokes = LambdaInvokes(moto, arguments.lambda_url)
     application = FunctionUrls(invokes, invokes.invoke)
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=QuietHandler)

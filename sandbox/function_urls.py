@@ -82,7 +82,7 @@ def _caller(environ: "WSGIEnvironment", headers: Mapping[str, str], body: bytes)
     if signed is None or signed["service"] != "lambda":
         return None
     key = signed["key"]
-    secret = _secret_of(key, headers.get("x-amz-security-token"))
+    secret = secret_of(key, headers.get("x-amz-security-token"))
     if secret is None:
         return None
     url = f"{environ['wsgi.url_scheme']}://{headers['host']}{environ['REQUEST_URI']}"
@@ -98,7 +98,7 @@ def _caller(environ: "WSGIEnvironment", headers: Mapping[str, str], body: bytes)
     return Caller(key, user_id, arn)
 
 
-def _secret_of(access_key: str, token: str | None) -> str | None:
+def secret_of(access_key: str, token: str | None) -> str | None:
     """The secret of an access key: the sandbox's own, an IAM user's, or a session's. Of the sandbox's own user moto's
     STS says `user/moto`."""
     if access_key == KEY:

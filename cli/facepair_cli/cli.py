@@ -17,9 +17,11 @@ from facepair_cli.reconcile.command import reconcile
 from facepair_cli.review.command import review
 from facepair_cli.stack import DEFAULT_NAME, Account
 from facepair_cli.submit.command import submit
+from facepair_cli.submit.link import link
 
 POLICIES: dict[str, str | None] = {
     "submit": "SubmitterPolicy",
+    "link": "SubmitterPolicy",
     "report": "AuditorPolicy",
     "reconcile": "AuditorPolicy",
     "retry": "OperatorPolicy",
@@ -67,6 +69,7 @@ def main(context: click.Context, stack: str, region: str | None, profile: str | 
 
 for command in (
     submit,
+    link,
     show,
     list_rows,
     status,
