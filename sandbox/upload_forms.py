@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NEVER_IN_A_POLICY = {"file", "policy", "x-amz-signature"}
 
 
-class Refused(Exception):
+class FormRefused(Exception):
     """S3's answer to a form that it does not take: HTTP status, code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -57,7 +57,7 @@ class UploadForms:
             form = {name.lower(): value for name, value in fields.items()}
             size = len(files["file"].read()) if "file" in files else len(form.get("file", "").encode())
             check_form(form, bucket, size, datetime.now(UTC), self._secret_of)
-        except Refused as refused:
+        except FormRefused as refused:
             content = f"<Error><Code>{refused.code}</Code><Message>{escape(refused.message)}</Message></Error>"
             return Response(content, refused.status, allowed, content_type="application/xml")(environ, start_response)
         answer = Response.from_app(self._application, request | {"wsgi.input": BytesIO(body)}, buffered=True)
@@ -72,23 +72,23 @@ def check_form(
     now: datetime,
     secret_of: Callable[[str, str | None], str | None],
 ) -> None:
-    """Check a form's fields, by their names in lower case, and its file's size in bytes. Raises Refused."""
+    """Check a form's fields, by their names in lower case, and its file's size in bytes. Raises FormRefused."""
     if "policy" not in form or "x-amz-credential" not in form:
-        raise Refused(403, "AccessDenied", "Access Denied")
+        raise FormRefused(403, "AccessDenied", "Access Denied")
     access_key, *scope = form["x-amz-credential"].split("/")
     secret = secret_of(access_key, form.get("x-amz-security-token"))
     if secret is None:
-        raise Refused(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+        raise FormRefused(403, "InvalidAccessKeyId", "The access key id does not exist in our records.")
     if not hmac.compare_digest(_signature(secret, scope, form["policy"]), form.get("x-amz-signature", "")):
-        raise Refused(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
+        raise FormRefused(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
     policy = json.loads(base64.b64decode(form["policy"]))
     if now >= datetime.fromisoformat(policy["expiration"]):
-        raise Refused(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
+        raise FormRefused(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
     known = {name: value for name, value in form.items() if name not in NEVER_IN_A_POLICY} | {"bucket": bucket}
     for condition in policy["conditions"]:
-        known.pop(_check_condition(condition, form | {"bucket": bucket}, size), None)
+        known.pop(_check_condition(condition, {**form, "bucket": bucket}, size), None)
     if extra := [name for name in known if name != "bucket" and not name.startswith("x-ignore-")]:
-        raise Refused(403, "AccessDenied", f"Invalid according to Policy: Extra input fields: {', '.join(extra)}")
+        raise FormRefused(403, "AccessDenied", f"Invalid according to Policy: Extra input fields: {', '.join(extra)}")
 
 
 def _check_condition(condition: Any, form: Mapping[str, str], size: int) -> str:
@@ -100,16 +100,16 @@ def _check_condition(condition: Any, form: Mapping[str, str], size: int) -> str:
         operator, name, value = condition
     if operator == "content-length-range":
         if size < int(name):
-            raise Refused(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
+            raise FormRefused(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
         if size > int(value):
-            raise Refused(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+            raise FormRefused(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
         return ""
     field = name.removeprefix("$").lower()
     given = form.get(field, "")
     fits = given.startswith(value) if operator == "starts-with" else given == value
     if not fits:
         failed = json.dumps([operator, f"${field}", value])
-        raise Refused(403, "AccessDenied", f"Invalid according to Policy: Policy Condition failed: {failed}")
+        raise FormRefused(403, "AccessDenied", f"Invalid according to Policy: Policy Condition failed: {failed}")
     return str(field)
 
 

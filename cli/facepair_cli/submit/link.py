@@ -28,7 +28,7 @@ REPLACED_BY_S3 = "${filename}"
     "--minutes", type=click.IntRange(1, LONGEST_MINUTES), default=60, show_default=True,
     help="How long the links are valid; less if the credentials that sign them expire before.",
 )  # fmt: skip
-@click.option("--json", is_flag=True, expose_value=False, hidden=True)  # as other commands have it; there is only JSON
+@click.option("--json", is_flag=True, expose_value=False, help="Has no effect: the answer is always JSON.")
 @stack_option
 def link(pair_id: str, minutes: int, stack: Stack) -> None:
     """Print two presigned POST forms with which a pair is uploaded.
@@ -38,9 +38,9 @@ def link(pair_id: str, minutes: int, stack: Stack) -> None:
       facepair link customers/4711
       facepair link customers/4711 --minutes 10 | jq .first
 
-    Whoever has them can upload the first and the second picture of this pair, without AWS credentials, until they
-    expire: `url`, the form's `fields`, and `largest_bytes` of a file. For pages in a browser the stack needs the
-    parameter UploadOrigins.
+    With them the first and the second picture of this pair can be uploaded without AWS credentials until they expire:
+    `url`, the form's `fields`, and `largest_bytes` of a file. For pages in a browser the stack needs the parameter
+    UploadOrigins.
     """
     keys = {role: f"{pair_id}/{getattr(stack.names, role)}{EXTENSION}" for role in ROLES}
     if REPLACED_BY_S3 in pair_id:
@@ -50,8 +50,8 @@ def link(pair_id: str, minutes: int, stack: Stack) -> None:
     largest = int(stack.parameters["MaxUploadMegabytes"]) * MEGABYTE
     valid = timedelta(minutes=minutes)
     expires_at = clock.now() + valid
-    forms = {role: _form(stack, key, largest, valid) for role, key in keys.items()}
-    print_json({"pair_id": pair_id, "expires_at": clock.iso(expires_at), **forms})
+    forms: dict[str, Any] = {role: _form(stack, key, largest, valid) for role, key in keys.items()}
+    print_json({"pair_id": pair_id, "expires_at": clock.iso(expires_at)} | forms)
 
 
 def _form(stack: Stack, key: str, largest: int, valid: timedelta) -> dict[str, Any]:
@@ -61,4 +61,4 @@ def _form(stack: Stack, key: str, largest: int, valid: timedelta) -> dict[str, A
         Conditions=[["content-length-range", 1, largest]],
         ExpiresIn=int(valid.total_seconds()),
     )
-    return {**signed, "largest_bytes": largest}
+    return dict(signed) | {"largest_bytes": largest}
