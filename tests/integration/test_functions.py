@@ -394,6 +394,14 @@ def test_a_reviewer_is_given_pairs_decides_and_gives_them_back(
     assert (row["verdict"]["S"], row["review"]["M"]["by"]["S"]) == ("PASS", RITA)
     output = capsys.readouterr().out
     assert counted(output)[Metric.DECISIONS] == 1
+    requested = [line for line in logged(output) if line["message"] == "Review requested"]
+    assert [(line["by"], line["action"]) for line in requested] == [
+        (RITA, "pairs"),
+        (RITA, "give_back"),
+        (RITA, "decide"),
+    ]
+    [shown] = [line for line in logged(output) if line["message"] == "Pairs shown"]
+    assert (shown["by"], shown["pair_ids"]) == (RITA, [pair_id])
     [line] = [line for line in logged(output) if line["message"] == "Decided"]
     assert (line["pair_id"], line["verdict"], line["by"]) == (pair_id, "PASS", RITA)
 

@@ -94,7 +94,9 @@ class Reviewing:
     second_review: SecondReview = SecondReview.NONE
 
     def answer(self, reviewer: str, asked: Asked) -> dict[str, Any]:
-        """Return the answer to any request, as plain JSON."""
+        """Return the answer to any request, as plain JSON. Log who requested what."""
+        about = asked.model_dump(mode="json", include={"action", "pair_id", "pair_ids", "verdict"})
+        logger.info("Review requested", extra={"by": reviewer} | about)
         match asked:
             case AskForPairs():
                 return self.pairs(reviewer, asked)
@@ -116,6 +118,7 @@ class Reviewing:
         taken = islice(self._taken(candidates, reviewer, holder), asked.count)
         shown = [self._shown(row, known) for row, known in taken]
         waiting = self.queue.waiting()
+        logger.info("Pairs shown", extra={"by": reviewer, "pair_ids": [each["pair_id"] for each in shown]})
         return {"reviewer": reviewer, "waiting": waiting.count, "at_least": waiting.at_least, "pairs": shown}
 
     def decide(self, reviewer: str, asked: Decide) -> dict[str, Any]:
