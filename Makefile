@@ -6,6 +6,7 @@ PYTHON := .venv/bin/python
 SAM := PATH="$(CURDIR)/.tools/sam/bin:$$PATH" sam
 STACK_NAME ?= facepair
 ENV ?= default
+VERSION = $(shell $(PYTHON) -c 'from facepair import __version__; print(__version__)')
 export SAM_CLI_TELEMETRY := 0
 # Where bytecode is not kept, each of some hundred processes of a test run compiles our code anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,8 +18,14 @@ FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 VERBOSELY := $(if $(VERBOSE),--verbose)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
 
+ifneq ($(filter package release,$(MAKECMDGOALS)),)
+ifndef BUCKET
+$(error The code needs a bucket of yours: make $(MAKECMDGOALS) BUCKET=my-artefacts)
+endif
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete dashboard pins format reference clean
+.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete package release dashboard pins format reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -76,6 +83,21 @@ deploy: .tools/sam/installed ## Build and deploy to the AWS account of your shel
 delete: .venv/installed ## Delete a stack, except for its ledger, after a question: make delete STACK_NAME=facepair [YES=1]
 	@$(PYTHON) -m deploy.delete --stack $(STACK_NAME) $(if $(YES),--yes)
 
+package: .tools/sam/installed .venv/installed ## Write dist/packaged.yaml, with its code in a bucket, for other tools: make package BUCKET=my-artefacts
+	$(SAM) build --config-env $(ENV)
+	@mkdir -p dist
+	$(SAM) package --config-env $(ENV) --s3-bucket $(BUCKET) --s3-prefix facepair/$(VERSION) --output-template-file dist/packaged.yaml
+	@$(PYTHON) -m deploy.release template
+
+# A release that has not updated a stack of the one before, with data and messages in flight, is none.
+release: .venv/installed .lambda/installed ## Build what is published in dist/, after the upgrade test: make release BUCKET=my-artefacts
+	@$(PYTHON) -m deploy.release check
+	$(PYTHON) -m pytest -q tests/e2e/test_an_update_of_the_release.py
+	rm -rf dist
+	$(MAKE) --no-print-directory package BUCKET=$(BUCKET)
+	.venv/bin/hatchling build -t wheel -d dist
+	@$(PYTHON) -m deploy.release files
+
 dashboard: .venv/installed ## Put deploy/dashboard/dashboard.json into template.yaml
 	@$(PYTHON) -m deploy.dashboard
 
@@ -90,7 +112,7 @@ explore: .venv/installed ## Explore schedules of the core, and all mutants: make
 	@$(PYTHON) -m tests.explore --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay "$(REPLAY)")
 
 clean: ## Remove everything that was installed or built here
-	rm -rf .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf dist .venv .uv .lambda .tools .sandbox .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # --- pinned environments ---------------------------------------------------------------------------------------------
 
@@ -121,7 +143,7 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 	@touch $@
 
 # facepair itself, editable: a change of the code needs no new installation.
-.venv/installed: pyproject.toml .venv/packages
+.venv/installed: pyproject.toml layers/facepair/facepair/__init__.py .venv/packages
 	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	@touch $@
 

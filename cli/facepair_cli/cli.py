@@ -2,6 +2,7 @@
 
 import click
 
+from facepair import __version__
 from facepair_cli.doctor.command import doctor
 from facepair_cli.erase.command import erase
 from facepair_cli.errors import one_sentence
@@ -49,7 +50,7 @@ class Facepair(click.Group):
 )  # fmt: skip
 @click.option("--region", metavar="NAME", help="The AWS region; without it, that of the shell or profile.")
 @click.option("--profile", metavar="NAME", help="The AWS profile; without it, that of the shell.")
-@click.version_option(package_name="facepair", message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name="facepair", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context, stack: str, region: str | None, profile: str | None) -> None:
     """Work with a stack of facepair, found by its name.

@@ -8,7 +8,7 @@ from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 FENCES = re.compile(r"^```(\w+)", re.MULTILINE)
-LANGUAGES = {"bash", "html", "javascript", "json", "python", "toml"}
+LANGUAGES = {"hcl", "javascript", "toml", "bash", "html", "json", "python"}
 """`bash` is run by tests/e2e/test_guide.py, `python` by tests/integration/test_pastes_of_what_goes_out.py."""
 
 

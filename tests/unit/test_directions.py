@@ -25,7 +25,7 @@ DIRECTIONS: dict[str, tuple[set[str], set[str]]] = {
     "domain": ({"domain"}, AWS | HTTP),
     "use_cases": ({"domain", "use_cases"}, AWS | HTTP),
     "threads": (set(), AWS | HTTP),
-    "http": (set(), AWS),
+    "http": ({"__version__"}, AWS),
     "advance": ({"domain", "advance", "http"}, AWS),
     "webhook": ({"domain", "webhook", "http"}, AWS),
     "aws": ({"domain", "advance", "webhook", "aws"}, HTTP),

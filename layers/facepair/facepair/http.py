@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
+from facepair import __version__
+
 CONNECTING_SHARE = 1 / 3
 """Of a call's time, for DNS, TCP and TLS: a request that is sent must have time left to be answered."""
 LONGEST_ANSWER = 1_000_000
@@ -140,7 +142,8 @@ def _answered(
     connection.timeout = seconds  # from here on the deadline counts
     with closing(connection), Deadline(connection.sock, moment) as deadline:
         try:
-            connection.request("POST", _target(url), body=body, headers=headers, preload_content=False)
+            sent = {"User-Agent": f"facepair/{__version__}"} | dict(headers)
+            connection.request("POST", _target(url), body=body, headers=sent, preload_content=False)
             response = connection.getresponse()
         except Exception as error:  # whatever it is: the request was on its way
             raise _no_answer(url, error, deadline, seconds) from error

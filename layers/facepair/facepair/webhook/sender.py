@@ -35,7 +35,6 @@ class Sender:
         content, timestamp = webhook.content(), int(clock.now().timestamp())
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": "facepair",
             "webhook-id": webhook.id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature(keys, webhook.id, timestamp, content),
