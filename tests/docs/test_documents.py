@@ -219,6 +219,16 @@ def test_the_runbook_names_no_code_verdict_or_state_that_does_not_exist() -> Non
     assert_known("docs/runbook.md", capitals, "codes, verdicts or states", [*CODES, *Verdict, *State])
 
 
+def test_log_messages_that_queries_look_for_are_logged() -> None:
+    """A message is constant, or begins with a constant."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "layers").rglob("*.py"))
+
+    looked_for = re.findall(r'(?<!@)message (?:= "|like /\^?)([^"/]+)["/]', RUNBOOK.text)
+
+    assert looked_for
+    assert_known("docs/runbook.md", looked_for, "the layer", [message for message in looked_for if message in code])
+
+
 def test_every_metric_is_listed_and_no_other() -> None:
     table = DOCUMENTS["docs/reference/alarms-and-metrics.md"].table("metric")
 
