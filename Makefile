@@ -56,9 +56,9 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
 
-lowest: .tools/lowest/installed .venv/installed ## Install the command line as a user does, with the lowest versions allowed
+lowest: .tools/lowest/installed .tools/core/installed .venv/installed ## Install the command line as users do, with the lowest versions allowed: with all extras, and without any
 	@.venv/bin/hatchling build -t wheel -d .tools/lowest/wheel > /dev/null
-	@$(UV) pip install --quiet --python .tools/lowest --no-deps --reinstall .tools/lowest/wheel/*.whl
+	@for tool in lowest core; do $(UV) pip install --quiet --python .tools/$$tool --no-deps --reinstall .tools/lowest/wheel/*.whl || exit 1; done
 
 browser: .venv/installed ## Find the browser in which the tests look at pages, or install one
 	@$(PYTHON) -m tests.support.browser
@@ -125,8 +125,9 @@ DEPENDENCIES := layers/dependencies/requirements.txt
 pins: .uv/installed ## Renew every pinned version, with hashes
 	$(COMPILE) --group lambda -o $(DEPENDENCIES)
 	$(COMPILE) --group runtime -c $(DEPENDENCIES) -o requirements/runtime.txt
-	$(COMPILE) pyproject.toml --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
-	$(COMPILE) pyproject.toml --resolution lowest-direct -o requirements/lowest.txt
+	$(COMPILE) pyproject.toml --extra all --group dev -c $(DEPENDENCIES) -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra all --resolution lowest-direct -o requirements/lowest.txt
+	$(COMPILE) pyproject.toml -c requirements/lowest.txt -o requirements/core.txt
 	for tool in uv sam checkov aws ministack; do $(COMPILE) --group $$tool -o requirements/$$tool.txt || exit 1; done
 	$(COMPILE) --group faces -c requirements/dev.txt -o requirements/faces.txt
 

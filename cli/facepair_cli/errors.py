@@ -48,6 +48,18 @@ class NotConfirmed(click.ClickException):
 
 
 @contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Import packages of an extra. Raises click.ClickException with the remedy if they are not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"The package {error.name} is not installed. Install facepair with its extra `{name}`, "
+            f"in a clone: uv tool install --reinstall '.[{name}]', or '.[all]' for every command."
+        ) from error
+
+
+@contextmanager
 def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
     """Turn whatever ends a command into a click.ClickException of one line.
 

@@ -9,7 +9,7 @@ import pytest
 
 from facepair.domain import clock
 from facepair.domain.metric import Metric
-from facepair.domain.picture import MEGABYTE
+from facepair.domain.pair import MEGABYTE
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Face, Outcome, Seen, Verdict

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -142,14 +143,29 @@ def source(module: str) -> Path | None:
     return next((file for file in files if file.exists()), None)
 
 
+def installed_by(*lists: list[str]) -> set[str]:
+    """Return the modules that requirements install."""
+    names = {re.split(r"[<>=\[]", requirement)[0] for requirements in lists for requirement in requirements}
+    return {{"pillow": "PIL"}.get(name, name.replace("-", "_")) for name in names} | {"botocore"}  # comes with boto3
+
+
 def test_the_command_line_needs_no_other_packages_than_are_installed_with_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = [re.split(r"[<>=\[]", requirement)[0] for requirement in project["dependencies"]]
-    installed = {{"pillow": "PIL"}.get(name, name.replace("-", "_")) for name in names}
-    installed.add("botocore")  # boto3 brings it along
+    installed = installed_by(project["dependencies"], *project["optional-dependencies"].values())
 
     needed = {name.partition(".")[0] for name in imported_by("facepair_cli.cli")}
 
     assert needed >= {"facepair", "click"}
     for_types_alone = {name for name in needed if name.startswith("mypy_boto3")}
     assert needed - for_types_alone - sys.stdlib_module_names - {"facepair", "facepair_cli"} <= installed
+
+
+def test_the_command_line_starts_without_the_packages_of_extras() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    packages = installed_by(*extras.values()) - {"facepair", "botocore"}
+    script = f"import sys, facepair_cli.cli; print(sorted({packages!r} & sys.modules.keys()))"
+
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert packages >= {"PIL", "matplotlib", "starlette"}
+    assert shown.stdout == "[]\n"

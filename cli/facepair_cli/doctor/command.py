@@ -9,6 +9,7 @@ import click
 from facepair_cli.confirmation import confirm, yes_option
 from facepair_cli.doctor import checks
 from facepair_cli.doctor.checks import Result
+from facepair_cli.errors import extra
 from facepair_cli.output import json_option, print_json, say
 from facepair_cli.stack import Stack, stack_option
 
@@ -58,8 +59,8 @@ def doctor(pair: tuple[Path, Path] | None, yes: bool, as_json: bool, stack: Stac
 
 def _agree_to(pair: tuple[Path, Path], max_upload_megabytes: int, yes: bool) -> None:
     """Ask, once it is clear that the pictures can be compared."""
-    # Pictures are decoded with what the other checks need not load.
-    from facepair_cli.doctor.pair import check_pictures
+    with extra("submit"):
+        from facepair_cli.doctor.pair import check_pictures
 
     check_pictures(pair, max_upload_megabytes)
     if not yes:

@@ -4,6 +4,7 @@ import click
 
 from facepair.domain import clock
 from facepair.domain.verdict import Verdict
+from facepair_cli.errors import extra
 from facepair_cli.figures.figures import ChargeCounts, VerdictCounts
 from facepair_cli.figures.judgement import judgements
 from facepair_cli.month import Month
@@ -25,6 +26,9 @@ def report(month_text: str, output: OutputFile, stack: Stack) -> None:
 
     Example: facepair report --month 2026-10 --output october.html
     """
+    with extra("report"):
+        from facepair_cli.figures.page import Report  # matplotlib takes a second
+
     try:
         month = Month.parse(month_text)
     except ValueError as error:
@@ -35,8 +39,6 @@ def report(month_text: str, output: OutputFile, stack: Stack) -> None:
         verdicts.add(row)
     for entry in announced(stack.calls.entries(), "call", stack.calls.size()):
         charges.add(entry)
-
-    from facepair_cli.figures.page import Report  # matplotlib takes a second
 
     page = Report(stack.name, month, clock.now(), verdicts, charges).html()
     with output.open() as file:

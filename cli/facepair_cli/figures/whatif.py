@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facepair.domain.verdict import Policy, Verdict
+from facepair_cli.errors import extra
 from facepair_cli.figures.flows import JUDGED, Flows
 from facepair_cli.figures.judgement import judgements
 from facepair_cli.output import json_option, print_json
@@ -64,6 +65,9 @@ def whatif(
     except ValidationError as error:
         raise click.UsageError(_sentence(error)) from error
     check_order(since, until)
+    if not as_json:
+        with extra("report"):
+            import plotext  # noqa: F401  0.4 s; missing, it is reported before anything is read
     flows = Flows(policy)
     rows = stack.written.newest_first(SIMILAR, since=since, until=until)
     for row in judgements(announced(rows, "row", stack.written.size(), part=True)):
@@ -152,7 +156,7 @@ def _flow_table(flows: Flows) -> Table:
 
 def _plot(flows: Flows, deployed: Policy, width: int) -> str:
     """The similarities as bars, with the thresholds as lines, in characters alone."""
-    from plotext import figure, uncolorize  # 0.4 s, for the one command that draws in a terminal
+    from plotext import figure, uncolorize
 
     bars = [sum(flows.similarities[each] for each in range(low, low + BIN)) for low in range(0, 100, BIN)]
     highest = max(bars)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facepair_cli.errors import extra
 from facepair_cli.escaping import escaped
 from facepair_cli.stack import Stack, stack_option
 
@@ -31,10 +32,10 @@ def review(url: str | None, stack: Stack) -> None:
 
     Example: facepair review
     """
-    # A web server and an image decoder, which no other command needs.
-    from facepair_cli.review.desk import Desk
-    from facepair_cli.review.server import serve
-    from facepair_cli.review.stack import ReviewStack
+    with extra("review"):
+        from facepair_cli.review.desk import Desk
+        from facepair_cli.review.server import serve
+        from facepair_cli.review.stack import ReviewStack
 
     if not url and "ReviewUrl" not in stack.outputs:
         raise click.ClickException(f"The stack {stack.name} has no ReviewUrl yet; deploy the present release.")

@@ -5,7 +5,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from facepair.aws.clients import SLOW_UPLINK
+from facepair.aws.uploads import ImagesBucket
 from facepair_cli.confirmation import confirm, yes_option
+from facepair_cli.errors import extra
 from facepair_cli.output import counted, note, say
 from facepair_cli.output_file import OutputFile, OutputPath
 from facepair_cli.stack import Stack, stack_option
@@ -35,11 +38,9 @@ def submit(source: Path, wait: bool, output: OutputFile | None, dry_run: bool, y
     Example: facepair submit photos/ --dry-run
              facepair submit pairs.csv --yes --output verdicts.csv
     """
-    # Pictures are decoded with what the other commands need not load.
-    from facepair.aws.clients import SLOW_UPLINK
-    from facepair.aws.uploads import ImagesBucket
-    from facepair_cli.submit import pairs, plan_text, submitting
-    from facepair_cli.submit.pictures import LocalPictures
+    with extra("submit"):
+        from facepair_cli.submit import pairs, plan_text, submitting
+        from facepair_cli.submit.pictures import LocalPictures
 
     if dry_run and (wait or output):
         raise click.UsageError("--dry-run uploads nothing, so --wait and --output have nothing to wait for.")

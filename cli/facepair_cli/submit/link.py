@@ -7,8 +7,7 @@ import click
 
 from facepair.aws.clients import LINKING
 from facepair.domain import clock
-from facepair.domain.pair import ROLES
-from facepair.domain.picture import MEGABYTE
+from facepair.domain.pair import MEGABYTE, ROLES
 from facepair_cli.output import print_json
 from facepair_cli.pair_ids import PAIR
 from facepair_cli.stack import Stack, stack_option

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 Role = Literal["first", "second"]
+MEGABYTE = 1_000_000
 ROLES: tuple[Role, ...] = get_args(Role)
 
 

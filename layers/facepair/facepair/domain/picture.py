@@ -21,14 +21,13 @@ from facepair.domain import containers
 from facepair.domain.colours import has_filled_tiles, in_srgb, is_of_one_colour, is_see_through, plain
 from facepair.domain.containers import Damaged, Jpeg, Picture
 from facepair.domain.jpeg import Size, encode_below
-from facepair.domain.pair import Role
+from facepair.domain.pair import MEGABYTE, Role
 
 # The API's limits, from its Image Quality Requirements. "Below 2 MB" is read as the decimal megabyte, the stricter of
 # its two meanings: 5 % fewer bytes cost less than a call that fails.
 MAX_BYTES = 2_000_000
 MIN_SIDE = 256
 MAX_SIDE = 4096
-MEGABYTE = 1_000_000
 
 # Our own limits on what is decoded. A decoded pixel takes 4 bytes, and a conversion holds two or three copies of the
 # picture; a JPEG is decoded at a reduced scale, so that 108-megapixel phones are welcome.

@@ -5,18 +5,20 @@ Where AWS does not do what it is asked (throttled, denied, down), a port raises 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from facepair.domain.change import Change, StoredRow
 from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Pair, Upload
-from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.row import Decision, Row
 from facepair.domain.verdict import Outcome
 from facepair.domain.webhook import Webhook
+
+if TYPE_CHECKING:
+    from facepair.domain.picture import Fitted  # decodes pictures, which most commands do not install
 
 
 class Uploads(Protocol):
@@ -119,7 +121,7 @@ class ComparisonApi(Protocol):
     deadline: float
     """Seconds after which a call has ended, whatever it brought."""
 
-    def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
+    def compare(self, token: str, first: "Fitted", second: "Fitted") -> Outcome:
         """What one call brings; whatever goes wrong is an outcome too. `call` is not known to it."""
 
 
