@@ -256,6 +256,14 @@ def metrics_in(value: Any) -> list[dict[str, Any]]:
     return []
 
 
+def test_readme_is_a_front_page_that_leads_to_every_page() -> None:
+    readme = DOCUMENTS["README.md"]
+    pages = {name for name in DOCUMENTS if name.startswith(("docs/guide/", "docs/reference/")) or name.count("/") == 1}
+
+    assert len(readme.text.splitlines()) <= 150
+    assert_known("README.md", pages, "its links", {*readme.links, "docs/rehearsal.md"})
+
+
 # --- Names in every document ------------------------------------------------------------------------------------------
 
 documents = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
