@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError, WaiterError
 
 from facepair.aws.clients import error_code
 from facepair.aws.erasable import delete_versions
+from facepair_cli.account import DEFAULT_NAME, Account
 from facepair_cli.confirmation import answer, yes_option
 from facepair_cli.errors import one_sentence
 from facepair_cli.output import note
-from facepair_cli.stack import DEFAULT_NAME, Account
 
 OF_FACEPAIR = {"ImagesBucket", "UploadsQueue", "VerdictsTable", "CallsTable"}
 """Resources by which a stack of this template is known, even a half-made one."""

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from facepair_cli.stack import DEFAULT_NAME
+from facepair_cli.account import DEFAULT_NAME
 from sandbox.advance_api.environment import NotInstalled
 from sandbox.cloud import BASE_URL, Sandbox
 from sandbox.intrinsics import TemplateError

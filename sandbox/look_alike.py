@@ -9,7 +9,8 @@ import time
 from datetime import UTC, datetime
 
 from facepair.domain.verdict import Verdict
-from facepair_cli.stack import DEFAULT_NAME, Account, Stack
+from facepair_cli.account import DEFAULT_NAME, Account
+from facepair_cli.stack import Stack
 from sandbox.demo import drawn, photographed
 from sandbox.portraits import jpeg
 

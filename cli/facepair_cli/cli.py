@@ -1,46 +1,82 @@
-"""`facepair`: the operator's command line. Each command is a module of cli/facepair_cli/."""
+"""`facepair`: the operator's command line. A command's module is imported only when that command runs."""
+
+from importlib import import_module
+from typing import NamedTuple
 
 import click
 
 from facepair import __version__
-from facepair_cli.doctor.command import doctor
-from facepair_cli.erase.command import erase
-from facepair_cli.errors import one_sentence
-from facepair_cli.figures.report import report
-from facepair_cli.figures.whatif import whatif
-from facepair_cli.operate.redrive import redrive
-from facepair_cli.operate.resend import resend
-from facepair_cli.operate.retry import retry
-from facepair_cli.reading.list import list_rows
-from facepair_cli.reading.show import show
-from facepair_cli.reading.status import status
-from facepair_cli.reconcile.command import reconcile
-from facepair_cli.review.command import review
-from facepair_cli.stack import DEFAULT_NAME, Account
-from facepair_cli.submit.command import submit
-from facepair_cli.submit.link import link
+from facepair_cli.account import DEFAULT_NAME, Account
 
-POLICIES: dict[str, str | None] = {
-    "submit": "SubmitterPolicy",
-    "link": "SubmitterPolicy",
-    "report": "AuditorPolicy",
-    "reconcile": "AuditorPolicy",
-    "retry": "OperatorPolicy",
-    "resend": "OperatorPolicy",
-    "redrive": "OperatorPolicy",
-    "erase": "EraserPolicy",
-    "review": "ReviewerPolicy",
-    "doctor": None,  # for those who deploy
+
+class Listed(NamedTuple):
+    """A command as `facepair --help` lists it."""
+
+    where: str  # module:function
+    summary: str
+    policy: str | None = "ReaderPolicy"  # the stack's managed policy that allows it; None: for those who deploy
+
+
+COMMANDS = {
+    "submit": Listed(
+        "facepair_cli.submit.command:submit", "Check pairs of pictures and upload them.", "SubmitterPolicy"
+    ),
+    "link": Listed(
+        "facepair_cli.submit.link:link",
+        "Print two presigned POST forms with which a pair is uploaded.",
+        "SubmitterPolicy",
+    ),
+    "show": Listed("facepair_cli.reading.show:show", "Show a pair's history: uploads, calls, verdict, next step."),
+    "list": Listed("facepair_cli.reading.list:list_rows", "List rows, newest first, as a table, CSV or JSON."),
+    "status": Listed(
+        "facepair_cli.reading.status:status", "Show the state of the stack and whether it needs an action."
+    ),
+    "whatif": Listed("facepair_cli.figures.whatif:whatif", "Show which verdicts other thresholds would have given."),
+    "report": Listed("facepair_cli.figures.report:report", "Write a page with plots about a month.", "AuditorPolicy"),
+    "reconcile": Listed(
+        "facepair_cli.reconcile.command:reconcile", "Compare the ledger with ADVANCE's invoice.", "AuditorPolicy"
+    ),
+    "review": Listed(
+        "facepair_cli.review.command:review", "Open the page that decides MANUAL_CHECK pairs.", "ReviewerPolicy"
+    ),
+    "retry": Listed(
+        "facepair_cli.operate.retry:retry", "Approve one more call for pairs with an unknown outcome.", "OperatorPolicy"
+    ),
+    "resend": Listed(
+        "facepair_cli.operate.resend:resend", "Publish the change events of rows again.", "OperatorPolicy"
+    ),
+    "redrive": Listed(
+        "facepair_cli.operate.redrive:redrive", "Move dead letters back to their queue.", "OperatorPolicy"
+    ),
+    "erase": Listed(
+        "facepair_cli.erase.command:erase", "Delete a pair and everything stored about it.", "EraserPolicy"
+    ),
+    "doctor": Listed("facepair_cli.doctor.command:doctor", "Check a deployment, one line per check.", None),
 }
-"""The stack's managed policy that allows a command; ReaderPolicy allows the others."""
 
 
 class Facepair(click.Group):
-    """A group whose commands end with one sentence, whatever goes wrong."""
+    """A group that imports commands when they run, and whose errors are one sentence each."""
 
-    def invoke(self, context: click.Context) -> object:
-        with one_sentence(lambda: POLICIES.get(context.invoked_subcommand or "", "ReaderPolicy")):
-            return super().invoke(context)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].where.partition(":")
+        command: click.Command = getattr(import_module(module), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.summary) for name, listed in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        from facepair_cli.errors import one_sentence
+
+        with one_sentence(lambda: COMMANDS[ctx.invoked_subcommand].policy if ctx.invoked_subcommand else None):
+            return super().invoke(ctx)
 
 
 @click.group(cls=Facepair, context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,22 +102,3 @@ def main(context: click.Context, stack: str, region: str | None, profile: str | 
       facepair --stack facepair-staging --region eu-central-1 show customers/4711
     """
     context.obj = Account(stack, region, profile)
-
-
-for command in (
-    submit,
-    link,
-    show,
-    list_rows,
-    status,
-    whatif,
-    report,
-    reconcile,
-    review,
-    retry,
-    resend,
-    redrive,
-    erase,
-    doctor,
-):
-    main.add_command(command)

@@ -1,9 +1,8 @@
 """The stack that a command works with: found by its name, everything else by its outputs and parameters."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import click
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from facepair.aws.clients import PATIENT, error_code
 from facepair.aws.gate import GateItem
@@ -24,32 +23,11 @@ from facepair.aws.written_rows import StoredRows
 from facepair.domain.gate import Rules
 from facepair.domain.pair import Names
 from facepair.domain.verdict import Policy
+from facepair_cli.account import Account
 from facepair_cli.function_url import FunctionUrl
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
-
-DEFAULT_NAME = "facepair"
-
-
-@dataclass(frozen=True)
-class Account:
-    """Where a command finds its stack, as said on the command line; None is what the shell or profile says."""
-
-    stack: str = DEFAULT_NAME
-    region: str | None = None
-    profile: str | None = None
-
-    def session(self, region: str | None = None) -> boto3.Session:
-        """Return a new session, which reads the credentials again. `region` is used where none was said.
-
-        Raises botocore's NoRegionError for an empty one.
-        """
-        region = self.region or region or os.environ.get("AWS_REGION")  # boto3 knows AWS_DEFAULT_REGION alone
-        session = boto3.Session(region_name=region or None, profile_name=self.profile)
-        if session.region_name == "":  # an empty AWS_REGION would fail later, and not in a sentence
-            raise NoRegionError
-        return session
 
 
 class Stack:

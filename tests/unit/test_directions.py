@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from facepair_cli.cli import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "facepair" / "facepair"
 COMMAND_LINE = ROOT / "cli" / "facepair_cli"
@@ -153,7 +155,8 @@ def test_the_command_line_needs_no_other_packages_than_are_installed_with_it() -
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     installed = installed_by(project["dependencies"], *project["optional-dependencies"].values())
 
-    needed = {name.partition(".")[0] for name in imported_by("facepair_cli.cli")}
+    modules = {"facepair_cli.cli", *(listed.where.partition(":")[0] for listed in COMMANDS.values())}
+    needed = {name.partition(".")[0] for module in modules for name in imported_by(module)}
 
     assert needed >= {"facepair", "click"}
     for_types_alone = {name for name in needed if name.startswith("mypy_boto3")}

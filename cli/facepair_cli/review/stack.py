@@ -11,11 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
+from facepair_cli.account import Account
 from facepair_cli.errors import sentence
 from facepair_cli.function_url import FunctionUrl, NotUnderstood
 from facepair_cli.review.desk import NotAnswered, Refused
 from facepair_cli.review.pictures import Unseen
-from facepair_cli.stack import Account
 
 POLICY = "ReviewerPolicy"
 SIGN_IN = "No decision is lost: sign in again where facepair review runs, then try again."
