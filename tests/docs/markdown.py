@@ -1,4 +1,4 @@
-"""What tests ask of a Markdown file: its headings, its tables, its links, and the names that stand in backticks."""
+"""Read headings, tables, links and names in backticks from a Markdown file."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BACKTICKED = re.compile(r"`([^`\n]+)`")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, as texts; `names` are those in backticks in a row's first cell."""
+    """Rows of cells, as text; `names` are the names in backticks in the rows' first cells."""
 
     where: str
     rows: tuple[tuple[str, ...], ...]
@@ -33,7 +33,7 @@ class Document:
         self.folder = (root / name).parent
         self.text = (root / name).read_text(encoding="utf-8")
         self.prose = FENCE.sub("", self.text)
-        """The text without its blocks of commands."""
+        """The text without code blocks."""
 
     @property
     def headings(self) -> list[str]:
@@ -41,7 +41,7 @@ class Document:
 
     @property
     def anchors(self) -> set[str]:
-        """As GitHub makes them of headings."""
+        """The headings' anchors, as GitHub makes them."""
         return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in self.headings}
 
     @property
@@ -53,7 +53,7 @@ class Document:
         return backticked(self.prose)
 
     def table(self, first_heading: str, *, below: str = "") -> Table:
-        """The table whose first column has this heading, of the whole file or below a heading of the file."""
+        """Return the table whose first column has this heading, in the whole file or below a heading."""
         place = f'{self.name}, table "{first_heading}"' + (f' below "{below}"' if below else "")
         prose = self.section(below) if below else self.prose
         head = re.search(rf"^\| {re.escape(first_heading)} \|.*\n\|[-|: ]+\|\n((?:\|.*\n)*)", prose, re.MULTILINE)
@@ -62,7 +62,7 @@ class Document:
         return Table(place, tuple(tuple(cell.strip() for cell in row.split("|")) for row in rows))
 
     def section(self, heading: str) -> str:
-        """What stands below a heading until the next one, without blocks of commands."""
+        """Return the text from a heading to the next one, without code blocks."""
         found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", self.prose, re.MULTILINE | re.DOTALL)
         assert found, f'{self.name} has no section "{heading}"'
         return found[1]

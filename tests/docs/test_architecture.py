@@ -12,7 +12,7 @@ PAGE = Document(ROOT, "docs/architecture.md")
 LAYER = "\n".join(path.read_text() for path in (ROOT / "layers" / "facepair").rglob("*.py"))
 
 
-def test_guards_are_where_the_page_says() -> None:
+def test_guards_name_code_that_exists() -> None:
     names = [name for row in PAGE.table("guard").rows for name in backticked(row[1]) if "/" not in name]
 
     missing = {

@@ -16,7 +16,7 @@ def name(block: Block) -> str:
     return f"{block.page}:{block.line}"
 
 
-def test_every_block_says_its_language_so_that_no_command_hides() -> None:
+def test_every_block_has_a_known_language() -> None:
     for page in PAGES:
         written = page.read_text(encoding="utf-8")
         assert set(FENCES.findall(written)) <= LANGUAGES, page.name

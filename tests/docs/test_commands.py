@@ -28,7 +28,7 @@ def test_the_list_of_commands_says_what_their_help_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_command_has_an_example_of_itself(name: str) -> None:
+def test_a_command_has_an_example(name: str) -> None:
     help = command(name).help or ""
 
     assert "Example" in help
@@ -36,7 +36,7 @@ def test_a_command_has_an_example_of_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_option_says_what_it_is_for(name: str) -> None:
+def test_every_option_has_a_help_text(name: str) -> None:
     options = [option for option in command(name).params if isinstance(option, click.Option)]
 
     assert [option.name for option in options if not option.help] == []

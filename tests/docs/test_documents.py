@@ -40,7 +40,7 @@ CODES = OWN_CODES | {code for code, _ in MEANINGS}
 
 
 def assert_same(where: str, listed: Iterable[str], source: str, real: Iterable[str]) -> None:
-    """What is listed is what is real, once each; fails with a sentence for every name of which that is not so."""
+    """Fail with one line for each name that is listed but not real, real but not listed, or listed twice."""
     times, real = Counter(listed), set(real)
     assert_none(
         [
@@ -52,7 +52,7 @@ def assert_same(where: str, listed: Iterable[str], source: str, real: Iterable[s
 
 
 def assert_known(where: str, named: Iterable[str], source: str, real: Iterable[str]) -> None:
-    """Nothing is named that is not real."""
+    """Fail with one line for each name that is not real."""
     assert_none([f"{where}: {name} is not in {source}" for name in sorted(set(named) - set(real))])
 
 
@@ -69,13 +69,13 @@ def test_generated_parts_are_current() -> None:
     assert old == [], "`make reference` renews them"
 
 
-def test_every_attribute_of_a_row_is_listed_and_no_other() -> None:
+def test_row_attributes_are_those_of_the_code() -> None:
     table = ATTRIBUTES.table("attribute", below="VerdictsTable")
 
     assert_same(table.where, table.names, "Row (domain/row.py)", Row.model_fields)
 
 
-def test_an_attribute_that_has_parts_is_listed_with_each_of_them() -> None:
+def test_row_attributes_name_their_parts() -> None:
     table = ATTRIBUTES.table("attribute", below="VerdictsTable")
 
     assert_none(
@@ -89,7 +89,7 @@ def test_an_attribute_that_has_parts_is_listed_with_each_of_them() -> None:
 
 
 def parts_of(model: type[BaseModel]) -> dict[str, list[str]]:
-    """For each field that is a model, or may be one: the fields of it, and of models in it."""
+    """Return, for each field that is a model or may be one, its fields and those of models in it."""
     parts = {}
     for name, field in model.model_fields.items():
         for kind in get_args(field.annotation) or (field.annotation,):
@@ -100,18 +100,18 @@ def parts_of(model: type[BaseModel]) -> dict[str, list[str]]:
 
 
 def names_in(model: type[BaseModel]) -> list[str]:
-    """The names under which a model's fields are stored."""
+    """Return the names under which a model's fields are stored."""
     return [field.serialization_alias or name for name, field in model.model_fields.items()]
 
 
-def test_every_attribute_of_the_ledger_is_listed_and_no_other() -> None:
+def test_ledger_attributes_are_those_of_the_code() -> None:
     table = ATTRIBUTES.table("attribute", below="CallsTable")
 
     assert_same(table.where, table.names, "the rows that aws/ledger.py writes", attributes_of_a_call())
 
 
 class WrittenTable:
-    """A table that remembers which attributes were written to it."""
+    """A table that records which attributes were written to it."""
 
     def __init__(self) -> None:
         self.attributes: set[str] = set()
@@ -119,7 +119,7 @@ class WrittenTable:
     name = "CallsTable"
 
     def put(self, table: str, item: dict[str, Any], condition: object, **pair: Any) -> None:
-        """As the marks of erased pairs do, through which a call is opened."""
+        """Open a call, as the guard against erased pairs does."""
         self.attributes |= item.keys()
 
     def update_item(self, *, ExpressionAttributeNames: dict[str, str], **expressions: Any) -> None:
@@ -127,7 +127,7 @@ class WrittenTable:
 
 
 def attributes_of_a_call() -> set[str]:
-    """What stands in the ledger when a call was answered with everything that an answer can hold."""
+    """Return the ledger attributes of a call that got every part of an answer, an approval and an erasure."""
     table: Any = WrittenTable()
     ledger = CallsTable(table, erased=table)
     answer = Outcome(
@@ -152,26 +152,26 @@ def attributes_of_a_call() -> set[str]:
     return set(table.attributes)
 
 
-def test_every_state_of_a_call_is_listed_and_no_other() -> None:
+def test_states_of_a_call_are_those_of_the_code() -> None:
     table = ATTRIBUTES.table("attribute", below="CallsTable")
 
     listed = backticked(table.row_of("state")[1])
     assert_same(f"{table.where}: the meaning of state", listed, "State (domain/ledger.py)", State)
 
 
-def test_every_verdict_is_listed_and_no_other() -> None:
+def test_verdicts_are_those_of_the_code() -> None:
     table = DOCUMENTS["docs/guide/reading.md"].table("verdict")
 
     assert_same(table.where, table.names, "Verdict (domain/verdict.py)", Verdict)
 
 
-def test_every_code_of_our_own_is_listed_and_no_other() -> None:
+def test_our_own_codes_are_those_of_the_code() -> None:
     table = DOCUMENTS["docs/reference/codes.md"].table("our own code")
 
     assert_same(table.where, table.names, "domain/verdict.py", OWN_CODES)
 
 
-def test_every_policy_of_persons_is_listed_and_no_other() -> None:
+def test_policies_are_those_of_the_template() -> None:
     table = DOCUMENTS["docs/guide/permissions.md"].table("policy")
 
     policies = {name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::IAM::ManagedPolicy"}
@@ -181,7 +181,7 @@ def test_every_policy_of_persons_is_listed_and_no_other() -> None:
 # --- The runbook ------------------------------------------------------------------------------------------------------
 
 
-def test_every_alarm_has_its_heading_and_no_other() -> None:
+def test_each_alarm_has_a_heading_in_the_runbook() -> None:
     headings = [heading for heading in RUNBOOK.headings if heading.endswith("Alarm")]
 
     assert_same("docs/runbook.md's headings", headings, "template.yaml", ALARMS)
@@ -203,23 +203,21 @@ def test_an_alarm_says_what_happened_what_to_run_and_where_to_read_on(alarm: str
     ("alarm", "meanings"),
     [("BlockedAlarm", (Meaning.BLOCKED, Meaning.RENEW_TOKEN)), ("UndeterminedAlarm", (Meaning.HOLD,))],
 )
-def test_every_code_that_needs_a_person_is_in_the_table_of_its_alarm_and_no_other(
-    alarm: str, meanings: tuple[Meaning, ...]
-) -> None:
+def test_codes_that_need_an_operator_are_listed_under_their_alarm(alarm: str, meanings: tuple[Meaning, ...]) -> None:
     table = RUNBOOK.table("code", below=alarm)
 
     source = f"domain/verdict.py as {' or '.join(meaning.name for meaning in meanings)}"
     assert_same(table.where, table.names, source, {code for code, meaning in MEANINGS if meaning in meanings})
 
 
-def test_the_runbook_names_no_code_verdict_or_state_that_does_not_exist() -> None:
+def test_codes_verdicts_and_states_in_the_runbook_exist() -> None:
     capitals = [name for name in RUNBOOK.backticked if re.fullmatch("[A-Z]+(_[A-Z]+)*", name)]
 
     assert capitals
     assert_known("docs/runbook.md", capitals, "codes, verdicts or states", [*CODES, *Verdict, *State])
 
 
-def test_log_messages_that_queries_look_for_are_logged() -> None:
+def test_log_messages_in_queries_are_logged() -> None:
     """A message is constant, or begins with a constant."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "layers").rglob("*.py"))
 
@@ -229,13 +227,13 @@ def test_log_messages_that_queries_look_for_are_logged() -> None:
     assert_known("docs/runbook.md", looked_for, "the layer", [message for message in looked_for if message in code])
 
 
-def test_every_metric_is_listed_and_no_other() -> None:
+def test_metrics_are_those_of_the_code() -> None:
     table = DOCUMENTS["docs/reference/alarms-and-metrics.md"].table("metric")
 
     assert_same(table.where, table.names, "Metric (domain/metric.py)", Metric)
 
 
-def test_alarms_listen_to_metrics_that_are_emitted() -> None:
+def test_alarms_use_metrics_that_exist() -> None:
     own = {
         metric["MetricName"]
         for alarm in ALARMS
@@ -248,7 +246,7 @@ def test_alarms_listen_to_metrics_that_are_emitted() -> None:
 
 
 def metrics_in(value: Any) -> list[dict[str, Any]]:
-    """Every metric that is named in an alarm's properties, however deep."""
+    """Return every metric named in an alarm's properties, at any depth."""
     if isinstance(value, list):
         return [metric for each in value for metric in metrics_in(each)]
     if isinstance(value, dict):
@@ -277,11 +275,11 @@ FOLDERS = (
     ROOT / "cli" / "facepair_cli",
     *(folder for folder in (ROOT / "tests").iterdir() if folder.is_dir()),
 )
-"""From where a path may be told: the folder goes without saying where the package or the tests are spoken of."""
+"""Folders to which a path may be relative."""
 
 
 @documents
-def test_links_lead_somewhere(document: Document) -> None:
+def test_links_have_a_target(document: Document) -> None:
     for link in document.links:
         path, _, anchor = link.partition("#")
         if "://" in link:
@@ -294,11 +292,11 @@ def test_links_lead_somewhere(document: Document) -> None:
 
 
 @documents
-def test_paths_that_are_named_exist(document: Document) -> None:
+def test_paths_in_documents_exist(document: Document) -> None:
     assert_exist(document.name, document.backticked, document.folder)
 
 
-def test_paths_that_the_template_names_exist() -> None:
+def test_paths_in_the_template_exist() -> None:
     text = (ROOT / "template.yaml").read_text(encoding="utf-8")
 
     words = [word.strip("(),.;:") for word in text.split()]
@@ -318,13 +316,13 @@ def assert_exist(where: str, names: Iterable[str], *folders: Path) -> None:
 
 
 @documents
-def test_outputs_that_commands_read_are_the_stack_s(document: Document) -> None:
+def test_outputs_in_commands_exist(document: Document) -> None:
     read = re.findall(r"\$\(output (\w+)\)", document.text)
 
     assert_known(f"{document.name}: output", read, "template.yaml's Outputs", TEMPLATE["Outputs"])
 
 
-def test_every_tier_of_the_tests_is_on_their_map_and_no_other() -> None:
+def test_test_folders_are_those_of_the_tests_readme() -> None:
     table = DOCUMENTS["tests/README.md"].table("folder")
 
     folders = {f"{path.parent.name}/" for path in (ROOT / "tests").glob("*/*.py")}
@@ -336,8 +334,8 @@ def test_every_tier_of_the_tests_is_on_their_map_and_no_other() -> None:
 
 @pytest.fixture(scope="module")
 def commands() -> list[str]:
-    """What `make help` lists."""
-    # Without the announcements of directories that a make inside a make prints.
+    """Return what `make help` lists."""
+    # Without the directory lines that a nested make prints.
     command = ["make", "--no-print-directory", "help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [line.split()[1] for line in shown.splitlines()]
@@ -348,17 +346,17 @@ def commands_in(document: Document) -> set[str]:
 
 
 @documents
-def test_commands_that_are_named_exist(document: Document, commands: list[str]) -> None:
+def test_make_targets_in_documents_exist(document: Document, commands: list[str]) -> None:
     assert_known(f"{document.name}: make", commands_in(document), "the Makefile", commands)
 
 
-def test_every_command_is_named_for_users_or_contributors(commands: list[str]) -> None:
+def test_every_make_target_is_documented(commands: list[str]) -> None:
     named = {command for document in DOCUMENTS.values() for command in commands_in(document)}
 
     assert_known("make", commands, "the documents", named)
 
 
-def test_every_command_is_listed_by_make_help(commands: list[str]) -> None:
+def test_make_help_lists_every_target(commands: list[str]) -> None:
     [phony] = re.findall(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert_same("make help", commands, "the Makefile's .PHONY", phony.split())

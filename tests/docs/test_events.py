@@ -17,7 +17,7 @@ def test_every_event_is_listed() -> None:
     assert sorted(listed) == sorted(path.name for path in (ROOT / "events").glob("*.json") if path.name != "env.json")
 
 
-def test_the_environment_names_every_variable_that_a_stack_decides() -> None:
+def test_the_environment_names_every_resource_variable() -> None:
     """`sam local` resolves parameters to their defaults, and a resource to its logical id."""
     named = json.loads((ROOT / "events" / "env.json").read_text())["Parameters"]
 

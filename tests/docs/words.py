@@ -19,7 +19,8 @@ LIMIT = 0.5
 
 REPLACED = re.compile(
     r"\b(?:nobody|somebody|anybody|whoever|whomever|whom|tell|tells|telling|told|he|him|his|himself"
-    r"|for so long|at it|asks? nothing|stor(?:y|ies)|trials?|crowded|postpone[sd]?|postponements?|underway|under way"
+    r"|for so long|(?:still|is|are|one) at it|asks? nothing|stor(?:y|ies)|trials?|crowded"
+    r"|postpone[sd]?|postponements?|underway|under way"
     r"|permits?|permitted|permitting|permission to call|mend|mends|mended|mending|aside|hurry|hurries"
     r"|put(?:s|ting)? off|g(?:o|oes|oing|one) out|went out"
     r"|(?<!dead )(?<!-)letters?(?! and digits))\b",
