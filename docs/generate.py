@@ -85,14 +85,22 @@ def _values(parameter: Mapping[str, Any]) -> str:
 
 
 def _outputs() -> str:
-    outputs = _template()["Outputs"].items()
+    template = _template()
     return table(
         ("output", "value"),
         (
-            (f"`{name}`", output["Description"] + (" (with `WebhookUrl`)" if output.get("Condition") else ""))
-            for name, output in outputs
+            (f"`{name}`", output["Description"] + _condition(template, output.get("Condition")))
+            for name, output in template["Outputs"].items()
         ),
     )
+
+
+def _condition(template: Mapping[str, Any], name: str | None) -> str:
+    """Say which parameter an output depends on."""
+    if not name:
+        return ""
+    [parameter] = re.findall(r'"Ref": "(\w+)"', json.dumps(template["Conditions"][name]))
+    return f" (with `{parameter}`)"
 
 
 def _alarms() -> str:
