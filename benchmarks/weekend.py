@@ -29,7 +29,7 @@ from facepair.domain.notification import created_notification
 from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
-from facepair.domain.row import Row
+from facepair.domain.row import Row, Standing
 from facepair.domain.verdict import Outcome, Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Asker
@@ -59,9 +59,8 @@ A_MILLION = {
     "table reads": 0.125,
 }
 """US$."""
-WRITES_OF_A_ROW = 6
-"""In a transaction the row and the look at the mark of an erasure, two each; in the index `by_verdict` its old place
-and its new one."""
+WRITES_OF_A_ROW = 3
+"""The row; in the index `by_verdict` its old place and its new one."""
 
 
 class House:
@@ -110,16 +109,22 @@ class House:
 
     # --- verdicts
 
-    def row(self, pair_id: str) -> Row | None:
+    def standing(self, pair_id: str) -> Standing:
         self.counts["rows read"] += 1
-        return self._rows.get(pair_id)
+        return Standing(self._rows.get(pair_id))
 
-    def write(self, row: Row, earliest_upload: datetime) -> bool:
+    def replace(self, stands: Row, row: Row) -> bool:
+        return self.write(row, None)
+
+    def write(self, row: Row, erased_at: datetime | None) -> bool:
         self.counts["rows written"] += 1
         self._rows[row.pair_id] = row
         return True
 
-    # --- marks, idempotency, ledger
+    # --- earlier erasures, markers, idempotency, ledger
+
+    def of(self, pair_id: str) -> None:
+        self.counts["earlier erasures read"] += 1
 
     def begin(self, objects: str, alive_until: datetime) -> int:
         self.counts["marks written"] += 1
@@ -240,6 +245,7 @@ def _receiver(house: House) -> Receiver:
     )
     comparer = Comparer(
         uploads=ports,
+        earlier_erasures=ports,
         verdicts=ports,
         decisions=ports,
         in_flight=ports,

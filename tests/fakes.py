@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from facepair.domain import clock
-from facepair.domain.erasure import Charged, Record
+from facepair.domain.erasure import KEPT, Charged, Record, Stored
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Signal, Slot
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
@@ -32,7 +32,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.review import Queued, Waiting
-from facepair.domain.row import Decision, PictureRow, Row
+from facepair.domain.row import Decision, PictureRow, Row, Standing
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -199,70 +199,78 @@ class FakeBucket(Fake):
         return found
 
 
-class FakeErasures(Fake):
-    """Marks of erased pairs."""
+class FakeEarlierErasures(Fake):
+    """Erasures by earlier releases."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
-        self.marks: dict[str, datetime] = {}
+        self.moments: dict[str, datetime] = {}
 
-    def set(self, pair_id: str, moment: datetime) -> bool:
-        self._begin("set")
-        marked = pair_id in self.marks
-        self.marks[pair_id] = max(moment, self.marks.get(pair_id, moment))
-        return marked
-
-    def check(self, pair_id: str, uploaded_at: datetime) -> None:
-        if pair_id in self.marks and self.marks[pair_id] >= uploaded_at.replace(microsecond=0):
-            raise Later("the pair was erased after this picture was uploaded")
+    def of(self, pair_id: str) -> datetime | None:
+        self._begin("of")
+        return self.moments.get(pair_id)
 
 
 class FakeVerdicts(Fake):
-    """Items that only move forward, none of a pair that was `erased` since."""
+    """Items that only move forward, and tombstones."""
 
-    def __init__(self, time: Time, diary: list[str], erased: FakeErasures | None = None) -> None:
+    def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self.items: dict[str, dict[str, Any]] = {}
-        self._erased = erased or FakeErasures(time, diary)
 
     def row(self, pair_id: str) -> Row | None:
         self._begin("row")
-        item = self.items.get(pair_id)
-        return Row.from_item(item) if item else None
+        return self._row(pair_id)
+
+    def _row(self, pair_id: str) -> Row | None:
+        return Standing.of(self.items.get(pair_id)).row
+
+    def standing(self, pair_id: str) -> Standing:
+        self._begin("standing")
+        return Standing.of(self.items.get(pair_id))
 
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
         self._begin("rows")
-        return {pair_id: Row.from_item(self.items[pair_id]) for pair_id in pair_ids if pair_id in self.items}
+        return {pair_id: row for pair_id in pair_ids if (row := self._row(pair_id))}
+
+    @property
+    def stored(self) -> Mapping[str, Row]:
+        """All rows, by pair id: no tombstones."""
+        return {pair_id: row for pair_id in self.items if (row := self._row(pair_id))}
 
     def pending(self) -> Iterator[Row]:
         self._begin("pending")
-        rows = [Row.from_item(item) for item in self.items.values() if item["verdict"] == Verdict.PENDING]
+        rows = [row for row in self.stored.values() if row.verdict is Verdict.PENDING]
         yield from sorted(rows, key=lambda row: row.updated_at or NOON)
 
     def replace(self, stands: Row, row: Row) -> bool:
         self._begin("replace")
         item = self.items.get(row.pair_id)
-        if item is None or Row.from_item(item) != stands:
+        if item is None or self._row(row.pair_id) != stands:
             return False
         self.items[row.pair_id] = row.model_copy(update={"updated_at": _later(self._time.now(), item)}).item()
         return True
 
-    def write(self, row: Row, earliest_upload: datetime) -> bool:
+    def write(self, row: Row, erased_at: datetime | None) -> bool:
         self._begin("write")
-        self._erased.check(row.pair_id, earliest_upload)
-        stands = self.items.get(row.pair_id)
-        if stands and not _may_replace(row, Row.from_item(stands)):
+        item = self.items.get(row.pair_id)
+        standing = Standing.of(item)
+        if item and standing.erased_at != erased_at:
+            raise Later("the pair was erased after this worker began")
+        if standing.row and not _may_replace(row, standing.row):
             return False
         now = self._time.now()
         expires_at = int((now + RETENTION).timestamp())
-        updated = {"updated_at": _later(now, stands), "expires_at": expires_at}
+        updated = {"updated_at": _later(now, item), "expires_at": expires_at, "erased_before": erased_at}
         self.items[row.pair_id] = row.model_copy(update=updated).item()
         return True
 
 
 def _later(now: datetime, stands: Mapping[str, Any] | None) -> datetime:
     """Each write of a pair's row is later than the one before it."""
-    return max(now, clock.parse(stands["updated_at"]) + timedelta(milliseconds=1)) if stands else now
+    if not stands or "updated_at" not in stands:
+        return now
+    return max(now, clock.parse(stands["updated_at"]) + timedelta(milliseconds=1))
 
 
 def _may_replace(row: Row, stands: Row) -> bool:
@@ -304,10 +312,9 @@ class FakeDecisions(Fake):
 
     def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
         self._begin("decide")
-        item = self._verdicts.items.get(row.pair_id)
-        if item is None:
+        stands = Standing.of(self._verdicts.items.get(row.pair_id)).row
+        if stands is None:
             return False
-        stands = Row.from_item(item)
         if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
             return False
         if self._opinions.known.get(str(row.fingerprint), Opinions()).version != opinions:
@@ -338,8 +345,7 @@ class FakeOpinions(Fake):
 
     def change(self, row: Row, opinions: Opinions) -> bool:
         self._begin("change")
-        item = self._verdicts.items.get(row.pair_id)
-        stands = Row.from_item(item) if item else None
+        stands = Standing.of(self._verdicts.items.get(row.pair_id)).row
         if stands is None or not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
             return False
         if self.known.get(str(row.fingerprint), Opinions()).version != opinions.version - 1:
@@ -356,7 +362,7 @@ class FakeReviewQueue(Fake):
         self._verdicts = verdicts
 
     def oldest_first(self) -> Iterator[Queued]:
-        items = [item for item in self._verdicts.items.values() if item["verdict"] == "MANUAL_CHECK"]
+        items = [item for item in self._verdicts.items.values() if item.get("verdict") == "MANUAL_CHECK"]
         waiting = sorted(items, key=lambda item: item["updated_at"])
         yield from (Queued(item["pair_id"], item.get("fingerprint", "")) for item in waiting)
 
@@ -393,11 +399,10 @@ class FakeLinks:
 
 
 class FakeLedger(Fake):
-    """One writer for each call number, nothing that replaces an answer, no call for a pair that was `erased` since."""
+    """One writer for each call number, nothing that replaces an answer."""
 
-    def __init__(self, time: Time, diary: list[str], erased: FakeErasures | None = None) -> None:
+    def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
-        self._erased = erased or FakeErasures(time, diary)
         self._calls: dict[tuple[str, str], Call] = {}
         self._expire: dict[tuple[str, str], datetime] = {}
         self.retention: Retention | None = None
@@ -430,10 +435,10 @@ class FakeLedger(Fake):
         self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
     ) -> Call:
         self._begin("open")
-        self._erased.check(pair_id, earliest_upload)
         self._owners += 1
         times = clock.milliseconds(self._time.now()), clock.milliseconds(alive_until)
-        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, f"owner {self._owners}", *times)
+        owner = f"owner {self._owners}"
+        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, owner, *times, earliest_upload=earliest_upload)
         if self._calls.setdefault((pair_id, call.call), call) is not call:
             raise Later("another worker is calling for this pair")
         self._keep_from_now(pair_id, call.call)
@@ -471,9 +476,24 @@ class FakeLedger(Fake):
         self._calls[call.pair_id, call.call] = replace(stands, permitted_by=by)
         return True
 
+    def mark(self, pair_id: str, number: int, moment: datetime) -> Call | None:
+        """As an eraser takes a number; None if it is taken."""
+        self._owners += 1
+        at = clock.milliseconds(self._time.now())
+        mark = Call(
+            pair_id, f"{number:06d}", "", State.ERASED, f"owner {self._owners}", at, clock.at(0), erased_at=moment
+        )
+        if self._calls.setdefault((pair_id, mark.call), mark) is not mark:
+            return None
+        if self.retention:
+            self._expire[pair_id, mark.call] = self._time.now() + KEPT
+        return mark
+
     def change(self, pair_id: str, number: str, **values: object) -> None:
-        """As an eraser changes a row."""
-        self._calls[pair_id, number] = replace(self._calls[pair_id, number], **values)  # type: ignore[arg-type]
+        """As an eraser changes a row, if it has not expired."""
+        self._forget_expired()
+        if (pair_id, number) in self._calls:
+            self._calls[pair_id, number] = replace(self._calls[pair_id, number], **values)  # type: ignore[arg-type]
 
     @property
     def calls(self) -> Mapping[tuple[str, str], Call]:
@@ -580,6 +600,10 @@ class FakeIdempotency(Fake):
         """As if all records had expired, or been lost."""
         self._stored.clear()
         self._in_progress.clear()
+
+    def discard(self, fingerprint: str) -> None:
+        self._begin("discard")
+        self.take(fingerprint)
 
     def keep(self, fingerprint: str) -> None:
         self._begin("keep")
@@ -850,13 +874,10 @@ class FakePictures(Fake):
         super().__init__(time, diary)
         self._bucket = bucket
 
-    def now(self) -> datetime:
-        return self._time.now().replace(microsecond=0)
-
-    def versions(self, pair_id: str, until: datetime) -> list[Version]:
+    def versions(self, pair_id: str) -> tuple[datetime, list[Version]]:
         self._begin("versions")
         there = [each for each in self._bucket.versions if split(each.upload.key)[0] == pair_id]
-        return [each for each in there if each.upload.last_modified <= until]
+        return self._time.now().replace(microsecond=0), there
 
     def delete(self, versions: Sequence[Version]) -> None:
         self._begin("delete")
@@ -868,18 +889,43 @@ class FakePictures(Fake):
 
 
 class FakeErasableRows(Fake):
-    """The rows as an eraser sees them."""
+    """The items as an eraser sees them."""
 
     def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
         super().__init__(time, diary)
         self._verdicts = verdicts
 
-    def take(self, pair_id: str, until: datetime) -> Row | None:
-        self._begin("take")
+    def stored(self, pair_id: str) -> Stored | None:
+        self._begin("stored")
         item = self._verdicts.items.get(pair_id)
-        if item is None or Row.from_item(item).uploaded_at > until:
+        if item is None:
             return None
-        return Row.from_item(self._verdicts.items.pop(pair_id))
+        standing = Standing.of(item)
+        if standing.row is None:
+            return Stored(item, is_tombstone=True, erased_at=standing.erased_at)
+        row = standing.row
+        return Stored(
+            item,
+            is_tombstone=False,
+            uploaded_at=row.uploaded_at,
+            fingerprint=row.fingerprint,
+            rests_on_call=row.call is not None,
+            objects={role: (each.key, each.etag) for role, each in row.pictures.items()},
+        )
+
+    def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
+        self._begin("entomb")
+        if self._verdicts.items.get(pair_id) != (stored and stored.state):
+            return False
+        if stored and stored.is_tombstone and stored.erased_at and stored.erased_at >= moment:
+            return True
+        expires_at = int((self._time.now() + KEPT).timestamp())
+        self._verdicts.items[pair_id] = {
+            "pair_id": pair_id,
+            "erased_at": clock.iso(moment),
+            "expires_at": expires_at,
+        }
+        return True
 
 
 class FakeErasableLedger(Fake):
@@ -891,24 +937,34 @@ class FakeErasableLedger(Fake):
 
     def of_pair(self, pair_id: str) -> list[Charged]:
         self._begin("of_pair")
-        return [
-            Charged(
-                pair_id=pair_id,
-                call=call.call,
-                state=call.state,
-                sent_at=call.sent_at,
-                alive_until=call.alive_until,
-                fingerprint=call.fingerprint,
-                transaction_id=self._ledger.transaction_ids.get((pair_id, call.call)),
-                erased=call.erased,
-                tells=call.outcome is not None,
-            )
-            for call in self._ledger.calls_of(pair_id)
-        ]
+        return [self._charged(call) for call in self._ledger.calls_of(pair_id)]
+
+    def _charged(self, call: Call) -> Charged:
+        return Charged(
+            pair_id=call.pair_id,
+            call=call.call,
+            state=call.state,
+            alive_until=None if call.alive_until == clock.at(0) else call.alive_until,
+            code=call.outcome.code if call.outcome else None,
+            fingerprint=call.fingerprint,
+            transaction_id=self._ledger.transaction_ids.get((call.pair_id, call.call)),
+            earliest_upload=call.earliest_upload,
+            erased_at=call.erased_at,
+            tells=call.outcome is not None,
+        )
+
+    def mark(self, pair_id: str, rows: Sequence[Charged], moment: datetime, by: str) -> Charged | None:
+        self._begin("mark")
+        mark = self._ledger.mark(pair_id, 1 + max((int(row.call) for row in rows), default=0), moment)
+        return self._charged(mark) if mark else None
+
+    def settle(self, mark: Charged, until: datetime) -> None:
+        self._begin("settle")
+        self._ledger.change(mark.pair_id, mark.call, alive_until=until)
 
     def strip(self, charged: Charged, moment: datetime) -> None:
         self._begin("strip")
-        self._ledger.change(charged.pair_id, charged.call, erased=True, outcome=None)
+        self._ledger.change(charged.pair_id, charged.call, erased_at=moment, outcome=None)
 
     def forget(self, charged: Charged) -> None:
         self._begin("forget")
@@ -916,7 +972,7 @@ class FakeErasableLedger(Fake):
 
 
 class FakeErasableRecords(Fake):
-    """Records and marks of messages under way as an eraser sees them."""
+    """Records, decisions and in-flight markers as an eraser sees them."""
 
     def __init__(
         self,
@@ -933,10 +989,15 @@ class FakeErasableRecords(Fake):
 
     def take(self, fingerprint: str) -> Record | None:
         self._begin("take")
+        return self._idempotency.take(fingerprint)
+
+    def take_review(self, fingerprint: str) -> None:
+        self._begin("take_review")
         self._opinions.known.pop(fingerprint, None)
         self._decisions.kept.pop(fingerprint, None)
-        return self._idempotency.take(fingerprint)
 
     def unmark(self, objects: str) -> None:
         self._begin("unmark")
-        self._in_flight.marks.pop(objects, None)
+        mark = self._in_flight.marks.get(objects)
+        if mark and not (mark.alive_until and mark.alive_until > self._time.now()):
+            del self._in_flight.marks[objects]

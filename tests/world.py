@@ -22,15 +22,14 @@ from facepair.use_cases.receive import ComesBack, Compares, Receiver
 from facepair.use_cases.review import Reviewing
 from tests.fakes import (
     NAMES,
-    NOON,
     FakeApi,
     FakeBucket,
     FakeCursor,
     FakeDecisions,
+    FakeEarlierErasures,
     FakeErasableLedger,
     FakeErasableRecords,
     FakeErasableRows,
-    FakeErasures,
     FakeGate,
     FakeIdempotency,
     FakeInFlight,
@@ -74,12 +73,12 @@ class World:
         self.time = time or Time()
         self.diary: list[str] = []
         self.bucket = FakeBucket(self.time, self.diary)
-        self.erased = FakeErasures(self.time, self.diary)
-        self.verdicts = FakeVerdicts(self.time, self.diary, self.erased)
+        self.earlier_erasures = FakeEarlierErasures(self.time, self.diary)
+        self.verdicts = FakeVerdicts(self.time, self.diary)
         self.opinions = FakeOpinions(self.time, self.diary, self.verdicts)
         self.decisions = FakeDecisions(self.time, self.diary, self.verdicts, self.opinions)
         self.leases = FakeLeases(self.time, self.diary)
-        self.ledger = FakeLedger(self.time, self.diary, self.erased)
+        self.ledger = FakeLedger(self.time, self.diary)
         self.refusals = FakeRefusals(self.time, self.diary)
         self.api = self.make_api(self.time, self.diary)
         self.tokens = FakeTokens(self.time, self.diary)
@@ -96,7 +95,6 @@ class World:
         self.erasable_records = FakeErasableRecords(
             self.time, self.diary, self.idempotency, self.in_flight, self.decisions, self.opinions
         )
-        self.waited_for: list[str] = []
         self.log_keys: list[dict[str, str]] = []
 
     def asker(self, on_unknown: OnUnknownOutcome = "hold") -> Asker:
@@ -115,6 +113,7 @@ class World:
     def comparer(self, asker: Asks | None = None) -> Comparer:
         return Comparer(
             uploads=self.bucket,
+            earlier_erasures=self.earlier_erasures,
             verdicts=self.verdicts,
             decisions=self.decisions,
             in_flight=self.in_flight,
@@ -149,17 +148,12 @@ class World:
         )
 
     def eraser(self) -> Eraser:
-        """`waited_for` are the pairs at which somebody was at work."""
         return Eraser(
-            marks=self.erased,
             pictures=self.pictures,
             rows=self.erasable_rows,
             ledger=self.erasable_ledger,
             records=self.erasable_records,
             names=NAMES,
-            waits=lambda pair_id, until: self.waited_for.append(pair_id),
-            sleep=self.time.passes,
-            monotonic=lambda: (self.time.now() - NOON).total_seconds(),
         )
 
     def approver(self) -> Approver:

@@ -23,6 +23,10 @@ class NotUnderstood(click.ClickException):
     """The function refuses the question itself and would refuse it again."""
 
 
+class TooManyRequests(click.ClickException):
+    """AWS refuses the request because too many are made at once; the function was not called."""
+
+
 @dataclass(frozen=True)
 class FunctionUrl:
     """A function's URL with AuthType AWS_IAM. `policy` is the managed policy of the stack that allows to call it."""
@@ -54,6 +58,8 @@ class FunctionUrl:
             client.close()
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             raise NotUnderstood(_message(answer.text))
+        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise TooManyRequests(self._refusal(answer.status_code, answer.text))
         if answer.status_code != HTTPStatus.OK:
             raise click.ClickException(self._refusal(answer.status_code, answer.text))
         try:

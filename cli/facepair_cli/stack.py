@@ -57,6 +57,11 @@ class Stack:
             raise click.ClickException(f"The stack {self.name} is not one of facepair. Check --stack.")
         return outputs
 
+    @property
+    def arn(self) -> str:
+        """The stack's ARN. A stack that was deleted and created again has another one."""
+        return str(self._described["StackId"])
+
     @cached_property
     def parameters(self) -> Mapping[str, str]:
         """The parameters with which it was deployed."""

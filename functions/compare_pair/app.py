@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.advance import Advance, AdvanceComparison, TokenIssuer, TokenKeeper
 from facepair.aws.clients import FAIL_FAST
 from facepair.aws.credentials import CredentialsSecret
-from facepair.aws.erasure_marks import ErasureMarks
+from facepair.aws.earlier_erasures import EarlierErasureItems
 from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.in_flight import InFlightMarkers
@@ -69,12 +69,11 @@ def _handler() -> FunctionHandler:
         settings.idempotency_table,
         expires_after_seconds=settings.verdicts_retention.longest_seconds,
     )
-    erased = ErasureMarks(tables, settings.idempotency_table)
     gate = GateItem(idempotency_table, settings.gate_rules)
     asker = Asker(
         api=AdvanceComparison(advance),
         tokens=TokenKeeper(token_store, issuer.issue),
-        ledger=CallsTable(tables.Table(settings.calls_table), retention=settings.ledger_retention, erased=erased),
+        ledger=CallsTable(tables.Table(settings.calls_table), retention=settings.ledger_retention),
         refusals=RefusalItems(idempotency_table),
         idempotency=idempotency,
         gate=gate,
@@ -83,7 +82,8 @@ def _handler() -> FunctionHandler:
     )
     comparer = Comparer(
         uploads=ImagesBucket(runtime.client("s3"), settings.images_bucket, settings.names),
-        verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention, erased=erased),
+        earlier_erasures=EarlierErasureItems(idempotency_table),
+        verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention),
         decisions=ReviewDecisions(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
         in_flight=InFlightMarkers(idempotency_table, comes_back=settings.visibility_timeout),
         gate=gate,

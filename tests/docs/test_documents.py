@@ -118,9 +118,8 @@ class WrittenTable:
 
     name = "CallsTable"
 
-    def put(self, table: str, item: dict[str, Any], condition: object, **pair: Any) -> None:
-        """Open a call, as the guard against erased pairs does."""
-        self.attributes |= item.keys()
+    def put_item(self, *, Item: dict[str, Any], **conditions: Any) -> None:
+        self.attributes |= Item.keys()
 
     def update_item(self, *, ExpressionAttributeNames: dict[str, str], **expressions: Any) -> None:
         self.attributes |= set(ExpressionAttributeNames.values())
@@ -129,7 +128,7 @@ class WrittenTable:
 def attributes_of_a_call() -> set[str]:
     """Return the ledger attributes of a call that got every part of an answer, an approval and an erasure."""
     table: Any = WrittenTable()
-    ledger = CallsTable(table, erased=table)
+    ledger = CallsTable(table)
     answer = Outcome(
         code="SUCCESS", message="OK", similarity=Decimal(80), transaction_id="196eb0c777789e58", pricing_strategy="PAY"
     )
@@ -141,14 +140,17 @@ def attributes_of_a_call() -> set[str]:
         pair_id=call.pair_id,
         call=call.call,
         state=State.ANSWERED,
-        sent_at=noon,
         alive_until=noon,
+        code=answer.code,
         fingerprint=call.fingerprint,
         transaction_id=answer.transaction_id,
-        erased=False,
+        earliest_upload=noon,
+        erased_at=None,
         tells=True,
     )
-    ErasableCalls(table).strip(charged, noon)
+    erasable = ErasableCalls(table)
+    erasable.strip(charged, noon)
+    erasable.mark("anna", [charged], noon, "arn:aws:iam::1:user/eva")
     return set(table.attributes)
 
 

@@ -45,7 +45,6 @@ RETRY_AFTER = timedelta(seconds=30)
 """What a busy API asks for."""
 
 LOSABLE = {
-    "erased": ("set",),
     "verdicts": ("write", "replace"),
     "decisions": ("decide",),
     "opinions": ("change",),
@@ -57,9 +56,9 @@ LOSABLE = {
     "queue": ("defer", "dead_letter", "send", "delete"),
     "cursor": ("save",),
     "pictures": ("delete", "abort"),
-    "erasable_rows": ("take",),
-    "erasable_ledger": ("strip", "forget"),
-    "erasable_records": ("take", "unmark"),
+    "erasable_rows": ("entomb",),
+    "erasable_ledger": ("mark", "settle", "strip", "forget"),
+    "erasable_records": ("take", "take_review", "unmark"),
     "bus": ("put",),
     "stream": ("checkpoint",),
 }
@@ -266,7 +265,7 @@ class Explored(World):
         read, find, open_call = self.bucket.read, self.bucket.find, self.ledger.open
         enter, report, give_back, send = self.gate.enter, self.gate.report, self.gate.give_back, self.queue.send
         begin, finish, defer = self.in_flight.begin, self.in_flight.finish, self.in_flight.defer
-        look, block, approve, mark = self.gate.look, self.gate.block, self.ledger.approve, self.erased.set
+        look, block, approve, mark = self.gate.look, self.gate.block, self.ledger.approve, self.erasable_ledger.mark
 
         def reading(upload: Upload) -> tuple[bytes, str | None]:
             self.promises.reads(self.run.at_work)
@@ -292,10 +291,11 @@ class Explored(World):
             report(slot, outcome)
             self.promises.reported(self.run.at_work, slot, outcome)
 
-        def marking(pair_id: str, moment: datetime) -> bool:
-            known = mark(pair_id, moment)
-            self.promises.forbidden(pair_id, moment)
-            return known
+        def marking(pair_id: str, rows: Any, moment: datetime, by: str) -> Any:
+            marked = mark(pair_id, rows, moment, by)
+            if marked:
+                self.promises.forbidden(pair_id, moment)
+            return marked
 
         def looking() -> Any:
             hindrance = look()
@@ -343,7 +343,7 @@ class Explored(World):
         self.ledger.open = opening  # type: ignore[method-assign]
         self.gate.enter, self.gate.report = entering, reporting  # type: ignore[method-assign]
         self.gate.give_back = giving_back  # type: ignore[method-assign]
-        self.erased.set = marking  # type: ignore[method-assign]
+        self.erasable_ledger.mark = marking  # type: ignore[method-assign]
         self.in_flight.begin, self.in_flight.finish = beginning, finishing  # type: ignore[method-assign]
         self.in_flight.defer = deferring  # type: ignore[method-assign]
         self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign]
@@ -356,9 +356,26 @@ class Explored(World):
 
         return carried_out
 
+    def expire(self, pair_id: str) -> None:
+        """DynamoDB deletes a pair's item if it has expired."""
+        item = self.verdicts.items.get(pair_id)
+        self.run.note(f"the item of {pair_id} {'has expired' if self._has_expired(item) else 'has not expired'}")
+        if self._has_expired(item):
+            del self.verdicts.items[pair_id]
+
+    def expire_ledger(self) -> None:
+        """DynamoDB deletes the ledger's rows, which have expired: their numbers are used again."""
+        self.ledger.forget()
+        self.promises.answered_calls.clear()
+        self.promises.ledger_expired = True
+
+    def _has_expired(self, item: dict[str, Any] | None) -> bool:
+        return item is not None and item["expires_at"] <= self.time.now().timestamp()
+
     def _written(self, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
         place = str(len(self.stream.writes))
-        self.stream.writes.append(Write(before, after, self.time.now(), expired=False, place=place))
+        expired = after is None and self._has_expired(before)
+        self.stream.writes.append(Write(before, after, self.time.now(), expired=expired, place=place))
         self.promises.written(before, after)
 
     # --- actors -------------------------------------------------------------------------------------------------------
@@ -422,15 +439,25 @@ class Explored(World):
             self.stream.checkpoint(number + 1)
 
     def erase(self) -> None:
-        """The command `erase`. The promises hold from its confirmation on."""
+        """The command `erase`, with the function that it asks. The promises hold from its confirmation on."""
         self.promises.wants_erased("anna")
-        for erasure in self.eraser().erase(["anna"]):
-            if erasure.complete:
-                self.promises.erased("anna", erasure.erased_at)
-                self.run.note("confirms the erasure")
+        eraser = self.eraser()
+        erasure = eraser.erase("anna", "arn:eraser")
+        while erasure.known and not erasure.complete:
+            self.run.sleep(erasure.ask_again_in or 0.0)
+            erasure = eraser.confirm("anna", "arn:eraser")
+        if erasure.complete:
+            self.promises.erased("anna", erasure.erased_at)
+            self.run.note("confirms the erasure")
 
-    def eraser(self) -> Any:
-        return replace(super().eraser(), sleep=self.run.sleep)
+    def erase_without_patience(self) -> None:
+        """A client of the function that asks for the confirmation before the time that it was given."""
+        self.promises.wants_erased("anna")
+        eraser = self.eraser()
+        eraser.erase("anna", "arn:other")
+        erasure = eraser.confirm("anna", "arn:other")
+        if erasure.complete:
+            self.promises.erased("anna", erasure.erased_at)
 
     def asker(self, on_unknown: OnUnknownOutcome = "hold") -> Any:
         return replace(super().asker(on_unknown), sleep=self.run.sleep)

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from facepair.domain import clock
-from facepair.domain.change import VerdictChanged
+from facepair.domain.change import PairErased, VerdictChanged
 from facepair.domain.gate import Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.pair import Pair, split
-from facepair.domain.row import Row
+from facepair.domain.row import Row, Standing, is_tombstone
 from facepair.domain.verdict import (
     API_NOT_ANSWERING,
     BUSY_CODES,
@@ -21,6 +21,7 @@ from facepair.domain.verdict import (
     FINAL,
     OUTCOME_UNKNOWN,
     PICTURES_DELETED,
+    TOO_LITTLE_TIME,
     WORKER_DIED,
     Meaning,
     Outcome,
@@ -61,6 +62,7 @@ class Promises:
     world: Explored
     calls: dict[tuple[str, str], _Opened] = field(default_factory=dict)
     charged: Counter[Contents] = field(default_factory=Counter)
+    charged_versions: Counter[frozenset[str | None]] = field(default_factory=Counter)
     uploads: dict[str, datetime] = field(default_factory=dict)
     decisions: dict[str, frozenset[str | None]] = field(default_factory=dict)
     erasing: dict[str, datetime | None] = field(default_factory=dict)
@@ -69,6 +71,8 @@ class Promises:
     probe: float | None = None
     unanswered: int = 0
     event_lost: bool = False
+    archived: bool = False
+    ledger_expired: bool = False
     marked: dict[str, datetime] = field(default_factory=dict)
     answered_calls: set[tuple[str, str]] = field(default_factory=set)
     not_before: float = 0.0
@@ -115,7 +119,10 @@ class Promises:
             self.broke("a call before its slot")
         opened.posted, opened.outcome = True, outcome
         self.charged[opened.contents] += outcome.charged
+        self.charged_versions[opened.versions] += outcome.charged
         allowed = self._allowed(opened.contents)
+        if self.charged_versions[opened.versions] > allowed - len(self.erasing):
+            self.broke(f"charged {self.charged_versions[opened.versions]} times for the same uploads")
         if self.charged[opened.contents] > allowed:
             self.broke(f"charged {self.charged[opened.contents]} times for the same contents, allowed are {allowed}")
 
@@ -162,6 +169,9 @@ class Promises:
             self.broke("the account is refused, and the gate does not know")
         if actor.notes.get("probe"):
             self.broke("a probe has ended, and the gate does not know")
+        row = self.world.verdicts.stored.get("anna")
+        if self.archived and self._is_plain and actor.ends and (row is None or row.code == "SERVICE_BUSY"):
+            self.broke("a picture cannot be read, and no row says so")
         if actor.notes.get("busy") and self._is_plain and not self.world.verdicts.items:
             self.broke("a pair that waits has no row")
         self._count(actor)
@@ -184,16 +194,17 @@ class Promises:
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def written(self, before: Item | None, after: Item | None) -> None:
-        """A pair's row was written or deleted."""
-        if after is None:
+        """A pair's item was written or deleted."""
+        if after is None or is_tombstone(after):
             return
         new = Row.from_item(after)
+        self._not_of_erased_pictures(Standing.of(before), new)
         miscounted = {"in_flight.begin", "in_flight.defer", "in_flight.finish"} & self.world.run.failed
         if new.code == WORKER_DIED and self.world.run.deaths < self.world.deaths_needed and not miscounted:
             self.broke(f"the pair is given up after {self.world.run.deaths} deaths")
-        if before is None:
+        old = Standing.of(before).row
+        if old is None:
             return
-        old = Row.from_item(before)
         if new.uploaded_at < old.uploaded_at:
             self.broke(f"the row goes back to an earlier upload: {_say(old)} -> {_say(new)}")
         same = (
@@ -214,6 +225,14 @@ class Promises:
         if new.review:
             versions = frozenset(each.version_id for each in new.pictures.values())
             self.decisions.setdefault(str(new.fingerprint), versions)
+
+    def _not_of_erased_pictures(self, before: Standing, new: Row) -> None:
+        """Check a row that is written after an erasure."""
+        versions = [str(each.version_id) for each in new.pictures.values() if each.version_id]
+        if before.erased_at and any(self.uploads[each] <= before.erased_at for each in versions):
+            self.broke(f"a row of a picture that is being erased is written: {_say(new)}")
+        if before.erased_at and new.erased_before != before.erased_at:
+            self.broke(f"the row does not say that the pair was erased: {_say(new)}")
 
     # --- the gate -----------------------------------------------------------------------------------------------------
 
@@ -315,7 +334,7 @@ class Promises:
 
     def forbidden(self, pair_id: str, moment: datetime) -> None:
         """From now on nothing is called for or written that was uploaded up to the end of that second."""
-        self.marked[pair_id] = moment
+        self.marked[pair_id] = max(moment, self.marked.get(pair_id, moment))
 
     def wants_erased(self, pair_id: str) -> None:
         """An erasure was begun."""
@@ -337,12 +356,20 @@ class Promises:
         world = self.world
         if any(each.version_id in gone for each in world.bucket.versions):
             self.broke("a picture is there after its erasure was confirmed")
-        for item in world.verdicts.items.values():
-            row = Row.from_item(item)
+        for row in world.verdicts.stored.values():
             moment = self.erasing.get(row.pair_id)
             named = {each.version_id for each in row.pictures.values()}
             if named & gone or (None in named and moment and row.uploaded_at <= moment):
                 self.broke(f"a row of erased pictures is there after the confirmation: {_say(row)}")
+            rests_on = self.calls.get((row.pair_id, str(row.call)))
+            if rests_on and rests_on.versions & gone:
+                self.broke(f"an answer about erased pictures is in the row of a later upload: {_say(row)}")
+            if row.review and moment and row.review.at <= moment:
+                self.broke(f"a decision about erased pictures is in the row of a later upload: {_say(row)}")
+        for key, call in world.ledger.calls.items():
+            opened, moment = self.calls.get(key), self.marked.get(key[0])
+            if opened and moment and call.erased and all(self.uploads[str(each)] > moment for each in opened.versions):
+                self.broke(f"the erasure takes the call {key[1]} of a later upload")
         erased_calls = {key for key, opened in self.calls.items() if opened.versions & gone}
         for key in erased_calls & world.ledger.calls.keys():
             call = world.ledger.calls[key]
@@ -391,8 +418,7 @@ class Promises:
         return [pair for pair in self._pairs() if not self._is_settled(pair)]
 
     def _is_settled(self, pair: Pair) -> bool:
-        item = self.world.verdicts.items.get(pair.pair_id)
-        row = Row.from_item(item) if item else None
+        row = self.world.verdicts.stored.get(pair.pair_id)
         if row is None or row.verdict is Verdict.PENDING:
             return False
         if pair.missing or row.is_newer_than(pair):
@@ -403,16 +429,13 @@ class Promises:
         """What must hold once all actors have ended and no message is left. Raises nothing: see `broke`."""
         world = self.world
         for pair in self.unsettled():
-            item = world.verdicts.items.get(pair.pair_id)
-            self.broke(
-                f"the pair {pair.pair_id} ends without a final row: {_say(Row.from_item(item)) if item else item}"
-            )
+            row = world.verdicts.stored.get(pair.pair_id)
+            self.broke(f"the pair {pair.pair_id} ends without a final row: {row and _say(row)}")
         if world.searches and not self.event_lost:
             self.broke("a pair was left without a message although no event was lost")
         if world.searches > 1 and not (world.run.deaths or {"in_flight.claim", "in_flight.release"} & world.run.failed):
             self.broke("a search did not find a pair without a message")
-        for pair_id, item in world.verdicts.items.items():
-            row = Row.from_item(item)
+        for pair_id, row in world.verdicts.stored.items():
             if row.verdict is Verdict.PENDING:
                 self.broke(f"the row stays PENDING and no message is left: {_say(row)}")
             decision = world.decisions.kept.get(str(row.fingerprint))
@@ -429,7 +452,7 @@ class Promises:
 
     def _hold_ledger(self) -> None:
         posted = sum(opened.posted for opened in self.calls.values())
-        if posted != self.world.api.posts:
+        if posted != self.world.api.posts and not self.ledger_expired:
             self.broke(f"{self.world.api.posts} calls were made, the ledger has {posted}")
         charged = sum(self.charged.values())
         states = (State.SENT, State.ANSWERED, State.UNKNOWN)
@@ -439,22 +462,36 @@ class Promises:
             call, outcome = self.world.ledger.calls.get(key), opened.outcome
             answered = outcome and outcome.charged and outcome.code != OUTCOME_UNKNOWN
             excused = run.faults > 1 or run.deaths or run.leaps
+            said_other = (
+                call
+                and call.outcome
+                and outcome
+                and call.outcome.code not in (outcome.code, TOO_LITTLE_TIME, OUTCOME_UNKNOWN)
+            )
+            if said_other:
+                self.broke(f"the ledger says of the call {key[1]} what another one was answered")
             if call and answered and call.state is not State.ANSWERED and not excused:
                 self.broke("the ledger does not have an answer that was paid for")
-        if said < charged:
+        if said < charged and not self.ledger_expired:
             self.broke(f"{charged} calls were charged, and the ledger says so of {said}")
 
     def _hold_answers(self) -> None:
         """What was paid for reaches the row, unless its worker died; what was approved is called for."""
-        for item in self.world.verdicts.items.values():
-            row = Row.from_item(item)
+        for row in self.world.verdicts.stored.values():
             if row.code != OUTCOME_UNKNOWN:
                 continue
+            gone = self._erased_versions()
             outcomes = [
-                each.outcome for each in self.calls.values() if each.fingerprint == row.fingerprint and each.outcome
+                each.outcome
+                for each in self.calls.values()
+                if each.fingerprint == row.fingerprint and each.outcome and not each.versions & gone
             ]
-            if not outcomes and not (self.world.run.deaths or self.world.run.failed):
+            run = self.world.run
+            if not outcomes and not (run.deaths or run.failed):
                 self.broke("a pair is held for a call that was never made")
+            free = outcomes and not any(each.charged for each in outcomes)
+            if free and run.failed <= {"ledger.complete"} and not (run.deaths or run.leaps):
+                self.broke("a pair is held although its calls were refused for free")
             lost = any(each.charged and each.code != OUTCOME_UNKNOWN for each in outcomes)
             run = self.world.run
             if lost and run.faults < 2 and not run.deaths and (self.world.may_outlive_its_end or not run.leaps):
@@ -474,16 +511,24 @@ class Promises:
         for change in changes:
             if change.id not in published:
                 self.broke(f"a change was never published: {change}")
-        for pair_id, item in world.verdicts.items.items():
-            events = [
-                each for each in world.bus.published if each.pair_id == pair_id and isinstance(each, VerdictChanged)
-            ]
-            last = max(events, key=lambda each: each.updated_at or clock.at(0), default=None)
-            row = Row.from_item(item)
+        for pair_id in world.verdicts.items:
+            events = [each for each in world.bus.published if each.pair_id == pair_id]
+            row = world.verdicts.stored.get(pair_id)
+            if row is None:
+                if not isinstance(events[-1] if events else None, PairErased) and self._had_row(pair_id):
+                    self.broke("a pair is erased, and its last event does not say so")
+                continue
+            said = [each for each in events if isinstance(each, VerdictChanged)]
+            last = max(said, key=lambda each: each.updated_at or clock.at(0), default=None)
             if last is None or (last.verdict, last.code, last.fingerprint) != (row.verdict, row.code, row.fingerprint):
                 self.broke(
                     f"by their updated_at, the events end with {last and last.verdict}, the row says {_say(row)}"
                 )
+
+    def _had_row(self, pair_id: str) -> bool:
+        return any(
+            write.pair_id == pair_id and write.new and "verdict" in write.new for write in self.world.stream.writes
+        )
 
 
 def _is_last_word(outcome: Outcome | None) -> bool:

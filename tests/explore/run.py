@@ -30,7 +30,9 @@ READS = frozenset(
     f"{port}.{operation}"
     for port, operations in {
         "bucket": ("find", "read", "version", "all"),
-        "verdicts": ("row", "rows", "pending"),
+        "verdicts": ("row", "standing", "rows", "pending"),
+        "earlier_erasures": ("of",),
+        "erasable_rows": ("stored",),
         "decisions": ("of",),
         "opinions": ("of", "of_many"),
         "ledger": ("of_pair", "get"),

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Literal
 
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import OnUnknownOutcome
 from facepair.domain.opinions import SecondReview
-from facepair.domain.retry import Unavailable
+from facepair.domain.retention import Retention
+from facepair.domain.retry import Unavailable, Unreadable
 from facepair.domain.review import AskForPairs, Decide
 from facepair.domain.verdict import Verdict
 from tests.explore.explored import Explored, ExploredTime
@@ -486,20 +488,169 @@ def erased_before(scene: Explored, operation: str) -> None:
     scene.add("eraser", scene.erase)
 
 
+def erased_and_uploaded_before(scene: Explored, operation: str) -> None:
+    """The same pictures are uploaded again while the eraser is suspended before an operation."""
+    scene.pair()
+    scene.work()
+    scene.time.passes(10)
+    scene.lead("eraser", scene.erase, operation)
+    scene.pair(after=2)
+
+
+def unknown_and_erased(scene: Explored) -> None:
+    """A call without an answer is erased, and the same pictures are uploaded again before the confirmation."""
+    scene.api.first = ("no answer",)
+    erased_and_uploaded_before(scene, "sleep")
+
+
+def late_record(scene: Explored) -> None:
+    """A worker saves its answer after the erasure deleted records, and the same pictures are uploaded again."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.lead_worker("idempotency.save")
+    scene.lead("eraser", scene.erase, "sleep")
+    scene.pair(after=2)
+    scene.most_workers = 3
+
+
+def looked_at_while_erased(scene: Explored) -> None:
+    """A picture is uploaded in the second of the erasure, behind its listing."""
+    scene.put("first", 10)
+    scene.lead("eraser", scene.erase, "pictures.delete")
+    scene.put("second", 20)
+
+
+def erased_by_an_earlier_release(scene: Explored) -> None:
+    """An erasure by an earlier release was interrupted before it deleted the pictures, and is run again."""
+    scene.pair()
+    moment = scene.time.now().replace(microsecond=0)
+    scene.earlier_erasures.moments["anna"] = moment
+    scene.promises.forbidden("anna", moment)
+    scene.time.passes(10)
+    scene.add("eraser", scene.erase)
+
+
+def replaced_before_entombed(scene: Explored) -> None:
+    """A row is replaced by that of a later upload just before it becomes a tombstone."""
+    scene.pair()
+    scene.work()
+    scene.time.passes(10)
+    scene.lead("eraser", scene.erase, "erasable_rows.entomb")
+    scene.pair(11, 21, after=2)
+
+
+def erased_twice(scene: Explored) -> None:
+    """Two people erase a pair at once while a worker has it."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.lead_worker("idempotency.save")
+    scene.lead("eraser", scene.erase, "sleep")
+    scene.add("other eraser", scene.erase)
+
+
+def confirmed_too_early(scene: Explored) -> None:
+    """A worker waits for its answer while a client of the eraser asks for the confirmation at once."""
+    scene.pair()
+    scene.time.passes(10)
+    scene.lead_worker("api.answer")
+    scene.add("eraser without patience", scene.erase_without_patience)
+
+
+def decided_about_other_contents(scene: Explored) -> None:
+    """A decision was made about contents that were replaced since; the pair is erased."""
+    scene.pair()
+    scene.work()
+    _decide(scene, "arn:a", Verdict.PASS)
+    scene.put("second", 21, after=2)
+    scene.work()
+    scene.time.passes(10)
+    scene.add("eraser", scene.erase)
+
+
+def kept_for_long(scene: Explored, *, ledger: bool, records: bool) -> None:
+    """The same contents are uploaded again and again, each time before what was stored about them expires."""
+    kept = Retention(own=timedelta(days=1), images=timedelta(days=1))
+    scene.ledger.retention = kept if ledger else None
+    scene.idempotency.retention = kept if records else None
+    scene.pair()
+    scene.work()
+    for _ in range(2):
+        if ledger and not records:
+            scene.idempotency.forget()
+        if records and not ledger:
+            scene.expire_ledger()
+        scene.time.passes(7 * 86400)
+        scene.put("second", 20)
+        scene.work()
+    if ledger:
+        scene.idempotency.forget()
+    scene.time.passes(7 * 86400)
+    scene.add("uploader", scene.people(partial(scene.put, "second", 20)), faulty=False)
+
+
+def row_expired(scene: Explored) -> None:
+    """DynamoDB deletes an expired row while the same contents are uploaded again."""
+    scene.pair()
+    scene.publishes = True
+    scene.work()
+    scene.time.passes(366 * 86400)
+    scene.add("time to live", scene.people(partial(scene.expire, "anna")), faulty=False)
+    scene.add("uploader", scene.people(partial(scene.put, "second", 20, after=2)), faulty=False)
+
+
+def ledger_expired(scene: Explored) -> None:
+    """DynamoDB deletes the ledger's rows, and records answer for the same contents."""
+    scene.pair()
+    scene.work()
+    scene.add("time to live", scene.people(scene.expire_ledger), faulty=False)
+    scene.add("uploader", scene.people(partial(scene.put, "second", 20, after=2)), faulty=False)
+
+
+def erased_when_expired(scene: Explored) -> None:
+    """DynamoDB deletes rows and tombstones that have expired, around an erasure and a later upload."""
+    scene.pair()
+    scene.work()
+    scene.time.passes(10)
+    scene.publishes = True
+    scene.lead("eraser", scene.erase, "sleep")
+    scene.add("time to live", scene.people(partial(scene.expire, "anna")), faulty=False)
+    scene.pair(after=2)
+
+
+def number_again(scene: Explored) -> None:
+    """The ledger's rows of one pair of contents have expired, and other contents have the same call number."""
+    scene.pair()
+    scene.ledger.at("complete", Unavailable("throttled"), Unavailable("throttled"))
+    scene.work()
+    scene.expire_ledger()
+    scene.api.first = ("success", "no answer")
+    scene.put("second", 21, after=2)
+    scene.work()
+    scene.put("second", 20, after=2)
+
+
+def archived(scene: Explored) -> None:
+    """S3 refuses to return a picture at first, which was archived."""
+    scene.put("first", 10, notified=False)
+    scene.put("second", 20)
+    scene.bucket.at("read", Unreadable("InvalidObjectState"), Unreadable("InvalidObjectState"))
+    scene.promises.archived = True
+
+
 def erased_again_before(scene: Explored, operation: str) -> None:
     """An erasure died after it deleted the records, and is run again while a worker is suspended."""
     scene.pair()
     scene.time.passes(10)
     scene.lead_worker(operation)
-    scene.lead("eraser", scene.erase, "erasable_ledger.strip")
+    scene.lead("eraser", scene.erase, "erasable_rows.stored")
     scene.run.kill(scene.actors[-1])
 
 
-def half_uploaded_while_erased(scene: Explored) -> None:
-    """A pair is marked as erased, its pictures are there still, and one of them is uploaded."""
+def half_uploaded_while_erased(scene: Explored, operation: str) -> None:
+    """An eraser is suspended while pictures are still there, and one of them is uploaded."""
     scene.pair()
     scene.time.passes(10)
-    scene.lead("eraser", scene.erase, "pictures.versions")
+    scene.lead("eraser", scene.erase, operation)
     scene.put("second", 20, after=4)
 
 
@@ -530,6 +681,17 @@ def published(scene: Explored) -> None:
     scene.publishes = True
     scene.add("publisher", scene.publish)
     acts = (partial(scene.put, "second", 20, after=2), partial(scene.put, "second", 21, after=2))
+    scene.add("uploader", scene.people(*acts), faulty=False)
+
+
+def erased_and_published(scene: Explored) -> None:
+    """A pair is erased while its rows are published and it is uploaded again."""
+    scene.pair()
+    scene.publishes = True
+    scene.time.passes(10)
+    scene.add("publisher", scene.publish)
+    scene.add("eraser", scene.erase)
+    acts = (partial(scene.put, "first", 11, after=2), partial(scene.put, "second", 21))
     scene.add("uploader", scene.people(*acts), faulty=False)
 
 
@@ -618,7 +780,39 @@ SCENARIOS = {
             Scenario(f"erased again before {each}", partial(erased_again_before, operation=each))
             for each in ("api.answer", "ledger.complete", "idempotency.save")
         ),
-        Scenario("being erased and half uploaded", half_uploaded_while_erased),
+        Scenario(
+            "being erased and half uploaded", partial(half_uploaded_while_erased, operation="erasable_rows.stored")
+        ),
+        Scenario("entombed and half uploaded", partial(half_uploaded_while_erased, operation="pictures.delete")),
+        Scenario("an unknown outcome, erased and uploaded again", unknown_and_erased),
+        *(
+            Scenario(f"erased and uploaded again before {each}", partial(erased_and_uploaded_before, operation=each))
+            for each in ("erasable_ledger.strip", "erasable_rows.entomb", "pictures.delete")
+        ),
+        Scenario("a late record, erased and uploaded again", late_record),
+        Scenario("being erased, and looked at", looked_at_while_erased),
+        Scenario("uploaded in the second of an erasure", looked_at_while_erased),
+        Scenario("erased by an earlier release", erased_by_an_earlier_release),
+        Scenario("row replaced before it is entombed", replaced_before_entombed),
+        Scenario("an erasure that is run twice", erased_twice),
+        Scenario("confirmed too early", confirmed_too_early),
+        Scenario("erased after a decision about other contents", decided_about_other_contents, ("manual check",)),
+        Scenario("erased and published", erased_and_published, ("success", "busy")),
+        Scenario("erased when expired", erased_when_expired),
+        Scenario("a row that expires", row_expired),
+        Scenario("calls that expire", ledger_expired),
+        Scenario("contents for longer than the ledger", partial(kept_for_long, ledger=True, records=True)),
+        Scenario(
+            "contents for longer than the ledger, without records", partial(kept_for_long, ledger=True, records=False)
+        ),
+        Scenario("contents for longer than the records", partial(kept_for_long, ledger=False, records=True)),
+        Scenario(
+            "an unknown outcome for longer than the ledger",
+            partial(kept_for_long, ledger=True, records=False),
+            ("no answer",),
+        ),
+        Scenario("a number that is used again", number_again),
+        Scenario("an archived picture", archived),
         Scenario("published", published, ("success", "busy")),
     )
 }

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from facepair.domain import clock
 from facepair.use_cases import compare as compare_module
-from facepair.use_cases import erase as erase_module
 from tests.explore.explored import FIT, ExploredTime
 from tests.explore.run import Broken, Run
 from tests.explore.scenarios import Scenario
@@ -20,9 +19,6 @@ from tests.explore.schedule import Limits, Plan, Walk
 
 DEEP = Limits(preemptions=8, faults=4, leaps=4)
 """The limits of random schedules."""
-LOOK_AGAIN_SECONDS = 60
-"""The eraser looks again so often; each second would make runs long and show nothing else."""
-
 
 type Departures = tuple[tuple[int, int], ...]
 """Decisions at which a schedule departs from the plainest one, and the options that it takes there."""
@@ -71,14 +67,13 @@ class Searched:
 @contextmanager
 def prepared() -> Iterator[None]:
     """The modules as runs need them."""
-    before = clock.now, vars(compare_module)["fit"], erase_module.LOOK_AGAIN_SECONDS
+    before = clock.now, vars(compare_module)["fit"]
     vars(compare_module)["fit"] = FIT
-    erase_module.LOOK_AGAIN_SECONDS = LOOK_AGAIN_SECONDS
     logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        clock.now, vars(compare_module)["fit"], erase_module.LOOK_AGAIN_SECONDS = before
+        clock.now, vars(compare_module)["fit"] = before
         logging.disable(logging.NOTSET)
 
 

@@ -213,7 +213,7 @@ def verdicts_cannot_be_written(watch: Watch) -> Iterator[list[Datapoint]]:
     for pair_id in pairs:
         cloud.row_with(pair_id, "WAITING")
     denied = (cloud.sandbox.outputs["VerdictsTable"], "alarms/unwritten")
-    cloud.aws.fault("TransactWriteItems", "deny", *denied, times=None)
+    cloud.aws.fault("PutItem", "deny", *denied, times=None)
     for pair_id in pairs:
         cloud.upload_pair(pair_id, only="second")
     watch.until("ChargedCalls", len(pairs))

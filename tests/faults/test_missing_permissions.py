@@ -33,8 +33,8 @@ def trouble(cloud: FaultyCloud) -> Trouble:
     denials = {
         "ChangeMessageVisibility": cloud.aws.fault("ChangeMessageVisibility", "deny", times=2),
         "SendMessage": cloud.aws.fault("SendMessage", "deny", MALFORMED),
-        "TransactWriteItems": cloud.aws.fault(
-            "TransactWriteItems", "deny", tables["VerdictsTable"], json.dumps(pairs["written"].pair_id), times=2
+        "PutItem": cloud.aws.fault(
+            "PutItem", "deny", tables["VerdictsTable"], json.dumps(pairs["written"].pair_id), times=2
         ),
     }
     cloud.send(MALFORMED)
@@ -55,7 +55,7 @@ def is_error(line: Row) -> bool:
     return bool(line.get("level") == "ERROR")
 
 
-@pytest.mark.parametrize("operation", ["ChangeMessageVisibility", "SendMessage", "TransactWriteItems"])
+@pytest.mark.parametrize("operation", ["ChangeMessageVisibility", "SendMessage", "PutItem"])
 def test_a_missing_permission_is_named_by_an_error(trouble: Trouble, operation: str) -> None:
     denial = trouble.denials[operation]
 

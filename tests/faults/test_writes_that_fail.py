@@ -24,11 +24,11 @@ KINDS: tuple[tuple[Kind, int], ...] = (("throttle", 2), ("deny", 2), ("drop", 2)
 WEATHER = {
     f"{kind} {operation} of {table}": Weather(operation, table, kind, times)
     for operation, table in (
-        ("TransactWriteItems", "CallsTable"),  # before the call
+        ("PutItem", "CallsTable"),  # before the call
         ("UpdateItem", "CallsTable"),  # its answer
         ("PutItem", "IdempotencyTable"),  # before
         ("UpdateItem", "IdempotencyTable"),  # its outcome
-        ("TransactWriteItems", "VerdictsTable"),
+        ("PutItem", "VerdictsTable"),
     )
     for kind, times in KINDS
 }
@@ -101,9 +101,7 @@ def test_a_read_that_fails_is_done_again(cloud: FaultyCloud, operation: str, con
     assert fault.met == 1
 
 
-@pytest.mark.parametrize(
-    ("operation", "containing"), [("GetObject", "first.jpg"), ("TransactWriteItems", "CallsTable")]
-)
+@pytest.mark.parametrize(("operation", "containing"), [("GetObject", "first.jpg"), ("PutItem", "CallsTable")])
 def test_no_call_is_made_when_too_little_time_is_left_for_it(
     cloud: FaultyCloud, operation: str, containing: str
 ) -> None:

@@ -1,38 +1,41 @@
 """Marks of erased pairs in a real table, and what an erasure takes out of the others."""
 
+import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
+from facepair.aws.earlier_erasures import EarlierErasureItems
 from facepair.aws.erasable import ErasableCalls, ErasableRecords, ErasableRows
+from facepair.aws.erasable_pairs import ErasablePairs, ListingCursor
 from facepair.aws.idempotency import PowertoolsIdempotency
+from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.transactions import through_conflicts
+from facepair.aws.verdicts import VerdictsTable
+from facepair.aws.written_rows import StoredRows
 from facepair.domain import clock
+from facepair.domain.erasure import OF_CHARGES, OF_CONTENTS, OF_FACES, Charged
 from facepair.domain.ledger import State
+from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
-from facepair.domain.verdict import Outcome
+from facepair.domain.row import Standing
+from facepair.domain.verdict import Outcome, Verdict
 from tests.integration.test_idempotency import Context
+from tests.integration.test_verdicts_table import KEPT, T, state
 from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import Resources
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 SUCCESS = Outcome(code="SUCCESS", message="OK", similarity=Decimal("69.0"), transaction_id="t1", pricing_strategy="PAY")
-NEW = Attr("call").not_exists()
-
-
-def put(deployed: Resources, pair_id: str, uploaded_at: datetime, number: str = "1") -> bool:
-    # As much of a call as others read, who scan the whole table.
-    item = {"pair_id": pair_id, "call": number, "state": "SENT", "sent_at": clock.iso(NOON)}
-    table = deployed.outputs["CallsTable"]
-    return deployed.erased.put(table, item, NEW, pair_id=pair_id, uploaded_at=uploaded_at) is None
 
 
 def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:
@@ -42,34 +45,58 @@ def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_write_passes_without_a_mark_and_behind_it_and_not_up_to_its_second(
+def marked(deployed: Resources, pair_id: str, moment: datetime = NOON) -> Charged | None:
+    erasable = erasable_calls(deployed)
+    return erasable.mark(pair_id, erasable.of_pair(pair_id), moment, "arn:eva")
+
+
+def test_a_worker_that_read_the_ledger_before_an_erasure_cannot_open_its_call(
     deployed: Resources, pair_id: str
 ) -> None:
-    assert put(deployed, pair_id, NOON, "1")
-    assert deployed.erased.set(pair_id, NOON) is False
+    calls = CallsTable(deployed.table("CallsTable"))
+    assert marked(deployed, pair_id)
 
-    for uploaded_at in (NOON - SECOND, NOON, NOON + timedelta(milliseconds=999)):
-        with pytest.raises(Later, match="the pair was erased"):
-            put(deployed, pair_id, uploaded_at, "2")
-    assert put(deployed, pair_id, NOON + SECOND, "2")
+    with pytest.raises(Later, match="it was erased"):
+        calls.open(pair_id, "f1", 1, NOON, NOON)
 
-    assert [row["call"] for row in rows(deployed, pair_id)] == ["1", "2"]
-
-
-def test_a_condition_of_one_s_own_that_fails_is_told_apart_from_an_erasure(deployed: Resources, pair_id: str) -> None:
-    assert [put(deployed, pair_id, NOON), put(deployed, pair_id, NOON)] == [True, False]
+    [mark] = calls.of_pair(pair_id)
+    assert (mark.state, mark.erased_at, mark.call) == (State.ERASED, NOON, "000001")
 
 
-def test_the_later_of_two_erasures_stands(deployed: Resources, pair_id: str) -> None:
-    assert [deployed.erased.set(pair_id, NOON), deployed.erased.set(pair_id, NOON - SECOND)] == [False, True]
+def test_an_erasure_does_not_take_the_number_of_a_call(deployed: Resources, pair_id: str) -> None:
+    calls, erasable = CallsTable(deployed.table("CallsTable")), erasable_calls(deployed)
+    before = erasable.of_pair(pair_id)
+    calls.open(pair_id, "f1", 1, NOON, NOON)
 
-    with pytest.raises(Later):
-        put(deployed, pair_id, NOON)
+    assert erasable.mark(pair_id, before, NOON, "arn:eva") is None
+    assert [row["state"] for row in rows(deployed, pair_id)] == ["SENT"]
 
 
-def test_of_eight_writes_at_once_one_is_carried_out(deployed: Resources, pair_id: str) -> None:
-    with ThreadPoolExecutor(8) as writers:
-        assert sorted(writers.map(lambda _: put(deployed, pair_id, NOON), range(8))) == [False] * 7 + [True]
+def test_a_mark_whose_response_was_lost_is_recognised(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
+    faults.fault("PutItem", "lose_response", "ERASED", times=1)
+
+    assert marked(replace(deployed, url=faults.url), pair_id)
+
+    assert [row["state"] for row in rows(deployed, pair_id)] == ["ERASED"]
+
+
+def test_an_erasure_is_no_call_of_a_month(deployed: Resources, pair_id: str) -> None:
+    marked(deployed, pair_id)
+
+    assert pair_id not in {entry.pair_id for entry in CallsTable(deployed.table("CallsTable")).entries()}
+
+
+def test_of_eight_calls_at_once_one_is_opened(deployed: Resources, pair_id: str) -> None:
+    calls = CallsTable(deployed.table("CallsTable"))
+
+    def opened(_: int) -> bool:
+        with suppress(Later):
+            calls.open(pair_id, "f1", 1, NOON, NOON)
+            return True
+        return False
+
+    with ThreadPoolExecutor(8) as workers:
+        assert sorted(workers.map(opened, range(8))) == [False] * 7 + [True]
 
 
 def test_a_conflict_with_another_transaction_passes_by_itself() -> None:
@@ -103,7 +130,7 @@ def test_what_is_no_conflict_is_raised_at_once() -> None:
 def test_a_call_says_what_was_charged_and_nothing_of_faces_whenever_it_is_answered(
     deployed: Resources, pair_id: str, answered: str
 ) -> None:
-    calls, erasable = CallsTable(deployed.table("CallsTable"), erased=deployed.erased), erasable_calls(deployed)
+    calls, erasable = CallsTable(deployed.table("CallsTable")), erasable_calls(deployed)
     call = calls.open(pair_id, "f1", 1, clock.now() + timedelta(minutes=1), NOON)
 
     if answered == "before":
@@ -128,7 +155,7 @@ def test_a_call_says_what_was_charged_and_nothing_of_faces_whenever_it_is_answer
 def test_a_late_answer_whose_response_was_lost_is_recognised_in_a_row_that_was_erased(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
-    faulty = CallsTable(replace(deployed, url=faults.url).table("CallsTable"), erased=deployed.erased)
+    faulty = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
     call = faulty.open(pair_id, "f1", 1, clock.now() + timedelta(minutes=1), NOON)
     [charged] = erasable_calls(deployed).of_pair(pair_id)
     erasable_calls(deployed).strip(charged, NOON)
@@ -140,7 +167,7 @@ def test_a_late_answer_whose_response_was_lost_is_recognised_in_a_row_that_was_e
 
 
 def test_an_erased_call_cannot_be_approved(deployed: Resources, pair_id: str) -> None:
-    calls = CallsTable(deployed.table("CallsTable"), erased=deployed.erased)
+    calls = CallsTable(deployed.table("CallsTable"))
     call = calls.open(pair_id, "f1", 1, NOON, NOON)
     [charged] = erasable_calls(deployed).of_pair(pair_id)
     erasable_calls(deployed).strip(charged, NOON)
@@ -155,23 +182,149 @@ def erasable_calls(deployed: Resources) -> ErasableCalls:
 # --- Rows and records -------------------------------------------------------------------------------------------------
 
 
-def test_a_row_of_a_later_upload_is_not_taken(deployed: Resources, pair_id: str) -> None:
-    table, rows = deployed.table("VerdictsTable"), ErasableRows(deployed.table("VerdictsTable"))
+def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed: Resources, pair_id: str) -> None:
+    table, erasable = deployed.table("VerdictsTable"), ErasableRows(deployed.table("VerdictsTable"))
     item = {
         "pair_id": pair_id,
         "verdict": "WAITING",
         "uploaded_at": "2026-01-31T12:00:01.000Z",
-        "listed_at": "2026-01-31T12:00:01.500Z",
-        "policy": {"pass_above": 70, "reject_below": 55},
+        "updated_at": "2026-01-31T12:00:02.000Z",
+        "first": {"key": f"{pair_id}/first.jpg", "etag": "e1"},
+        "fingerprint": "f1",
     }
     table.put_item(Item=item)
+    read = erasable.stored(pair_id)
+    assert read
+    assert (read.uploaded_at, read.fingerprint, read.objects) == (
+        NOON + SECOND,
+        "f1",
+        {"first": (f"{pair_id}/first.jpg", "e1")},
+    )
+    assert (read.is_later_than(NOON), read.is_later_than(NOON + SECOND)) == (True, False)
 
-    assert rows.take(pair_id, NOON) is None
-    taken = rows.take(pair_id, NOON + SECOND)
+    table.put_item(Item=item | {"updated_at": "2026-01-31T12:00:03.000Z"})
+    assert not erasable.entomb(pair_id, read, NOON + SECOND)
+    assert not erasable.entomb(pair_id, None, NOON + SECOND)
+    assert erasable.entomb(pair_id, erasable.stored(pair_id), NOON + SECOND)
 
-    assert taken is not None
-    assert taken.pair_id == pair_id
-    assert rows.take(pair_id, NOON + SECOND) is None
+    stands = table.get_item(Key={"pair_id": pair_id})["Item"]
+    assert stands.keys() == {"pair_id", "erased_at", "expires_at"}
+    assert stands["erased_at"] == "2026-01-31T12:00:01.000Z"
+    days = (int(stands["expires_at"]) - clock.now().timestamp()) / 86400
+    assert round(days) == 35
+
+
+@pytest.mark.parametrize(
+    "odd", [{"uploaded_at": "yesterday"}, {"uploaded_at": 7}, {"first": "a", "fingerprint": 3}, {"updated_at": 5}]
+)
+def test_a_row_that_cannot_be_read_becomes_a_tombstone_too(
+    deployed: Resources, pair_id: str, odd: dict[str, Any]
+) -> None:
+    table, erasable = deployed.table("VerdictsTable"), ErasableRows(deployed.table("VerdictsTable"))
+    table.put_item(Item={"pair_id": pair_id, "verdict": "FOO"} | odd)
+
+    stored = erasable.stored(pair_id)
+    assert stored
+    assert not stored.is_tombstone
+    assert not stored.is_later_than(NOON)
+    assert erasable.entomb(pair_id, stored, NOON)
+
+    assert VerdictsTable(deployed.tables, table.name).standing(pair_id) == Standing(erased_at=NOON)
+
+
+def test_a_tombstone_whose_response_was_lost_is_recognised(
+    deployed: Resources, faults: FaultyAws, pair_id: str
+) -> None:
+    faulty = ErasableRows(replace(deployed, url=faults.url).table("VerdictsTable"))
+    faults.fault("PutItem", "lose_response", pair_id, times=1)
+
+    assert faulty.entomb(pair_id, None, NOON)
+
+
+def test_a_worker_that_does_not_know_of_an_erasure_writes_no_row(deployed: Resources, pair_id: str) -> None:
+    table = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
+    row = state(Verdict.PASS, uploaded=10, pair_id=pair_id)
+    ErasableRows(deployed.table("VerdictsTable")).entomb(pair_id, None, T)
+
+    with pytest.raises(Later, match="after this worker began"):
+        table.write(row, None)
+    assert table.write(row, T)
+    with pytest.raises(Later, match="after this worker began"):
+        table.write(state(Verdict.PASS, uploaded=20, pair_id=pair_id), None)
+
+    stands = table.row(pair_id)
+    assert stands
+    assert (stands.verdict, stands.erased_before) == (Verdict.PASS, T)
+    assert table.rows([pair_id]).keys() == {pair_id}
+
+
+def test_readers_take_a_tombstone_for_no_row(deployed: Resources, pair_id: str) -> None:
+    table = deployed.table("VerdictsTable")
+    ErasableRows(table).entomb(pair_id, None, T)
+
+    assert VerdictsTable(deployed.tables, table.name).row(pair_id) is None
+    assert VerdictsTable(deployed.tables, table.name).rows([pair_id]) == {}
+    assert list(StoredRows(table).of([pair_id])) == []
+
+
+def test_an_erasure_by_an_earlier_release_is_known_until_it_expires(deployed: Resources, pair_id: str) -> None:
+    table = deployed.table("IdempotencyTable")
+    earlier = EarlierErasureItems(table)
+    assert earlier.of(pair_id) is None
+    item = {"id": f"erased#{hashlib.sha256(pair_id.encode()).hexdigest()}", "erased_at": int(NOON.timestamp())}
+
+    table.put_item(Item=item)
+
+    assert earlier.of(pair_id) == NOON
+
+
+def test_an_in_flight_marker_stays_while_a_worker_may_have_the_pair(deployed: Resources, pair_id: str) -> None:
+    table = deployed.table("IdempotencyTable")
+    in_flight = InFlightMarkers(table, comes_back=timedelta(minutes=12))
+    in_flight.begin(pair_id, clock.now() + timedelta(minutes=1))
+
+    ErasableRecords(table).unmark(pair_id)
+    assert in_flight.mark(pair_id)
+    in_flight.defer(pair_id, clock.now())
+    ErasableRecords(table).unmark(pair_id)
+    assert in_flight.mark(pair_id) is None
+
+
+def test_every_attribute_that_the_ledger_writes_is_classified(deployed: Resources, pair_id: str) -> None:
+    month = Retention(own=timedelta(days=30), images=timedelta(days=30))
+    calls, erasable = CallsTable(deployed.table("CallsTable"), retention=month), erasable_calls(deployed)
+    call = calls.open(pair_id, "f1", 1, NOON, NOON)
+    calls.approve(call, "arn:ann")
+    calls.complete(call, State.ANSWERED, SUCCESS, latency_ms=7)
+    mark = marked(deployed, pair_id)
+    assert mark
+    erasable.settle(mark, NOON)
+    erasable.strip(erasable.of_pair(pair_id)[0], NOON)
+    calls.complete(calls.open(pair_id, "f2", 3, NOON, NOON), State.ANSWERED, SUCCESS, latency_ms=7)
+
+    written = {name for row in rows(deployed, pair_id) for name in row}
+
+    assert written == {*OF_FACES, *OF_CONTENTS, *OF_CHARGES}, "put a new attribute into a list of domain/erasure.py"
+
+
+def test_pairs_below_a_prefix_are_found_in_all_places_page_by_page(deployed: Resources, pair_id: str) -> None:
+    s3, bucket = deployed.client("s3"), deployed.outputs["ImagesBucket"]
+    verdicts, calls = deployed.table("VerdictsTable"), deployed.table("CallsTable")
+    s3.put_object(Bucket=bucket, Key=f"{pair_id}/bucket/first.jpg", Body=b"x")
+    verdicts.put_item(Item={"pair_id": f"{pair_id}/row", "odd": True})
+    ErasableRows(verdicts).entomb(f"{pair_id}/tombstone", None, NOON)
+    CallsTable(calls).open(f"{pair_id}/call", "f1", 1, NOON, NOON)
+    pairs = ErasablePairs(s3, bucket, verdicts, calls)
+
+    found, cursor, pages = list[str](), cast(ListingCursor | None, {}), 0
+    while cursor is not None:
+        page, cursor = pairs.below(f"{pair_id}/", cursor, lambda: True)
+        cursor = cursor and json.loads(json.dumps(cursor))
+        found, pages = found + page, pages + 1
+
+    assert sorted(found) == [f"{pair_id}/{each}" for each in ("bucket", "call", "row")]
+    assert pages >= 3
+    assert pairs.below(f"{pair_id}/", {}, lambda: False) == (found, None)
 
 
 def test_the_record_that_powertools_has_made_is_found_while_it_is_in_progress_and_when_it_is_saved(

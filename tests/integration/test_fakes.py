@@ -141,7 +141,6 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
         deployed.tables,
         deployed.outputs["VerdictsTable"],
         retention=Retention(own=timedelta(days=365), images=timedelta(days=30)),
-        erased=deployed.erased,
     )
     moved = []
 
@@ -160,9 +159,9 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
             )
             if chance.random() < 0.4:  # nobody has read the pictures yet
                 row = row.model_copy(update={"fingerprint": None})
-            moved.append(real.write(row, row.uploaded_at))
+            moved.append(real.write(row, None))
 
-            assert fakes.verdicts.write(row, row.uploaded_at) == moved[-1], f"{seed=} {row}"
+            assert fakes.verdicts.write(row, None) == moved[-1], f"{seed=} {row}"
             rows = [table.row(name) for table in (real, fakes.verdicts)]
             one, other = (each and each.model_copy(update={"updated_at": None, "expires_at": None}) for each in rows)
             assert one == other
@@ -205,7 +204,7 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
 
 def test_the_ledger(fakes: World, deployed: Resources, pair_id: str) -> None:
     fake: FakeLedger = fakes.ledger
-    real = CallsTable(deployed.table("CallsTable"), erased=deployed.erased)
+    real = CallsTable(deployed.table("CallsTable"))
 
     observed = list(ledger_story(real, pair_id))
 

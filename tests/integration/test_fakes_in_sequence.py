@@ -21,7 +21,6 @@ from moto.dynamodb.models import DynamoDBBackend
 
 from facepair.aws import transactions
 from facepair.aws.erasable import ErasableCalls, ErasableRows
-from facepair.aws.erasure_marks import ErasureMarks
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
@@ -114,13 +113,11 @@ class Both(RuleBasedStateMachine):
         for name, keys in TABLES.items():
             _empty(tables.Table(name), keys)
         self.trouble = Trouble(tables)
-        erased = ErasureMarks(tables, "idempotency")
         idempotency, calls = tables.Table("idempotency"), tables.Table("calls")
         self.real = SimpleNamespace(
-            erased=erased,
-            verdicts=VerdictsTable(tables, "verdicts", retention=KEPT, erased=erased),
+            verdicts=VerdictsTable(tables, "verdicts", retention=KEPT),
             decisions=ReviewDecisions(tables, verdicts="verdicts", idempotency="idempotency"),
-            ledger=CallsTable(calls, erased=erased),
+            ledger=CallsTable(calls),
             leases=ReviewLeases(idempotency),
             in_flight=InFlightMarkers(idempotency, comes_back=timedelta(seconds=VISIBILITY_TIMEOUT)),
             gate=GateItem(idempotency, RULES, lambda: self.fakes.time.now().timestamp()),
@@ -172,9 +169,17 @@ class Both(RuleBasedStateMachine):
         uploaded=st.sampled_from([0, 10]),
         listed=st.sampled_from([11, 12, 12.0005]),
         decided=st.booleans(),
+        knows=st.sampled_from([None, -5, 5]),
     )
     def write(
-        self, pair_id: str, verdict: Verdict, contents: str | None, uploaded: int, listed: float, decided: bool
+        self,
+        pair_id: str,
+        verdict: Verdict,
+        contents: str | None,
+        uploaded: int,
+        listed: float,
+        decided: bool,
+        knows: int | None,
     ) -> None:
         row = state(
             verdict if contents else Verdict.WAITING,
@@ -185,7 +190,9 @@ class Both(RuleBasedStateMachine):
         )
         if decided and contents and verdict in (Verdict.PASS, Verdict.REJECT):
             row = row.as_decided(self.decision(verdict))
-        self.same(lambda world: world.verdicts.write(row, row.uploaded_at))
+        erased_at = None if knows is None else T + timedelta(seconds=knows)
+        known = erased_at if knows else self.fakes.verdicts.standing(pair_id).erased_at
+        self.same(lambda world: world.verdicts.write(row, known))
 
     @rule(pair_id=pairs)
     def remember(self, pair_id: str) -> None:
@@ -199,18 +206,26 @@ class Both(RuleBasedStateMachine):
             new = row.model_copy(update={"verdict": verdict, "code": "X"})
             self.same(lambda world: world.verdicts.replace(row, new))
 
-    @rule(pair_id=pairs, seconds=st.sampled_from([-5, 5, 15]))
-    def erase_row(self, pair_id: str, seconds: int) -> None:
-        taken = self.same(
-            lambda world: _without_times(world.erasable_rows.take(pair_id, T + timedelta(seconds=seconds)))
-        )
-        assert taken is None or isinstance(taken, Row)
+    @rule(pair_id=pairs, seconds=st.sampled_from([-5, 5, 15]), stale=st.booleans())
+    def entomb(self, pair_id: str, seconds: int, stale: bool) -> None:
+        moment = T + timedelta(seconds=seconds)
+
+        def entomb(world: Any) -> Any:
+            stored = None if stale else world.erasable_rows.stored(pair_id)
+            return world.erasable_rows.entomb(pair_id, stored, moment)
+
+        self.same(entomb)
 
     @rule(pair_id=pairs, seconds=st.sampled_from([-5, 5, 15]))
     def mark_as_erased(self, pair_id: str, seconds: int) -> None:
-        if self.trouble.kind == "response lost":  # a repeated mark is known: by its own write
-            return
-        self.same(lambda world: world.erased.set(pair_id, T + timedelta(seconds=seconds)) in (True, False))
+        def mark(world: Any) -> Any:
+            rows = world.erasable_ledger.of_pair(pair_id)
+            marked = world.erasable_ledger.mark(pair_id, rows, T + timedelta(seconds=seconds), "arn:a")
+            if marked and not self.trouble.kind:
+                world.erasable_ledger.settle(marked, T)
+            return marked and marked.call
+
+        self.same(mark)
 
     def decision(self, verdict: Verdict) -> Decision:
         review = Review(by="arn:a", at=clock.now(), reason="seen", from_=Verdict.MANUAL_CHECK)
@@ -332,7 +347,8 @@ class Both(RuleBasedStateMachine):
     # --- what stands
 
     def rows_are_alike(self, pair_id: str) -> None:
-        assert _row(self.fakes.verdicts.row(pair_id)) == _row(self.real.verdicts.row(pair_id))
+        fakes, real = self.fakes.verdicts.standing(pair_id), self.real.verdicts.standing(pair_id)
+        assert (_row(fakes.row), fakes.erased_at) == (_row(real.row), real.erased_at)
         fake = [_call(call) for call in self.fakes.ledger.of_pair(pair_id)]
         assert fake == [_call(call) for call in self.real.ledger.of_pair(pair_id)]
 
@@ -354,12 +370,8 @@ def _row(row: Row | None) -> Row | None:
     return row and row.model_copy(update={"expires_at": None})
 
 
-def _without_times(row: Row | None) -> Row | None:
-    return row and row.model_copy(update={"expires_at": None, "updated_at": None})
-
-
 def _call(call: Any) -> Any:
-    return replace(call, owner="", sent_at=T, alive_until=T)
+    return replace(call, owner="", sent_at=T, alive_until=T, expires_at=None)
 
 
 @pytest.fixture

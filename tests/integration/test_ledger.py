@@ -36,7 +36,7 @@ UPLOADED = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def ledger(deployed: Resources) -> CallsTable:
-    return CallsTable(deployed.table("CallsTable"), erased=deployed.erased)
+    return CallsTable(deployed.table("CallsTable"))
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_row_whose_response_was_lost_is_recognised_as_our_own(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     calls = ledger(replace(deployed, url=faults.url))
-    faults.fault("TransactWriteItems", "lose_response", times=2)
+    faults.fault("PutItem", "lose_response", times=2)
 
     call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
 
@@ -249,7 +249,7 @@ def test_a_row_is_kept_for_as_long_as_if_it_were_written_now_and_never_shorter(
         return int(row["expires_at"]) if "expires_at" in row else None
 
     month, day = Retention(own=timedelta(days=30), images=timedelta(days=1)), timedelta(days=1)
-    calls = CallsTable(deployed.table("CallsTable"), retention=month, erased=deployed.erased)
+    calls = CallsTable(deployed.table("CallsTable"), retention=month)
     forever = ledger(deployed)
     now = clock.now()
     monkeypatch.setattr(clock, "now", lambda: now)
@@ -423,6 +423,9 @@ class Desk:
         return self.remembered or compare()
 
     def keep(self, fingerprint: str) -> None:
+        pass
+
+    def discard(self, fingerprint: str) -> None:
         pass
 
     def question(self, fingerprint: str = "f1", seconds_left: float = 60) -> Question:
@@ -731,7 +734,7 @@ def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
 ) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url), pair_id)
-    faults.fault("TransactWriteItems", "delay", delay=1)
+    faults.fault("PutItem", "delay", delay=1)
     ends = time.monotonic() + DEADLINE + SAVING_SECONDS + 0.5
     question = replace(desk.question(), time_left=lambda: ends - time.monotonic())
 
@@ -744,7 +747,7 @@ def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
 def test_without_a_row_nobody_is_called(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
-    faults.fault("TransactWriteItems", "throttle", times=None)
+    faults.fault("PutItem", "throttle", times=None)
 
     with pytest.raises(Unavailable, match="Throttling"):
         desk.worker(api).ask(desk.question())

@@ -40,12 +40,10 @@ class House:
         self._s3: Any = deployed.client("s3")
         self._sqs: Any = deployed.client("sqs")
         self._bucket = deployed.outputs["ImagesBucket"]
-        self._queue_url = deployed.outputs["SqsUploadsQueue"]
+        self._queue_url = deployed.outputs["UploadsQueue"]
         self.idempotency_table = deployed.table("IdempotencyTable")
         self.uploads = ImagesBucket(self._s3, self._bucket, NAMES)
-        self.verdicts = VerdictsTable(
-            deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT, erased=deployed.erased
-        )
+        self.verdicts = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
         self._queue = SqsUploadsQueue(self._sqs, self._queue_url)
         self.cursor = CursorParameter(deployed.client("ssm"), f"/{uuid4().hex}/find-missed-cursor")
         self._s3.put_bucket_notification_configuration(Bucket=self._bucket, NotificationConfiguration={})
@@ -74,7 +72,7 @@ class House:
             retry_at=clock.now() + retry_in if retry_in is not None else None,
             **pictures,
         )
-        self.verdicts.write(row, pair.earliest_upload)
+        self.verdicts.write(row, None)
 
     def search(self, after: timedelta = AT_ONCE, time_left: Callable[[], float] = lambda: 900) -> SearchResult:
         missed = MissedPairs(

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from facepair.aws.earlier_erasures import EarlierErasureItems
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.review import ReviewDecisions
@@ -43,7 +44,7 @@ def uploads(deployed: Resources) -> ImagesBucket:
 @pytest.fixture
 def verdicts(deployed: Resources) -> VerdictsTable:
     retention, name = Retention(own=timedelta(days=30), images=timedelta(days=30)), deployed.outputs["VerdictsTable"]
-    return VerdictsTable(deployed.tables, name, retention=retention, erased=deployed.erased)
+    return VerdictsTable(deployed.tables, name, retention=retention)
 
 
 @pytest.fixture
@@ -55,6 +56,7 @@ def marks(deployed: Resources) -> InFlightMarkers:
 def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable, marks: InFlightMarkers) -> Comparer:
     return Comparer(
         uploads=uploads,
+        earlier_erasures=EarlierErasureItems(deployed.table("IdempotencyTable")),
         verdicts=verdicts,
         decisions=ReviewDecisions(
             deployed.tables,

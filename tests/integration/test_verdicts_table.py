@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from facepair.aws.verdicts import BATCH, VerdictsTable
 from facepair.domain import clock
@@ -23,7 +24,7 @@ KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 def table_of(deployed: Resources, retention: Retention) -> VerdictsTable:
     name = deployed.outputs["VerdictsTable"]
-    return VerdictsTable(deployed.tables, name, retention=retention, erased=deployed.erased)
+    return VerdictsTable(deployed.tables, name, retention=retention)
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_the_newest_state_stands_in_whatever_order_it_and_the_others_are_written
     for number, order in enumerate(permutations(HISTORIES[history])):
         name = f"{pair_id}/{number}"
         for row in order:
-            verdicts.write(renamed(row, name), T)
+            verdicts.write(renamed(row, name), None)
 
         stands = written(deployed, name)
         assert (stands["verdict"], stands.get("fingerprint")) == (newest.verdict, newest.fingerprint), order
@@ -166,7 +167,7 @@ def test_no_row_ever_goes_back(seed: int, verdicts: VerdictsTable, deployed: Res
             listed=uploaded + 1 + (contents == "B"),
             pair_id=pair_id,
         )
-        verdicts.write(row, T)
+        verdicts.write(row, None)
         now = written(deployed, pair_id)
 
         if earlier:
@@ -178,15 +179,15 @@ def test_no_row_ever_goes_back(seed: int, verdicts: VerdictsTable, deployed: Res
 
 
 def test_a_state_that_is_older_is_not_written_and_says_so(verdicts: VerdictsTable, pair_id: str) -> None:
-    assert verdicts.write(state(Verdict.PASS, uploaded=10, pair_id=pair_id), T)
+    assert verdicts.write(state(Verdict.PASS, uploaded=10, pair_id=pair_id), None)
 
-    assert not verdicts.write(state(Verdict.PASS, uploaded=9, pair_id=pair_id), T)
-    assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id), T)
+    assert not verdicts.write(state(Verdict.PASS, uploaded=9, pair_id=pair_id), None)
+    assert not verdicts.write(state(Verdict.PENDING, uploaded=10, pair_id=pair_id), None)
 
 
 def test_a_pending_row_is_renewed_with_each_try(verdicts: VerdictsTable, deployed: Resources, pair_id: str) -> None:
-    verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id), T)
-    verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id), T)
+    verdicts.write(state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id), None)
+    verdicts.write(state(Verdict.PENDING, code="INSUFFICIENT_BALANCE", listed=9, pair_id=pair_id), None)
 
     assert written(deployed, pair_id)["code"] == "INSUFFICIENT_BALANCE"
 
@@ -205,7 +206,7 @@ def test_each_write_has_a_later_time_than_the_one_before_whatever_the_clocks_say
     for number in range(8):
         skewed = T + timedelta(milliseconds=chance.choice([0, 0, 1, -3_600_000, 3_600_000]))
         monkeypatch.setattr(clock, "now", lambda skewed=skewed: skewed)
-        assert verdicts.write(state(Verdict.PENDING, uploaded=number, pair_id=pair_id), T), f"{seed=}"
+        assert verdicts.write(state(Verdict.PENDING, uploaded=number, pair_id=pair_id), None), f"{seed=}"
         times.append(updated_at(deployed, pair_id))
 
     assert times == sorted(set(times)), f"{seed=}"
@@ -215,22 +216,18 @@ def test_a_write_that_meets_another_transaction_takes_its_time_after_it(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = deployed.tables.meta.client
-    transact = client.transact_write_items
+    put = client.put_item
 
     def once_in_conflict(**request: Any) -> Any:
-        monkeypatch.setattr(client, "transact_write_items", transact)
-        assert table_of(deployed, KEPT).write(state(Verdict.WAITING, contents=None, pair_id=pair_id), T)
+        monkeypatch.setattr(client, "put_item", put)
+        assert table_of(deployed, KEPT).write(state(Verdict.WAITING, contents=None, pair_id=pair_id), None)
         others.append(updated_at(deployed, pair_id))
-        response: Any = {
-            "Error": {"Code": "TransactionCanceledException", "Message": "conflict"},
-            "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
-        }
-        raise client.exceptions.TransactionCanceledException(response, "TransactWriteItems")
+        raise ClientError({"Error": {"Code": "TransactionConflictException", "Message": "conflict"}}, "PutItem")
 
     others: list[datetime] = []
-    monkeypatch.setattr(client, "transact_write_items", once_in_conflict)
+    monkeypatch.setattr(client, "put_item", once_in_conflict)
 
-    assert verdicts.write(state(Verdict.PASS, uploaded=1, pair_id=pair_id), T)
+    assert verdicts.write(state(Verdict.PASS, uploaded=1, pair_id=pair_id), None)
 
     assert updated_at(deployed, pair_id) > others[0]
 
@@ -239,14 +236,14 @@ def test_a_write_that_meets_another_transaction_takes_its_time_after_it(
 def test_a_row_whose_time_cannot_be_read_is_replaced_all_the_same(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str, unreadable: str
 ) -> None:
-    verdicts.write(state(Verdict.PENDING, pair_id=pair_id), T)
+    verdicts.write(state(Verdict.PENDING, pair_id=pair_id), None)
     deployed.table("VerdictsTable").update_item(
         Key={"pair_id": pair_id},
         UpdateExpression="SET updated_at = :unreadable",
         ExpressionAttributeValues={":unreadable": unreadable},
     )
 
-    assert verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
+    assert verdicts.write(state(Verdict.PASS, pair_id=pair_id), None)
 
     assert abs(updated_at(deployed, pair_id) - clock.now()) < timedelta(minutes=5)
 
@@ -255,9 +252,9 @@ def test_nothing_of_an_earlier_state_is_left_in_a_row(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
     pending = state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id)
-    verdicts.write(renamed(pending, pair_id, retry_at=T), T)
+    verdicts.write(renamed(pending, pair_id, retry_at=T), None)
 
-    verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), None)
 
     assert not written(deployed, pair_id).keys() & {"retry_at", "code", "waiting_for"}
 
@@ -266,9 +263,9 @@ def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: Verdicts
     asked = pair_of(state(Verdict.PASS, pair_id=pair_id))
     assert not judged(verdicts, asked)
 
-    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id), T)
+    verdicts.write(state(Verdict.UNDETERMINED, pair_id=pair_id), None)
     assert not judged(verdicts, asked)
-    verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), None)
     assert judged(verdicts, asked)
 
     assert not judged(verdicts, pair_of(state(Verdict.PASS, contents="B", pair_id=pair_id)))
@@ -278,9 +275,9 @@ def test_only_a_final_verdict_on_exactly_these_objects_stands(verdicts: Verdicts
 def test_of_two_final_verdicts_on_the_same_contents_that_of_the_later_look_stands(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
-    verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id), T)
+    verdicts.write(state(Verdict.REJECT, listed=5, pair_id=pair_id), None)
 
-    assert not verdicts.write(state(Verdict.PASS, listed=1, pair_id=pair_id), T)
+    assert not verdicts.write(state(Verdict.PASS, listed=1, pair_id=pair_id), None)
 
     assert written(deployed, pair_id)["verdict"] == "REJECT"
 
@@ -289,10 +286,10 @@ def test_a_row_is_replaced_only_if_it_is_exactly_the_one_that_was_read(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str
 ) -> None:
     pending = state(Verdict.PENDING, code="SERVICE_BUSY", pair_id=pair_id)
-    verdicts.write(pending, T)
+    verdicts.write(pending, None)
     read = verdicts.row(pair_id)
     assert read is not None
-    verdicts.write(pending, T)
+    verdicts.write(pending, None)
 
     assert not verdicts.replace(read, read.pictures_deleted())
     read = verdicts.row(pair_id)
@@ -311,8 +308,8 @@ def test_a_row_is_replaced_only_if_it_is_exactly_the_one_that_was_read(
 def test_pending_rows_are_found_and_no_others(verdicts: VerdictsTable, pair_id: str) -> None:
     names = {f"{pair_id}/{number}" for number in range(3)}
     for name in names:
-        verdicts.write(state(Verdict.PENDING, pair_id=name), T)
-    verdicts.write(state(Verdict.WAITING, contents=None, pair_id=f"{pair_id}/waiting"), T)
+        verdicts.write(state(Verdict.PENDING, pair_id=name), None)
+    verdicts.write(state(Verdict.WAITING, contents=None, pair_id=f"{pair_id}/waiting"), None)
 
     assert {row.pair_id for row in verdicts.pending() if row.pair_id.startswith(pair_id)} == names
 
@@ -321,7 +318,7 @@ def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts:
     names = [f"{pair_id}/{number}" for number in range(BATCH + 1)]
     row = state(Verdict.PASS)
     for name in names[::10]:
-        verdicts.write(renamed(row, name), T)
+        verdicts.write(renamed(row, name), None)
 
     found = verdicts.rows(names)
 
@@ -332,7 +329,7 @@ def test_rows_of_many_pairs_are_read_at_once_and_only_those_that_exist(verdicts:
 def test_a_row_that_cannot_be_read_does_not_keep_its_neighbours_from_the_search(
     verdicts: VerdictsTable, deployed: Resources, pair_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    verdicts.write(state(Verdict.PASS, pair_id=pair_id), T)
+    verdicts.write(state(Verdict.PASS, pair_id=pair_id), None)
     poison = {"pair_id": f"{pair_id}/poison", "verdict": "PASS", "uploaded_at": 7, "message": "private"}
     deployed.table("VerdictsTable").put_item(Item=poison)
 
@@ -347,7 +344,7 @@ def test_a_row_that_cannot_be_read_does_not_keep_its_neighbours_from_the_search(
 def test_the_index_finds_rows_by_verdict_and_the_row_expires(deployed: Resources, pair_id: str) -> None:
     brief = Retention(own=timedelta(days=1), images=timedelta(days=1))
     table = table_of(deployed, brief)
-    table.write(state(Verdict.UNDETERMINED, pair_id=pair_id), T)
+    table.write(state(Verdict.UNDETERMINED, pair_id=pair_id), None)
 
     found = deployed.table("VerdictsTable").query(
         IndexName="by_verdict",
@@ -366,7 +363,7 @@ def test_similarity_and_face_keep_their_digits(verdicts: VerdictsTable, deployed
     row = state(Verdict.PASS, pair_id=pair_id)
     first = row.pictures["first"].model_copy(update={"face": face})
 
-    verdicts.write(renamed(row, pair_id, similarity=digits, first=first), T)
+    verdicts.write(renamed(row, pair_id, similarity=digits, first=first), None)
 
     stored = written(deployed, pair_id)
     assert stored["similarity"] == digits

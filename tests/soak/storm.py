@@ -33,7 +33,7 @@ NOT_NOW: tuple[dict[str, Any], ...] = (
     {"code": "IAM_FAILED"},
     {"delay": 1},
 )
-WRITES = (("TransactWriteItems", "CallsTable"), ("UpdateItem", "CallsTable"), ("TransactWriteItems", "VerdictsTable"))
+WRITES = (("PutItem", "CallsTable"), ("UpdateItem", "CallsTable"), ("PutItem", "VerdictsTable"))
 ANY_WRITES = (("PutItem", "IdempotencyTable"), ("UpdateItem", "IdempotencyTable"), ("PutParameter", "TokenParameter"))
 MOST_MESSAGES = 50
 """In the queue when the next pair is dropped: on a slow machine it takes longer, and nobody runs out of time."""

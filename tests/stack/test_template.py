@@ -547,8 +547,6 @@ CALLED = {"OperatorPolicy": "OperateFunction", "EraserPolicy": "EraseFunction", 
 
 def test_people_read_upload_and_call_their_function_and_nothing_else(stack_with_key: ExpandedStack) -> None:
     for name, statements in policies(stack_with_key).items():
-        if name == "EraserPolicy":
-            continue  # until the command erases through EraseFunction
         more = BY_URL if name in CALLED else UPLOADING if name in UPLOADERS else set()
         assert actions(statements) <= READING | more, name
 
@@ -591,7 +589,7 @@ def test_with_a_key_every_person_may_use_it_who_reads_or_writes_what_it_encrypts
         }
 
     assert users(stack) == set()
-    calls_a_function_alone = {"ReviewerPolicy"}
+    calls_a_function_alone = {"EraserPolicy", "ReviewerPolicy"}
     assert users(stack_with_key) == policies(stack).keys() - calls_a_function_alone
 
 
@@ -777,7 +775,7 @@ def test_what_the_previous_key_encrypted_can_be_read_and_nothing_more(new_key: s
     of_people = {name: one for name, listed in policies(stack).items() for one in listed if one["Resource"] == OLD_KEY}
 
     assert of_roles.keys() == {f"{name}Role" for name in stack.of_type("AWS::Lambda::Function")}
-    assert of_people.keys() == policies(stack).keys() - {"ReviewerPolicy", "UploadSignerPolicy"}
+    assert of_people.keys() == policies(stack).keys() - {"EraserPolicy", "ReviewerPolicy", "UploadSignerPolicy"}
     assert {one["Action"] for one in [*of_roles.values(), *of_people.values()]} == {"kms:Decrypt"}
 
 

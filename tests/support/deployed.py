@@ -140,7 +140,7 @@ class Deployed:
         return self.row_that(pair_id, lambda row: row["verdict"] not in UNSETTLED, within=within)
 
     def row_with(self, pair_id: str, verdict: str, *, within: float = PATIENCE) -> Row:
-        return self.row_that(pair_id, lambda row: row["verdict"] == verdict, within=within)
+        return self.row_that(pair_id, lambda row: row.get("verdict") == verdict, within=within)
 
     def ledger(self, pair_id: str) -> list[Row]:
         """The pair's rows of CallsTable, in the order of their sort key."""

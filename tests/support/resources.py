@@ -7,7 +7,6 @@ from typing import Any
 from botocore.config import Config
 
 from facepair.aws.clients import PATIENT
-from facepair.aws.erasure_marks import ErasureMarks
 from sandbox.aws import offline_session
 
 HASTY = Config(retries={"total_max_attempts": 1})
@@ -31,11 +30,6 @@ class Resources:
     @cached_property
     def tables(self) -> Any:
         return _session().resource("dynamodb", endpoint_url=self.url, config=self.config)
-
-    @cached_property
-    def erased(self) -> ErasureMarks:
-        """The marks of erased pairs."""
-        return ErasureMarks(self.tables, self.outputs["IdempotencyTable"])
 
     def table(self, output: str) -> Any:
         return self.tables.Table(self.outputs[output])

@@ -1,18 +1,19 @@
 """A pair is erased, at whatever moment somebody is at work with it."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from facepair.domain.erasure import Erasure, remaining
+from facepair.domain.erasure import Erasure, Stored, remaining
 from facepair.domain.ledger import State
 from facepair.domain.retry import Blocked, Unavailable
-from facepair.domain.row import Row
+from facepair.domain.row import Standing
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.use_cases.erase import AHEAD_SECONDS, PATIENCE
+from facepair.use_cases.erase import IN_FLIGHT
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS
 from tests.world import World
 
+ANN = "arn:aws:iam::1:user/ann"
 UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
 
 
@@ -21,8 +22,19 @@ class Killed(BaseException):
 
 
 def erase(world: World, pair_id: str = "anna") -> Erasure:
-    [erasure] = world.eraser().erase([pair_id])
-    return erasure
+    """Erase as the command does. Return the sums, and how long was waited as `ask_again_in`."""
+    erased = world.eraser().erase(pair_id, ANN)
+    if not erased.known:
+        return erased
+    seconds = erased.ask_again_in or 0
+    world.time.passes(seconds)
+    confirmed = world.eraser().confirm(pair_id, ANN)
+    return confirmed.model_copy(
+        update={
+            "ask_again_in": seconds,
+            **{name: getattr(erased, name) + getattr(confirmed, name) for name in ("versions", "rows", "calls")},
+        }
+    )
 
 
 def compared(world: World, pair_id: str = "anna") -> None:
@@ -33,7 +45,7 @@ def compared(world: World, pair_id: str = "anna") -> None:
 
 def nothing_is_left(world: World, pair_id: str = "anna") -> None:
     assert [each for each in world.bucket.versions if each.upload.key.startswith(f"{pair_id}/")] == []
-    assert pair_id not in world.verdicts.items
+    assert world.item(pair_id).keys() == {"pair_id", "erased_at", "expires_at"}
     for call in world.ledger.of_pair(pair_id):
         assert (call.erased, call.outcome, call.fingerprint) == (True, None, "")
 
@@ -51,22 +63,29 @@ def test_pictures_with_all_versions_row_records_and_what_the_ledger_says_of_face
     assert [world.idempotency.take(each) for each in fingerprints] == [None, None]
     assert (erasure.versions, erasure.rows, erasure.calls, erasure.complete) == (4, 1, 2, True)
     assert erasure.transaction_ids == ["t1", "t2"]
-    assert world.ledger.states("anna") == [State.ANSWERED, State.ANSWERED]
+    assert world.ledger.states("anna") == [State.ANSWERED, State.ANSWERED, State.ERASED]
     assert world.in_flight.marks == {}
 
 
-def test_pictures_go_first_then_the_row_then_the_records_then_the_ledger_tells_no_more(world: World) -> None:
+def test_the_ledger_is_marked_first_and_the_row_is_entombed_after_its_calls_and_records(world: World) -> None:
     compared(world)
     world.diary.clear()
 
     erase(world)
 
-    steps = ["pictures.delete", "erasable_rows.take", "erasable_records.take", "erasable_ledger.strip"]
-    assert world.happened(*steps)[:4] == steps
+    steps = [
+        "erasable_ledger.mark",
+        "erasable_ledger.strip",
+        "erasable_records.take",
+        "erasable_rows.entomb",
+        "pictures.delete",
+        "erasable_ledger.settle",
+    ]
+    assert world.happened(*steps)[:6] == steps
     assert world.diary[-1] == "erasable_ledger.forget"
 
 
-def test_what_is_uploaded_after_the_mark_s_second_stays_and_is_compared_and_paid_for(world: World) -> None:
+def test_what_is_uploaded_after_the_second_of_an_erasure_is_compared_and_paid_for(world: World) -> None:
     compared(world)
     erasure = erase(world)
 
@@ -79,12 +98,16 @@ def test_what_is_uploaded_after_the_mark_s_second_stays_and_is_compared_and_paid
 def test_a_new_submission_s_calls_are_not_touched_by_the_erasure_before_it(world: World) -> None:
     compared(world)
 
-    world.erasable_ledger.at("of_pair", lambda: None, lambda: compared(world))
+    def a_later_upload_is_compared() -> None:
+        world.time.passes(2)
+        compared(world)
+
+    world.erasable_ledger.at("of_pair", lambda: None, a_later_upload_is_compared)
 
     erasure = erase(world)
 
     assert erasure.calls == 1
-    assert [call.erased for call in world.ledger.of_pair("anna")] == [True, False]
+    assert [call.erased for call in world.ledger.of_pair("anna")] == [True, True, False]
     assert world.stored().verdict is Verdict.PASS
 
 
@@ -121,50 +144,90 @@ def test_a_pair_that_waits_for_the_account_is_not_written_again_by_who_has_read_
     assert world.stored().verdict is Verdict.PENDING
     world.time.passes(2 * BLOCKED_RETRY)
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "no money"))
-    read = world.verdicts.row
+    read = world.verdicts.standing
 
-    def read_and_overtaken(pair_id: str) -> Row | None:
-        row = read(pair_id)
+    def read_and_overtaken(pair_id: str) -> Standing:
+        standing = read(pair_id)
         erase(world)
-        return row
+        return standing
 
-    world.verdicts.row = read_and_overtaken  # type: ignore[method-assign]
+    world.verdicts.standing = read_and_overtaken  # type: ignore[method-assign]
 
     world.work()
 
     nothing_is_left(world)
 
 
-def test_a_pair_is_looked_through_at_once_and_when_the_mark_s_second_is_over(world: World) -> None:
-    world.upload_pair()
-    looked: list[datetime] = []
-    for _ in range(2):
-        world.pictures.at("versions", lambda: looked.append(world.time.now()))
+def test_what_is_uploaded_in_the_second_of_an_erasure_is_erased_when_it_is_confirmed(world: World) -> None:
+    compared(world)
+    begun = world.eraser().erase("anna", ANN)
+    world.upload("anna/first.jpg", shade=5)
+
+    world.time.passes(begun.ask_again_in or 0)
+    confirmed = world.eraser().confirm("anna", ANN)
+
+    assert (begun.versions, confirmed.versions, confirmed.complete) == (2, 1, True)
+    nothing_is_left(world)
+
+
+def test_an_erasure_is_not_confirmed_before_its_second_is_over(world: World) -> None:
+    compared(world)
+    world.eraser().erase("anna", ANN)
+
+    confirmed = world.eraser().confirm("anna", ANN)
+
+    assert (confirmed.complete, confirmed.ask_again_in) == (False, 1.0)
+
+
+def test_a_row_of_a_later_second_moves_the_erasure_to_a_later_second(world: World) -> None:
+    compared(world)
+
+    def a_later_upload_is_compared() -> None:
+        world.time.passes(2)
+        world.upload("anna/first.jpg", shade=5)
+        world.work()
+
+    world.pictures.at("abort", a_later_upload_is_compared)
 
     erasure = erase(world)
 
-    assert erasure.erased_at == NOON + timedelta(seconds=AHEAD_SECONDS)
-    assert looked[0] == NOON
-    assert looked[1] >= erasure.erased_at + timedelta(seconds=1)
+    assert erasure.erased_at == NOON + timedelta(seconds=2)
+    assert (erasure.versions, erasure.rows, erasure.complete) == (3, 1, True)
+    nothing_is_left(world)
 
 
-def test_a_mark_that_came_too_late_for_its_second_is_set_anew(world: World) -> None:
+def test_an_erasure_that_was_interrupted_is_begun_again_when_it_is_confirmed(world: World) -> None:
+    compared(world)
+    world.erasable_ledger.at("settle", Unavailable("throttled"))
+    with pytest.raises(Unavailable):
+        world.eraser().erase("anna", ANN)
+
+    again = world.eraser().confirm("anna", ANN)
+
+    assert not again.complete
+    assert again.ask_again_in
+
+
+def test_a_row_that_cannot_be_read_is_erased_too(world: World) -> None:
+    stored = Stored({"verdict": "FOO"}, is_tombstone=False)
+
+    assert not stored.is_later_than(NOON)
+
+
+def test_pictures_erased_by_an_earlier_release_are_not_compared(world: World) -> None:
     world.upload_pair()
-    moments = []
-    set_mark = world.erased.set
+    world.earlier_erasures.moments["anna"] = NOON
 
-    def slowly(pair_id: str, moment: object) -> bool:
-        moments.append(moment)
-        if len(moments) == 1:
-            world.time.passes(AHEAD_SECONDS)
-        return set_mark(pair_id, moment)  # type: ignore[arg-type]
+    world.work()
 
-    world.erased.set = slowly  # type: ignore[method-assign]
+    assert (world.api.posts, world.verdicts.items) == (0, {})
 
-    erasure = erase(world)
 
-    assert moments == [NOON + timedelta(seconds=2), NOON + timedelta(seconds=6)]
-    assert erasure.erased_at == moments[-1]
+def test_uploads_after_an_erasure_by_an_earlier_release_are_compared(world: World) -> None:
+    world.earlier_erasures.moments["anna"] = NOON
+    world.time.passes(1)
+
+    compared(world)
 
 
 # --- Somebody is at work ----------------------------------------------------------------------------------------------
@@ -210,35 +273,16 @@ def test_the_last_moment_at_which_a_worker_can_be_alive_is_waited_for(world: Wor
 
     erasure = erase(world)
 
-    assert world.waited_for == ["anna"]
-    assert world.time.now() >= call.alive_until
+    assert world.time.now() == call.alive_until + IN_FLIGHT
     assert erasure.complete
     assert (erasure.calls, erasure.unanswered) == (1, 1)
     nothing_is_left(world)
 
 
-def test_an_erasure_that_cannot_wait_any_longer_says_that_it_is_not_complete(world: World) -> None:
-    world.upload_pair()
-    world.api.at("answer", Killed())
-    with pytest.raises(Killed):
-        world.work()
-    [call] = world.ledger.of_pair("anna")
-    world.ledger.change("anna", call.call, alive_until=world.time.now() + 2 * PATIENCE)
-
-    erasure = erase(world)
-
-    assert not erasure.complete
-    [call] = world.ledger.of_pair("anna")
-    assert call.fingerprint  # by which the next erasure finds the record
-
-
 def test_nobody_is_waited_for_when_all_is_saved(world: World) -> None:
     compared(world)
 
-    erase(world)
-
-    assert world.waited_for == []
-    assert world.time.now() < NOON + timedelta(seconds=AHEAD_SECONDS + 2)
+    assert erase(world).ask_again_in == 1
 
 
 def test_an_unknown_outcome_is_not_waited_for(world: World) -> None:
@@ -248,7 +292,7 @@ def test_an_unknown_outcome_is_not_waited_for(world: World) -> None:
 
     erasure = erase(world)
 
-    assert (world.waited_for, erasure.unanswered, erasure.transaction_ids) == ([], 1, [])
+    assert (erasure.ask_again_in, erasure.unanswered, erasure.transaction_ids) == (1, 1, [])
 
 
 def test_an_erasure_that_aws_interrupted_is_completed_by_the_next(world: World) -> None:
@@ -264,20 +308,19 @@ def test_an_erasure_that_aws_interrupted_is_completed_by_the_next(world: World) 
 
 
 def test_a_new_picture_beside_an_old_one_that_is_being_erased_is_not_compared_with_it(world: World) -> None:
-    moments: list[object] = []
+    world.upload("anna/first.jpg", "anna/second.jpg")
 
     def a_new_picture_comes() -> None:
-        moments.append(world.time.now())
+        world.time.passes(2)
         world.upload("anna/first.jpg", shade=5)
         world.work()  # a worker sees the new first and the old second
 
-    world.pictures.at("delete", lambda: world.upload("anna/second.jpg"), a_new_picture_comes)
+    world.pictures.at("delete", a_new_picture_comes)
 
     erase(world)
     world.time.passes(15)
     world.work()
 
-    assert moments
     assert world.api.posts == 0
     assert (world.stored().verdict, world.stored().waiting_for) == (Verdict.WAITING, "second")
     assert [each.upload.key for each in world.bucket.versions] == ["anna/first.jpg"]
@@ -302,8 +345,9 @@ def test_nothing_of_a_pair_is_told_apart_from_a_pair_that_was_erased_before(worl
     assert [erase(world, "nobody").known, erase(world).known, erase(world).known] == [False, True, True]
 
 
-def test_a_marked_pair_that_never_was_is_known_from_then_on(world: World) -> None:
-    assert [erase(world, "nobody").known, erase(world, "nobody").known] == [False, True]
+def test_a_pair_that_never_was_gets_no_tombstone(world: World) -> None:
+    assert not erase(world, "nobody").known
+    assert (world.verdicts.items, world.ledger.calls_of("nobody")) == ({}, [])
 
 
 def test_only_the_pair_itself_is_erased_not_those_below_it(world: World) -> None:
@@ -316,26 +360,14 @@ def test_only_the_pair_itself_is_erased_not_those_below_it(world: World) -> None
     assert len(world.bucket.versions) == 2
 
 
-def test_many_pairs_are_marked_together_and_wait_together(world: World) -> None:
-    pair_ids = [f"pair {number}" for number in range(60)]
-    for pair_id in pair_ids:
-        world.upload(f"{pair_id}/first.jpg")
-
-    erasures = list(world.eraser().erase(pair_ids))
-
-    assert [each.versions for each in erasures] == [1] * 60
-    assert len({each.erased_at for each in erasures}) == 3
-    assert world.bucket.versions == []
-
-
 def test_what_remains_elsewhere_is_told_with_its_end() -> None:
     everything = {
         each["where"]: each["until"]
-        for each in remaining(NOON, log_days=90, webhook=True, transactions=True, unanswered=True)
+        for each in remaining(NOON, log_days=90, webhook=True, transactions=True, unanswered=True, expired=None)
     }
-    least = list(remaining(NOON, log_days=1, webhook=False, transactions=False, unanswered=False))
+    least = list(remaining(NOON, log_days=1, webhook=False, transactions=False, unanswered=False, expired=None))
 
     assert everything["point-in-time backups of VerdictsTable and CallsTable"] == "2026-03-07T12:00:00.000Z"
-    assert everything["logs of the functions: pair ids, and what the API answered"] == "2026-05-01T12:00:00.000Z"
+    assert everything["logs of the functions: pair ids, codes and transaction ids"] == "2026-05-01T12:00:00.000Z"
     assert [where for where, until in everything.items() if "ADVANCE.AI" in str(where) and until is None]
     assert not [each for each in least if "webhook" in str(each["where"]) or "ADVANCE" in str(each["where"])]

@@ -10,7 +10,7 @@ from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Verdict
 from facepair.use_cases.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, WALKING_SECONDS, SearchResult
-from tests.fakes import NOON, SUCCESS, picture
+from tests.fakes import SUCCESS, picture
 from tests.world import POLICY, World
 
 AT_ONCE = timedelta(0)
@@ -31,7 +31,7 @@ def put_pairs(world: World, *pair_ids: str) -> None:
 def write_row(world: World, make: Callable[[Case], Row]) -> None:
     """The row of pair `anna` as it is in the bucket now."""
     pair = world.bucket.find("anna")
-    assert world.verdicts.write(make(Case(pair, {}, POLICY, "f" * 64)), NOON)
+    assert world.verdicts.write(make(Case(pair, {}, POLICY, "f" * 64)), None)
 
 
 def passed(case: Case) -> Row:
@@ -106,7 +106,7 @@ def test_a_row_for_a_newer_picture_that_was_deleted_since_is_left_alone(world: W
 def test_a_pair_that_still_waits_for_the_picture_that_is_there_is_enqueued(world: World) -> None:
     put(world, "anna/first.jpg")
     pair = world.bucket.find("anna")
-    world.verdicts.write(Row.waiting(pair, {}, POLICY), NOON)
+    world.verdicts.write(Row.waiting(pair, {}, POLICY), None)
     put(world, "anna/second.jpg")
 
     assert search(world).sent == 1
@@ -306,7 +306,7 @@ def test_deleted_pictures_of_a_waiting_pair_are_found_though_the_gate_is_closed(
 
 def test_a_row_that_a_worker_writes_meanwhile_is_not_replaced_as_deleted(blocked: World) -> None:
     blocked.bucket.delete("anna/first.jpg")
-    blocked.verdicts.at("replace", lambda: blocked.verdicts.write(passing, passing.uploaded_at))
+    blocked.verdicts.at("replace", lambda: blocked.verdicts.write(passing, None))
     passing = blocked.stored().model_copy(update={"verdict": Verdict.PASS, "code": "SUCCESS"})
 
     assert search(blocked).deleted == 0

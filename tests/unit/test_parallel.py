@@ -4,7 +4,7 @@ from threading import Event, Lock
 
 import pytest
 
-from facepair_cli.submit.parallel import for_each
+from facepair_cli.parallel import for_each
 
 
 def test_every_thing_is_worked_on_once_and_handed_over() -> None:

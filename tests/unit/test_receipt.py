@@ -25,14 +25,25 @@ def file(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def receipt(file: Path, by: str = "anna") -> Iterator[Receipt]:
+def receipt(file: Path, stack: str = "arn:stack") -> Iterator[Receipt]:
     with Spool() as pair_ids, Spool() as transactions, Spool() as unconfirmed:
         output = OutputFile(str(file))
-        yield Receipt(by, {"LogRetentionDays": "90"}, pair_ids, transactions, unconfirmed, output)
+        parameters = {"LogRetentionDays": "90", "VerdictRetentionDays": "365", "ImageRetentionDays": "30"}
+        yield Receipt(stack, parameters, pair_ids, transactions, unconfirmed, output)
 
 
-def erasure(pair_id: str, *, at: datetime = NOON, complete: bool = True) -> Erasure:
-    return Erasure(pair_id, at, True, 2, 0, 1, 1, [f"T-{pair_id}"], complete=complete)
+def erasure(pair_id: str, *, by: str = "anna", at: datetime = NOON, complete: bool = True) -> Erasure:
+    return Erasure(
+        pair_id=pair_id,
+        erased_by=by,
+        erased_at=at,
+        known=True,
+        versions=2,
+        rows=1,
+        calls=1,
+        transaction_ids=[f"T-{pair_id}"],
+        complete=complete,
+    )
 
 
 def written(file: Path) -> dict[str, Any]:
@@ -57,9 +68,9 @@ def test_another_run_adds_to_the_receipt_and_removes_nothing(file: Path) -> None
     with receipt(file) as first:
         first.unconfirmed.add(["a", "b"])
         first.add(erasure("a"))
-    with receipt(file, by="ben") as second:
+    with receipt(file) as second:
         second.unconfirmed.add(["b"])
-        second.add(erasure("b", at=NOON + timedelta(hours=1)))
+        second.add(erasure("b", by="ben", at=NOON + timedelta(hours=1)))
 
     found = written(file)
     assert found["pair_ids"] == ["a", "b"]
@@ -78,6 +89,37 @@ def test_a_pair_that_is_not_erased_for_good_keeps_the_receipt_incomplete(file: P
         done.add(erasure("a", complete=False))
 
     assert (written(file)["unconfirmed"], written(file)["complete"]) == (["a"], False)
+
+
+def test_a_confirmation_completes_what_an_interrupted_run_has_begun(file: Path) -> None:
+    with receipt(file) as interrupted:
+        interrupted.unconfirmed.add(["a"])
+        interrupted.add(erasure("a", complete=False))
+    with receipt(file) as again:
+        again.add(Erasure(pair_id="a", erased_by="anna", erased_at=NOON, known=True, complete=True))
+
+    found = written(file)
+    assert (found["pair_ids"], found["unconfirmed"], found["complete"]) == (["a"], [], True)
+    assert (found["versions_deleted"], found["transaction_ids"]) == (2, ["T-a"])
+
+
+def test_a_receipt_of_another_stack_is_refused_and_stays(file: Path) -> None:
+    with receipt(file, "arn:staging") as staging:
+        staging.add(erasure("a"))
+    before = file.read_text()
+
+    with pytest.raises(click.UsageError, match=r"belongs to another stack, arn:staging"), receipt(file, "arn:prod"):
+        pass
+
+    assert file.read_text() == before
+
+
+def test_records_that_can_no_longer_be_found_remain_until_they_expire(file: Path) -> None:
+    with receipt(file) as done:
+        done.add(erasure("a").model_copy(update={"expired": True}))
+
+    [records] = [each for each in written(file)["remaining"] if "idempotency records" in each["where"]]
+    assert records["until"] == "2027-10-05T12:00:00.000Z"
 
 
 def test_hostile_ids_are_escaped_in_the_file_and_exact_when_it_is_read(file: Path) -> None:

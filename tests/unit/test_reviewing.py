@@ -378,7 +378,7 @@ def test_what_keeps_a_pair_does_not_replace_a_decision_about_it(world: World) ->
     busy = row.model_copy(update={"verdict": Verdict.PENDING, "review": None, "retry_at": world.time.now()})
 
     later = busy.model_copy(update={"uploaded_at": row.uploaded_at + timedelta(seconds=9)})
-    assert not world.verdicts.write(later, later.uploaded_at)
+    assert not world.verdicts.write(later, None)
 
 
 # --- what cannot be understood ---------------------------------------------------------------------------------------

@@ -205,6 +205,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
     "listed_at": moments,
     "policy": policies,
     "review": st.none() | reviews,
+    "erased_before": st.none() | moments,
     "expires_at": st.none() | st.integers(0, 10**11),
 }
 

@@ -215,7 +215,7 @@ def test_an_opinion_is_erased_with_the_pair(world: World) -> None:
     reveal(world, RITA)
     world.time.passes(10)
 
-    list(world.eraser().erase(["anna"]))
+    world.eraser().erase("anna", "arn:eva")
     late = ask(
         world.reviewing(ALL), BO, "decide", pair_id="anna", fingerprint=fingerprint, verdict="PASS", reason="seen"
     )

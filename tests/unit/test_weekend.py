@@ -18,7 +18,7 @@ from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Closed, Later, RetryReason
-from facepair.domain.row import Row
+from facepair.domain.row import Row, Standing
 from facepair.domain.verdict import Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Question
@@ -59,7 +59,10 @@ class Weekend:
     def read(self, upload: Upload) -> tuple[bytes, None]:
         return self._picture, None
 
-    def row(self, pair_id: str) -> None:
+    def standing(self, pair_id: str) -> Standing:
+        return Standing()
+
+    def of(self, pair_id: str) -> None:
         return None
 
     def look(self) -> None:
@@ -71,7 +74,7 @@ class Weekend:
     def defer(self, objects: str, until: datetime) -> None:
         pass
 
-    def write(self, row: Row, earliest_upload: datetime) -> bool:
+    def write(self, row: Row, erased_at: datetime | None) -> bool:
         return True
 
     def ask(self, question: Question) -> NoReturn:
@@ -110,6 +113,7 @@ def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
     house: Any = weekend
     comparer = Comparer(
         uploads=house,
+        earlier_erasures=house,
         verdicts=house,
         decisions=house,
         in_flight=house,

@@ -1,18 +1,13 @@
 """`facepair erase`: delete a pair and everything stored about it."""
 
 from contextlib import ExitStack
-from datetime import datetime
 
 import click
 
-from facepair.aws.erasable import ErasableCalls, ErasableRecords, ErasableRows, PictureVersions
-from facepair.aws.erasure_marks import ErasureMarks
-from facepair.domain import clock
 from facepair.domain.erasure import Erasure
-from facepair.use_cases.erase import Eraser
 from facepair_cli.confirmation import confirm, yes_option
-from facepair_cli.cost import price_of_bytes
 from facepair_cli.erase.receipt import Receipt
+from facepair_cli.erase.remote_eraser import RemoteEraser
 from facepair_cli.erase.spool import Spool
 from facepair_cli.errors import Interrupted
 from facepair_cli.output import counted, json_option, note, say
@@ -31,11 +26,13 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
     """Delete a pair and everything stored about it.
 
     With PREFIX/, all pairs whose ids begin with it. Deleted are the pictures with all their versions, the row, the
-    idempotency records, and the face data in the ledger; charges stay. Workers that still process a pair save nothing
-    more, and a later upload is a new submission.
+    idempotency records, decisions, and the face data in the ledger; charges stay. Then the command waits once, usually
+    for a second and at most for about two minutes, until no worker can save anything about the pictures, checks again
+    and confirms. A later upload is a new submission.
 
-    The receipt lists what was deleted, and what remains elsewhere and until when. It is written after every pair; if
-    the command is interrupted, run it again with the same receipt, which is then added to.
+    The receipt lists what was deleted, and what remains elsewhere and until when. It is written after every pair, and
+    is complete after the confirmation. If the command is interrupted, run it again with the same receipt, which is then
+    added to.
 
     \b
     Examples:
@@ -44,11 +41,12 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
     """
     with ExitStack() as spools:
         pair_ids, erased, transactions, unconfirmed = (spools.enter_context(Spool()) for _ in range(4))
-        done = Receipt(stack.caller, stack.parameters, erased, transactions, unconfirmed, receipt)
-        _find(stack, pair_or_prefix, pair_ids, done)
+        done = Receipt(stack.arn, stack.parameters, erased, transactions, unconfirmed, receipt)
+        eraser = RemoteEraser(stack.function_url("EraseUrl", policy="EraserPolicy"))
+        _find(eraser, pair_or_prefix, pair_ids, done)
         if not yes:
             confirm(f"Erase {_named(pair_or_prefix, pair_ids)}? It cannot be undone.", otherwise="Nothing was erased.")
-        if not _erase(stack, pair_ids, done):
+        if not _erase(eraser, pair_ids, done):
             raise click.ClickException(f"Nothing is stored about {pair_or_prefix}: no picture, row or call.")
         if as_json:
             for piece in done.json():
@@ -56,35 +54,47 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
         else:
             show = note if receipt and receipt.is_stdout else say
             show(_sentence(done))
-        if not done.complete:
-            left = counted(len(unconfirmed), "pair")
+        left = [each for each in unconfirmed if each in pair_ids]
+        if left:
             raise click.ClickException(
-                f"A worker may still save something about {left}, such as {next(iter(unconfirmed))}: run the same "
+                f"The erasure of {counted(len(left), 'pair')}, such as {left[0]}, is not confirmed: run the same "
                 "command again in some minutes."
             )
+        if len(unconfirmed):
+            earlier = f"{counted(len(unconfirmed), 'pair')}, such as {next(iter(unconfirmed))}"
+            note(f"The receipt is not complete: {earlier}, erased by an earlier run, not confirmed.")
 
 
-def _erase(stack: Stack, pair_ids: Spool, done: Receipt) -> int:
-    """Erase pairs and return how many there were. The receipt has each as soon as it is erased, and the others as
-    unconfirmed."""
-    erased = 0
+def _erase(eraser: RemoteEraser, pair_ids: Spool, done: Receipt) -> int:
+    """Erase pairs and confirm it. Return of how many anything was known.
+
+    The receipt names all as unconfirmed before anything is deleted, and each as soon as it is erased.
+    """
+    erased = Spool()
     done.unconfirmed.add(pair_ids)
-    if len(pair_ids) > 1:
-        done.write()
-    try:
-        for erasure in _eraser(stack).erase(pair_ids):
-            if erasure.known:
-                erased += 1
-                done.add(erasure)
-                _tell(erasure)
-            else:
-                done.unconfirmed.discard(erasure.pair_id)
-    except KeyboardInterrupt:
-        left = counted(len(done.unconfirmed), "pair")
-        raise Interrupted(f"Interrupted. {left} not erased for good; run the same command again.") from None
-    if erased:
-        done.write(last=True)
-    return erased
+    done.write()
+
+    def note_erased(erasure: Erasure) -> None:
+        if erasure.known:
+            erased.add([erasure.pair_id])
+            done.add(erasure)
+            _note_if_nothing_was_left(erasure)
+        else:
+            done.unconfirmed.discard(erasure.pair_id)
+            done.write()
+
+    with erased:
+        try:
+            eraser.erase(pair_ids, len(pair_ids), note_erased)
+            eraser.confirm(lambda: [each for each in done.unconfirmed if each in erased], done.add)
+        except KeyboardInterrupt:
+            left = counted(len(done.unconfirmed), "pair")
+            raise Interrupted(
+                f"Interrupted. The erasure of {left} is not confirmed; run the same command again."
+            ) from None
+        if erased_pairs := len(erased):
+            done.write(last=True)
+        return erased_pairs
 
 
 def _named(pair_or_prefix: str, pair_ids: Spool) -> str:
@@ -92,20 +102,14 @@ def _named(pair_or_prefix: str, pair_ids: Spool) -> str:
     return f"{counted(len(pair_ids), 'pair')} below {pair_or_prefix}" if below else pair_or_prefix
 
 
-def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, done: Receipt) -> None:
+def _find(eraser: RemoteEraser, pair_or_prefix: str, pair_ids: Spool, done: Receipt) -> None:
     """Find the pairs to erase: those that are there, and those that an earlier run of the receipt has not confirmed.
 
     Raises click.ClickException if there are none.
     """
     if pair_or_prefix.endswith("/"):
-        verdicts, calls = stack.table("VerdictsTable"), stack.table("CallsTable")
-        size = verdicts.table_size_bytes + calls.table_size_bytes
-        note(
-            f"Looking for pairs below {pair_or_prefix} in the bucket, {counted(verdicts.item_count, 'row')} and "
-            f"{counted(calls.item_count, 'call')}{price_of_bytes(size)}."
-        )
-        for source in (_pictures(stack), ErasableRows(verdicts), ErasableCalls(calls)):
-            pair_ids.add(source.pair_ids(pair_or_prefix))
+        note(f"Looking for pairs below {pair_or_prefix} in the bucket and both tables.")
+        pair_ids.add(eraser.below(pair_or_prefix))
         pair_ids.add(each for each in done.unconfirmed if each.startswith(pair_or_prefix))
     else:
         pair_ids.add([pair_or_prefix])
@@ -113,29 +117,8 @@ def _find(stack: Stack, pair_or_prefix: str, pair_ids: Spool, done: Receipt) -> 
         raise click.ClickException(f"There is no pair below {pair_or_prefix}.")
 
 
-def _eraser(stack: Stack) -> Eraser:
-    return Eraser(
-        marks=ErasureMarks(stack.tables, stack.outputs["IdempotencyTable"]),
-        pictures=_pictures(stack),
-        rows=ErasableRows(stack.table("VerdictsTable")),
-        ledger=ErasableCalls(stack.table("CallsTable")),
-        records=ErasableRecords(stack.table("IdempotencyTable")),
-        names=stack.names,
-        waits=_waits,
-    )
-
-
-def _pictures(stack: Stack) -> PictureVersions:
-    return PictureVersions(stack.client("s3"), stack.outputs["ImagesBucket"], stack.names)
-
-
-def _waits(pair_id: str, until: datetime) -> None:
-    note(f"{pair_id}: waiting for a worker that may still process it, at most until {clock.iso(until)}.")
-
-
-def _tell(erasure: Erasure) -> None:
-    nothing = not (erasure.versions or erasure.uploads or erasure.rows or erasure.calls)
-    if nothing and erasure.complete:
+def _note_if_nothing_was_left(erasure: Erasure) -> None:
+    if not (erasure.versions or erasure.uploads or erasure.rows or erasure.calls):
         note(f"{erasure.pair_id}: nothing left to erase; it was erased before.")
 
 

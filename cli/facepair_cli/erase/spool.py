@@ -19,6 +19,9 @@ class Spool:
     def discard(self, text: str) -> None:
         self._database.execute("DELETE FROM texts WHERE text = ?", (text,))
 
+    def __contains__(self, text: object) -> bool:
+        return self._database.execute("SELECT 1 FROM texts WHERE text = ?", (text,)).fetchone() is not None
+
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM texts").fetchone()[0])
 

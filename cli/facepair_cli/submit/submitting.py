@@ -26,8 +26,8 @@ from facepair.use_cases.ports import Verdicts
 from facepair_cli.csv_cells import CellWriter
 from facepair_cli.errors import Interrupted, is_passing, sentence
 from facepair_cli.output_file import OutputFile
+from facepair_cli.parallel import for_each
 from facepair_cli.submit.pairs import Input
-from facepair_cli.submit.parallel import for_each
 from facepair_cli.submit.pictures import LocalPictures
 from facepair_cli.submit.plan_text import pairs
 from facepair_cli.submit.submission import Considered, LeftOut, Plan, Submission

@@ -1,10 +1,13 @@
 """What an erasure deletes: versions of pictures, rows, records, and what the ledger says of faces."""
 
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import reduce
 from itertools import batched
+from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -18,12 +21,11 @@ from facepair.aws.review import decision_id, opinions_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
-from facepair.domain.erasure import Charged, Record
+from facepair.domain.erasure import KEPT, OF_CONTENTS, OF_FACES, SECOND, Charged, Record, Stored
 from facepair.domain.history import Version
 from facepair.domain.ledger import State
-from facepair.domain.pair import Names, split
+from facepair.domain.pair import ROLES, Names, Role, split
 from facepair.domain.retry import Unavailable
-from facepair.domain.row import Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -33,9 +35,8 @@ BATCH = 1000
 """S3's limit of a DeleteObjects."""
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that an S3 key may have and XML 1.0 may not."""
-SECOND = timedelta(seconds=1)
-OF_FACES = ("similarity", "outcome")
-"""Attributes of the ledger that say something of faces: similarity, positions, what was changed in the pictures."""
+SAME = ("updated_at", "verdict", "fingerprint", "uploaded_at", "erased_at")
+"""Attributes of a row that together differ between any two writes of it."""
 
 
 def delete_versions(s3: "S3Client", bucket: str, versions: Iterable[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
@@ -60,26 +61,11 @@ class PictureVersions:
         self._bucket = bucket
         self._images = ImagesBucket(s3, bucket, names)
 
-    @aws_errors()
-    def now(self) -> datetime:
-        """The second that it is by S3's own clock: the local one may go wrong by minutes."""
-        answer = self._s3.list_object_versions(Bucket=self._bucket, MaxKeys=1)
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-
-    def versions(self, pair_id: str, until: datetime) -> list[Version]:
-        """What lies in the pair's folder itself and was uploaded in that second or before it."""
-        return [each for each in self._images.versions(pair_id) if each.upload.last_modified < until + SECOND]
-
-    def pair_ids(self, prefix: str) -> Iterator[str]:
-        """Pairs below a prefix of which there is any version; some more than once."""
-        with aws_errors():
-            pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
-            for each in (
-                each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            ):
-                pair_id, _ = split(each["Key"])
-                if pair_id.startswith(prefix):
-                    yield pair_id
+    def versions(self, pair_id: str) -> tuple[datetime, list[Version]]:
+        """Return the second of the listing by S3's own clock, since the local one may be off by minutes, and everything
+        in the pair's own folder that was uploaded up to then."""
+        moment, versions = self._images.dated_versions(pair_id)
+        return moment, [each for each in versions if each.upload.last_modified < moment + SECOND]
 
     @aws_errors()
     def delete(self, versions: Sequence[Version]) -> None:
@@ -93,7 +79,7 @@ class PictureVersions:
 
     @aws_errors()
     def abort(self, pair_id: str, until: datetime) -> int:
-        """Give up uploads in parts that were begun in that second or before it; how many."""
+        """Abort multipart uploads that were begun up to that second. Return how many."""
         count = 0
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=f"{pair_id}/")
         for each in (each for page in pages for each in page.get("Uploads", [])):
@@ -104,32 +90,74 @@ class PictureVersions:
 
 
 class ErasableRows:
-    """A facepair.use_cases.erase.Rows."""
+    """A facepair.use_cases.erase.Rows. A tombstone is an item with `pair_id`, `erased_at` and `expires_at` alone."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
 
     @aws_errors()
-    def take(self, pair_id: str, until: datetime) -> Row | None:
-        """Delete the pair's row if it speaks of uploads of that second or before it; the row."""
-        earlier = Attr("uploaded_at").not_exists() | Attr("uploaded_at").lt(clock.iso(until + SECOND))
+    def stored(self, pair_id: str) -> Stored | None:
+        """Return the pair's item, be it a row or a tombstone, readable or not."""
+        item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
+        return _stored(item) if item else None
+
+    @aws_errors()
+    def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
+        """Replace exactly the item that was read, or none, by a tombstone. Return False if it has changed."""
+        if stored and stored.is_tombstone and stored.erased_at and stored.erased_at >= moment:
+            return True
+        tombstone: dict[str, Any] = {
+            "pair_id": pair_id,
+            "erased_at": clock.iso(moment),
+            "expires_at": int((clock.now() + KEPT).timestamp()),
+        }
         try:
-            taken = through_conflicts(
-                lambda: self._table.delete_item(
-                    Key={"pair_id": pair_id},
-                    ConditionExpression=Attr("pair_id").exists() & earlier,
-                    ReturnValues="ALL_OLD",
+            through_conflicts(
+                lambda: self._table.put_item(
+                    Item=tombstone,
+                    ConditionExpression=_unchanged(stored),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             )
         except ClientError as error:
-            if condition_failed(error):
-                return None
-            raise
-        return Row.from_item(taken["Attributes"])
+            if not condition_failed(error):
+                raise
+            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            stands: Any = error.response.get("Item", {})
+            return "verdict" not in stands and stands.get("erased_at", {}).get("S") == tombstone["erased_at"]
+        return True
 
-    def pair_ids(self, prefix: str) -> Iterator[str]:
-        """Pairs below a prefix that have a row: a scan of the whole table."""
-        yield from _scanned(self._table, prefix)
+
+def _unchanged(stored: Stored | None) -> ConditionBase:
+    if stored is None:
+        return Attr("pair_id").not_exists()
+    same = (Attr(name).eq(stored.state[name]) if name in stored.state else Attr(name).not_exists() for name in SAME)
+    return Attr("pair_id").exists() & reduce(and_, same)
+
+
+def _stored(item: Mapping[str, Any]) -> Stored:
+    """Return an item as far as it can be read: whatever wrote it, it is erased."""
+    objects: dict[Role, tuple[str, str]] = {}
+    for role in ROLES:
+        with suppress(TypeError, KeyError):
+            objects[role] = str(item[role]["key"]), str(item[role]["etag"])
+    fingerprint = item.get("fingerprint")
+    return Stored(
+        state={name: item[name] for name in SAME if name in item},
+        is_tombstone="erased_at" in item and "verdict" not in item,
+        erased_at=_moment(item.get("erased_at")),
+        uploaded_at=_moment(item.get("uploaded_at")),
+        fingerprint=fingerprint if isinstance(fingerprint, str) and fingerprint else None,
+        rests_on_call="call" in item,
+        objects=objects,
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        return clock.parse(str(value)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 class ErasableCalls:
@@ -139,11 +167,43 @@ class ErasableCalls:
         self._table = table
 
     def of_pair(self, pair_id: str) -> list[Charged]:
-        """All rows of a pair."""
+        """Return all rows of a pair, in the order of their numbers."""
         return [_charged(item) for item in CallsTable(self._table).rows_of_pair(pair_id)]
 
+    @aws_errors()
+    def mark(self, pair_id: str, rows: Sequence[Charged], moment: datetime, by: str) -> Charged | None:
+        """Take the number after these rows for an erasure. Return its row, or None if the number is taken."""
+        number = 1 + max((int(row.call) for row in rows if row.call.isdecimal()), default=0)
+        item: dict[str, Any] = {
+            "pair_id": pair_id,
+            "call": f"{number:06d}",
+            "state": State.ERASED,
+            "owner": uuid.uuid4().hex,
+            "erased_at": clock.iso(moment),
+            "erased_by": by,
+            "expires_at": int((clock.now() + KEPT).timestamp()),
+        }
+        try:
+            self._table.put_item(
+                Item=item,
+                ConditionExpression=Attr("call").not_exists(),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            stands: Any = error.response.get("Item", {})
+            if stands.get("owner", {}).get("S") != item["owner"]:
+                return None
+        return _charged(item)
+
+    def settle(self, mark: Charged, until: datetime) -> None:
+        """Write in the row of an erasure that everything is deleted but what workers can save until then."""
+        self._update(mark, "SET alive_until = :until", ExpressionAttributeValues={":until": clock.iso(until)})
+
     def strip(self, charged: Charged, moment: datetime) -> None:
-        """Take out of a row what describes faces; whoever completes it later leaves that out too."""
+        """Remove from a row what describes faces; a late completion leaves that out too."""
         self._update(
             charged,
             "SET #erased_at = :erased_at REMOVE " + ", ".join(f"#{name}" for name in OF_FACES),
@@ -152,23 +212,21 @@ class ErasableCalls:
         )
 
     def forget(self, charged: Charged) -> None:
-        """Take out what identifies the contents too: the end of an erasure."""
-        self._update(charged, "REMOVE fingerprint")
-
-    def pair_ids(self, prefix: str) -> Iterator[str]:
-        """Pairs below a prefix of which the ledger still says something: a scan of the whole table."""
-        yield from _scanned(self._table, prefix, Attr("fingerprint").exists())
+        """Remove what identifies the contents too: the end of an erasure."""
+        self._update(charged, "REMOVE " + ", ".join(OF_CONTENTS))
 
     @aws_errors()
     def _update(self, charged: Charged, expression: str, **values: Any) -> None:
-        through_conflicts(
-            lambda: self._table.update_item(
+        try:
+            self._table.update_item(
                 Key={"pair_id": charged.pair_id, "call": charged.call},
                 UpdateExpression=expression,
-                ConditionExpression="attribute_exists(pair_id)",  # it may have expired meanwhile
+                ConditionExpression="attribute_exists(pair_id)",
                 **values,
             )
-        )
+        except ClientError as error:
+            if not condition_failed(error):  # otherwise it has expired meanwhile
+                raise
 
 
 class ErasableRecords:
@@ -179,9 +237,7 @@ class ErasableRecords:
 
     @aws_errors()
     def take(self, fingerprint: str) -> Record | None:
-        """Delete the record of two contents, with the opinions and the decision about them, and return the record."""
-        for each in (opinions_id(fingerprint), decision_id(fingerprint)):
-            self._table.delete_item(Key={"id": each})
+        """Delete the record of two contents. Return it."""
         taken = self._table.delete_item(Key={"id": record_id(fingerprint)}, ReturnValues="ALL_OLD").get("Attributes")
         if taken is None:
             return None
@@ -191,35 +247,37 @@ class ErasableRecords:
         return Record(in_progress_until=datetime.fromtimestamp(milliseconds / 1000, UTC))
 
     @aws_errors()
+    def take_review(self, fingerprint: str) -> None:
+        """Delete the opinions of reviewers about two contents, and the decision."""
+        for each in (opinions_id(fingerprint), decision_id(fingerprint)):
+            self._table.delete_item(Key={"id": each})
+
+    @aws_errors()
     def unmark(self, objects: str) -> None:
-        """Delete the mark of a pair's objects."""
-        self._table.delete_item(Key={"id": marker_id(objects)})
+        """Delete the in-flight marker of a pair's objects, unless a worker may have the pair."""
+        try:
+            self._table.delete_item(
+                Key={"id": marker_id(objects)},
+                ConditionExpression="attribute_not_exists(alive_until) OR alive_until <= :now",
+                ExpressionAttributeValues={":now": int(clock.now().timestamp())},
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
 
 
 def _charged(item: Mapping[str, Any]) -> Charged:
+    """Return a row as far as it can be read: whatever wrote it, it is erased."""
+    state = str(item.get("state"))
     return Charged(
         pair_id=item["pair_id"],
         call=item["call"],
-        state=State(item["state"]),
-        sent_at=clock.parse(item["sent_at"]),
-        alive_until=clock.parse(item["alive_until"]),
-        fingerprint=item.get("fingerprint", ""),
+        state=State(state) if state in {*State} else None,
+        alive_until=_moment(item.get("alive_until")),
+        code=item.get("code"),
+        fingerprint=str(item.get("fingerprint", "")),
         transaction_id=item.get("transaction_id"),
-        erased="erased_at" in item,
+        earliest_upload=_moment(item.get("earliest_upload")),
+        erased_at=_moment(item.get("erased_at")),
         tells=any(name in item for name in OF_FACES),
     )
-
-
-def _scanned(table: "Table", prefix: str, also: ConditionBase | None = None) -> Iterator[str]:
-    below: ConditionBase = Attr("pair_id").begins_with(prefix)
-    scan: dict[str, Any] = {
-        "FilterExpression": below & also if also else below,
-        "ProjectionExpression": "pair_id",
-    }
-    while True:
-        with aws_errors():
-            page = table.scan(**scan)
-        yield from (str(item["pair_id"]) for item in page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return
-        scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -82,6 +82,11 @@ class PowertoolsIdempotency:
             if not condition_failed(error):
                 raise
 
+    @aws_errors()
+    def discard(self, fingerprint: str) -> None:
+        """Delete a stored outcome that must not be used any more."""
+        self._dynamodb.delete_item(TableName=self._table, Key={"id": {"S": record_id(fingerprint)}})
+
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
         try:

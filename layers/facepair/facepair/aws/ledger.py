@@ -10,10 +10,9 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
-from facepair.aws.erasure_marks import ErasureMarks
-from facepair.aws.transactions import through_conflicts
 from facepair.domain import clock
 from facepair.domain.entry import Entry
+from facepair.domain.erasure import OF_FACES
 from facepair.domain.ledger import Call, State
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
@@ -30,15 +29,16 @@ ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transact
 
 class CallsTable:
     """A facepair.use_cases.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and only one
-    worker can write the next row of a pair. Without a `retention`, rows are kept for ever; without the marks of erased
-    pairs no call can be opened."""
+    worker can write the next row of a pair. Without a `retention`, rows are kept for ever.
 
-    def __init__(
-        self, table: "Table", *, retention: Retention | None = None, erased: ErasureMarks | None = None
-    ) -> None:
+    An erasure takes a number too: `state` is ERASED, `erased_at` the second up to which pictures are erased,
+    `erased_by` an ARN, and `alive_until`, once everything is deleted, when the last worker is dead that can save
+    something.
+    """
+
+    def __init__(self, table: "Table", *, retention: Retention | None = None) -> None:
         self._table = table
         self._retention = retention
-        self._erased = erased
 
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
@@ -57,13 +57,13 @@ class CallsTable:
         return self._table.item_count, self._table.table_size_bytes
 
     def entries(self) -> Iterator[Entry]:
-        """Every row of the table, page by page and in no order: there is no index to read less by."""
+        """Every call of the table, page by page and in no order: there is no index to read less by."""
         names = {f"#{name}": name for name in ENTRY}
         scan: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         while True:
             with aws_errors():
                 page = self._table.scan(**scan)
-            yield from map(_entry, page["Items"])
+            yield from (_entry(item) for item in page["Items"] if item["state"] != State.ERASED)
             if "LastEvaluatedKey" not in page:
                 return
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
@@ -92,15 +92,21 @@ class CallsTable:
     ) -> Call:
         """Write the row of a call that is about to be sent.
 
-        Raises Later if another worker has written this number: it is calling; or if the pair was erased after the
-        earliest of the two pictures was uploaded.
+        Raises Later if this number is taken: another worker is calling, or the pair was erased.
         """
-        if self._erased is None:
-            raise TypeError("a ledger without the marks of erased pairs opens no call")
         now = clock.now()
-        call = Call(pair_id, f"{number:06d}", fingerprint, State.SENT, uuid.uuid4().hex, now, alive_until)
+        call = Call(
+            pair_id,
+            f"{number:06d}",
+            fingerprint,
+            State.SENT,
+            uuid.uuid4().hex,
+            sent_at=now,
+            alive_until=alive_until,
+            earliest_upload=earliest_upload,
+        )
         expiry = {"expires_at": self._retention.expires_at_if_written(now)} if self._retention else {}
-        item = {
+        item: dict[str, Any] = {
             "pair_id": call.pair_id,
             "call": call.call,
             "fingerprint": call.fingerprint,
@@ -109,14 +115,22 @@ class CallsTable:
             "charged": True,  # until an answer says otherwise
             "sent_at": clock.iso(call.sent_at),
             "alive_until": clock.iso(call.alive_until),
+            "earliest_upload": clock.iso(earliest_upload),
             **expiry,
         }
-        new = Attr("call").not_exists()
-        stands = self._erased.put(self._table.name, item, new, pair_id=pair_id, uploaded_at=earliest_upload)
-        # It is our own row if an earlier try of this write had arrived after all.
-        found = None if stands is None else self.get(call.pair_id, call.call)
-        if found and found.owner != call.owner:
-            raise Later("another worker is calling for this pair")
+        try:
+            self._table.put_item(
+                Item=item,
+                ConditionExpression=Attr("call").not_exists(),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            # It is our own row if an earlier try of this write had arrived after all.
+            stands: Any = error.response.get("Item", {})
+            if stands.get("owner", {}).get("S") != call.owner:
+                raise Later("another worker is calling for this pair, or it was erased") from error
         return call
 
     @aws_errors()
@@ -126,7 +140,7 @@ class CallsTable:
 
         Raises Later if the call was answered while it was given up.
         """
-        charge = {
+        everything = {
             "state": state,
             "code": outcome.code,
             "transaction_id": outcome.transaction_id,
@@ -134,15 +148,14 @@ class CallsTable:
             "charged": outcome.charged,
             "answered_at": None if state is State.UNKNOWN else clock.iso(clock.now()),
             "latency_ms": latency_ms,
-        }
-        of_faces = {
             "similarity": outcome.similarity,
             "outcome": outcome.model_dump(mode="json", exclude={"unsaved"}),
         }
+        charge = {name: value for name, value in everything.items() if name not in OF_FACES}
         open_states = [State.SENT] if state is State.UNKNOWN else [State.SENT, State.UNKNOWN]
         is_open = Attr("owner").eq(call.owner) & Attr("state").is_in(open_states)
         erased = Attr("erased_at")
-        if self._set(call, charge | of_faces, is_open & erased.not_exists()):
+        if self._set(call, everything, is_open & erased.not_exists()):
             return
         if self._set(call, charge, is_open & erased.exists()):
             logger.info("The pair was erased while it was called for", extra={"call": call.call})
@@ -189,13 +202,11 @@ class CallsTable:
         placeholders = {"ExpressionAttributeValues": values, "ExpressionAttributeNames": names}
         given: dict[str, Any] = {name: placeholder for name, placeholder in placeholders.items() if placeholder}
         try:
-            through_conflicts(
-                lambda: self._table.update_item(
-                    Key={"pair_id": call.pair_id, "call": call.call},
-                    UpdateExpression=expression,
-                    ConditionExpression=condition,
-                    **given,
-                )
+            self._table.update_item(
+                Key={"pair_id": call.pair_id, "call": call.call},
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                **given,
             )
         except ClientError as error:
             if not condition_failed(error):
@@ -214,19 +225,25 @@ class CallsTable:
 
 
 def _call(item: Mapping[str, Any]) -> Call:
+    erased_at = _moment(item, "erased_at")
     return Call(
         pair_id=item["pair_id"],
         call=item["call"],
         fingerprint=item.get("fingerprint", ""),  # an erased one has none
         state=State(item["state"]),
         owner=item["owner"],
-        sent_at=clock.parse(item["sent_at"]),
-        alive_until=clock.parse(item["alive_until"]),
+        sent_at=_moment(item, "sent_at") or erased_at or clock.at(0),  # an erasure is not sent
+        alive_until=_moment(item, "alive_until") or clock.at(0),
         outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
         permitted_by=item.get("permitted_by"),
-        erased="erased_at" in item,
+        earliest_upload=_moment(item, "earliest_upload"),
+        erased_at=erased_at,
         expires_at=int(item["expires_at"]) if "expires_at" in item else None,
     )
+
+
+def _moment(item: Mapping[str, Any], name: str) -> datetime | None:
+    return clock.parse(item[name]) if name in item else None
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:

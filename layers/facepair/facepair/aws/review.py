@@ -9,7 +9,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
-from facepair.aws.transactions import Standing, conditioned, transact
+from facepair.aws.transactions import StoredItem, conditioned, transact
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
 from facepair.domain.opinions import Opinions
@@ -140,7 +140,7 @@ class ReviewDecisions:
         settled = {"TableName": self._items.name, "Key": {"id": opinions_id(str(row.fingerprint))}}
         end = {"Delete": conditioned(settled, _is_of_version(opinions))}
 
-        def write(moment: datetime, later: ConditionBase) -> Standing | None:
+        def write(moment: datetime, later: ConditionBase) -> StoredItem | None:
             changed = said | {"updated_at": clock.iso(moment)}
             update = {
                 "TableName": self._verdicts,
@@ -201,7 +201,7 @@ def _is_of_version(version: int) -> ConditionBase:
     return Attr("version").eq(version) if version else Attr("id").not_exists()
 
 
-def _first_refusal(standing: Sequence[Standing | None]) -> Standing | None:
+def _first_refusal(standing: Sequence[StoredItem | None]) -> StoredItem | None:
     return next((each for each in standing if each is not None), None)
 
 

@@ -19,7 +19,7 @@ MOST_TRIES = 7
 """With the pauses below they take about six seconds at most."""
 
 
-type Standing = Mapping[str, Any]
+type StoredItem = Mapping[str, Any]
 """An item as it stands, in DynamoDB's own notation; empty if there is none, or if it was not asked for."""
 
 
@@ -36,7 +36,7 @@ def conditioned(operation: dict[str, Any], condition: ConditionBase) -> dict[str
     }
 
 
-def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, Any]]) -> list[Standing | None]:
+def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, Any]]) -> list[StoredItem | None]:
     """Write all or nothing. For each operation None if its condition held, otherwise the item that stands.
 
     DynamoDB shows the item where the operation has ReturnValuesOnConditionCheckFailure.
@@ -45,12 +45,12 @@ def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, A
     whose response was lost is not carried out twice, and does not fail on itself.
     """
 
-    def write() -> list[Standing | None]:
+    def write() -> list[StoredItem | None]:
         try:
             tables.meta.client.transact_write_items(TransactItems=operations)  # type: ignore[arg-type]
         except tables.meta.client.exceptions.TransactionCanceledException as canceled:
             reasons = canceled.response.get("CancellationReasons", [])
-            standing: list[Standing | None] = [
+            standing: list[StoredItem | None] = [
                 reason.get("Item") or {} if reason.get("Code") == "ConditionalCheckFailed" else None
                 for reason in reasons
             ]

@@ -2,6 +2,8 @@
 
 import base64
 from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,15 +46,23 @@ class ImagesBucket:
         )
         return Pair.among(pair_id, found, self._names, listed_at)
 
-    @aws_errors()
     def versions(self, pair_id: str) -> list[Version]:
         """Every version of every object in the pair's folder, and every deletion, oldest first."""
+        return self.dated_versions(pair_id)[1]
+
+    @aws_errors()
+    def dated_versions(self, pair_id: str) -> tuple[datetime, list[Version]]:
+        """Return the second of the listing, by the clock of S3 that dates uploads, and what `versions` returns."""
         pages = self._s3.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=f"{pair_id}/", Delimiter="/"
         )
-        listed = (each for page in pages for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])])
-        found = [self._version(each) for each in listed if split(each["Key"])[0] == pair_id]
-        return sorted(found, key=lambda version: (version.upload.last_modified, version.latest))
+        moment, found = None, []
+        for page in pages:
+            moment = moment or parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+            listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            found += [self._version(each) for each in listed if split(each["Key"])[0] == pair_id]
+        assert moment  # a listing has one page at least
+        return moment, sorted(found, key=lambda version: (version.upload.last_modified, version.latest))
 
     def all(self, after: str) -> Iterator[Upload]:
         """Every object whose key sorts behind `after`, in the order of their keys, page by page."""

@@ -10,14 +10,16 @@ from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import ClientError
 
-from facepair.aws.clients import aws_errors
-from facepair.aws.erasure_marks import ErasureMarks
-from facepair.aws.transactions import Standing, conditioned, transact
+from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.transactions import StoredItem, through_conflicts
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
 from facepair.domain.retention import Retention
-from facepair.domain.row import Row
+from facepair.domain.retry import Later
+from facepair.domain.row import Row, Standing, is_tombstone
 from facepair.domain.verdict import CERTAINTY, Verdict
 
 if TYPE_CHECKING:
@@ -31,29 +33,25 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class VerdictsTable:
-    """A facepair.use_cases.ports.Verdicts; without a `retention` and the marks of erased pairs it can only be read.
+    """A facepair.use_cases.ports.Verdicts; without a `retention` it cannot move a row forward.
 
-    Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`.
+    Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`. An item without a
+    verdict is a tombstone (see ErasableRows), which readers take for no row.
     """
 
-    def __init__(
-        self,
-        tables: "DynamoDBServiceResource",
-        table: str,
-        *,
-        retention: Retention | None = None,
-        erased: ErasureMarks | None = None,
-    ) -> None:
+    def __init__(self, tables: "DynamoDBServiceResource", table: str, *, retention: Retention | None = None) -> None:
         self._tables = tables
         self._table = tables.Table(table)
         self._retention = retention
-        self._erased = erased
 
-    @aws_errors()
     def row(self, pair_id: str) -> Row | None:
         """A pair's row, as it is at this moment."""
-        item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
-        return Row.from_item(item) if item else None
+        return self.standing(pair_id).row
+
+    @aws_errors()
+    def standing(self, pair_id: str) -> Standing:
+        """A pair's row, and what its item says of an erasure, as they are at this moment."""
+        return Standing.of(self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item"))
 
     @aws_errors()
     def rows(self, pair_ids: Iterable[str]) -> dict[str, Row]:
@@ -87,45 +85,88 @@ class VerdictsTable:
 
     @aws_errors()
     def replace(self, stands: Row, row: Row) -> bool:
-        """Write a row over exactly the one that was read; False, and nothing written, if it has changed since.
-
-        It passes no mark of an erasure: a row that was erased is not there to be replaced.
-        """
+        """Write a row over exactly the one that was read; False, and nothing written, if it has changed since."""
+        verdict_is_same = Attr("verdict").eq(stands.verdict)
         if stands.updated_at is None:
-            raise ValueError("only a row that was read from the table can be replaced")
-        unchanged = Attr("updated_at").eq(clock.iso(stands.updated_at)) & Attr("verdict").eq(stands.verdict)
+            unchanged = Attr("updated_at").not_exists() & verdict_is_same
+        else:
+            unchanged = Attr("updated_at").eq(clock.iso(stands.updated_at)) & verdict_is_same
+        now = clock.now()
 
-        def write(moment: datetime, later: ConditionBase) -> Standing | None:
-            item = row.model_copy(update={"updated_at": moment}).item()
-            put = {"TableName": self._table.name, "Item": item, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-            [other] = transact(self._tables, [{"Put": conditioned(put, unchanged & later)}])
-            return other
-
-        return write_later(clock.now(), write)
-
-    @aws_errors()
-    def write(self, row: Row, earliest_upload: datetime) -> bool:
-        """Move the pair's row forward; False, and nothing written, if a newer one stands.
-
-        Raises Later if the pair was erased after the earliest of the row's pictures was uploaded.
-        """
-        if self._retention is None or self._erased is None:
-            raise TypeError("a verdicts table without a retention and the marks of erased pairs can only be read")
-        erased, now, may_replace = self._erased, clock.now(), _may_replace(row)
-        expires_at = int(self._retention.expires_at(now, row.uploaded_at).timestamp())
-
-        def write(moment: datetime, later: ConditionBase) -> Standing | None:
-            item = row.model_copy(update={"updated_at": moment, "expires_at": expires_at}).item()
-            return erased.put(
-                self._table.name, item, may_replace & later, pair_id=row.pair_id, uploaded_at=earliest_upload
-            )
+        def write(moment: datetime, later: ConditionBase) -> StoredItem | None:
+            return self._put(row, moment, now, unchanged & later)
 
         return write_later(now, write)
+
+    @aws_errors()
+    def write(self, row: Row, erased_at: datetime | None) -> bool:
+        """Move the pair's row forward; False, and nothing written, if a newer one stands.
+
+        `erased_at` is the last erasure that the worker knew when it began. Raises Later if there was another one since.
+        """
+        if self._retention is None:
+            raise TypeError("a verdicts table without a retention moves no row forward")
+        row, now = row.model_copy(update={"erased_before": erased_at}), clock.now()
+        may_replace = Attr("pair_id").not_exists() | (_is_known(erased_at) & (TOMBSTONE | _may_replace(row)))
+
+        def write(moment: datetime, later: ConditionBase) -> StoredItem | None:
+            stands = self._put(row, moment, now, may_replace & later)
+            if stands and not _knows(erased_at, stands):
+                raise Later("the pair was erased after this worker began")
+            return stands
+
+        return write_later(now, write)
+
+    def _put(self, row: Row, moment: datetime, now: datetime, condition: ConditionBase) -> StoredItem | None:
+        """Write a row. Return None, or what stands if the condition fails."""
+        expires = self._retention.expires_at(now, row.uploaded_at) if self._retention else None
+        expiry = {"expires_at": int(expires.timestamp())} if expires else {}
+        written = row.model_copy(update={"updated_at": moment, **expiry})
+        try:
+            through_conflicts(
+                lambda: self._table.put_item(
+                    Item=written.item(),
+                    ConditionExpression=condition,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            stands: Any = error.response.get("Item", {})
+            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            return None if _is(stands, written) else stands
+        return None
+
+
+TOMBSTONE = Attr("verdict").not_exists() & Attr("erased_at").exists()
+
+
+def _is_known(erased_at: datetime | None) -> ConditionBase:
+    """Whether the item that stands says nothing of another erasure."""
+    if erased_at is None:
+        return Attr("erased_at").not_exists() & Attr("erased_before").not_exists()
+    known = clock.iso(erased_at)
+    return Attr("erased_at").eq(known) | Attr("erased_before").eq(known)
+
+
+def _knows(erased_at: datetime | None, stands: StoredItem) -> bool:
+    said = stands.get("erased_at") or stands.get("erased_before") or {}
+    return said.get("S") == (clock.iso(erased_at) if erased_at else None)
+
+
+def _is(stands: StoredItem, row: Row) -> bool:
+    """Whether the item that stands is this very row."""
+    deserialize = TypeDeserializer().deserialize
+    try:
+        return Row.from_item({name: deserialize(value) for name, value in stands.items()}) == Row.from_item(row.item())
+    except ValueError:
+        return False
 
 
 def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     """One row that was written by other means must not keep the others from being read."""
-    for item in items:
+    for item in (each for each in items if not is_tombstone(each)):
         try:
             yield Row.from_item(item)
         except ValueError as error:
@@ -158,8 +199,7 @@ def _forward(row: Row) -> ConditionBase:
         forward = (~others & surer) | (others & Attr("listed_at").lt(listed_at))
     else:
         forward = Attr("fingerprint").not_exists() & surer
-    newer = Attr("pair_id").not_exists() | Attr("uploaded_at").lt(uploaded_at)
-    return newer | (Attr("uploaded_at").eq(uploaded_at) & forward)
+    return Attr("uploaded_at").lt(uploaded_at) | (Attr("uploaded_at").eq(uploaded_at) & forward)
 
 
 def _other_contents(row: Row) -> ConditionBase:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from facepair.aws.transactions import Standing
+from facepair.aws.transactions import StoredItem
 from facepair.domain import clock
 from facepair.domain.retry import Unavailable
 
@@ -15,7 +15,7 @@ MOST_TRIES = 7
 MILLISECOND = timedelta(milliseconds=1)
 """What the tables' times are exact to."""
 
-type WriteAt = Callable[[datetime, ConditionBase], Standing | None]
+type WriteAt = Callable[[datetime, ConditionBase], StoredItem | None]
 """Writes a row with this `updated_at`, under this condition beside its own. Returns None, or what stands if refused."""
 
 

@@ -13,6 +13,7 @@ from facepair.aws.clients import aws_errors
 from facepair.domain import clock
 from facepair.domain.backlog import Count, Oldest
 from facepair.domain.change import StoredRow
+from facepair.domain.row import is_tombstone
 from facepair.domain.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class StoredRows:
         for pair_id in pair_ids:
             with aws_errors():
                 item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
-            if item:
+            if item and not is_tombstone(item):
                 yield item
 
     @aws_errors()

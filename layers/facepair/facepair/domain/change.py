@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter,
 from pydantic.json_schema import SkipJsonSchema
 
 from facepair.domain.pair import Role
-from facepair.domain.row import Moment
+from facepair.domain.row import Moment, is_tombstone
 from facepair.domain.verdict import FINAL, Verdict
 
 SOURCE = "facepair"
@@ -87,15 +87,15 @@ class VerdictChanged(_Detail):
 
 
 class PairErased(_Detail):
-    """A pair's row was deleted, by anything but its expiry."""
+    """A pair was erased, or its row was deleted by anything but its expiry."""
 
     detail_type: ClassVar = "Pair erased"
 
     erased_at: Time
 
     @classmethod
-    def of(cls, image: StoredRow, erased_at: datetime) -> Self:
-        """The deletion of a row. Raises ValueError for a row that cannot be read."""
+    def of(cls, image: StoredRow, erased_at: datetime | str) -> Self:
+        """The end of a row. Raises ValueError for a row that cannot be read."""
         pair_id = image.get("pair_id")
         return cls.model_validate(
             {"id": _id("erased", pair_id, image.get("updated_at")), "pair_id": pair_id, "erased_at": erased_at}
@@ -131,10 +131,15 @@ class Write:
         """
         before, after = _row(self.old), _row(self.new)
         if after is None:
-            return None if before is None or self.expired else PairErased.of(before, self.at)
+            return None if before is None or self.expired else PairErased.of(before, self._erased_at)
         if before is None:
             return VerdictChanged.to(after)
         return None if _state(before) == _state(after) else VerdictChanged.to(after, str(before["verdict"]))
+
+    @property
+    def _erased_at(self) -> datetime | str:
+        """When the pair was erased, as its tombstone says; otherwise when its row was deleted."""
+        return str(self.new["erased_at"]) if self.new and is_tombstone(self.new) else self.at
 
 
 def schema() -> dict[str, Any]:

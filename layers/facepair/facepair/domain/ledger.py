@@ -1,10 +1,10 @@
 """A row of the ledger: one HTTP call to the comparison API, written before the call and completed after it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 from facepair.domain.verdict import OUTCOME_UNKNOWN, Outcome, is_charged
 
@@ -21,6 +21,7 @@ class State(StrEnum):
     ANSWERED = "ANSWERED"
     REFUSED = "REFUSED"  # not charged
     UNKNOWN = "UNKNOWN"  # perhaps charged
+    ERASED = "ERASED"  # no call: the pair was erased, and this number is taken
 
     @classmethod
     def after(cls, outcome: Outcome) -> "State":
@@ -53,8 +54,10 @@ class Call:
 
     `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered;
     `permitted_by` is who has permitted to call once more although it was not answered: an ARN, as AWS has told it.
-    An `erased` one says what was charged and nothing of the pictures, and decides nothing any more. `expires_at` is in
-    epoch seconds; None for a row that never expires.
+    `earliest_upload` is when the older of its two pictures was uploaded; rows of earlier releases lack it. `erased_at`
+    is the second up to which the pair was erased, in a row that marks an erasure and in the calls that it took: they
+    say what was charged and nothing of the pictures, and decide nothing any more. `expires_at` is in epoch seconds;
+    None for a row that never expires.
     """
 
     pair_id: str
@@ -66,8 +69,14 @@ class Call:
     alive_until: datetime
     outcome: Outcome | None = None
     permitted_by: str | None = None
-    erased: bool = False
+    earliest_upload: datetime | None = None
+    erased_at: datetime | None = None
     expires_at: int | None = None
+
+    @property
+    def erased(self) -> bool:
+        """Whether it marks an erasure, or was taken by one."""
+        return self.erased_at is not None
 
     @property
     def unanswered(self) -> bool:
@@ -83,6 +92,35 @@ class Call:
         if self.unanswered or self.outcome is None:
             return None
         return self.outcome if self.state is State.ANSWERED or self.outcome.charged else None
+
+
+class Numbered(Protocol):
+    """A row of the ledger, as far as it matters which erasure has taken it."""
+
+    @property
+    def call(self) -> str: ...
+    @property
+    def state(self) -> State | None: ...
+    @property
+    def earliest_upload(self) -> datetime | None: ...
+    @property
+    def erased_at(self) -> datetime | None: ...
+
+
+def last_erasure(rows: Iterable[Numbered]) -> datetime | None:
+    """Return the second up to which a pair was erased by the last erasure that the ledger knows."""
+    return max((row.erased_at for row in rows if row.state is State.ERASED and row.erased_at), default=None)
+
+
+def is_taken(row: Numbered, rows: Iterable[Numbered]) -> bool:
+    """Whether a call is about pictures that one of these erasures took: they were uploaded up to its second. A call of
+    an earlier release does not say so; it was erased if its number is lower."""
+    if row.erased_at:
+        return True
+    erasures = [(each, each.erased_at) for each in rows if each.state is State.ERASED]
+    if row.earliest_upload is None:
+        return any(row.call < each.call for each, _ in erasures)
+    return any(moment is not None and row.earliest_upload <= moment for _, moment in erasures)
 
 
 def may_call_again(unanswered: Sequence[Call], policy: OnUnknownOutcome) -> bool:

@@ -160,7 +160,9 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
     """What a pair's row says: the attributes of the table, by their names. None is not written.
 
     docs/reference/attributes.md says what each means. Writing the row sets `updated_at` and `expires_at` (epoch
-    seconds); `listed_at` is when the bucket was listed for it. Validation errors are logged, so they do not quote their
+    seconds); `listed_at` is when the bucket was listed for it. `erased_before` is the second up to which the pair had
+    been erased: a worker that does not know of that erasure writes no row. Validation errors are logged, so they do not
+    quote their
     input.
     """
 
@@ -183,6 +185,7 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
     listed_at: Moment
     policy: Policy
     review: Review | None = None
+    erased_before: Moment | None = None
     expires_at: int | None = None
 
     @classmethod
@@ -320,3 +323,27 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
         return self.uploaded_at == clock.milliseconds(pair.uploaded_at) and all(
             role in pictures and pictures[role].shows(upload) for role, upload in pair.uploads.items()
         )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A pair's item as a worker read it: its row, and the second up to which the pair was erased, as far as the item
+    says so. A tombstone has no row."""
+
+    row: Row | None = None
+    erased_at: datetime | None = None
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any] | None) -> Self:
+        """What an item says. Raises ValueError for a row that cannot be read."""
+        if not item:
+            return cls()
+        if is_tombstone(item):
+            return cls(erased_at=clock.parse(item["erased_at"]))
+        row = Row.from_item(item)
+        return cls(row, row.erased_before)
+
+
+def is_tombstone(item: Mapping[str, Any]) -> bool:
+    """Whether a pair's item says only that the pair was erased: it has `pair_id`, `erased_at` and `expires_at`."""
+    return "erased_at" in item and "verdict" not in item

@@ -9,7 +9,15 @@ from itertools import count
 
 from facepair.domain import clock
 from facepair.domain.gate import Slot
-from facepair.domain.ledger import MOST_UNANSWERED, Call, OnUnknownOutcome, State, may_call_again
+from facepair.domain.ledger import (
+    MOST_UNANSWERED,
+    Call,
+    OnUnknownOutcome,
+    State,
+    is_taken,
+    last_erasure,
+    may_call_again,
+)
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
@@ -69,6 +77,9 @@ class Asker:
 
         outcome = self.idempotency.once(question.fingerprint, by_ledger)
         call = self._row_behind(outcome, question) if stored or outcome.unsaved else None
+        if stored and call and call.erased:
+            self.idempotency.discard(question.fingerprint)
+            raise Later("the stored answer was given for pictures that were erased")
         if call and outcome.unsaved:
             self.ledger.complete(call, State.after(outcome), outcome)
         if stored:  # what answers a later upload is kept for as long as that upload can exist
@@ -79,13 +90,19 @@ class Asker:
         """The ledger row of the call that brought an outcome; None if it has expired. Then its number may be that of a
         call for other contents."""
         call = self.ledger.get(question.pair_id, outcome.call) if outcome.call else None
-        return call if call and call.fingerprint == question.fingerprint else None
+        return call if call and (call.erased or call.fingerprint == question.fingerprint) else None
 
     def _by_ledger(self, question: Question) -> Outcome:
-        """From the ledger if it has been asked before, in whichever order, else by calling."""
+        """From the ledger if it has been asked before, in whichever order, else by calling.
+
+        Raises Later for pictures that were erased: the message comes back, and the bucket no longer has them.
+        """
         calls = self.ledger.of_pair(question.pair_id)
+        erased_at = last_erasure(calls)
+        if erased_at and question.earliest_upload <= erased_at:
+            raise Later("the pair was erased after these pictures were uploaded")
         orders = (question.fingerprint, question.reversed_fingerprint)
-        of_these = [call for call in calls if call.fingerprint in orders and not call.erased]
+        of_these = [call for call in calls if call.fingerprint in orders and not is_taken(call, calls)]
         earlier = [*self._with_refusals(of_these)]
         for call in earlier:
             if answer := call.answer:

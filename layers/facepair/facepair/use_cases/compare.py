@@ -16,7 +16,7 @@ from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
 from facepair.domain.row import Case, Row
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.use_cases.ask import Question
-from facepair.use_cases.ports import Decisions, FleetGate, InFlight, Uploads, Verdicts
+from facepair.use_cases.ports import Decisions, EarlierErasures, FleetGate, InFlight, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class Comparer:
     """Compares pairs."""
 
     uploads: Uploads
+    earlier_erasures: EarlierErasures
     verdicts: Verdicts
     decisions: Decisions
     in_flight: InFlight
@@ -87,7 +88,8 @@ class Comparer:
         """What costs little comes first: whether anybody may call, and what the row says, before the bucket is listed;
         the bucket before anything is downloaded."""
         reason = self.gate.look()
-        row = self.verdicts.row(pair_id)
+        standing = self.verdicts.standing(pair_id)
+        row, erased_at = standing.row, standing.erased_at
         if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
             self._go_on_waiting(row, reason, attempt)
         pair = self.uploads.find(pair_id)
@@ -96,25 +98,36 @@ class Comparer:
         if not pair.uploads:
             logger.info("Nothing to compare: both pictures have been deleted")
             return None
+        self._check_not_erased(pair, erased_at)
         if pair.missing:
             versions = {role: self._version(upload) for role, upload in pair.uploads.items()}
-            return self._write(Row.waiting(pair, versions, self.policy), pair.earliest_upload)
+            return self._write(Row.waiting(pair, versions, self.policy), erased_at)
         if row and row.stands_for(pair):
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
         unread = self._unread(pair, row)
         if reason:
-            raise self._deferred(reason, attempt, partial(Row.pending, unread), pair.earliest_upload)
-        return self._take(unread, attempt)
+            raise self._deferred(reason, attempt, partial(Row.pending, unread), erased_at)
+        return self._take(unread, attempt, erased_at)
+
+    def _check_not_erased(self, pair: Pair, erased_at: datetime | None) -> None:
+        """Raise Later for a picture that is being erased. The message comes back and finds the bucket without it; if
+        the erasure was interrupted, it ends in the dead-letter queue, which raises an alarm."""
+        earlier = self.earlier_erasures.of(pair.pair_id)
+        moment = max((each for each in (erased_at, earlier) if each), default=None)
+        if moment and pair.earliest_upload <= moment:
+            raise Later("the pair was erased after a picture of it was uploaded")
 
     def _settle_deleted(self, row: Row) -> Row | None:
-        """A picture is gone while its pair waited. Only the row that was read is replaced: a newer one knows better."""
-        deleted = row.pictures_deleted()
-        if not self.verdicts.replace(row, deleted):
-            logger.info("Row not written: it has changed", extra={"verdict": deleted.verdict, "code": deleted.code})
-            return None
-        logger.info("%s", deleted.verdict, extra={"verdict": deleted.verdict, "code": deleted.code})
-        return deleted
+        """A picture is gone while its pair waited."""
+        return self._replace(row, row.pictures_deleted())
+
+    def _replace(self, stands: Row, row: Row) -> Row | None:
+        if self.verdicts.replace(stands, row):
+            logger.info("%s", row.verdict, extra={"verdict": row.verdict, "code": row.code})
+            return row
+        logger.info("Row not written: it has changed", extra={"verdict": row.verdict, "code": row.code})
+        return None
 
     def _unread(self, pair: Pair, row: Row | None) -> Case:
         """A pair before anybody reads its pictures: what a row for the same objects knows of them still holds."""
@@ -124,24 +137,28 @@ class Comparer:
         return Case(pair, {}, self.policy)
 
     def _go_on_waiting(self, row: Row, reason: RetryReason | None, attempt: Attempt) -> None:
-        """A pair that is known to wait goes back at once, if it still has to. Raises Deferred or Later."""
+        """A pair that is known to wait goes back at once, if it still has to. Only the row that was read is replaced:
+        a newer one knows better, and one that was erased must not come back. Raises Deferred or Later."""
         if reason:
-            # With its earliest upload the row has passed the marks before it; with its later one it meets those since.
-            raise self._deferred(reason, attempt, row.waiting_on, row.uploaded_at)
+            seconds = reason.delay(self.backoff, attempt.receive_count)
+            if reason.code:
+                retry_at = clock.now() + timedelta(seconds=seconds)
+                self._replace(row, row.waiting_on(reason.code, reason.message, retry_at))
+            raise Deferred(reason, seconds)
         wait = (row.retry_at - clock.now()).total_seconds() if row.retry_at else 0
         if wait > 0:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
 
-    def _take(self, unread: Case, attempt: Attempt) -> Row | None:
+    def _take(self, unread: Case, attempt: Attempt, erased_at: datetime | None) -> Row | None:
         """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
         pair = unread.pair
         alive_until = clock.now() + timedelta(seconds=attempt.time_left())
         if self.in_flight.begin(pair.objects, alive_until) > MOST_DEATHS:
-            row = self._write(Row.worker_died(unread), pair.earliest_upload)
+            row = self._write(Row.worker_died(unread), erased_at)
             self.in_flight.finish(pair.objects)
             return row
         try:
-            row = self._judge(pair, attempt)
+            row = self._judge(pair, attempt, erased_at)
         except Deferred as deferred:
             self.in_flight.defer(pair.objects, clock.now() + timedelta(seconds=deferred.seconds))
             raise
@@ -151,13 +168,13 @@ class Comparer:
         self.in_flight.finish(pair.objects)
         return row
 
-    def _judge(self, pair: Pair, attempt: Attempt) -> Row | None:
+    def _judge(self, pair: Pair, attempt: Attempt, erased_at: datetime | None) -> Row | None:
         """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
         try:
             read = {role: self._read(upload) for role, upload in pair.uploads.items()}
         except Unreadable as unreadable:
             pending = partial(Row.pending, Case(pair, {}, self.policy))
-            raise self._deferred(unreadable, attempt, pending, pair.earliest_upload) from unreadable
+            raise self._deferred(unreadable, attempt, pending, erased_at) from unreadable
         first, second = read["first"], read["second"]
         case = Case(
             pair=pair,
@@ -166,7 +183,7 @@ class Comparer:
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
         )
         if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
-            return self._settle(Row.unusable(case, _problems(read)), pair.earliest_upload)
+            return self._settle(Row.unusable(case, _problems(read)), erased_at)
         question = Question(
             pair_id=pair.pair_id,
             fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
@@ -180,21 +197,21 @@ class Comparer:
             outcome = self.asker.ask(question)
         except RetryReason as reason:
             pending = partial(Row.pending, case)
-            raise self._deferred(reason, attempt, pending, pair.earliest_upload) from reason
-        return self._settle(Row.judged(case, outcome), pair.earliest_upload)
+            raise self._deferred(reason, attempt, pending, erased_at) from reason
+        return self._settle(Row.judged(case, outcome), erased_at)
 
     def _deferred(
         self,
         reason: RetryReason,
         attempt: Attempt,
         pending: Callable[[str, str, datetime], Row],
-        earliest_upload: datetime,
+        erased_at: datetime | None,
     ) -> Deferred:
         """Write what keeps the pair, and until when, where there is something to say to its readers."""
         seconds = reason.delay(self.backoff, attempt.receive_count)
         if reason.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
-            self._write(pending(reason.code, reason.message, retry_at), earliest_upload)
+            self._write(pending(reason.code, reason.message, retry_at), erased_at)
         return Deferred(reason, seconds)
 
     def _read(self, upload: Upload) -> _Read:
@@ -218,18 +235,18 @@ class Comparer:
             logger.warning("Version of a picture not known", extra={"reason": unreadable.message})
             return None
 
-    def _settle(self, row: Row, earliest_upload: datetime) -> Row | None:
+    def _settle(self, row: Row, erased_at: datetime | None) -> Row | None:
         """Write a verdict. What a person has decided about these two contents holds, also if he does so meanwhile."""
         decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
-        if written := self._write(row.as_decided(decision) if decision else row, earliest_upload):
+        if written := self._write(row.as_decided(decision) if decision else row, erased_at):
             return written
         stands = self.verdicts.row(row.pair_id)
         if decision is None and stands and stands.decision and stands.fingerprint == row.fingerprint:
-            return self._write(row.as_decided(stands.decision), earliest_upload)
+            return self._write(row.as_decided(stands.decision), erased_at)
         return None
 
-    def _write(self, row: Row, earliest_upload: datetime) -> Row | None:
-        if self.verdicts.write(row, earliest_upload):
+    def _write(self, row: Row, erased_at: datetime | None) -> Row | None:
+        if self.verdicts.write(row, erased_at):
             logger.info("%s", row.verdict, extra={"verdict": row.verdict, "code": row.code})
             return row
         logger.info("Row not written: a newer one stands", extra={"verdict": row.verdict, "code": row.code})

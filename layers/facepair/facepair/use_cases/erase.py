@@ -1,207 +1,223 @@
-"""A pair is erased: nothing of its pictures and faces stays here, and nobody who is still at work brings it back."""
+"""Erases a pair: nothing of its pictures and faces stays, and no worker that is still processing it brings them back.
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+An erasure has a moment: the second, by S3's clock, up to which pictures are erased. Each table guards itself with its
+own items. In the ledger the erasure takes the next call number, so a worker that read the ledger before cannot open
+its call, and one that reads it afterwards sees that its pictures are older. The pair's row becomes a tombstone, and
+rows written later carry its moment, so a worker that read the item before cannot write its row.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched
 from typing import Protocol
 
 from facepair.domain import clock
-from facepair.domain.erasure import Charged, Erasure, Record
+from facepair.domain.erasure import SECOND, Charged, Erasure, Record, Stored
 from facepair.domain.history import Version, pair_among
-from facepair.domain.ledger import State
+from facepair.domain.ledger import State, is_taken
 from facepair.domain.pair import Names, Pair, Upload
-from facepair.domain.row import Row
+from facepair.domain.retry import Unavailable
 
-AT_ONCE = 25
-"""Pairs that are marked together, so that they wait together."""
-AHEAD_SECONDS = 2.0
-"""So far ahead of S3's clock a mark is set: it has to be there before its second is over."""
-LOOK_AGAIN_SECONDS = 1.0
-PATIENCE = timedelta(seconds=150)
-"""For workers that are still at it: longer than CompareFunction may run."""
+logger = logging.getLogger(__name__)
 
-
-class Marks(Protocol):
-    """Which pairs were erased."""
-
-    def set(self, pair_id: str, moment: datetime) -> bool:
-        """Let nothing be written any more of what was uploaded in the second of that moment or before it. Whether there
-        was a mark already."""
+IN_FLIGHT = timedelta(seconds=2)
+"""Added to the last moment of a worker: its clock may differ, and its last request may be under way."""
+MOST_TRIES = 7
+"""Each further one means that the pair was written in between."""
 
 
 class Pictures(Protocol):
-    """The images bucket with all that it keeps."""
+    """The images bucket with everything that it keeps."""
 
-    def now(self) -> datetime:
-        """The second that it is by the clock that dates uploads."""
-
-    def versions(self, pair_id: str, until: datetime) -> Sequence[Version]:
-        """What lies in the pair's folder itself and was uploaded in that second or before it."""
+    def versions(self, pair_id: str) -> tuple[datetime, Sequence[Version]]:
+        """Return the second of the listing, by the clock that dates uploads, and everything in the pair's own folder
+        that was uploaded up to then."""
 
     def delete(self, versions: Sequence[Version]) -> None:
         """Delete versions for good."""
 
     def abort(self, pair_id: str, until: datetime) -> int:
-        """Give up uploads in parts that were begun in that second or before it; how many."""
+        """Abort multipart uploads that were begun up to that second. Return how many."""
 
 
 class Rows(Protocol):
     """The verdicts table."""
 
-    def take(self, pair_id: str, until: datetime) -> Row | None:
-        """Delete the pair's row if it speaks of uploads of that second or before it; the row."""
+    def stored(self, pair_id: str) -> Stored | None:
+        """Return the pair's item, be it a row or a tombstone, readable or not."""
+
+    def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
+        """Replace exactly the item that was read, or none, by a tombstone. Return False if it has changed."""
 
 
 class Charges(Protocol):
     """The ledger."""
 
     def of_pair(self, pair_id: str) -> Sequence[Charged]:
-        """All rows of a pair."""
+        """Return all rows of a pair, in the order of their numbers."""
+
+    def mark(self, pair_id: str, rows: Sequence[Charged], moment: datetime, by: str) -> Charged | None:
+        """Take the number after these rows for an erasure. Return its row, or None if the number is taken."""
+
+    def settle(self, mark: Charged, until: datetime) -> None:
+        """Write in the row of an erasure that everything is deleted but what workers can save until then."""
 
     def strip(self, charged: Charged, moment: datetime) -> None:
-        """Take out of a row what describes faces; whoever completes it later leaves that out too."""
+        """Remove from a row what describes faces; a late completion leaves that out too."""
 
     def forget(self, charged: Charged) -> None:
-        """Take out what identifies the contents too: the end of an erasure."""
+        """Remove what identifies the contents too: the end of an erasure."""
 
 
 class Records(Protocol):
-    """The idempotency records, and the marks of pairs that have a message under way."""
+    """The idempotency records, decisions, and in-flight markers."""
 
     def take(self, fingerprint: str) -> Record | None:
-        """Delete the record of two contents; the record."""
+        """Delete the record of two contents. Return it."""
+
+    def take_review(self, fingerprint: str) -> None:
+        """Delete the opinions of reviewers about two contents, and the decision."""
 
     def unmark(self, objects: str) -> None:
-        """Delete the mark of a pair's objects."""
-
-
-@dataclass
-class _Sight:
-    """What an erasure has learnt of a pair so far: `in_progress` are records whose workers were at work, `saved` those
-    that had been saved when they were deleted."""
-
-    erasure: Erasure
-    fingerprints: set[str] = field(default_factory=set)
-    in_progress: dict[str, datetime] = field(default_factory=dict)
-    saved: set[str] = field(default_factory=set)
-    calls: Sequence[Charged] = ()
-
-    def busy_until(self, now: datetime) -> datetime | None:
-        """When the last worker is dead that can still save something of the faces: it asks, or has an answer that it
-        has not saved. What it saves is found at the next look. The mark keeps it from rows and further calls."""
-        asking = (call.alive_until for call in self.calls if call.state is State.SENT)
-        saving = (
-            call.alive_until
-            for call in self.calls
-            if call.state is State.ANSWERED and call.fingerprint not in self.saved
-        )
-        others = (until for fingerprint, until in self.in_progress.items() if fingerprint not in self.saved)
-        return max((until for until in (*asking, *saving, *others) if until > now), default=None)
+        """Delete the in-flight marker of a pair's objects, unless a worker may have the pair."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Eraser:
-    """Erases pairs. `waits(pair_id, until)` is told when somebody may still be at work with one."""
+    """Erases pairs in two steps that never sleep: `erase` deletes, `confirm` checks again once no worker can save
+    anything about the pictures. Both raise Unavailable, and can then be repeated."""
 
-    marks: Marks
     pictures: Pictures
     rows: Rows
     ledger: Charges
     records: Records
     names: Names
-    waits: Callable[[str, datetime], None]
-    sleep: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = time.monotonic
 
-    def erase(self, pair_ids: Iterable[str]) -> Iterator[Erasure]:
-        """Erase pairs, one after the other. Raises Unavailable; then it can be begun again.
+    def erase(self, pair_id: str, by: str) -> Erasure:
+        """Delete everything about a pair's pictures up to this second. `by` is the ARN of the person who erases.
 
-        First a mark for each: from then on nothing is written any more of what was uploaded up to its second. All that
-        is there is deleted before that second is over, so that no later upload is answered with it; then the pair is
-        looked through again and again, until there is nothing and nobody is at work.
+        The order matters. First the ledger's mark: from then on no call is opened. Then calls and records: a worker
+        that sees the tombstone finds no answer of erased pictures. Then the tombstone: from then on no worker that
+        began before it writes a row. A row about a later upload means that this second is over: begin anew.
         """
-        for batch in batched(pair_ids, AT_ONCE, strict=False):
-            sights = self._begin(batch)
-            for sight in sights:
-                self._finish(sight)
-                yield sight.erasure
+        erasure = Erasure(pair_id=pair_id, erased_by=by)
+        for _ in range(MOST_TRIES):
+            moment, versions = self.pictures.versions(pair_id)
+            erasure.erased_at = moment
+            erasure.uploads += self.pictures.abort(pair_id, moment)
+            rows = self.ledger.of_pair(pair_id)
+            if not (versions or erasure.uploads or rows or self.rows.stored(pair_id)):
+                return erasure
+            erasure.known = True
+            mark = self.ledger.mark(pair_id, rows, moment, by)
+            if mark is None:
+                continue
+            calls = _taken([*rows, mark])
+            busy = self._take_calls(erasure, calls)
+            if not self._take_row(erasure, {each.fingerprint for each in calls}):
+                continue
+            self._take_pictures(erasure, versions)
+            now = clock.now()
+            until = max([moment + SECOND, *(each + IN_FLIGHT for each in busy if each > now)])
+            self.ledger.settle(mark, until)
+            erasure.ask_again_in = max(0.0, (until - now).total_seconds())
+            logger.info("Pair erased, not confirmed yet", extra={"pair_id": pair_id, "by": by})
+            return erasure
+        raise Unavailable(f"the pair {pair_id!r} was written again and again; erase it again")
 
-    def _begin(self, pair_ids: Sequence[str]) -> list[_Sight]:
-        """Mark pairs, delete what is there, and wait until the marks' second is over. The marks have to be there before
-        that: or an upload after it could be compared with a picture from before, unhindered."""
-        ahead = AHEAD_SECONDS
-        while True:
-            began = self.monotonic()
-            moment = self.pictures.now() + timedelta(seconds=ahead)
-            read = self.monotonic()
-            sights = [_Sight(Erasure(each, moment, known=self.marks.set(each, moment))) for each in pair_ids]
-            if self.monotonic() - began < ahead:
-                break
-            ahead *= 2
-        for sight in sights:
-            self._sweep(sight)
-        self.sleep(max(0.0, read + ahead + 1 - self.monotonic()))
-        return sights
+    def confirm(self, pair_id: str, by: str) -> Erasure:
+        """Check again, and confirm if no worker can save anything about the erased pictures any more.
 
-    def _finish(self, sight: _Sight) -> None:
-        erasure, patience, told = sight.erasure, clock.now() + PATIENCE, False
-        while self._sweep(sight) or sight.busy_until(clock.now()):
-            if clock.now() > patience:
-                return
-            if busy_until := sight.busy_until(clock.now()):
-                if not told:
-                    self.waits(erasure.pair_id, busy_until)
-                    told = True
-                self.sleep(LOOK_AGAIN_SECONDS)
-        erasure.complete = True
-        for call in sight.calls:
+        A pair whose erasure was interrupted is erased again.
+        """
+        rows = self.ledger.of_pair(pair_id)
+        mark = next((each for each in reversed(rows) if each.state is State.ERASED), None)
+        if mark is None or mark.alive_until is None or mark.erased_at is None:
+            return self.erase(pair_id, by)
+        now, versions = self.pictures.versions(pair_id)
+        moment = mark.erased_at
+        erasure = Erasure(pair_id=pair_id, erased_by=by, erased_at=moment, known=True)
+        left = max((mark.alive_until - clock.now()).total_seconds(), (moment + SECOND - now).total_seconds())
+        if left > 0:
+            erasure.ask_again_in = left
+            return erasure
+        erasure.uploads = self.pictures.abort(pair_id, moment)
+        self._take_pictures(erasure, [each for each in versions if each.upload.last_modified < moment + SECOND])
+        calls = _taken(rows)
+        self._take_calls(erasure, calls)
+        self._take_row(erasure, set())
+        for call in calls:
             if call.fingerprint:
                 self.ledger.forget(call)
+        erasure.complete = True
+        logger.info("Erasure confirmed", extra={"pair_id": pair_id, "by": by})
+        return erasure
 
-    def _sweep(self, sight: _Sight) -> bool:
-        """Delete what there is, pictures first: nobody can begin anew with them. Whether there was anything."""
-        erasure, until = sight.erasure, sight.erasure.erased_at
-        versions = self.pictures.versions(erasure.pair_id, until)
-        self.pictures.delete(versions)
-        uploads = self.pictures.abort(erasure.pair_id, until)
-        row = self.rows.take(erasure.pair_id, until)
-        calls = [call for call in self.ledger.of_pair(erasure.pair_id) if call.sent_at < until + timedelta(seconds=1)]
-        sight.calls = calls
-        sight.fingerprints |= {each for each in (row and row.fingerprint, *(c.fingerprint for c in calls)) if each}
-        records = sum(self._take_record(sight, fingerprint) for fingerprint in sight.fingerprints)
-        for objects in self._objects(erasure.pair_id, versions, row):
-            self.records.unmark(objects)
-        telling = [call for call in calls if call.tells or not call.erased]
+    def _take_calls(self, erasure: Erasure, calls: Sequence[Charged]) -> list[datetime]:
+        """Strip calls, then delete their records. Return until when workers may save something about them.
+
+        A worker that read a call before it was stripped already had its record in progress, so it is found here.
+        """
+        telling = [call for call in calls if call.tells or not call.erased_at]
         for call in telling:
-            self.ledger.strip(call, until)
-        erasure.versions += len(versions)
-        erasure.uploads += uploads
-        erasure.rows += row is not None
-        erasure.calls += sum(not call.erased for call in telling)
+            self.ledger.strip(call, erasure.erased_at)
+        erasure.calls += sum(not call.erased_at for call in telling)
         erasure.transaction_ids = [call.transaction_id for call in calls if call.transaction_id]
-        erasure.unanswered = sum(call.state in (State.SENT, State.UNKNOWN) for call in calls)
-        found = bool(versions or uploads or row or records or telling)
-        erasure.known |= found or bool(calls)
-        return found
+        erasure.unanswered = sum(call.is_open for call in calls)
+        erasure.expired = bool(calls) and calls[0].call > f"{1:06d}"
+        busy = [call.alive_until for call in calls if call.state is State.SENT and call.alive_until]
+        for fingerprint in sorted({call.fingerprint for call in calls if call.fingerprint}):
+            record = self.records.take(fingerprint)
+            if record is None or record.in_progress_until:
+                unsaved = (call for call in calls if call.fingerprint == fingerprint and call.is_recorded)
+                busy += [call.alive_until for call in unsaved if call.alive_until]
+            if record and record.in_progress_until:
+                busy.append(record.in_progress_until)
+        return busy
 
-    def _take_record(self, sight: _Sight, fingerprint: str) -> bool:
-        record = self.records.take(fingerprint)
-        if record is None:
-            return False
-        if record.in_progress_until is None:
-            sight.saved.add(fingerprint)
-        else:
-            sight.in_progress[fingerprint] = record.in_progress_until
-        return True
+    def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> bool:
+        """Replace the row by a tombstone, after everything that is found by its contents. Return False if a row about a
+        later upload than this erasure stands."""
+        for fingerprint in sorted(fingerprints - {""}):
+            self.records.take_review(fingerprint)
+        for _ in range(MOST_TRIES):
+            stored = self.rows.stored(erasure.pair_id)
+            if stored and stored.is_later_than(erasure.erased_at):
+                return False
+            if stored and stored.fingerprint:
+                self.records.take_review(stored.fingerprint)
+                if stored.fingerprint not in fingerprints:
+                    self.records.take(stored.fingerprint)
+            if self.rows.entomb(erasure.pair_id, stored, erasure.erased_at):
+                if stored and not stored.is_tombstone:
+                    erasure.rows += 1
+                    erasure.expired |= stored.rests_on_call and not fingerprints
+                    self._unmark(_pair(erasure.pair_id, stored))
+                if stored and stored.fingerprint:  # an opinion may have come just before the tombstone
+                    self.records.take_review(stored.fingerprint)
+                return True
+        return False
 
-    def _objects(self, pair_id: str, versions: Sequence[Version], row: Row | None) -> set[str]:
-        """What marks of messages under way are named after: the newest objects, and those of the row."""
-        pairs = [pair_among(pair_id, versions, self.names, clock.now())]
-        if row:
-            of_row: Mapping[str, Upload] = {
-                role: Upload(each.key, each.etag, each.size, row.uploaded_at) for role, each in row.pictures.items()
-            }
-            pairs.append(Pair(pair_id, of_row.get("first"), of_row.get("second"), row.listed_at))
-        return {pair.objects for pair in pairs if pair.uploads}
+    def _take_pictures(self, erasure: Erasure, versions: Sequence[Version]) -> None:
+        if not versions:
+            return
+        self.pictures.delete(versions)
+        erasure.versions += len(versions)
+        self._unmark(pair_among(erasure.pair_id, versions, self.names, clock.now()))
+
+    def _unmark(self, pair: Pair) -> None:
+        if pair.uploads:
+            self.records.unmark(pair.objects)
+
+
+def _pair(pair_id: str, stored: Stored) -> Pair:
+    """Return the objects of a row, after which its in-flight marker is named."""
+    now = clock.now()
+    uploads = {role: Upload(key, etag, 0, now) for role, (key, etag) in stored.objects.items()}
+    return Pair(pair_id, uploads.get("first"), uploads.get("second"), now)
+
+
+def _taken(rows: Sequence[Charged]) -> list[Charged]:
+    """Return the calls about erased pictures."""
+    return [row for row in rows if row.state is not State.ERASED and is_taken(row, rows)]

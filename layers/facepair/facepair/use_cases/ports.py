@@ -13,7 +13,7 @@ from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.retry import Blocked, Closed, RateLimited
-from facepair.domain.row import Decision, Row
+from facepair.domain.row import Decision, Row, Standing
 from facepair.domain.verdict import Outcome
 from facepair.domain.webhook import Webhook
 
@@ -44,6 +44,9 @@ class Verdicts(Protocol):
     def row(self, pair_id: str) -> Row | None:
         """A pair's row, as it is at this moment."""
 
+    def standing(self, pair_id: str) -> Standing:
+        """A pair's row, and what its item says of an erasure, as they are at this moment."""
+
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
         """The rows of many pairs, by pair id; those that exist. They may be some moments old."""
 
@@ -53,11 +56,19 @@ class Verdicts(Protocol):
     def replace(self, stands: Row, row: Row) -> bool:
         """Write a row over exactly the one that was read; False, and nothing written, if it has changed since."""
 
-    def write(self, row: Row, earliest_upload: datetime) -> bool:
+    def write(self, row: Row, erased_at: datetime | None) -> bool:
         """Move the pair's row forward; False, and nothing written, if a newer one stands.
 
-        Raises Later if the pair was erased after the earliest of the row's pictures was uploaded.
+        `erased_at` is what `standing` said of an erasure when the worker began. Raises Later if the pair was erased
+        since.
         """
+
+
+class EarlierErasures(Protocol):
+    """Erasures by earlier releases."""
+
+    def of(self, pair_id: str) -> datetime | None:
+        """The second up to which a pair was erased; None if it was not, or not lately."""
 
 
 class Decisions(Protocol):
@@ -89,8 +100,7 @@ class Ledger(Protocol):
     ) -> Call:
         """Write the row of a call that is about to be sent.
 
-        Raises Later if another worker has written this number, or if the pair was erased after the earliest of the two
-        pictures was uploaded.
+        Raises Later if this number is taken: another worker is calling, or the pair was erased.
         """
 
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
@@ -137,6 +147,9 @@ class Idempotency(Protocol):
 
     def keep(self, fingerprint: str) -> None:
         """Keep a stored outcome for at least as long as if it were stored now."""
+
+    def discard(self, fingerprint: str) -> None:
+        """Delete a stored outcome that must not be used any more."""
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""

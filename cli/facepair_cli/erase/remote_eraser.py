@@ -1,0 +1,114 @@
+"""Erases pairs through EraseFunction: deletes all, waits once, and confirms all."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from facepair.domain.erasure import Erasure
+from facepair_cli.function_url import FunctionUrl, TooManyRequests
+from facepair_cli.output import counted, note
+from facepair_cli.parallel import for_each
+
+AT_ONCE = 8
+"""Requests at once: a new AWS account has ten concurrent executions for all its functions."""
+MOST_THROTTLES = 8
+"""How often a request is repeated that AWS refuses because of too many at once. The pauses add up to a minute."""
+MOST_ROUNDS = 3
+"""A pair whose erasure was interrupted is erased again when it is to be confirmed, and so waited for again."""
+WORTH_SAYING = 2.0
+"""Seconds of waiting that are announced."""
+SECONDS_BETWEEN_LINES = 10
+"""How often progress is reported where there is no terminal for a bar."""
+
+
+@dataclass
+class RemoteEraser:
+    """Erases pairs, several at once. Times come from the function: `_ready` is when the last pair can be confirmed, on
+    the monotonic clock of this process."""
+
+    function: FunctionUrl
+    _ready: float = 0.0
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """Yield the pairs below a prefix of which anything is stored; some more than once."""
+        cursor: object = {}
+        while cursor is not None:
+            answer = self._ask({"action": "list", "prefix": prefix, "cursor": cursor})
+            yield from answer["pair_ids"]
+            cursor = answer["cursor"]
+
+    def erase(self, pair_ids: Iterable[str], count: int, done: Callable[[Erasure], None]) -> None:
+        """Delete what is stored about pairs. Calls `done` for each, in this thread."""
+        self._each("erase", "Erasing", pair_ids, count, done)
+
+    def confirm(self, unconfirmed: Callable[[], list[str]], done: Callable[[Erasure], None]) -> None:
+        """Wait until no worker can save anything about the pictures, then confirm what is unconfirmed."""
+        for _ in range(MOST_ROUNDS):
+            if not (pair_ids := unconfirmed()):
+                return
+            seconds = self._ready - time.monotonic()
+            if seconds > WORTH_SAYING:
+                note(f"Waiting {seconds:.0f} s: until then a worker that still processes a pair may save something.")
+            time.sleep(max(0.0, seconds))
+            self._each("confirm", "Confirming", pair_ids, len(pair_ids), done)
+
+    def _each(
+        self, action: str, title: str, pair_ids: Iterable[str], count: int, done: Callable[[Erasure], None]
+    ) -> None:
+        def ask(pair_id: str) -> Erasure:
+            erasure = Erasure.model_validate(self._ask({"action": action, "pair_id": pair_id}))
+            if erasure.ask_again_in is not None:
+                self._ready = max(self._ready, time.monotonic() + erasure.ask_again_in)
+            return erasure
+
+        with _progress(title, count) as advance:
+
+            def answered(erasure: Erasure) -> None:
+                done(erasure)
+                advance()
+
+            for_each(ask, pair_ids, answered, threads=AT_ONCE)
+
+    def _ask(self, question: dict[str, object]) -> Any:
+        for number in range(MOST_THROTTLES):
+            try:
+                return self.function.post(question)
+            except TooManyRequests:
+                time.sleep(0.25 * 2**number)
+        return self.function.post(question)
+
+
+class _Rate(ProgressColumn):
+    """Pairs a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+@contextmanager
+def _progress(title: str, count: int) -> Iterator[Callable[[], None]]:
+    """Yield what advances the progress by a pair: a bar at a terminal, otherwise a line on stderr now and then."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    began = said = time.monotonic()
+    finished = 0
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or count < 2) as bar:
+        task = bar.add_task(title, total=count)
+
+        def advance() -> None:
+            nonlocal finished, said
+            finished += 1
+            bar.advance(task)
+            now = time.monotonic()
+            if not console.is_terminal and now - said >= SECONDS_BETWEEN_LINES:
+                said, rate = now, finished / (now - began)
+                left = (count - finished) / rate
+                note(f"{title}: {finished:,} of {counted(count, 'pair')}, {rate:.1f} a second, {left:.0f} s left.")
+
+        yield advance
