@@ -25,10 +25,15 @@ def confirm(question: str, *, otherwise: str) -> None:
         raise click.ClickException(otherwise)
 
 
-def answer(question: str, *, otherwise: str) -> str:
-    """Return what is typed at the terminal; an empty text for the end of input. Raises as `confirm` does."""
+def require_terminal(*, otherwise: str) -> None:
+    """Raise NotConfirmed if there is no terminal to confirm at. `otherwise` says what was not done."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise NotConfirmed(f"{otherwise} There is no terminal to confirm at: pass --yes.")
+
+
+def answer(question: str, *, otherwise: str) -> str:
+    """Return what is typed at the terminal; an empty text for the end of input. Raises as `confirm` does."""
+    require_terminal(otherwise=otherwise)
     try:
         click.echo(escaped(question), nl=False, err=True)
         _wait_for_a_line()

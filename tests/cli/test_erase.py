@@ -1,6 +1,8 @@
 """`facepair erase`: a person is erased, whoever is at work meanwhile, and what comes later is a new submission."""
 
 import json
+import os
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from facepair.aws.record_id import record_id
 from facepair.domain import clock
-from tests.cli.conftest import CommandLine
+from tests.cli.conftest import FACEPAIR, CommandLine
 from tests.support.deployed import ANNA, Deployed, picture, sha256
 
 
@@ -215,6 +217,35 @@ def test_a_prefix_erases_the_pairs_below_it_and_no_other(deployed: Deployed, fac
     for pair_id in pair_ids:
         assert_tombstone(deployed, pair_id)
     assert deployed.row(f"{customer}0/a")
+
+
+def test_an_erasure_that_is_killed_is_completed_with_the_same_receipt(
+    deployed: Deployed, facepair: CommandLine, tmp_path: Path
+) -> None:
+    customer, receipt = f"customer {uuid4().hex[:8]}", tmp_path / "receipt.json"
+    pair_ids = [f"{customer}/{number:02}" for number in range(20)]
+    for pair_id in pair_ids:
+        deployed.upload_pair(pair_id, only="first")
+    for pair_id in pair_ids:
+        deployed.row_with(pair_id, "WAITING")
+    command = ("erase", f"{customer}/", "--yes", "--receipt", str(receipt))
+    running = subprocess.Popen([FACEPAIR, *command], env=os.environ | deployed.sandbox.variables)
+    deployed.wait(
+        lambda: receipt.exists() and json.loads(receipt.read_text())["pair_ids"] != [], lambda: "no pair was erased"
+    )
+
+    running.kill()
+    running.wait()
+    killed = json.loads(receipt.read_text())
+    done = facepair(*command)
+
+    assert done.returncode == 0, done.stderr
+    assert not killed["complete"]
+    assert sorted({*killed["pair_ids"], *killed["unconfirmed"]}) == pair_ids
+    completed = json.loads(receipt.read_text())
+    assert (completed["pair_ids"], completed["unconfirmed"], completed["complete"]) == (pair_ids, [], True)
+    for pair_id in pair_ids:
+        assert_tombstone(deployed, pair_id)
 
 
 def test_a_no_erases_nothing(deployed: Deployed, facepair: CommandLine, pair_id: str) -> None:

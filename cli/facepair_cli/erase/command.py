@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import click
 
 from facepair.domain.erasure import Erasure
-from facepair_cli.confirmation import confirm, yes_option
+from facepair_cli.confirmation import confirm, require_terminal, yes_option
 from facepair_cli.erase.receipt import Receipt
 from facepair_cli.erase.remote_eraser import RemoteEraser
 from facepair_cli.erase.spool import Spool
@@ -43,6 +43,8 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
         pair_ids, erased, transactions, unconfirmed = (spools.enter_context(Spool()) for _ in range(4))
         done = Receipt(stack.arn, stack.parameters, erased, transactions, unconfirmed, receipt)
         eraser = RemoteEraser(stack.function_url("EraseUrl", policy="EraserPolicy"))
+        if not yes:  # before a listing that may take long
+            require_terminal(otherwise="Nothing was erased.")
         _find(eraser, pair_or_prefix, pair_ids, done)
         if not yes:
             confirm(f"Erase {_named(pair_or_prefix, pair_ids)}? It cannot be undone.", otherwise="Nothing was erased.")
