@@ -34,8 +34,8 @@ help: ## List the commands
 demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
 	@$(PYTHON) -m sandbox.demo $(WITH_FACES) $(VERBOSELY)
 
-sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up, for the AWS command line
-	@$(PYTHON) -m sandbox $(WITH_FACES) $(VERBOSELY)
+sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up: make sandbox WEBHOOK=http://127.0.0.1:8000/ PARAMETERS="PassAbove=80 RejectBelow=60"
+	@$(PYTHON) -m sandbox $(WITH_FACES) $(VERBOSELY) $(if $(WEBHOOK),--parameter 'WebhookUrl=$(WEBHOOK)') $(foreach each,$(PARAMETERS),--parameter '$(each)')
 
 console: .venv/installed ## Install the command `facepair` into .venv/bin
 

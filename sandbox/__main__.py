@@ -1,8 +1,11 @@
 """Run the sandbox until Ctrl-C: `python -m sandbox [--parameter Name=Value]... [--stack-name NAME]`."""
 
 import argparse
+import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facepair_cli.account import DEFAULT_NAME
@@ -38,10 +41,13 @@ def main() -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell that starts us with `&` has it ignored
         signal.signal(ending, signal.default_int_handler)
     try:
-        with Sandbox(
-            ROOT, parameters, stack_name=arguments.stack_name, faces=arguments.faces, report=_to_stderr
-        ) as sandbox:
-            print(_announcement(sandbox, faces=arguments.faces, verbose=arguments.verbose), flush=True)
+        with (
+            Sandbox(
+                ROOT, parameters, stack_name=arguments.stack_name, faces=arguments.faces, report=_to_stderr
+            ) as sandbox,
+            _env_file(sandbox) as env_file,
+        ):
+            print(_announcement(sandbox, env_file, faces=arguments.faces, verbose=arguments.verbose), flush=True)
             signal.pause()
     except KeyboardInterrupt:
         pass
@@ -62,14 +68,28 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _announcement(sandbox: Sandbox, *, faces: bool, verbose: bool) -> str:
+@contextmanager
+def _env_file(sandbox: Sandbox) -> Iterator[Path]:
+    """Write the variables of the sandbox, more than are printed, into `.sandbox/env` as long as it runs."""
+    variables = dict(sandbox.variables)
+    variables |= {"FACEPAIR_STACK": sandbox.stack.name, "ADVANCE_URL": sandbox.stack.parameters[BASE_URL]}
+    if secret := sandbox.outputs.get("WebhookSecret"):
+        value = sandbox.aws("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+        variables["SECRET"] = f"whsec_{value}"
+    path = ROOT / ".sandbox" / "env"
+    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(lines)
+    try:
+        yield path
+    finally:
+        if path.exists() and path.read_text() == lines:  # else it is another sandbox's
+            path.unlink()
+
+
+def _announcement(sandbox: Sandbox, env_file: Path, *, faces: bool, verbose: bool) -> str:
     outputs, parameters = sandbox.outputs, sandbox.stack.parameters
-    bucket, table, first, second = (
-        outputs["ImagesBucket"],
-        outputs["VerdictsTable"],
-        parameters["FirstName"],
-        parameters["SecondName"],
-    )
+    bucket, first, second = outputs["ImagesBucket"], parameters["FirstName"], parameters["SecondName"]
     named = "" if sandbox.stack.name == DEFAULT_NAME else f" --stack {sandbox.stack.name}"
     return "\n".join(
         [
@@ -85,10 +105,10 @@ def _announcement(sandbox: Sandbox, *, faces: bool, verbose: bool) -> str:
             f"Webhooks: {parameters['WebhookUrl']}",
             f"Logs: {sandbox.logs} (webhooks.log: what came to the sandbox's own receiver)",
             "",
-            "In another terminal, after the export lines:",
+            f"In another terminal, after the export lines or `source {env_file}`, which has more of them:",
             f"  aws s3 cp first.jpg s3://{bucket}/my-pair/{first}.jpg",
             f"  aws s3 cp second.jpg s3://{bucket}/my-pair/{second}.jpg",
-            f'  aws dynamodb get-item --table-name {table} --key \'{{"pair_id": {{"S": "my-pair"}}}}\'',
+            f"  .venv/bin/facepair{named} show my-pair",
             "",
             "A pair that a person has to decide, and the page on which to do it:",
             f"  .venv/bin/python -m sandbox.look_alike{' --faces' if faces else ''}{named}",

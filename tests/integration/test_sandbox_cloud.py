@@ -173,6 +173,7 @@ def test_the_command_tells_how_to_use_it_and_killed_leaves_no_process_behind(sta
             if line.startswith("Ctrl-C"):
                 break
         started = family(process.pid)
+        env_file = (stand_in_root / ".sandbox" / "env").read_text().splitlines()
         process.kill()
         process.wait(20)
 
@@ -185,6 +186,9 @@ def test_the_command_tells_how_to_use_it_and_killed_leaves_no_process_behind(sta
         "AWS_DEFAULT_REGION",
         "AWS_REGION",
     }
+    assert {f"export {name}={value}" for name, value in exported.items()} <= set(env_file)
+    assert {"export FACEPAIR_STACK=mine", "export ADVANCE_URL=http://127.0.0.1:9"} <= set(env_file)
+    assert "  .venv/bin/facepair --stack mine show my-pair" in lines
     assert any(line.startswith("  ImagesBucket = mine-imagesbucket-") for line in lines)
     assert any("AWS::IAM::Role.Policies: moto checks no permissions" in line for line in lines)
     assert "ADVANCE: http://127.0.0.1:9" in lines
@@ -201,3 +205,18 @@ def test_the_command_refuses_a_wrong_parameter(stand_in_root: Path) -> None:
     assert ended.stderr.splitlines()[-1] == (
         "template.yaml: Parameter MaxConcurrency must be a number not less than 2; it is '1'"
     )
+
+
+def test_make_hands_webhook_and_parameters_on() -> None:
+    command = [
+        "make",
+        "--dry-run",
+        "sandbox",
+        "WEBHOOK=http://127.0.0.1:8000/?a=1&b=2",
+        "PARAMETERS=PassAbove=80 FirstName=ID",
+    ]
+
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert "--parameter 'WebhookUrl=http://127.0.0.1:8000/?a=1&b=2'" in planned
+    assert "--parameter 'PassAbove=80' --parameter 'FirstName=ID'" in planned
