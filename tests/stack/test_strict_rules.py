@@ -1,8 +1,11 @@
 """What companies with strict rules set: network, proxy, permissions boundary, uploads by signed forms, tags."""
 
+import json
 import re
 import tomllib
 from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +184,29 @@ def test_every_environment_tags_its_stack_for_cost_allocation() -> None:
 
     tags = {name: commands["deploy"]["parameters"]["tags"] for name, commands in config.items() if name != "version"}
     assert tags == {name: ["application=facepair", f"environment={name}"] for name in ("default", "staging", "prod")}
+
+
+UNTAGGABLE = {
+    "AWS::IAM::ManagedPolicy",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Url",
+    "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SQS::QueuePolicy",
+}
+"""What docs/guide/network.md says has no tags; the stack's tags reach everything else."""
+
+
+def test_only_what_the_guide_names_cannot_be_tagged() -> None:
+    stack = ExpandedStack(WEBHOOK | {"HttpsProxy": PROXY, "AlarmEmail": "someone@example.com"})
+    schemas = Path(str(files("cfnlint"))) / "data" / "schemas"
+    names = json.loads((schemas / "providers" / "us-east-1.json").read_text())
+
+    kinds = {resource["Type"] for resource in stack.resources.values()}
+    tagging = {
+        kind: json.loads((schemas / "resources" / f"{names[kind].removesuffix('.json')}.json").read_text())["tagging"]
+        for kind in kinds
+    }
+
+    assert {kind for kind, each in tagging.items() if not each["taggable"]} == UNTAGGABLE
