@@ -137,7 +137,7 @@ class Deployed:
 
     def settled(self, pair_id: str, *, within: float = PATIENCE) -> Row:
         """The pair's row when it neither waits nor is pending."""
-        return self.row_that(pair_id, lambda row: row["verdict"] not in UNSETTLED, within=within)
+        return self.row_that(pair_id, lambda row: row.get("verdict") not in (None, *UNSETTLED), within=within)
 
     def row_with(self, pair_id: str, verdict: str, *, within: float = PATIENCE) -> Row:
         return self.row_that(pair_id, lambda row: row.get("verdict") == verdict, within=within)
