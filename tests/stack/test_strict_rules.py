@@ -91,6 +91,30 @@ def test_a_value_that_cannot_be_right_is_named(parameter: str, value: str) -> No
         ExpandedStack({parameter: value})
 
 
+ENDPOINTS = {"DynamoDB": "dynamodb", "S3": "s3", "SQS": "sqs", "Secrets Manager": "secretsmanager"} | {
+    "Systems Manager": "ssm",
+    "EventBridge": "events",
+}
+"""Services as the guide names them, and as permissions do."""
+
+
+def test_the_guide_names_the_endpoints_that_each_function_needs() -> None:
+    stack = ExpandedStack(WEBHOOK | {"HttpsProxy": PROXY})
+    guide = (ROOT / "docs" / "guide" / "network.md").read_text()
+    used: dict[str, set[str]] = {}
+    for name, role in roles(stack).items():
+        for service in re.findall(r"'([a-z0-9]+):[A-Z]", str(role["Policies"])):
+            used.setdefault(service, set()).add(name.removesuffix("Role"))
+
+    assert used.keys() == set(ENDPOINTS.values())
+    for title, service in ENDPOINTS.items():
+        row = re.search(rf"^\| {title} \| [^|]+ \| (.+) \|$", guide, re.MULTILINE)
+        assert row, title
+        named = set(re.findall(r"\w+Function", row[1]))
+        functions = set(stack.of_type("AWS::Lambda::Function"))
+        assert used[service] == (functions - named if row[1].startswith("all but") else named), title
+
+
 # --- The proxy --------------------------------------------------------------------------------------------------------
 
 
