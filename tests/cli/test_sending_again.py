@@ -22,10 +22,13 @@ def test_a_redriven_upload_gets_its_verdict_without_a_second_charge(
     sqs, url = sandbox.aws("sqs"), sandbox.outputs["DeadLetterQueue"]
     sqs.send_message(QueueUrl=url, MessageBody=notification("redrive/1/first.jpg"))
 
-    done = facepair("redrive", "--yes")
+    with facepair.terminal("redrive") as terminal:
+        terminal.shows("Move about 1 message from DeadLetterQueue to UploadsQueue? [y/N]: ")
+        terminal.type("y\n")
+        done = terminal.ended()
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "1 message moved to UploadsQueue.\n"
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("1 message moved to UploadsQueue.\n")
     deployed.idle()
     assert deployed.messages("DeadLetterQueue") == 0
     assert len(deployed.ledger("redrive/1")) == 1

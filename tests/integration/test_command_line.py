@@ -219,18 +219,6 @@ def test_at_a_terminal_anything_but_a_yes_leaves_everything_as_it_is(desk: Desk,
     assert desk.keys == []
 
 
-def test_at_a_terminal_a_yes_is_enough(desk: Desk) -> None:
-    desk.dead_letter()
-
-    with desk.terminal("redrive") as terminal:
-        terminal.shows("Move about 1 message from DeadLetterQueue to UploadsQueue? [y/N]: ")
-        terminal.type("y\n")
-        done = terminal.ended()
-
-    assert done.returncode == 0
-    assert done.stdout.endswith("1 message moved to UploadsQueue.\n")
-
-
 def test_ctrl_c_ends_any_command_with_status_130_and_one_sentence(desk: Desk, aws: FaultyAws) -> None:
     aws.fault("Query", "delay", times=None, delay=3)
     slow = Terminal("list", variables=desk.variables | {"AWS_ENDPOINT_URL": aws.url})
