@@ -308,6 +308,22 @@ def test_a_submitter_uploads_a_pair_and_reads_its_verdict(used: Rehearsed, tmp_p
     assert "submitted,PASS,SUCCESS" in (tmp_path / "out.csv").read_text()
 
 
+def assert_signs(used: Rehearsed, *names: str, refused: list[str]) -> None:
+    """The signer puts the pictures of these names, and neither puts nor gets anything else."""
+    s3, bucket = used.deployment.aws("s3", "UploadSignerPolicy"), used.deployment.outputs["ImagesBucket"]
+    for name in names:
+        s3.put_object(Bucket=bucket, Key=f"signed/{name}.jpg", Body=anna(f"signed, {name}"))
+    for name in (*refused, f"{names[0]}.x/other.jpg"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=bucket, Key=f"signed/{name}", Body=b"x")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.get_object(Bucket=bucket, Key=f"signed/{names[0]}.jpg")
+
+
+def test_an_upload_signer_puts_the_two_pictures_and_nothing_else(used: Rehearsed) -> None:
+    assert_signs(used, "first", "second", refused=["third.jpg"])
+
+
 def test_a_reader_looks_at_pairs_and_at_the_stack(used: Rehearsed) -> None:
     shown = used.facepair("ReaderPolicy", "show", "one person", "--json")
     listed = used.facepair("ReaderPolicy", "list", "--json")
@@ -485,6 +501,10 @@ def test_changed_parameters_reach_the_running_stack(used: Rehearsed) -> None:
     assert row["verdict"] == "REJECT"
     assert row["policy"] == {"pass_above": Decimal("90.5"), "reject_below": 70}
     assert used.row("one person") == before
+
+
+def test_an_upload_signer_follows_changed_names(used: Rehearsed) -> None:
+    assert_signs(used, str(CHANGED["FirstName"]), str(CHANGED["SecondName"]), refused=["first.jpg"])
 
 
 def test_a_webhook_that_nobody_takes_is_put_off_by_what_was_deployed(used: Rehearsed) -> None:
