@@ -1,4 +1,4 @@
-"""Unit tests: in memory, in milliseconds each, without a connection or a process."""
+"""Unit tests run in memory, in milliseconds, without connections or processes."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.world import World
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """A world of fakes, whose clock everybody goes by."""
+    """Return a world of fakes with one shared clock."""
     world = World()
     monkeypatch.setattr(clock, "now", world.time.now)
     return world

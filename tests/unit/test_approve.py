@@ -1,4 +1,4 @@
-"""Approving a retry: for which pairs, how often, and what follows."""
+"""Approving a retry after an unknown outcome."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
 
 @pytest.fixture
 def held(world: World) -> World:
-    """Anna's pair was called for without an answer; the next call will be answered."""
+    """Return Anna's pair after a call without an answer; the next call will be answered."""
     world.api.answers(UNKNOWN, SUCCESS)
     world.upload_pair()
     world.work()
@@ -96,7 +96,7 @@ def test_an_approved_call_whose_worker_dies_is_not_repeated(held: World) -> None
     calls = held.ledger.of_pair("anna")
     held.ledger.open("anna", calls[0].fingerprint, 2, held.time.now() + timedelta(seconds=60), NOON)
 
-    assert approve(held, by=BOB).approval is Approval.ALREADY_APPROVED  # it is under way
+    assert approve(held, by=BOB).approval is Approval.ALREADY_APPROVED  # it is in flight
     held.time.passes(61)
     held.work()
 
@@ -113,7 +113,7 @@ def test_a_call_that_was_answered_late_needs_no_approval(held: World) -> None:
 
 
 def put(world: World, first: int, second: int) -> None:
-    """Upload anna's pair with pictures of these shades, and let it be compared."""
+    """Upload Anna's pair with pictures of these shades and process the messages."""
     world.time.passes(300)
     world.upload("anna/first.jpg", shade=first)
     world.upload("anna/second.jpg", shade=second)
@@ -121,11 +121,11 @@ def put(world: World, first: int, second: int) -> None:
 
 
 def approved(world: World) -> list[str]:
-    """The calls that have an approval."""
+    """Return the calls that have an approval."""
     return [call.call for call in world.ledger.of_pair("anna") if call.permitted_by]
 
 
-def test_an_approval_is_for_the_swapped_contents_of_the_row_and_no_others(world: World) -> None:
+def test_an_approval_covers_only_the_swapped_contents_of_the_row(world: World) -> None:
     world.api.answers(UNKNOWN)
     put(world, 1, 2)
     put(world, 3, 4)

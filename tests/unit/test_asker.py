@@ -1,4 +1,4 @@
-"""The ledger around the call: who may call, when nobody may, and what comes of what a call brings."""
+"""The ledger around a call: which worker may call, and how each result is recorded."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -24,7 +24,7 @@ THROTTLED = Unavailable("ThrottlingException")
 
 
 class Killed(BaseException):
-    """Nothing catches it: the worker is gone."""
+    """Kill the worker: no handler catches this exception."""
 
 
 def refusal(code: str, pricing_strategy: str = "FREE", retry_in: float | None = None) -> Outcome:
@@ -33,7 +33,7 @@ def refusal(code: str, pricing_strategy: str = "FREE", retry_in: float | None = 
 
 
 def ask(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Outcome:
-    """A worker with all its time before it asks."""
+    """A worker with all of its time left."""
     world.time.new_worker()
     return world.asker(on_unknown).ask(
         Question("anna", fingerprint, fingerprint[::-1], PICTURE, PICTURE, NOON, world.time.left)
@@ -58,10 +58,10 @@ def call_of_a_dead_worker(world: World, number: int = 1) -> None:
     world.ledger.open("anna", "f1", number, clock.now() - timedelta(seconds=1), NOON)
 
 
-# --- what is asked once ----------------------------------------------------------------------------------------------
+# --- one call per contents -------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_the_outcome_and_its_row_is_complete(world: World) -> None:
+def test_an_answer_is_recorded_as_outcome_and_complete_row(world: World) -> None:
     outcome = ask(world)
 
     assert (outcome.code, outcome.similarity, outcome.call) == ("SUCCESS", Decimal("87.3"), "000001")
@@ -69,7 +69,7 @@ def test_an_answer_is_the_outcome_and_its_row_is_complete(world: World) -> None:
     assert first_call(world).outcome == outcome
 
 
-def test_the_row_stands_before_the_call_and_is_completed_after_it(world: World) -> None:
+def test_the_row_is_written_before_the_call_and_completed_after_it(world: World) -> None:
     ask(world)
 
     steps = world.happened("idempotency.once", "ledger.of_pair", "ledger.open", "api.compare", "ledger.complete")
@@ -85,7 +85,7 @@ def test_the_row_says_until_when_its_worker_can_be_alive(world: World) -> None:
     assert seen == [LIFETIME]
 
 
-def test_a_duplicate_is_answered_by_the_stored_outcome_and_keeps_the_ledger_s_row(world: World) -> None:
+def test_a_duplicate_gets_the_stored_outcome_and_leaves_the_ledger_row_alone(world: World) -> None:
     first = ask(world)
     world.diary.clear()
 
@@ -93,7 +93,7 @@ def test_a_duplicate_is_answered_by_the_stored_outcome_and_keeps_the_ledger_s_ro
     assert world.diary == ["idempotency.once", "ledger.get", "ledger.keep"]
 
 
-def test_without_a_stored_outcome_the_ledger_answers_and_nobody_is_called(world: World) -> None:
+def test_without_a_stored_outcome_the_ledger_answers_and_no_call_is_made(world: World) -> None:
     first = ask(world)
     world.idempotency.forget()
 
@@ -101,7 +101,7 @@ def test_without_a_stored_outcome_the_ledger_answers_and_nobody_is_called(world:
     assert world.api.posts == 1
 
 
-def test_an_answer_in_the_ledger_stands_whatever_other_calls_of_the_same_contents_came_to(world: World) -> None:
+def test_an_answer_in_the_ledger_wins_over_other_calls_of_the_same_contents(world: World) -> None:
     call_of_a_dead_worker(world, 1)
     world.ledger.complete(first_call(world), State.UNKNOWN, UNKNOWN)
     world.ledger.complete(world.ledger.open("anna", "f1", 2, clock.now(), NOON), State.ANSWERED, SUCCESS)
@@ -113,14 +113,14 @@ def test_an_answer_in_the_ledger_stands_whatever_other_calls_of_the_same_content
     assert world.api.posts == 0
 
 
-def test_other_contents_are_another_call_with_the_next_number(world: World) -> None:
+def test_other_contents_get_a_call_with_the_next_number(world: World) -> None:
     calls = [ask(world, fingerprint).call for fingerprint in ("f1", "f2", "f1", "f3")]
 
     assert calls == ["000001", "000002", "000001", "000003"]
     assert world.api.posts == 3
 
 
-def test_while_another_worker_is_asking_nobody_looks_further(world: World) -> None:
+def test_a_worker_gives_way_while_another_one_calls(world: World) -> None:
     world.api.at("answer", Killed())
     with pytest.raises(Killed):
         ask(world)
@@ -133,7 +133,7 @@ def test_while_another_worker_is_asking_nobody_looks_further(world: World) -> No
 # --- who may call ----------------------------------------------------------------------------------------------------
 
 
-def test_of_two_workers_that_are_about_to_make_the_same_call_one_gives_way(world: World) -> None:
+def test_one_of_two_workers_about_to_make_the_same_call_gives_way(world: World) -> None:
     world.ledger.at("open", lambda: world.ledger.open("anna", "f1", 1, clock.now() + timedelta(seconds=60), NOON))
 
     reason = raised(world)
@@ -151,7 +151,7 @@ def test_a_worker_that_can_still_be_alive_is_waited_for(world: World) -> None:
     assert (world.api.posts, world.ledger.states("anna")) == (0, [State.SENT])
 
 
-def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_calls_again(world: World) -> None:
+def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome(world: World) -> None:
     call_of_a_dead_worker(world)
 
     outcomes = [ask(world)]
@@ -162,7 +162,7 @@ def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_
     assert (world.api.posts, world.ledger.states("anna")) == (0, [State.UNKNOWN])
 
 
-def test_a_worker_that_answers_while_it_is_given_up_is_believed_at_the_next_try(world: World) -> None:
+def test_an_answer_that_arrives_while_its_worker_is_given_up_is_used_at_the_next_try(world: World) -> None:
     call_of_a_dead_worker(world)
     late = first_call(world)
     world.ledger.at("complete", lambda: world.ledger.complete(late, State.ANSWERED, SUCCESS))
@@ -174,7 +174,7 @@ def test_a_worker_that_answers_while_it_is_given_up_is_believed_at_the_next_try(
     assert (world.api.posts, world.ledger.states("anna")) == (0, [State.ANSWERED])
 
 
-def test_a_late_answer_is_used_as_soon_as_it_is_there(world: World) -> None:
+def test_a_late_answer_is_used_as_soon_as_it_arrives(world: World) -> None:
     call_of_a_dead_worker(world)
     late = first_call(world)
     ask(world)
@@ -185,21 +185,21 @@ def test_a_late_answer_is_used_as_soon_as_it_is_there(world: World) -> None:
     assert world.api.posts == 0
 
 
-def test_a_dead_worker_s_call_for_other_contents_hinders_nobody(world: World) -> None:
+def test_a_dead_worker_s_call_for_other_contents_blocks_no_call(world: World) -> None:
     world.ledger.open("anna", "f0", 1, clock.now() + timedelta(seconds=60), NOON)
 
     assert ask(world).call == "000002"
     assert world.ledger.states("anna") == [State.SENT, State.ANSWERED]
 
 
-def test_with_retry_a_worker_that_died_after_its_call_is_followed_by_one_more_call(world: World) -> None:
+def test_with_retry_one_more_call_follows_a_worker_that_died_after_its_call(world: World) -> None:
     call_of_a_dead_worker(world)
 
     assert ask(world, on_unknown="retry").code == "SUCCESS"
     assert world.ledger.states("anna") == [State.UNKNOWN, State.ANSWERED]
 
 
-def test_with_retry_two_calls_of_unknown_outcome_are_the_most(world: World) -> None:
+def test_with_retry_at_most_two_calls_have_an_unknown_outcome(world: World) -> None:
     call_of_a_dead_worker(world, 1)
     call_of_a_dead_worker(world, 2)
 
@@ -209,7 +209,7 @@ def test_with_retry_two_calls_of_unknown_outcome_are_the_most(world: World) -> N
     assert (world.api.posts, world.ledger.states("anna")) == (0, [State.UNKNOWN] * 2)
 
 
-# --- time, and a table that fails ------------------------------------------------------------------------------------
+# --- time limits and a failing table ---------------------------------------------------------------------------------
 
 
 def ask_with(world: World, seconds: float) -> Outcome:
@@ -221,7 +221,7 @@ def test_with_just_enough_time_the_call_is_made(world: World) -> None:
     assert ask_with(world, DEADLINE + SAVING_SECONDS).code == "SUCCESS"
 
 
-def test_with_too_little_time_nothing_is_written_and_nobody_called(world: World) -> None:
+def test_with_too_little_time_nothing_is_written_or_called(world: World) -> None:
     with pytest.raises(Later, match="too little time") as later:
         ask_with(world, DEADLINE + SAVING_SECONDS - 0.1)
 
@@ -229,7 +229,7 @@ def test_with_too_little_time_nothing_is_written_and_nobody_called(world: World)
     assert (world.api.posts, world.ledger.states("anna")) == (0, [])
 
 
-def test_a_row_that_took_too_long_to_write_is_closed_as_uncharged_and_not_followed_by_a_call(world: World) -> None:
+def test_a_row_that_took_too_long_to_write_is_closed_as_uncharged_without_a_call(world: World) -> None:
     world.ledger.at("open", lambda: world.time.passes(1))
 
     with pytest.raises(Later, match="too little time") as later:
@@ -240,7 +240,7 @@ def test_a_row_that_took_too_long_to_write_is_closed_as_uncharged_and_not_follow
     assert ask(world).code == "SUCCESS"
 
 
-def test_without_a_row_nobody_is_called(world: World) -> None:
+def test_without_a_row_no_call_is_made(world: World) -> None:
     world.ledger.at("open", THROTTLED)
 
     with pytest.raises(Unavailable):
@@ -250,7 +250,7 @@ def test_without_a_row_nobody_is_called(world: World) -> None:
 
 
 @pytest.mark.parametrize("operation", ["of_pair", "complete"])
-def test_a_ledger_that_cannot_be_read_or_tidied_up_calls_nobody(world: World, operation: str) -> None:
+def test_no_call_is_made_if_the_ledger_cannot_be_read_or_tidied_up(world: World, operation: str) -> None:
     call_of_a_dead_worker(world)
     world.ledger.at(operation, THROTTLED)
 
@@ -260,7 +260,7 @@ def test_a_ledger_that_cannot_be_read_or_tidied_up_calls_nobody(world: World, op
     assert world.api.posts == 0
 
 
-def test_an_answer_that_the_ledger_cannot_take_at_once_is_completed_behind_the_idempotency(world: World) -> None:
+def test_an_answer_that_the_ledger_misses_is_completed_by_the_idempotency_layer(world: World) -> None:
     world.ledger.at("complete", THROTTLED)
 
     outcome = ask(world)
@@ -273,7 +273,7 @@ def test_an_answer_that_the_ledger_cannot_take_at_once_is_completed_behind_the_i
     ]
 
 
-def test_an_answer_that_the_ledger_cannot_take_yet_is_kept_by_the_idempotency_and_completed_later(world: World) -> None:
+def test_idempotency_keeps_an_answer_until_the_ledger_takes_it(world: World) -> None:
     world.ledger.at("complete", THROTTLED, THROTTLED)
 
     with pytest.raises(Unavailable):
@@ -286,7 +286,7 @@ def test_an_answer_that_the_ledger_cannot_take_yet_is_kept_by_the_idempotency_an
     assert (world.api.posts, world.ledger.states("anna")) == (1, [State.ANSWERED])
 
 
-def test_an_answer_that_was_saved_late_completes_a_row_that_was_given_up_meanwhile(world: World) -> None:
+def test_an_answer_saved_late_completes_a_row_that_was_given_up(world: World) -> None:
     world.ledger.at("complete", THROTTLED, THROTTLED)
     with pytest.raises(Unavailable):
         ask(world)
@@ -300,7 +300,7 @@ def test_an_answer_that_was_saved_late_completes_a_row_that_was_given_up_meanwhi
     "code", ["SERVICE_BUSY", "RETRY_LATER", "ERROR", "NETWORK_ERROR", "INSUFFICIENT_BALANCE", "CLIENT_ERROR"]
 )
 @pytest.mark.parametrize("on_unknown", ["hold", "retry"])
-def test_a_free_refusal_that_the_ledger_cannot_take_is_called_again_and_not_held(
+def test_a_free_refusal_that_the_ledger_cannot_take_is_called_again(
     world: World, code: str, on_unknown: OnUnknownOutcome
 ) -> None:
     world.api.answers(refusal(code), SUCCESS)
@@ -316,7 +316,7 @@ def test_a_free_refusal_that_the_ledger_cannot_take_is_called_again_and_not_held
     assert (world.api.charged, world.ledger.states("anna")) == (1, [State.REFUSED, State.ANSWERED])
 
 
-def test_a_retry_after_holds_although_the_ledger_could_not_take_it(world: World) -> None:
+def test_a_retry_after_holds_even_if_the_ledger_could_not_store_it(world: World) -> None:
     world.api.answers(refusal("SERVICE_BUSY", retry_in=600), SUCCESS)
     world.ledger.at("complete", THROTTLED)
     raised(world)
@@ -328,7 +328,7 @@ def test_a_retry_after_holds_although_the_ledger_could_not_take_it(world: World)
     assert (reason.code, reason.retry_after) == ("SERVICE_BUSY", 400)
 
 
-def test_a_call_that_was_not_made_is_not_held_although_the_ledger_cannot_take_it(world: World) -> None:
+def test_an_unmade_call_that_the_ledger_cannot_take_does_not_block_the_next(world: World) -> None:
     world.ledger.at("open", lambda: world.time.passes(1))
     world.ledger.at("complete", THROTTLED)
     with pytest.raises(Later, match="too little time"):
@@ -339,7 +339,7 @@ def test_a_call_that_was_not_made_is_not_held_although_the_ledger_cannot_take_it
     assert world.ledger.states("anna") == [State.REFUSED, State.ANSWERED]
 
 
-def test_a_refusal_that_no_table_takes_counts_as_perhaps_charged(world: World) -> None:
+def test_a_refusal_that_no_table_stores_counts_as_possibly_charged(world: World) -> None:
     world.api.answers(refusal("SERVICE_BUSY"), SUCCESS)
     world.ledger.at("complete", THROTTLED)
     world.refusals.at("save", THROTTLED)
@@ -362,7 +362,7 @@ def test_an_expired_row_behind_an_unsaved_outcome_does_not_fail_the_message(worl
     assert world.api.posts == 1
 
 
-def test_an_unsaved_outcome_is_not_written_to_a_row_that_has_taken_its_expired_row_s_number(world: World) -> None:
+def test_an_unsaved_outcome_is_not_written_to_a_newer_row_with_the_same_number(world: World) -> None:
     world.ledger.at("complete", THROTTLED, THROTTLED)
     with pytest.raises(Unavailable):
         ask(world)
@@ -373,7 +373,7 @@ def test_an_unsaved_outcome_is_not_written_to_a_row_that_has_taken_its_expired_r
     assert (first_call(world).state, first_call(world).fingerprint) == (State.SENT, "f2")
 
 
-def test_contents_are_not_paid_for_again_while_an_identical_later_upload_exists(world: World) -> None:
+def test_contents_are_not_paid_for_again_while_a_later_identical_upload_exists(world: World) -> None:
     keep_for(world, days=30)
 
     for _ in range(12):
@@ -384,14 +384,14 @@ def test_contents_are_not_paid_for_again_while_an_identical_later_upload_exists(
 
 
 @pytest.mark.parametrize(("ledger_days", "record_days"), [(10, 60), (60, 10)])
-def test_whichever_of_row_and_record_is_left_is_kept_for_a_later_upload(
+def test_the_remaining_row_or_record_is_kept_for_a_later_upload(
     world: World, ledger_days: int, record_days: int
 ) -> None:
     world.ledger.retention = Retention(own=timedelta(days=ledger_days), images=timedelta(days=10))
     world.idempotency.retention = Retention(own=timedelta(days=record_days), images=timedelta(days=10))
     ask(world)
 
-    for days in (45, 16, 16, 16, 16):  # of two uploads that far apart, the later one's answer is still there
+    for days in (45, 16, 16, 16, 16):  # the answer must outlive two uploads this far apart
         world.time.passes(days * DAY)
         assert ask(world).code == "SUCCESS"
 
@@ -409,7 +409,7 @@ def test_swapped_pictures_are_not_paid_for_again_while_they_exist(world: World) 
     assert world.api.posts == 1
 
 
-def test_an_unknown_outcome_is_held_while_an_identical_later_upload_exists(world: World) -> None:
+def test_an_unknown_outcome_is_kept_while_a_later_identical_upload_exists(world: World) -> None:
     keep_for(world, days=30)
     world.api.answers(UNKNOWN)
     ask(world)
@@ -421,7 +421,7 @@ def test_an_unknown_outcome_is_held_while_an_identical_later_upload_exists(world
     assert world.api.posts == 1
 
 
-def test_two_unknown_outcomes_are_held_under_retry_while_an_identical_later_upload_exists(world: World) -> None:
+def test_two_unknown_outcomes_under_retry_are_kept_while_a_later_upload_exists(world: World) -> None:
     keep_for(world, days=30)
     world.api.answers(UNKNOWN)
     raised(world, on_unknown="retry")
@@ -438,12 +438,12 @@ DAY = 86_400
 
 
 def keep_for(world: World, *, days: int) -> None:
-    """As with all retentions equal."""
+    """Return a world whose retentions are all equal."""
     retention = Retention(own=timedelta(days=days), images=timedelta(days=days))
     world.ledger.retention = world.idempotency.retention = retention
 
 
-def test_an_outcome_that_the_idempotency_cannot_store_is_found_in_the_ledger(world: World) -> None:
+def test_an_outcome_that_idempotency_cannot_store_is_found_in_the_ledger(world: World) -> None:
     world.idempotency.at("save", THROTTLED)
 
     with pytest.raises(Unavailable):
@@ -454,7 +454,7 @@ def test_an_outcome_that_the_idempotency_cannot_store_is_found_in_the_ledger(wor
     assert world.api.posts == 1
 
 
-def test_a_worker_that_is_killed_while_it_calls_has_its_outcome_unknown(world: World) -> None:
+def test_a_worker_killed_during_its_call_leaves_an_unknown_outcome(world: World) -> None:
     world.api.at("answer", Killed())
 
     with pytest.raises(Killed):
@@ -465,11 +465,11 @@ def test_a_worker_that_is_killed_while_it_calls_has_its_outcome_unknown(world: W
     assert world.api.posts == 1
 
 
-# --- what a call brings ----------------------------------------------------------------------------------------------
+# --- results of a call -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", ["SERVICE_BUSY", "RETRY_LATER", "ERROR", "NETWORK_ERROR"])
-def test_a_free_refusal_is_called_again_later_and_booked(world: World, code: str) -> None:
+def test_a_free_refusal_is_recorded_and_called_again_later(world: World, code: str) -> None:
     world.api.answers(refusal(code), SUCCESS)
 
     reason = raised(world)
@@ -481,7 +481,7 @@ def test_a_free_refusal_is_called_again_later_and_booked(world: World, code: str
     assert world.ledger.states("anna") == [State.REFUSED, State.ANSWERED]
 
 
-def test_a_retry_after_holds_for_every_message_of_the_pair_and_then_no_longer(world: World) -> None:
+def test_a_retry_after_holds_for_every_message_of_the_pair_until_it_is_over(world: World) -> None:
     world.api.answers(refusal("SERVICE_BUSY", retry_in=600), SUCCESS)
 
     waits = []
@@ -504,7 +504,7 @@ def test_a_retry_after_of_other_contents_does_not_hold(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "OVER_QUERY_LIMIT", "ACCOUNT_DISABLED"])
-def test_a_blocked_account_stops_the_fleet_which_then_opens_no_row(world: World, code: str) -> None:
+def test_a_blocked_account_stops_the_fleet_and_opens_no_more_rows(world: World, code: str) -> None:
     world.api.answers(refusal(code), SUCCESS)
 
     reasons = [raised(world, "f1"), raised(world, "f2")]
@@ -559,7 +559,7 @@ def test_with_retry_a_call_without_an_answer_is_repeated_exactly_once(world: Wor
 
 
 @pytest.mark.parametrize("code", ["PARAMETER_ERROR", "CLIENT_ERROR"])
-def test_a_request_that_was_refused_as_malformed_is_an_outcome_and_no_answer(world: World, code: str) -> None:
+def test_a_request_refused_as_malformed_is_an_outcome(world: World, code: str) -> None:
     world.api.answers(refusal(code))
 
     assert ask(world).code == code
@@ -569,7 +569,7 @@ def test_a_request_that_was_refused_as_malformed_is_an_outcome_and_no_answer(wor
 @pytest.mark.parametrize(
     "code", ["SERVICE_BUSY", "INSUFFICIENT_BALANCE", "IAM_FAILED", "BAD_ANSWER", "A_CODE_OF_TOMORROW"]
 )
-def test_whatever_was_charged_is_an_outcome_and_never_called_again(world: World, code: str) -> None:
+def test_a_charged_call_is_an_outcome_and_never_repeated(world: World, code: str) -> None:
     world.api.answers(refusal(code, "PAY"), SUCCESS)
 
     outcomes = [ask(world)]
@@ -593,7 +593,7 @@ def test_a_paid_code_that_is_stated_free_is_a_final_answer_and_counted(world: Wo
     assert world.metrics.sums() == {Metric.CALLS: 1, Metric.CHARGED_CALLS: 1, Metric.PAID_STATED_FREE: 1}
 
 
-def test_a_paid_code_that_an_earlier_release_booked_as_refused_is_not_paid_for_again(world: World) -> None:
+def test_a_paid_code_that_an_earlier_release_recorded_as_refused_is_not_paid_again(world: World) -> None:
     no_face = Outcome(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE", message="", pricing_strategy="FREE")
     world.ledger.complete(world.ledger.open("anna", "f1", 1, clock.now(), NOON), State.REFUSED, no_face)
 
@@ -613,7 +613,7 @@ def test_an_unknown_code_that_is_stated_free_is_a_free_refusal(world: World) -> 
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(world: World) -> None:
+def test_a_refused_token_is_replaced_and_each_call_is_recorded(world: World) -> None:
     world.api.revoked = {"token 1"}
 
     outcome = ask(world)
@@ -638,7 +638,7 @@ def test_a_new_token_that_is_refused_too_blocks_the_account(world: World) -> Non
     "error",
     [Later("no token", code="NETWORK_ERROR"), Blocked("CREDENTIALS_INVALID", "fix the secret")],
 )
-def test_what_keeps_a_token_keeps_the_pair(world: World, error: Later | Blocked) -> None:
+def test_a_failure_to_get_a_token_defers_the_pair(world: World, error: Later | Blocked) -> None:
     world.api.revoked = {"token 1"}
     world.tokens.at("issue", error)
 
@@ -648,10 +648,10 @@ def test_what_keeps_a_token_keeps_the_pair(world: World, error: Later | Blocked)
     assert world.ledger.states("anna") == [State.REFUSED]
 
 
-# --- the gate: when the fleet may call -------------------------------------------------------------------------------
+# --- the gate --------------------------------------------------------------------------------------------------------
 
 
-def test_only_what_the_ledger_allows_takes_a_slot(world: World) -> None:
+def test_a_call_takes_a_slot_only_if_the_ledger_allows_it(world: World) -> None:
     for _ in range(3):
         ask(world)
     world.idempotency.forget()
@@ -660,7 +660,7 @@ def test_only_what_the_ledger_allows_takes_a_slot(world: World) -> None:
     assert world.happened("gate.enter") == ["gate.enter"]
 
 
-def test_a_call_waits_for_its_slot_between_its_row_and_its_post(world: World) -> None:
+def test_a_call_waits_for_its_slot_between_its_row_and_its_request(world: World) -> None:
     world.gate.state = replace(
         world.gate.state, next_slot=world.time.now().timestamp() + 2, per_second=world.gate.rules.per_second
     )
@@ -673,7 +673,7 @@ def test_a_call_waits_for_its_slot_between_its_row_and_its_post(world: World) ->
     assert world.happened(*steps) == steps
 
 
-def test_without_the_time_for_its_slot_nobody_is_called(world: World) -> None:
+def test_without_time_for_its_slot_a_call_is_not_made(world: World) -> None:
     world.gate.state = replace(
         world.gate.state, next_slot=world.time.now().timestamp() + 2, per_second=world.gate.rules.per_second
     )
@@ -693,7 +693,7 @@ def test_a_slot_too_far_away_is_not_taken(world: World) -> None:
     assert (world.api.posts, world.ledger.states("anna")) == (0, [])
 
 
-def test_after_so_many_unknown_outcomes_in_a_row_the_fleet_stops_and_one_answer_lets_it_go_on(world: World) -> None:
+def test_unknown_outcomes_in_a_row_stop_the_fleet_until_one_answer(world: World) -> None:
     world.api.answers(UNKNOWN)
 
     outcomes = [ask(world, f"f{number}").code for number in range(5)]
@@ -703,14 +703,14 @@ def test_after_so_many_unknown_outcomes_in_a_row_the_fleet_stops_and_one_answer_
     assert (stopped.code, world.api.posts) == ("API_NOT_ANSWERING", 5)
 
     world.time.passes(BLOCKED_RETRY)
-    assert ask(world, "f6").code == "OUTCOME_UNKNOWN"  # the one that tries
+    assert ask(world, "f6").code == "OUTCOME_UNKNOWN"  # the probe
     assert raised(world, "f7").code == "API_NOT_ANSWERING"
     world.time.passes(BLOCKED_RETRY)
     world.api.answers(SUCCESS)
     assert [ask(world, f"f{number}").code for number in (8, 9, 10)] == ["SUCCESS"] * 3
 
 
-def test_an_answer_between_them_starts_the_count_anew(world: World) -> None:
+def test_an_answer_restarts_the_count_of_unknown_outcomes(world: World) -> None:
     for number in range(12):
         world.api.answers(SUCCESS if number % 4 == 3 else UNKNOWN)
         ask(world, f"f{number}")
@@ -719,7 +719,7 @@ def test_an_answer_between_them_starts_the_count_anew(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", ["SERVICE_BUSY", "ERROR"])
-def test_a_probe_that_meets_any_other_answer_opens_the_gate(world: World, code: str) -> None:
+def test_a_probe_with_any_other_answer_opens_the_gate(world: World, code: str) -> None:
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
     world.time.passes(BLOCKED_RETRY)
     world.api.answers(Outcome(code=code, message="", pricing_strategy="FREE"))
@@ -730,7 +730,7 @@ def test_a_probe_that_meets_any_other_answer_opens_the_gate(world: World, code: 
     assert ask(world, "f2").code == "SUCCESS"
 
 
-def test_a_probe_that_nobody_heard_is_given_to_the_next(world: World) -> None:
+def test_a_lost_probe_is_given_to_the_next_call(world: World) -> None:
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
     world.time.passes(BLOCKED_RETRY)
     world.api.answers(Outcome(code="NETWORK_ERROR", message=""))
@@ -743,7 +743,7 @@ def test_a_probe_that_nobody_heard_is_given_to_the_next(world: World) -> None:
     assert ask(world, "f2").code == "SUCCESS"
 
 
-def test_a_probe_goes_on_with_a_new_token(world: World) -> None:
+def test_a_probe_is_repeated_with_a_new_token(world: World) -> None:
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))
     world.time.passes(BLOCKED_RETRY)
     world.api.revoked = {"token 1"}
@@ -751,10 +751,10 @@ def test_a_probe_goes_on_with_a_new_token(world: World) -> None:
     assert ask(world).code == "SUCCESS"
 
 
-# --- the same two pictures in each other's role ----------------------------------------------------------------------
+# --- swapped pictures ------------------------------------------------------------------------------------------------
 
 
-def test_a_pair_whose_pictures_changed_places_is_recognised_and_not_paid_for_again(world: World) -> None:
+def test_a_pair_with_swapped_pictures_is_recognised_and_not_paid_for_again(world: World) -> None:
     adjusted = Seen(adjusted=("rotated 90",))
     world.api.answers(SUCCESS.model_copy(update={"first": adjusted}))
     ask(world, "ab")
@@ -765,7 +765,7 @@ def test_a_pair_whose_pictures_changed_places_is_recognised_and_not_paid_for_aga
     assert world.api.posts == 1
 
 
-def test_a_picture_that_has_to_be_taken_again_is_the_same_one_in_its_other_role(world: World) -> None:
+def test_a_retake_names_the_same_picture_after_a_swap(world: World) -> None:
     world.api.answers(Outcome(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE", message="", pricing_strategy="PAY"))
     ask(world, "ab")
 
@@ -781,7 +781,7 @@ def test_an_unknown_outcome_holds_for_both_orders(world: World) -> None:
     assert world.api.posts == 1
 
 
-def test_what_was_paid_for_stays_whatever_becomes_of_the_policy(world: World) -> None:
+def test_a_paid_answer_stays_when_the_policy_changes(world: World) -> None:
     world.api.answers(UNKNOWN, SUCCESS)
     ask(world)
 
@@ -792,7 +792,7 @@ def test_what_was_paid_for_stays_whatever_becomes_of_the_policy(world: World) ->
     assert world.api.posts == 2
 
 
-def test_a_second_token_without_the_time_for_a_second_call_is_left_for_the_next_try(world: World) -> None:
+def test_without_time_for_a_second_call_a_second_token_is_left_for_the_next_try(world: World) -> None:
     world.api.revoked = {"token 1"}
     world.api.seconds = DEADLINE
 
@@ -802,10 +802,10 @@ def test_a_second_token_without_the_time_for_a_second_call_is_left_for_the_next_
     assert (world.api.posts, world.ledger.states("anna")) == (1, [State.REFUSED])
 
 
-# --- what is counted -------------------------------------------------------------------------------------------------
+# --- metrics and logs ------------------------------------------------------------------------------------------------
 
 
-def test_every_call_is_counted_and_every_charge(world: World) -> None:
+def test_every_call_and_every_charge_is_counted(world: World) -> None:
     world.api.revoked = {"token 1"}
     ask(world)
     world.api.answers(UNKNOWN)
@@ -815,9 +815,7 @@ def test_every_call_is_counted_and_every_charge(world: World) -> None:
     assert world.metrics.sums() == {Metric.CALLS: 3, Metric.CHARGED_CALLS: 2}
 
 
-def test_what_was_answered_is_in_the_log_before_it_is_in_the_ledger(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_answer_is_logged_before_it_is_in_the_ledger(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     world.ledger.at("complete", THROTTLED, THROTTLED)
 

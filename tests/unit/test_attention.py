@@ -1,4 +1,4 @@
-"""Whether a person is needed, and for what."""
+"""Which findings need an operator."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOON)
 
 
-def test_nobody_is_needed_for_what_is_done_goes_on_or_waits_for_a_customer() -> None:
+def test_done_deferred_and_waiting_pairs_need_no_operator() -> None:
     assert list(CALM.attention()) == []
 
 
@@ -44,23 +44,23 @@ def test_nobody_is_needed_for_what_is_done_goes_on_or_waits_for_a_customer() -> 
         ("WebhookDeadLetterQueue", "`facepair redrive --webhooks`"),
     ],
 )
-def test_dead_letters_of_every_queue_need_somebody(queue: str, remedy: str) -> None:
-    letters = dict(CALM.dead_letters) | {queue: Backlog(waiting=1, in_flight=1)}
+def test_messages_in_any_dead_letter_queue_need_attention(queue: str, remedy: str) -> None:
+    queues = dict(CALM.dead_letters) | {queue: Backlog(waiting=1, in_flight=1)}
 
-    [sentence] = replace(CALM, dead_letters=letters).attention()
+    [sentence] = replace(CALM, dead_letters=queues).attention()
 
     assert sentence.startswith(f"2 messages lie in {queue}: ")
     assert remedy in sentence
 
 
-def test_pictures_that_s3_does_not_return_need_somebody() -> None:
+def test_pictures_that_s3_does_not_return_need_attention() -> None:
     [sentence] = replace(CALM, unreadable=Count(2)).attention()
 
     assert sentence.startswith("2 pairs are PENDING with PICTURE_UNREADABLE")
     assert "UnreadablePicturesAlarm" in sentence
 
 
-def test_a_blocked_account_needs_somebody_and_its_reason_is_told() -> None:
+def test_a_blocked_account_needs_attention_and_its_reason_is_shown() -> None:
     gate = Gate(code="INSUFFICIENT_BALANCE", message="top up", closed_at=NOON.timestamp(), reopens_at=NOON.timestamp())
 
     [sentence] = replace(CALM, gate=gate).attention()
@@ -69,7 +69,7 @@ def test_a_blocked_account_needs_somebody_and_its_reason_is_told() -> None:
     assert "since 2026-01-31T12:00:00.000Z (INSUFFICIENT_BALANCE: top up)" in sentence
 
 
-def test_an_api_that_does_not_answer_needs_somebody_who_asks() -> None:
+def test_an_api_that_does_not_answer_needs_attention() -> None:
     gate = Gate(code=API_NOT_ANSWERING, message="no answer within 15 s", closed_at=NOON.timestamp())
 
     [sentence] = replace(CALM, gate=gate).attention()
@@ -78,7 +78,7 @@ def test_an_api_that_does_not_answer_needs_somebody_who_asks() -> None:
     assert sentence.startswith("ADVANCE does not answer since 2026-01-31T12:00:00.000Z")
 
 
-def test_pairs_whose_pictures_were_deleted_need_no_person() -> None:
+def test_pairs_with_deleted_pictures_need_no_operator() -> None:
     assert list(replace(CALM, verdicts=COUNTS | {Verdict.UNDETERMINED: Count(7)}).attention()) == []
 
 
@@ -86,7 +86,7 @@ def test_pairs_whose_pictures_were_deleted_need_no_person() -> None:
     ("verdict", "command"),
     [(Verdict.UNDETERMINED, "facepair list --verdict UNDETERMINED"), (Verdict.MANUAL_CHECK, "facepair review")],
 )
-def test_pairs_that_only_a_person_can_help_need_one(verdict: Verdict, command: str) -> None:
+def test_pairs_that_only_an_operator_can_unblock_need_attention(verdict: Verdict, command: str) -> None:
     def counted(count: Count) -> Status:
         unsettled = count if verdict is Verdict.UNDETERMINED else Count(0)
         return replace(CALM, verdicts=COUNTS | {verdict: count}, unsettled=unsettled)
@@ -99,7 +99,7 @@ def test_pairs_that_only_a_person_can_help_need_one(verdict: Verdict, command: s
     assert command in one
 
 
-def test_a_pair_that_is_put_off_for_more_than_an_hour_needs_somebody() -> None:
+def test_a_pair_deferred_for_over_an_hour_needs_attention() -> None:
     def waiting(since: timedelta) -> Status:
         oldest = Oldest("slow/1", clock.iso(NOON - since), code="SERVICE_BUSY", message="too fast")
         return replace(CALM, oldest={Verdict.PENDING: oldest})
@@ -111,7 +111,7 @@ def test_a_pair_that_is_put_off_for_more_than_an_hour_needs_somebody() -> None:
     assert list(waiting(timedelta(minutes=59)).attention()) == []
 
 
-def test_of_a_closed_gate_the_pairs_behind_it_are_not_told_too() -> None:
+def test_pairs_behind_a_closed_gate_are_not_listed_as_well() -> None:
     oldest = Oldest("slow/1", clock.iso(NOON - timedelta(days=1)), code="ACCOUNT_DISABLED", message="no")
     gate = Gate(code="ACCOUNT_DISABLED", message="no", closed_at=NOON.timestamp())
 

@@ -1,4 +1,4 @@
-"""What a write to the verdicts table has changed for a pair's readers; the event's schema and examples."""
+"""Which writes to the verdicts table are change events; the events' schema and examples."""
 
 import json
 from datetime import UTC, datetime
@@ -55,20 +55,20 @@ def detail(change: VerdictChanged | PairErased) -> dict[str, Any]:
     return parsed
 
 
-# --- What is a change -------------------------------------------------------------------------------------------------
+# --- changes ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_first_row_is_a_change_without_a_previous_verdict() -> None:
-    told = detail(verdict_changed(None, WAITING))
+    result = detail(verdict_changed(None, WAITING))
 
-    assert (told["verdict"], told["waiting_for"]) == ("WAITING", "second")
-    assert "previous_verdict" not in told
+    assert (result["verdict"], result["waiting_for"]) == ("WAITING", "second")
+    assert "previous_verdict" not in result
 
 
 def test_another_verdict_is_a_change_from_the_previous_one() -> None:
-    told = detail(verdict_changed(WAITING, PASS))
+    result = detail(verdict_changed(WAITING, PASS))
 
-    assert (told["previous_verdict"], told["verdict"], told["similarity"]) == ("WAITING", "PASS", 91.5)
+    assert (result["previous_verdict"], result["verdict"], result["similarity"]) == ("WAITING", "PASS", 91.5)
 
 
 @pytest.mark.parametrize("changed", [{"verdict": "REJECT"}, {"code": "RETRY_LATER"}, {"fingerprint": "e" * 64}])
@@ -86,11 +86,11 @@ def test_another_verdict_code_or_fingerprint_is_a_change(changed: dict[str, str]
         {},
     ],
 )
-def test_anything_else_is_no_change(changed: dict[str, Any]) -> None:
+def test_other_attributes_are_no_change(changed: dict[str, Any]) -> None:
     assert written(PENDING, PENDING | changed).change() is None
 
 
-def test_a_review_is_a_change_like_any_other() -> None:
+def test_a_review_is_a_change() -> None:
     review = {
         "by": "arn:aws:iam::1:user/eve",
         "at": "2026-02-01T12:00:00.000Z",
@@ -98,12 +98,12 @@ def test_a_review_is_a_change_like_any_other() -> None:
         "from": "MANUAL_CHECK",
     }
 
-    told = detail(verdict_changed(PASS | {"verdict": "MANUAL_CHECK"}, PASS | LATER | {"review": review}))
+    result = detail(verdict_changed(PASS | {"verdict": "MANUAL_CHECK"}, PASS | LATER | {"review": review}))
 
-    assert (told["previous_verdict"], told["verdict"]) == ("MANUAL_CHECK", "PASS")
+    assert (result["previous_verdict"], result["verdict"]) == ("MANUAL_CHECK", "PASS")
 
 
-# --- Deletions --------------------------------------------------------------------------------------------------------
+# --- deletions -------------------------------------------------------------------------------------------------------
 
 
 def test_a_deleted_row_is_an_erased_pair() -> None:
@@ -113,11 +113,11 @@ def test_a_deleted_row_is_an_erased_pair() -> None:
     assert detail(erased) == {"id": erased.id, "pair_id": "anna", "erased_at": "2026-01-31T12:00:00.000Z"}
 
 
-def test_a_row_that_expires_is_no_change() -> None:
+def test_an_expired_row_is_no_change() -> None:
     assert written(PASS, None, expired=True).change() is None
 
 
-def test_what_has_no_verdict_is_no_row() -> None:
+def test_an_item_without_a_verdict_is_no_row() -> None:
     mark = {"pair_id": "anna", "erased_at": "2026-01-31T12:00:00.000Z"}
 
     assert isinstance(written(PASS, mark).change(), PairErased)
@@ -146,19 +146,19 @@ def test_only_dynamodb_s_own_deletion_is_an_expiry(identity: dict[str, str] | No
     assert (write.change() is None) == expired
 
 
-# --- The id -----------------------------------------------------------------------------------------------------------
+# --- ids -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_change_that_is_published_again_has_the_same_id() -> None:
+def test_a_change_that_is_published_again_keeps_its_id() -> None:
     assert VerdictChanged.to(PASS).id == verdict_changed(WAITING, PASS).id == verdict_changed(WAITING, dict(PASS)).id
 
 
 @pytest.mark.parametrize("row", [PENDING, WAITING, PENDING | {"verdict": "UNDETERMINED", "code": "OUTCOME_UNKNOWN"}])
-def test_the_id_stays_while_an_unfinished_row_is_only_written_again(row: dict[str, Any]) -> None:
+def test_rewriting_an_unfinished_row_keeps_the_id(row: dict[str, Any]) -> None:
     assert VerdictChanged.to(row).id == VerdictChanged.to(row | LATER | {"retry_at": "2026-01-31T14:00:00.000Z"}).id
 
 
-def test_every_change_of_a_pair_s_life_has_an_id_of_its_own() -> None:
+def test_each_change_of_a_pair_has_its_own_id() -> None:
     uploaded_anew = {"uploaded_at": "2026-02-01T12:00:00.000Z", "updated_at": "2026-02-01T12:00:01.000Z"}
     first_again = {"uploaded_at": "2026-02-02T12:00:00.000Z", "updated_at": "2026-02-02T12:00:01.000Z"}
     life = [
@@ -183,7 +183,7 @@ def test_two_pairs_never_share_an_id() -> None:
     assert VerdictChanged.to(PASS).id != VerdictChanged.to(PASS | {"pair_id": "ben"}).id
 
 
-# --- What is never told -----------------------------------------------------------------------------------------------
+# --- what an event must not contain ----------------------------------------------------------------------------------
 
 
 def test_an_event_says_nothing_of_pictures_faces_or_file_names() -> None:
@@ -200,29 +200,29 @@ def test_an_event_says_nothing_of_pictures_faces_or_file_names() -> None:
         policy=Policy(pass_above=Decimal(70), reject_below=Decimal(55)),
     )
 
-    told = VerdictChanged.to(row.item()).json()
+    result = VerdictChanged.to(row.item()).json()
 
     for secret in ("passport", "face", "618", "227", "v1", "e1", "1234567", "first", "second"):
-        assert secret not in told
+        assert secret not in result
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none(), max_size=5))
-def test_an_attribute_that_nobody_foresaw_is_not_told(more: dict[str, Any]) -> None:
-    told = detail(VerdictChanged.to(more | PASS))
+def test_an_unknown_attribute_is_not_published(more: dict[str, Any]) -> None:
+    result = detail(VerdictChanged.to(more | PASS))
 
-    assert told.keys() - {"id"} == PASS.keys()
-
-
-# --- Rows that somebody else has written ------------------------------------------------------------------------------
+    assert result.keys() - {"id"} == PASS.keys()
 
 
-def test_a_row_of_two_attributes_is_told_as_far_as_it_goes() -> None:
-    told = detail(verdict_changed(None, {"pair_id": "anna", "verdict": "PASS"}))
-
-    assert told == {"id": told["id"], "pair_id": "anna", "verdict": "PASS"}
+# --- malformed rows --------------------------------------------------------------------------------------------------
 
 
-def test_an_unreadable_row_that_is_mended_is_told() -> None:
+def test_a_row_of_two_attributes_is_published_as_far_as_it_goes() -> None:
+    result = detail(verdict_changed(None, {"pair_id": "anna", "verdict": "PASS"}))
+
+    assert result == {"id": result["id"], "pair_id": "anna", "verdict": "PASS"}
+
+
+def test_an_unreadable_row_is_published_once_it_is_repaired() -> None:
     assert verdict_changed(PASS | {"verdict": "PASSED", "policy": 7}, PASS).previous_verdict == "PASSED"
 
 
@@ -245,24 +245,24 @@ def test_an_unreadable_row_that_is_mended_is_told() -> None:
         {"similarity": "high"},
     ],
 )
-def test_an_unreadable_row_says_what_is_wrong_and_nothing_of_the_person(unreadable: dict[str, Any]) -> None:
+def test_an_error_about_an_unreadable_row_contains_no_personal_data(unreadable: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(unreadable))) as refused:
         written(None, PASS | unreadable).change()
 
     assert not any(said in str(refused.value) for said in ("91.5", "196eb", "strict"))
 
 
-# --- The schema and the examples --------------------------------------------------------------------------------------
+# --- schema and examples ---------------------------------------------------------------------------------------------
 
 
-def test_the_published_schema_is_the_code_s() -> None:
+def test_the_published_schema_matches_the_code() -> None:
     published = json.loads((ROOT / "docs" / "reference" / "events.schema.json").read_text())
 
-    assert published == schema(), "`make reference` renews it; a field that goes away or changes breaks its readers"
+    assert published == schema(), "run `make reference`; removing or changing a field breaks readers"
 
 
 @pytest.mark.parametrize("example", ["verdict-changed", "pair-erased"])
-def test_the_examples_are_as_the_schema_says(example: str) -> None:
+def test_the_examples_match_the_schema(example: str) -> None:
     event = json.loads((ROOT / "events" / f"{example}.json").read_text())
 
     jsonschema.validate(event["detail"], schema(), format_checker=jsonschema.FormatChecker())
@@ -270,7 +270,7 @@ def test_the_examples_are_as_the_schema_says(example: str) -> None:
         jsonschema.validate({**event["detail"], "pair_id": 7}, schema())
 
 
-def test_the_example_is_what_the_sample_of_the_stream_becomes() -> None:
+def test_the_example_event_matches_the_example_stream_record() -> None:
     sample = DynamoDBStreamEvent(json.loads((ROOT / "events" / "rows-written.json").read_text()))
     example = json.loads((ROOT / "events" / "verdict-changed.json").read_text())
 
@@ -280,6 +280,6 @@ def test_the_example_is_what_the_sample_of_the_stream_becomes() -> None:
     assert (change.detail_type, detail(change)) == (example["detail-type"], example["detail"])
 
 
-def test_every_row_that_is_told_is_as_the_schema_says() -> None:
+def test_every_published_row_matches_the_schema() -> None:
     for row in (WAITING, PENDING, PASS, PASS | {"verdict": "RETAKE", "retake": ["first", "second"]}):
         jsonschema.validate(detail(VerdictChanged.to(row)), schema())

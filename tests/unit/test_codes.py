@@ -1,4 +1,4 @@
-"""The table of codes against the documentation's own lists, both ways (advance_status_codes.csv: page, code, price)."""
+"""The table of codes matches the API's documented lists in both directions (advance_status_codes.csv)."""
 
 import csv
 from decimal import Decimal
@@ -26,7 +26,7 @@ POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 
 
 def documented(*pages: str) -> dict[str, str]:
-    """Codes of these pages with their prices; of two pages the later one's price holds."""
+    """Return the codes of these pages with their prices; later pages win."""
     return {row["code"]: row["pricing"] for page in pages for row in DOCUMENTED if row["page"] == page}
 
 
@@ -35,21 +35,21 @@ OF_TOKENS = documented("Glossary", "Token Authentication")
 
 
 @pytest.mark.parametrize(("code", "pricing"), OF_COMPARISONS.items())
-def test_every_documented_code_of_a_comparison_is_in_the_table_with_its_price(code: str, pricing: str) -> None:
+def test_every_documented_comparison_code_is_in_the_table_with_its_price(code: str, pricing: str) -> None:
     assert COMPARISON_CODES[code].pricing == pricing
 
 
-def test_the_table_of_comparisons_has_no_code_that_nobody_documents() -> None:
-    # generate-token alone is documented to answer ACCOUNT_DISABLED, but a comparison needs the same account.
+def test_the_table_has_no_undocumented_comparison_code() -> None:
+    # Only generate-token documents ACCOUNT_DISABLED, but a comparison needs the same account.
     assert COMPARISON_CODES.keys() - OF_COMPARISONS.keys() - OWN_CODES == {"ACCOUNT_DISABLED"}
     assert "ACCOUNT_DISABLED" in OF_TOKENS
 
 
-def test_every_documented_code_of_generate_token_but_success_is_in_the_table_and_no_other() -> None:
+def test_the_table_has_exactly_the_documented_error_codes_of_generate_token() -> None:
     assert TOKEN_CODES.keys() == OF_TOKENS.keys() - {"SUCCESS"}
 
 
-def test_tokens_are_free_so_a_refusal_is_only_ever_waited_out_or_mended() -> None:
+def test_every_error_of_generate_token_is_free_and_either_temporary_or_repairable() -> None:
     assert set(documented("Token Authentication").values()) == {"FREE"}
     assert {meaning for meaning, _ in TOKEN_CODES.values()} == {Meaning.RETRY, Meaning.BLOCKED}
 
@@ -59,7 +59,7 @@ def test_a_row_shows_the_token_s_own_code_or_that_the_credentials_are_invalid() 
 
 
 @pytest.mark.parametrize("code", sorted((COMPARISON_CODES.keys() | TOKEN_CODES.keys() | OWN_CODES) - {"SUCCESS"}))
-def test_no_error_is_ever_a_verdict_on_the_faces(code: str) -> None:
+def test_no_error_is_a_verdict_on_the_faces(code: str) -> None:
     for similarity in (None, Decimal(0), Decimal(60), Decimal(100)):
         judged, _ = verdict(Outcome(code=code, message="", similarity=similarity), POLICY)
 
@@ -67,16 +67,16 @@ def test_no_error_is_ever_a_verdict_on_the_faces(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "success", "SUCCESS ", "REJECT", "A_CODE_OF_TOMORROW", "null"])
-def test_a_code_that_is_not_documented_is_undetermined_and_taken_for_charged(code: str) -> None:
+def test_an_undocumented_code_is_undetermined_and_counts_as_charged(code: str) -> None:
     assert verdict(Outcome(code=code, message="", similarity=Decimal(0)), POLICY) == (Verdict.UNDETERMINED, ())
     assert comparison_code(code).pricing == "PAY"
 
 
-def test_nothing_that_may_have_been_charged_is_ever_asked_again() -> None:
+def test_no_possibly_charged_call_is_repeated() -> None:
     repeated = {Meaning.RETRY, Meaning.BLOCKED, Meaning.RENEW_TOKEN}
 
     assert {code.pricing for code in COMPARISON_CODES.values() if code.meaning in repeated} == {"FREE"}
 
 
-def test_only_a_retake_names_pictures_and_it_names_one_at_least() -> None:
+def test_only_a_retake_names_pictures_and_it_names_at_least_one() -> None:
     assert all(bool(code.retake) is (code.meaning is Meaning.RETAKE) for code in COMPARISON_CODES.values())

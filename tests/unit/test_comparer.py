@@ -1,4 +1,4 @@
-"""The story of one pair: what is looked at before what, when nothing is to be done, and what its row says then."""
+"""The compare use case for one pair: the order of its guards, and the row it writes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ THROTTLED = Unavailable("ThrottlingException")
 
 @dataclass
 class Oracle:
-    """Whom the comparer asks: says what it is told to say, an outcome or an error, and keeps the questions."""
+    """An asker that returns or raises what a test sets, and records its questions."""
 
     says: Outcome | Exception = SUCCESS
     meanwhile: Callable[[], object] = lambda: None
@@ -56,7 +56,7 @@ def deferred(world: World, oracle: Oracle, receive_count: int = 1) -> Deferred:
 # --- nothing to compare ----------------------------------------------------------------------------------------------
 
 
-def test_a_pair_whose_pictures_were_deleted_costs_one_look_at_the_bucket(world: World, oracle: Oracle) -> None:
+def test_a_pair_with_deleted_pictures_costs_one_listing(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     world.bucket.delete("anna/first.jpg")
     world.bucket.delete("anna/second.jpg")
@@ -109,9 +109,7 @@ def test_a_row_for_newer_uploads_that_were_deleted_since_stands(world: World, or
     assert len(oracle.questions) == 1
 
 
-def test_a_pair_of_unknown_outcome_is_asked_for_again_when_its_message_comes_again(
-    world: World, oracle: Oracle
-) -> None:
+def test_a_redelivered_message_of_a_pair_with_unknown_outcome_asks_again(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Outcome(code="OUTCOME_UNKNOWN", message="")
     compare(world, oracle)
@@ -123,7 +121,7 @@ def test_a_pair_of_unknown_outcome_is_asked_for_again_when_its_message_comes_aga
     assert row.verdict is Verdict.PASS
 
 
-def test_a_free_refusal_is_asked_again_with_the_next_upload_and_not_before(world: World, oracle: Oracle) -> None:
+def test_a_free_refusal_is_asked_again_only_with_the_next_upload(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Outcome(code="CLIENT_ERROR", message="", pricing_strategy="FREE")
     compare(world, oracle)
@@ -138,7 +136,7 @@ def test_a_free_refusal_is_asked_again_with_the_next_upload_and_not_before(world
     assert row.verdict is Verdict.PASS
 
 
-# --- a gate that is closed, a pair that waits, a pair that kills ------------------------------------------------------
+# --- closed gate, deferred pairs, crashing pairs ---------------------------------------------------------------------
 
 
 def close(world: World) -> None:
@@ -164,7 +162,7 @@ def test_while_the_gate_is_closed_a_pair_is_listed_once_and_never_downloaded(wor
     assert len({row.retry_at for row in seen}) == 3
 
 
-def test_a_lone_picture_waits_for_its_partner_also_while_the_gate_is_closed(world: World) -> None:
+def test_a_lone_picture_waits_for_its_partner_while_the_gate_is_closed(world: World) -> None:
     world.upload("anna/first.jpg")
     close(world)
 
@@ -174,7 +172,7 @@ def test_a_lone_picture_waits_for_its_partner_also_while_the_gate_is_closed(worl
     assert row.verdict is Verdict.WAITING
 
 
-def test_a_verdict_that_stands_is_no_matter_of_the_gate(world: World, oracle: Oracle) -> None:
+def test_a_final_verdict_does_not_depend_on_the_gate(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     compare(world, oracle)
     close(world)
@@ -182,7 +180,7 @@ def test_a_verdict_that_stands_is_no_matter_of_the_gate(world: World, oracle: Or
     assert compare(world, oracle) is None
 
 
-def test_what_keeps_the_pair_now_is_what_its_row_says(world: World) -> None:
+def test_the_row_gives_the_current_reason_for_waiting(world: World) -> None:
     world.upload_pair()
     close(world)
     with pytest.raises(Deferred):
@@ -195,7 +193,7 @@ def test_what_keeps_the_pair_now_is_what_its_row_says(world: World) -> None:
     assert world.stored().code == "ACCOUNT_DISABLED"
 
 
-def test_a_new_picture_is_looked_at_though_the_old_one_waits(world: World, oracle: Oracle) -> None:
+def test_a_new_picture_is_checked_while_the_old_one_waits(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY", retry_after=3600)
     deferred(world, oracle)
@@ -230,7 +228,7 @@ def test_a_picture_replaced_within_its_second_while_the_gate_is_closed_is_compar
     assert world.api.posts == 2
 
 
-def test_a_pair_that_waits_for_its_time_goes_back_without_a_look_at_the_bucket(world: World, oracle: Oracle) -> None:
+def test_a_deferred_pair_goes_back_to_the_queue_without_a_listing(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY", retry_after=3600)
     deferred(world, oracle)
@@ -242,9 +240,9 @@ def test_a_pair_that_waits_for_its_time_goes_back_without_a_look_at_the_bucket(w
     assert world.diary == ["gate.look", "verdicts.standing"]
 
 
-def test_a_pair_that_ends_every_worker_is_dead_lettered_after_a_few(world: World) -> None:
+def test_a_pair_that_kills_every_worker_is_dead_lettered_after_a_few(world: World) -> None:
     class Killed(BaseException):
-        """Nothing catches it: like SIGKILL."""
+        """Kill the worker, like SIGKILL: no handler catches this exception."""
 
     world.upload_pair()
     for _ in range(MOST_DEATHS):
@@ -261,7 +259,7 @@ def test_a_pair_that_ends_every_worker_is_dead_lettered_after_a_few(world: World
 
 
 @pytest.mark.parametrize("unread", [1, 2])
-def test_a_picture_that_s3_refuses_to_return_keeps_its_pair_for_an_hour(
+def test_a_picture_that_s3_refuses_to_return_defers_its_pair_for_an_hour(
     world: World, oracle: Oracle, unread: int
 ) -> None:
     world.upload_pair()
@@ -277,7 +275,7 @@ def test_a_picture_that_s3_refuses_to_return_keeps_its_pair_for_an_hour(
     assert oracle.questions == []
 
 
-def test_a_picture_that_was_restored_is_compared_at_the_next_try(world: World, oracle: Oracle) -> None:
+def test_a_restored_picture_is_compared_at_the_next_try(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     world.bucket.at("read", Unreadable("InvalidObjectState"))
     deferred(world, oracle)
@@ -299,7 +297,7 @@ def test_a_lone_picture_that_s3_refuses_to_return_still_waits_for_the_other(worl
     assert (row.verdict, row.first and row.first.version_id) == (Verdict.WAITING, None)
 
 
-def test_an_error_ends_no_worker(world: World) -> None:
+def test_an_error_does_not_count_as_a_killed_worker(world: World) -> None:
     world.upload_pair()
     for _ in range(MOST_DEATHS * 2):
         world.bucket.at("read", THROTTLED)
@@ -312,7 +310,7 @@ def test_an_error_ends_no_worker(world: World) -> None:
     assert row.verdict is Verdict.PASS
 
 
-def test_while_a_worker_can_be_alive_another_one_keeps_off(world: World, oracle: Oracle) -> None:
+def test_a_worker_keeps_off_a_pair_while_another_one_can_be_alive(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.meanwhile = lambda: deferred(world, Oracle())
 
@@ -321,12 +319,12 @@ def test_while_a_worker_can_be_alive_another_one_keeps_off(world: World, oracle:
     assert len(oracle.questions) == 1
 
 
-# --- pictures that are deleted while their pair waits -----------------------------------------------------------------
+# --- pictures deleted while their pair waits -------------------------------------------------------------------------
 
 
 @pytest.fixture
 def waiting(world: World) -> World:
-    """Anna's second picture came after her first one, and her pair waits for a busy API."""
+    """Upload Anna's second picture after her first, while the API is busy."""
     world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
     world.upload("anna/first.jpg")
     world.time.passes(5)
@@ -342,7 +340,7 @@ def delete(world: World, *roles: str) -> None:
 
 
 @pytest.mark.parametrize("roles", [("first", "second"), ("first",), ("second",)])
-def test_a_waiting_pair_whose_pictures_are_deleted_is_settled_when_its_message_comes_back(
+def test_a_waiting_pair_with_deleted_pictures_is_settled_when_its_message_returns(
     waiting: World, roles: tuple[str, ...]
 ) -> None:
     before = waiting.stored()
@@ -358,7 +356,7 @@ def test_a_waiting_pair_whose_pictures_are_deleted_is_settled_when_its_message_c
     assert not waiting.metrics.sums().keys() & {Metric.UNDETERMINED, Metric.SECONDS_TO_VERDICT}
 
 
-def test_of_two_pictures_of_a_role_the_older_one_does_not_bring_a_waiting_pair_back(waiting: World) -> None:
+def test_an_older_picture_of_a_role_does_not_revive_a_deleted_pair(waiting: World) -> None:
     waiting.time.passes(5)
     waiting.upload("anna/second.png", shade=3)
     waiting.work()
@@ -404,7 +402,7 @@ def test_an_erased_row_does_not_come_back_as_deleted(waiting: World) -> None:
     assert waiting.verdicts.items == {}
 
 
-def test_an_answer_that_comes_after_the_deletion_is_kept(world: World) -> None:
+def test_an_answer_that_arrives_after_the_deletion_is_kept(world: World) -> None:
     def delete_and_search() -> None:
         delete(world, "first", "second")
         assert world.missed_pairs().send(lambda: 900).deleted == 1
@@ -420,7 +418,7 @@ def test_an_answer_that_comes_after_the_deletion_is_kept(world: World) -> None:
     assert (world.stored().verdict, world.api.posts) == (Verdict.PASS, 2)
 
 
-def test_pictures_that_are_restored_are_compared(waiting: World) -> None:
+def test_restored_pictures_are_compared(waiting: World) -> None:
     delete(waiting, "first", "second")
     waiting.time.passes(3600)
     waiting.work()
@@ -433,10 +431,10 @@ def test_pictures_that_are_restored_are_compared(waiting: World) -> None:
     assert waiting.stored().verdict is Verdict.PASS
 
 
-# --- what is read, and what is asked ---------------------------------------------------------------------------------
+# --- reads and questions ---------------------------------------------------------------------------------------------
 
 
-def test_a_pair_is_looked_at_in_this_order_and_no_guard_is_left_out(world: World) -> None:
+def test_the_guards_run_in_this_order_and_none_is_skipped(world: World) -> None:
     world.upload_pair()
 
     world.comparer().compare("anna", world.attempt())
@@ -462,7 +460,7 @@ def test_a_pair_is_looked_at_in_this_order_and_no_guard_is_left_out(world: World
     assert world.happened(*steps) == steps
 
 
-def test_the_question_has_both_pictures_and_the_time_that_is_left(world: World, oracle: Oracle) -> None:
+def test_the_question_has_both_pictures_and_the_remaining_time(world: World, oracle: Oracle) -> None:
     world.upload("anna/first.jpg", shade=1)
     world.upload("anna/second.jpg", shade=2)
 
@@ -473,13 +471,13 @@ def test_the_question_has_both_pictures_and_the_time_that_is_left(world: World, 
     assert (question.pair_id, question.time_left()) == ("anna", LIFETIME)
 
 
-def test_a_fingerprint_follows_the_contents_alone(world: World, oracle: Oracle) -> None:
+def test_a_fingerprint_depends_on_the_contents_alone(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY")
 
     deferred(world, oracle)
     world.time.passes(60)
-    world.upload_pair()  # the same contents again, in new versions
+    world.upload_pair()  # the same contents in new versions
     deferred(world, oracle)
     world.time.passes(60)
     world.upload("anna/first.jpg", shade=9)
@@ -490,7 +488,7 @@ def test_a_fingerprint_follows_the_contents_alone(world: World, oracle: Oracle) 
     assert once == again != other
 
 
-def test_pictures_that_changed_places_are_another_pair_of_contents(world: World, oracle: Oracle) -> None:
+def test_swapped_pictures_have_another_fingerprint(world: World, oracle: Oracle) -> None:
     for first, second in ((1, 2), (2, 1)):
         world.upload("anna/first.jpg", shade=first)
         world.upload("anna/second.jpg", shade=second)
@@ -501,7 +499,7 @@ def test_pictures_that_changed_places_are_another_pair_of_contents(world: World,
 
 
 @pytest.mark.parametrize(("role", "other"), [("first", "second"), ("second", "first")])
-def test_what_is_no_picture_has_to_be_taken_again_and_nobody_is_asked(
+def test_a_file_that_is_no_picture_is_a_retake_without_a_call(
     world: World, oracle: Oracle, role: str, other: str
 ) -> None:
     world.bucket.put(f"anna/{role}.jpg", NO_PICTURE)
@@ -539,7 +537,7 @@ def test_an_upload_that_is_too_large_is_not_downloaded(world: World, oracle: Ora
     assert world.happened("bucket.read", "bucket.version") == ["bucket.version", "bucket.read"]
 
 
-def test_an_upload_of_exactly_the_limit_is_looked_at(world: World, oracle: Oracle) -> None:
+def test_an_upload_of_exactly_the_size_limit_is_downloaded(world: World, oracle: Oracle) -> None:
     content = picture() + bytes(MAX_UPLOAD_MEGABYTES * MEGABYTE - len(picture()))
     world.bucket.put("anna/first.jpg", content)
     world.bucket.put("anna/second.jpg", picture())
@@ -549,7 +547,7 @@ def test_an_upload_of_exactly_the_limit_is_looked_at(world: World, oracle: Oracl
     assert len(oracle.questions) == 1
 
 
-# --- the row ---------------------------------------------------------------------------------------------------------
+# --- rows ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -561,7 +559,7 @@ def test_an_upload_of_exactly_the_limit_is_looked_at(world: World, oracle: Oracl
         ("54.99", Verdict.REJECT),
     ],
 )
-def test_a_similarity_is_judged_by_the_policy_which_the_row_names(
+def test_a_similarity_is_judged_by_the_policy_that_the_row_names(
     world: World, oracle: Oracle, similarity: str, verdict: Verdict
 ) -> None:
     world.upload_pair()
@@ -574,7 +572,7 @@ def test_a_similarity_is_judged_by_the_policy_which_the_row_names(
     assert world.item()["verdict"] == verdict
 
 
-def test_a_verdict_s_row_says_what_was_seen_in_which_versions(world: World, oracle: Oracle) -> None:
+def test_a_verdict_s_row_has_its_evidence_and_the_versions(world: World, oracle: Oracle) -> None:
     first = world.bucket.put("anna/first.jpg", picture(1))
     second = world.bucket.put("anna/second.jpg", picture(2))
     face = Face(id="1", left=Decimal(1), top=Decimal(2), right=Decimal(3), bottom=Decimal(4))
@@ -610,7 +608,7 @@ def test_an_outcome_without_a_similarity_is_never_a_reject(
     assert (row.verdict, row.retake, row.code, row.message) == (verdict, retake, code, "as answered")
 
 
-def test_a_row_that_would_go_back_is_not_written(world: World, oracle: Oracle) -> None:
+def test_a_row_that_would_go_back_in_time_is_not_written(world: World, oracle: Oracle) -> None:
     world.upload_pair()
 
     def another_worker_is_faster_with_a_newer_upload() -> None:
@@ -624,10 +622,10 @@ def test_a_row_that_would_go_back_is_not_written(world: World, oracle: Oracle) -
     assert world.stored().verdict is Verdict.REJECT
 
 
-# --- not now ---------------------------------------------------------------------------------------------------------
+# --- deferred pairs --------------------------------------------------------------------------------------------------
 
 
-def test_a_busy_api_leaves_a_pending_row_that_says_when_the_next_try_is(world: World, oracle: Oracle) -> None:
+def test_a_busy_api_leaves_a_pending_row_with_the_next_try(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("please wait", code="SERVICE_BUSY", retry_after=77)
 
@@ -650,7 +648,7 @@ def test_without_a_retry_after_the_back_off_doubles_with_each_receive(
     assert world.stored().retry_at == NOON + timedelta(seconds=seconds)
 
 
-def test_a_blocked_account_leaves_a_pending_row_and_comes_back_after_the_pause(world: World, oracle: Oracle) -> None:
+def test_a_blocked_account_leaves_a_pending_row_and_defers_past_the_pause(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Closed("INSUFFICIENT_BALANCE", "top up", seconds=BLOCKED_RETRY)
 
@@ -663,7 +661,7 @@ def test_a_blocked_account_leaves_a_pending_row_and_comes_back_after_the_pause(w
     assert row.retry_at == NOON + timedelta(seconds=reason.seconds)
 
 
-def test_a_rate_limited_gate_leaves_a_pending_row_and_the_message_comes_in_turn(world: World, oracle: Oracle) -> None:
+def test_a_rate_limited_gate_leaves_a_pending_row_and_defers_the_message(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = RateLimited(7)
 
@@ -673,9 +671,7 @@ def test_a_rate_limited_gate_leaves_a_pending_row_and_the_message_comes_in_turn(
     assert (world.stored().verdict, world.stored().code) == (Verdict.PENDING, "SERVICE_BUSY")
 
 
-def test_another_worker_at_the_same_pair_is_waited_for_a_moment_and_nothing_is_said(
-    world: World, oracle: Oracle
-) -> None:
+def test_a_pair_that_another_worker_has_is_deferred_briefly_without_a_row(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("another worker is asking")
 
@@ -712,7 +708,7 @@ def test_a_pending_row_never_replaces_a_verdict(world: World, oracle: Oracle) ->
     assert world.stored().verdict is Verdict.PASS
 
 
-def test_a_verdict_replaces_a_pending_row_with_nothing_left_of_it(world: World, oracle: Oracle) -> None:
+def test_a_verdict_replaces_every_attribute_of_a_pending_row(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     oracle.says = Later("busy", code="SERVICE_BUSY")
     deferred(world, oracle)
@@ -725,13 +721,13 @@ def test_a_verdict_replaces_a_pending_row_with_nothing_left_of_it(world: World, 
     assert "retry_at" not in world.item()
 
 
-# --- what is unexpected ----------------------------------------------------------------------------------------------
+# --- unexpected errors -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("fake", "operation"), [("bucket", "find"), ("verdicts", "standing"), ("bucket", "read"), ("verdicts", "write")]
 )
-def test_aws_failing_at_any_step_comes_through_and_leaves_the_pair_as_it_was(
+def test_an_aws_error_at_any_step_is_raised_and_leaves_the_pair_as_it_was(
     world: World, oracle: Oracle, fake: str, operation: str
 ) -> None:
     world.upload_pair()
@@ -760,7 +756,7 @@ def test_a_verdict_that_could_not_be_written_is_not_paid_for_again(world: World)
     assert (world.api.posts, world.api.charged) == (1, 1)
 
 
-def test_the_row_is_listed_at_the_moment_before_the_bucket_was_looked_at(world: World, oracle: Oracle) -> None:
+def test_the_row_s_time_is_the_moment_before_the_bucket_was_listed(world: World, oracle: Oracle) -> None:
     world.upload_pair()
     world.bucket.at("find", lambda: world.time.passes(5))
 

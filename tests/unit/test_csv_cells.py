@@ -1,4 +1,4 @@
-"""CSV whose cells stay texts, whichever separator a spreadsheet takes it for."""
+"""CSV cells stay text for every separator a spreadsheet may assume."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def read(text: str, separator: str) -> list[str]:
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", '"=1', "＝1", " ＋1"])  # noqa: RUF001
-def test_a_text_that_could_be_a_formula_begins_with_an_apostrophe(formula: str) -> None:
+def test_a_text_that_could_be_a_formula_gets_an_apostrophe(formula: str) -> None:
     assert read(written(formula), ",") == [f"'{formula}"]
 
 
@@ -41,7 +41,7 @@ def test_a_leading_apostrophe_is_doubled_so_that_removing_one_is_always_right() 
     assert written("'=1", "'s-Hertogenbosch") == "''=1,''s-Hertogenbosch\n"
 
 
-def test_everything_else_is_written_as_it_is() -> None:
+def test_everything_else_is_written_unchanged() -> None:
     assert written("anna + 50%", "a,b", 'say "x"', "", None, Decimal("87.3"), -1, "é") == (
         'anna + 50%,"a,b","say ""x""",,,87.3,-1,é\n'
     )
@@ -51,7 +51,7 @@ TEXTS = st.text(st.sampled_from(" ;,\t\n\"'=+-@＝a"), max_size=8)  # noqa: RUF0
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4))
-def test_no_cell_is_a_formula_by_any_separator_and_removing_apostrophes_gives_the_text(texts: list[str]) -> None:
+def test_no_cell_is_a_formula_and_removing_apostrophes_restores_the_text(texts: list[str]) -> None:
     line = written(*texts)
 
     for separator in ",;\t":

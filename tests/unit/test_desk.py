@@ -1,4 +1,4 @@
-"""A reviewer's desk before the story's own queue: what can be undone, what is sent when, and what is reported."""
+"""A reviewer's desk: undo, when decisions are sent, and what is reported at the end."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ class StackOf:
 
 
 class Reviewer:
-    """A desk with its courier, one step at a time: whatever is due is carried before a request returns."""
+    """A desk whose courier sends everything due before a request returns."""
 
     def __init__(self, stack: StackOf) -> None:
         self.stack = stack
@@ -85,7 +85,7 @@ class Reviewer:
         return self.carried()
 
     def ends(self) -> list[str]:
-        """What is said of decisions that are not known to be recorded."""
+        """Return the report on decisions that may not have been recorded."""
         self.desk.end()
         for _ in range(LAST_TRIES):
             self.passes(60)
@@ -94,7 +94,7 @@ class Reviewer:
 
 @pytest.fixture
 def stack(world: World) -> StackOf:
-    """Three pairs wait."""
+    """Create three pairs that wait for review."""
     world.api.answers(SUCCESS.model_copy(update={"similarity": Decimal("61.5")}))
     for pair_id in ("a", "b", "c"):
         world.upload_pair(pair_id)
@@ -130,7 +130,7 @@ def test_the_page_gets_pairs_and_never_a_link(rita: Reviewer) -> None:
     assert "https://" not in str(state)
 
 
-# --- when a decision is sent -----------------------------------------------------------------------------------------
+# --- sending decisions -----------------------------------------------------------------------------------------------
 
 
 def test_a_decision_is_sent_when_the_next_one_is_made(world: World, rita: Reviewer) -> None:
@@ -169,7 +169,7 @@ def test_a_decision_can_be_undone_until_it_is_sent(world: World, rita: Reviewer)
     assert verdicts(world)["a"] == "MANUAL_CHECK"
 
 
-def test_an_undo_that_the_page_repeats_has_the_same_answer(world: World, rita: Reviewer) -> None:
+def test_a_repeated_undo_has_the_same_result(world: World, rita: Reviewer) -> None:
     one, other = decided(world, "a"), decided(world, "a", "REJECT")
     rita.decides(one)
     rita.undoes(one)
@@ -180,7 +180,7 @@ def test_an_undo_that_the_page_repeats_has_the_same_answer(world: World, rita: R
     assert rita.looks()["pending"] == other.id
 
 
-def test_at_the_end_everything_is_sent_and_given_back(world: World, rita: Reviewer) -> None:
+def test_closing_the_desk_sends_every_decision_and_returns_every_pair(world: World, rita: Reviewer) -> None:
     rita.decides(decided(world, "a"))
     rita.decides(decided(world, "b", "REJECT"))
 
@@ -191,7 +191,7 @@ def test_at_the_end_everything_is_sent_and_given_back(world: World, rita: Review
     assert world.leases.held == {}
 
 
-def test_a_decision_that_the_page_repeats_is_one(world: World, rita: Reviewer) -> None:
+def test_a_repeated_decision_is_recorded_once(world: World, rita: Reviewer) -> None:
     one = decided(world, "a")
     rita.decides(one)
     rita.decides(decided(world, "b"))
@@ -202,7 +202,7 @@ def test_a_decision_that_the_page_repeats_is_one(world: World, rita: Reviewer) -
     assert verdicts(world)["a"] == "PASS"
 
 
-def test_a_desk_that_is_ending_takes_no_decision(world: World, rita: Reviewer) -> None:
+def test_a_closing_desk_takes_no_decision(world: World, rita: Reviewer) -> None:
     one = decided(world, "a")
     rita.decides(one)
     rita.desk.end()
@@ -210,7 +210,7 @@ def test_a_desk_that_is_ending_takes_no_decision(world: World, rita: Reviewer) -
     with pytest.raises(Ending, match="is ending"):
         rita.desk.decide(decided(world, "b"))
 
-    rita.desk.decide(one)  # the page repeats what the desk has taken before
+    rita.desk.decide(one)  # the page repeats a decision that the desk already has
     assert rita.ends() == []
     assert verdicts(world) == {"a": "PASS", "b": "MANUAL_CHECK", "c": "MANUAL_CHECK"}
 
@@ -236,7 +236,7 @@ def test_without_credentials_no_decision_is_lost(world: World, stack: StackOf, r
     assert verdicts(world) == {"a": "PASS", "b": "REJECT", "c": "MANUAL_CHECK"}
 
 
-def test_a_stack_that_answers_again_gets_the_decisions_without_a_key(
+def test_a_stack_that_answers_again_gets_the_decisions_without_a_key_press(
     world: World, stack: StackOf, rita: Reviewer
 ) -> None:
     rita.decides(decided(world, "a"))
@@ -265,7 +265,7 @@ def test_a_decision_is_kept_while_the_stack_hangs(world: World, rita: Reviewer) 
     assert (undone["unsent"], ids(undone)) == ([one.id], ["b", "c"])
 
 
-def test_decisions_that_could_not_be_sent_are_named_at_the_end(world: World, stack: StackOf, rita: Reviewer) -> None:
+def test_unsent_decisions_are_named_when_the_desk_closes(world: World, stack: StackOf, rita: Reviewer) -> None:
     rita.decides(decided(world, "a"))
     stack.trouble = SIGNED_OUT
 
@@ -276,7 +276,9 @@ def test_decisions_that_could_not_be_sent_are_named_at_the_end(world: World, sta
     assert rita.desk.state()["unsent"] != []
 
 
-def test_a_decision_that_is_under_way_at_the_end_is_perhaps_recorded(world: World, rita: Reviewer) -> None:
+def test_a_decision_in_flight_when_the_desk_closes_is_reported_as_possibly_recorded(
+    world: World, rita: Reviewer
+) -> None:
     rita.decides(decided(world, "a"))
     rita.decides(decided(world, "b"))
     rita.desk.decide(decided(world, "c"))
@@ -292,10 +294,10 @@ def test_a_decision_that_is_under_way_at_the_end_is_perhaps_recorded(world: Worl
         "Not recorded: c as PASS",
     ]
     rita.desk.answered({"decided": True, "stands": None})
-    assert rita.desk.state()["recorded"] == 1, "what was reported stays"
+    assert rita.desk.state()["recorded"] == 1, "the report does not change"
 
 
-def test_an_answer_of_something_else_loses_no_decision(world: World, stack: StackOf, rita: Reviewer) -> None:
+def test_an_unexpected_response_loses_no_decision(world: World, stack: StackOf, rita: Reviewer) -> None:
     rita.decides(decided(world, "a"))
     stack.trouble = KeyError("decided")
 
@@ -305,7 +307,7 @@ def test_an_answer_of_something_else_loses_no_decision(world: World, stack: Stac
     assert "met an error (KeyError)" in state["problem"]
 
 
-def test_a_decision_that_is_refused_does_not_hold_up_the_others(world: World, stack: StackOf, rita: Reviewer) -> None:
+def test_a_refused_decision_does_not_hold_up_the_others(world: World, stack: StackOf, rita: Reviewer) -> None:
     rita.decides(decided(world, "a"))
     stack.trouble = Refused("reason cannot be understood: it is too long.")
     rita.desk.decide(decided(world, "b"))
@@ -320,10 +322,10 @@ def test_a_decision_that_is_refused_does_not_hold_up_the_others(world: World, st
     assert verdicts(world) == {"a": "MANUAL_CHECK", "b": "PASS", "c": "MANUAL_CHECK"}
 
 
-# --- what changes meanwhile ------------------------------------------------------------------------------------------
+# --- changes in the meantime -----------------------------------------------------------------------------------------
 
 
-def test_a_decision_that_is_too_late_names_the_one_before(world: World, stack: StackOf, rita: Reviewer) -> None:
+def test_a_decision_that_comes_too_late_names_the_earlier_one(world: World, stack: StackOf, rita: Reviewer) -> None:
     other = {"action": "decide", "desk": "x", "pair_id": "a", "verdict": "REJECT", "reason": "two"}
     StackOf(world, reviewer=BO).ask(other | {"fingerprint": world.item("a")["fingerprint"]})
 
@@ -337,7 +339,7 @@ def test_a_decision_that_is_too_late_names_the_one_before(world: World, stack: S
     assert rita.ends() == [notice]
 
 
-def test_a_decision_about_pictures_that_were_replaced_is_not_recorded(world: World, rita: Reviewer) -> None:
+def test_a_decision_about_replaced_pictures_is_not_recorded(world: World, rita: Reviewer) -> None:
     looked_at = decided(world, "a")
     world.upload("a/first.jpg", shade=9)
     world.time.passes(1)
@@ -351,7 +353,7 @@ def test_a_decision_about_pictures_that_were_replaced_is_not_recorded(world: Wor
     assert world.stored("a").verdict is Verdict.MANUAL_CHECK
 
 
-def test_a_pair_that_was_replaced_is_on_the_desk_under_another_address(world: World, rita: Reviewer) -> None:
+def test_a_replaced_pair_gets_another_address_on_the_desk(world: World, rita: Reviewer) -> None:
     before = {pair["pair_id"]: pair["address"] for pair in rita.looks()["pairs"]}
     world.upload("a/first.jpg", shade=9)
     world.time.passes(1)
@@ -363,7 +365,7 @@ def test_a_pair_that_was_replaced_is_on_the_desk_under_another_address(world: Wo
     assert after["a"] != before["a"]
 
 
-def test_a_decision_about_a_pair_that_was_erased_is_not_recorded(world: World, rita: Reviewer) -> None:
+def test_a_decision_about_an_erased_pair_is_not_recorded(world: World, rita: Reviewer) -> None:
     looked_at = decided(world, "a")
     del world.verdicts.items["a"]
 
@@ -379,7 +381,7 @@ def test_a_decision_about_a_pair_of_another_desk_is_not_recorded(world: World, r
     assert state["pending"] is None
 
 
-def test_a_skipped_pair_is_for_other_reviewers(world: World, rita: Reviewer) -> None:
+def test_a_skipped_pair_is_left_for_other_reviewers(world: World, rita: Reviewer) -> None:
     state = rita.skips("a")
 
     assert ids(state) == ["b", "c"]
@@ -397,7 +399,7 @@ def test_a_pair_skipped_while_the_stack_answers_does_not_come_back(world: World,
     assert ids(rita.carried()) == ["b", "c"]
 
 
-def test_two_reviewers_share_the_queue_without_meeting(world: World, stack: StackOf) -> None:
+def test_two_reviewers_share_the_queue_without_overlap(world: World, stack: StackOf) -> None:
     for number in range(2 * AHEAD):
         world.upload_pair(f"more {number}")
         world.work()
@@ -413,7 +415,7 @@ def test_two_reviewers_share_the_queue_without_meeting(world: World, stack: Stac
 
 @pytest.fixture
 def desk(stack: StackOf) -> Iterator[Desk]:
-    """A desk whose courier runs in a thread, as it does for the page."""
+    """A desk whose courier runs in a thread, as in production."""
     desk = Desk()
     courier = threading.Thread(target=carry, args=(desk, stack))
     courier.start()
@@ -427,7 +429,7 @@ def handle(desk: Desk) -> str:
     return str(first["address"]).rpartition("/")[2]
 
 
-def test_a_picture_is_shown_as_it_was_sent_to_be_compared(desk: Desk, stack: StackOf) -> None:
+def test_a_picture_is_shown_as_it_was_sent_for_comparison(desk: Desk, stack: StackOf) -> None:
     shown = desk.picture(handle(desk), "first", stack.fetch)
 
     assert (shown.content, shown.shown_size) == (picture(), (256, 256))
@@ -437,11 +439,11 @@ def test_a_picture_is_shown_as_it_was_sent_to_be_compared(desk: Desk, stack: Sta
     ("answer", "sentence"),
     [
         ((404, b""), "is not in the bucket any more. Press T"),
-        ((200, b"a letter"), "cannot be shown: .* are not a picture that can be read"),
+        ((200, b"some text"), "cannot be shown: .* are not a picture that can be read"),
         ((403, b""), r"S3 does not give this picture \(HTTP 403\). Press A to try again"),
     ],
 )
-def test_a_picture_that_cannot_be_shown_says_what_to_do(
+def test_a_picture_that_cannot_be_shown_comes_with_a_remedy(
     stack: StackOf, desk: Desk, answer: tuple[int, bytes], sentence: str
 ) -> None:
     stack.pictures["second.jpg"] = answer
@@ -462,7 +464,7 @@ def test_an_expired_link_is_renewed(stack: StackOf, desk: Desk) -> None:
     assert (len(links), stack.asked) == (2, ["pairs", "pairs"])
 
 
-def test_a_picture_cannot_be_found_under_another_address(desk: Desk, stack: StackOf) -> None:
+def test_a_picture_cannot_be_fetched_by_another_address(desk: Desk, stack: StackOf) -> None:
     for address, role in (("guessed", "first"), (handle(desk), "third")):
         with pytest.raises(Unseen, match="not on this desk"):
             desk.picture(address, role, stack.fetch)
@@ -475,7 +477,7 @@ def test_pictures_are_decoded_one_at_a_time(stack: StackOf, desk: Desk, monkeypa
         decoding.append(1)
         most.append(len(decoding))
         for _ in range(20):
-            fit(content)  # the others have time to begin
+            fit(content)  # let the other threads start
         decoding.pop()
         return fit(content)
 
@@ -495,7 +497,7 @@ def test_pictures_are_decoded_one_at_a_time(stack: StackOf, desk: Desk, monkeypa
     assert most == [1] * 6
 
 
-def test_a_courier_sends_a_decision_by_itself_when_its_time_is_over(
+def test_the_courier_sends_a_decision_when_its_delay_is_over(
     world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facepair_cli.review.desk.UNDO_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Versions are deleted in batches, but for keys that no batch can hold."""
+"""Versions are deleted in batches, except for keys that XML cannot hold."""
 
 import xml.etree.ElementTree as Xml
 from typing import Any
@@ -13,7 +13,7 @@ NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
 class Bucket:
-    """S3 as far as deletions go: a batch must be XML."""
+    """An S3 client that accepts only batches that are valid XML."""
 
     def __init__(self) -> None:
         self.deleted: list[str] = []

@@ -1,4 +1,4 @@
-"""Text from outside is shown so that it cannot act on a terminal, hide, or pretend to be a line of its own."""
+"""Untrusted text is shown so that it cannot control a terminal, hide, or look like another line."""
 
 import json
 from decimal import Decimal
@@ -36,7 +36,7 @@ def test_escaped_text_is_printable_and_can_be_encoded(text: str) -> None:
 
 
 @given(st.dictionaries(st.text(st.characters()), st.text(st.characters())))
-def test_json_escapes_too_and_still_has_the_exact_text(value: dict[str, str]) -> None:
+def test_json_escapes_too_and_keeps_the_exact_text(value: dict[str, str]) -> None:
     for indent in (None, 2):
         text = json_text(value, indent=indent)
 

@@ -55,7 +55,7 @@ def keys_of(body: str) -> list[str]:
         ("anna%2Ffirst.jpg", "anna/first.jpg"),
     ],
 )
-def test_keys_come_url_encoded_and_are_decoded_once(encoded: str, key: str) -> None:
+def test_keys_arrive_url_encoded_and_are_decoded_once(encoded: str, key: str) -> None:
     assert keys_of(message(record(encoded))) == [key]
 
 
@@ -71,7 +71,7 @@ def test_an_event_that_creates_nothing_names_no_key(event: str) -> None:
     assert keys_of(message(record("anna/first.jpg", event))) == []
 
 
-def test_one_message_may_tell_of_several_objects() -> None:
+def test_one_message_may_contain_several_objects() -> None:
     body = message(record("a/first.jpg"), record("b/first.jpg", "ObjectRemoved:Delete"), record("a/second.jpg"))
 
     assert keys_of(body) == ["a/first.jpg", "a/second.jpg"]
@@ -91,7 +91,7 @@ def test_s3_s_test_event_names_no_key() -> None:
 
 
 @pytest.mark.parametrize("address", ["s3.amazonaws.com", "AWS Internal", "", None, 17, ["::1"], "999.1.1.1"])
-def test_an_odd_source_address_spoils_nothing(address: object) -> None:
+def test_a_malformed_source_address_is_ignored(address: object) -> None:
     odd = record("anna/first.jpg") | {"requestParameters": {"sourceIPAddress": address}}
 
     assert keys_of(message(odd)) == ["anna/first.jpg"]
@@ -126,7 +126,7 @@ def test_a_message_about_something_else_names_no_key(body: str) -> None:
     ],
     ids=lambda body: body[:40],
 )
-def test_a_message_that_is_no_notification_is_malformed_and_says_what_it_was(body: str) -> None:
+def test_a_message_that_is_no_notification_is_malformed_and_described(body: str) -> None:
     with pytest.raises(Malformed, match="not an S3 notification") as malformed:
         keys_of(body)
 
@@ -134,7 +134,7 @@ def test_a_message_that_is_no_notification_is_malformed_and_says_what_it_was(bod
 
 
 @given(st.text())
-def test_whatever_a_message_says_it_is_read_or_malformed(body: str) -> None:
+def test_any_message_is_either_read_or_malformed(body: str) -> None:
     try:
         keys = keys_of(body)
     except Malformed:
@@ -147,20 +147,20 @@ def test_a_message_of_our_own_names_the_same_key_again(key: str) -> None:
     assert created_objects(created_notification(key, "etag-2")) == [CreatedObject(key, "etag-2")]
 
 
-def test_a_message_of_our_own_can_be_told_from_s3_s() -> None:
+def test_a_message_of_our_own_differs_from_s3_s() -> None:
     body = json.loads(created_notification("anna/first.jpg", "etag"))
 
     assert body["Records"][0]["eventName"] == "ObjectCreated:Missed"
 
 
-def test_a_message_says_which_content_was_uploaded_where_it_knows() -> None:
+def test_a_message_has_the_uploaded_content_s_etag_if_known() -> None:
     body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "a/first.jpg", "eTag": "e-1"}}}]}
 
     assert created_objects(json.dumps(body)) == [CreatedObject("a/first.jpg", "e-1")]
 
 
 @pytest.mark.parametrize("etag", [17, None, ["e"], {}])
-def test_an_odd_etag_does_not_cost_the_message(etag: object) -> None:
+def test_a_malformed_etag_does_not_fail_the_message(etag: object) -> None:
     body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "a/first.jpg", "eTag": etag}}}]}
 
     assert created_objects(json.dumps(body)) == [CreatedObject("a/first.jpg", None)]

@@ -1,4 +1,4 @@
-"""Shares with their intervals, flows between verdicts, and what a month looked like."""
+"""Shares with their intervals, flows between verdicts, and monthly figures."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -28,7 +28,7 @@ similarities = st.decimals(0, 100, allow_nan=False, places=2)
 
 
 def row(similarity: Decimal | str | None, *, decided: str | None = None, **said: Any) -> Judgement:
-    """As the table holds it, judged by the thresholds deployed; `decided` is what a person made of it."""
+    """Return a row judged by the deployed thresholds; `decided` is the reviewer's verdict."""
     judged = None if similarity is None else DEPLOYED.judge(Decimal(similarity))
     review = {"by": "anna", "at": clock.iso(NOON + timedelta(hours=3)), "reason": "beard", "from": judged}
     return Judgement.of(
@@ -45,14 +45,14 @@ def row(similarity: Decimal | str | None, *, decided: str | None = None, **said:
     )
 
 
-# --- shares -----------------------------------------------------------------------------------------------------------
+# --- shares ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("count", "of", "low", "high"),
     [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (1, 1, 0.2065, 1.0), (0, 0, 0.0, 1.0)],
 )
-def test_wilson_s_interval_is_that_of_the_tables(count: int, of: int, low: float, high: float) -> None:
+def test_wilson_s_interval_matches_published_tables(count: int, of: int, low: float, high: float) -> None:
     assert Share(count, of).interval == pytest.approx((low, high), abs=0.0001)
 
 
@@ -60,7 +60,7 @@ counts = st.integers(1, 10**7).flatmap(lambda of: st.tuples(st.integers(0, of), 
 
 
 @given(counts)
-def test_an_interval_is_within_the_scale_and_holds_the_share_that_was_seen(counted: tuple[int, int]) -> None:
+def test_an_interval_is_within_the_scale_and_contains_the_observed_share(counted: tuple[int, int]) -> None:
     share = Share(*counted)
 
     low, high = share.interval
@@ -70,7 +70,7 @@ def test_an_interval_is_within_the_scale_and_holds_the_share_that_was_seen(count
 
 
 @given(counts)
-def test_at_an_interval_s_ends_what_was_seen_is_as_far_off_as_chance_takes_it(counted: tuple[int, int]) -> None:
+def test_interval_ends_have_the_stated_confidence(counted: tuple[int, int]) -> None:
     share = Share(*counted)
 
     for end in share.interval:
@@ -79,7 +79,7 @@ def test_at_an_interval_s_ends_what_was_seen_is_as_far_off_as_chance_takes_it(co
 
 
 @given(counts)
-def test_more_of_the_same_is_surer(counted: tuple[int, int]) -> None:
+def test_a_larger_sample_has_a_narrower_interval(counted: tuple[int, int]) -> None:
     count, of = counted
 
     def width(share: Share) -> float:
@@ -89,21 +89,21 @@ def test_more_of_the_same_is_surer(counted: tuple[int, int]) -> None:
     assert width(Share(2 * count, 2 * of)) < width(Share(count, of))
 
 
-def test_too_few_to_conclude_from_ends_at_an_interval_of_twenty_points() -> None:
+def test_a_sample_is_too_small_if_its_interval_is_over_twenty_points() -> None:
     assert Share(46, 92).too_few
     assert not Share(46, 93).too_few
     assert Share(0, 0).too_few
 
 
-def test_a_share_is_told_with_its_count_and_interval() -> None:
+def test_a_share_is_shown_with_its_count_and_interval() -> None:
     assert str(Share(34, 934)) == "34 of 934, 3.6 % (2.6 to 5.0 %)"
     assert str(Share(0, 0)) == "0 of 0"
 
 
-# --- flows ------------------------------------------------------------------------------------------------------------
+# --- flows -----------------------------------------------------------------------------------------------------------
 
 
-def test_rows_flow_from_the_verdict_that_they_have_to_the_one_they_would_have() -> None:
+def test_rows_flow_from_their_stored_verdict_to_the_new_one() -> None:
     flows = Flows(STRICTER)
     for similarity in ("90", "80", "75", "70", "59.9", "55", "20"):
         flows.add(row(similarity))
@@ -116,7 +116,7 @@ def test_rows_flow_from_the_verdict_that_they_have_to_the_one_they_would_have() 
     assert flows.changed == Share(4, 7)
 
 
-def test_a_person_s_decision_is_told_beside_and_flows_from_what_the_person_was_asked() -> None:
+def test_a_reviewer_s_decision_is_shown_beside_the_flow_from_manual_check() -> None:
     flows = Flows(STRICTER)
     flows.add(row("65", decided="PASS"))
     flows.add(row("58", decided="RETAKE"))
@@ -125,7 +125,7 @@ def test_a_person_s_decision_is_told_beside_and_flows_from_what_the_person_was_a
     assert flows.decided == Counter({("MANUAL_CHECK", "PASS"): 1, ("REJECT", "RETAKE"): 1})
 
 
-def test_a_row_without_a_similarity_is_none_of_the_flows() -> None:
+def test_a_row_without_a_similarity_is_in_no_flow() -> None:
     flows = Flows(STRICTER)
     flows.add(row(None))
     flows.add(row(None, verdict="RETAKE"))
@@ -150,7 +150,7 @@ def test_every_similarity_flows_once_and_to_the_verdict_of_the_policy(
 
 
 @given(st.lists(similarities))
-def test_the_thresholds_deployed_change_nothing(stored: list[Decimal]) -> None:
+def test_the_deployed_thresholds_change_nothing(stored: list[Decimal]) -> None:
     flows = Flows(DEPLOYED)
 
     for similarity in stored:
@@ -159,7 +159,7 @@ def test_the_thresholds_deployed_change_nothing(stored: list[Decimal]) -> None:
     assert flows.changed.count == 0
 
 
-def test_a_row_that_cannot_be_read_is_told_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_row_is_reported_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     whole = row("90").model_dump(mode="json") | {"similarity": Decimal(90)}
 
     read = list(judgements([{"pair_id": "odd", "verdict": "PASS"}, whole]))
@@ -168,10 +168,10 @@ def test_a_row_that_cannot_be_read_is_told_and_left_out(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "The row of odd cannot be read and is left out.\n"
 
 
-# --- a month ----------------------------------------------------------------------------------------------------------
+# --- a month ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_counts_on_the_day_of_its_writing() -> None:
+def test_a_row_counts_on_the_day_it_was_written() -> None:
     verdicts = VerdictCounts(DEPLOYED)
     verdicts.add(row("90"))
     verdicts.add(row("90", updated_at="2026-10-31T23:59:59.999Z"))
@@ -198,9 +198,7 @@ def test_a_row_counts_on_the_day_of_its_writing() -> None:
         ("100", 99, Verdict.PASS),
     ],
 )
-def test_a_similarity_at_a_boundary_counts_at_its_point_under_its_verdict(
-    similarity: str, point: int, verdict: Verdict
-) -> None:
+def test_a_similarity_at_a_boundary_counts_with_its_verdict(similarity: str, point: int, verdict: Verdict) -> None:
     verdicts = VerdictCounts(DEPLOYED)
 
     verdicts.add(row(similarity))
@@ -208,7 +206,7 @@ def test_a_similarity_at_a_boundary_counts_at_its_point_under_its_verdict(
     assert verdicts.similarities == {(point, verdict): 1}
 
 
-def test_the_page_shows_text_from_outside_escaped() -> None:
+def test_the_page_escapes_untrusted_text() -> None:
     verdicts, month = VerdictCounts(DEPLOYED), Month.parse("2026-10")
     verdicts.add(row("60", decided="PASS", review={"by": HOSTILE, "at": clock.iso(NOON), "from": "MANUAL_CHECK"}))
 
@@ -218,7 +216,7 @@ def test_the_page_shows_text_from_outside_escaped() -> None:
     assert all(line.isprintable() for line in page.splitlines())
 
 
-def test_seconds_are_those_of_verdicts_that_nobody_waited_for_a_person_for() -> None:
+def test_durations_count_only_verdicts_without_a_review() -> None:
     verdicts = VerdictCounts(DEPLOYED)
     verdicts.add(row("90"))
     verdicts.add(row(None))
@@ -227,7 +225,7 @@ def test_seconds_are_those_of_verdicts_that_nobody_waited_for_a_person_for() -> 
     assert verdicts.seconds.counts == {SECONDS.index(5): 1}
 
 
-def test_decisions_are_counted_by_person_by_similarity_and_by_the_hours_that_they_took() -> None:
+def test_decisions_are_counted_by_reviewer_similarity_and_duration() -> None:
     verdicts = VerdictCounts(DEPLOYED)
     verdicts.add(row("60", decided="PASS"))
     verdicts.add(row("64.9", decided="REJECT"))
@@ -240,7 +238,7 @@ def test_decisions_are_counted_by_person_by_similarity_and_by_the_hours_that_the
 
 
 @given(st.lists(st.floats(0, 10**6)))
-def test_durations_are_counted_once_each_and_by_steps_that_grow(seconds: list[float]) -> None:
+def test_each_duration_is_counted_once_in_steps_that_grow(seconds: list[float]) -> None:
     durations = Durations((1, 10, 100), timedelta(seconds=1))
 
     for each in seconds:
@@ -254,7 +252,7 @@ def test_durations_are_counted_once_each_and_by_steps_that_grow(seconds: list[fl
 
 @given(similarities)
 @example(Decimal(100))
-def test_a_band_holds_its_similarities_and_one_hundred_is_in_the_last(similarity: Decimal) -> None:
+def test_a_band_holds_its_similarities_and_the_last_includes_one_hundred(similarity: Decimal) -> None:
     lowest = band(similarity)
 
     assert lowest in range(0, 100, 5)
@@ -276,13 +274,13 @@ def test_a_band_holds_its_similarities_and_one_hundred_is_in_the_last(similarity
         (State.SENT, None, None, Charge.PERHAPS),
     ],
 )
-def test_a_call_was_charged_or_free_or_nobody_knows(
+def test_a_call_was_charged_free_or_unknown(
     state: State, code: str | None, pricing: str | None, charge: Charge
 ) -> None:
     assert Entry("p", "000001", state, NOON, None, code, "t1", pricing).charge is charge
 
 
-def test_charges_are_those_of_the_month_by_the_day_of_their_answer() -> None:
+def test_charges_are_counted_in_the_month_and_on_the_day_of_their_answer() -> None:
     charges = ChargeCounts(Month.parse("2026-10"))
     midnight = datetime(2026, 11, 1, tzinfo=UTC)
     second = timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""The gate's rules, and that a fleet which keeps them comes close to an API's rate."""
+"""The gate's rules, and how close a fleet that keeps them comes to an API's rate."""
 
 import random
 from dataclasses import replace
@@ -25,7 +25,7 @@ paces = st.floats(LEAST_PACE, MOST_PACE)
 
 
 def ended(gate: Gate, slot: Slot, outcome: Outcome, now: float) -> Gate:
-    """The state after a call, which is counted if it was not answered."""
+    """Return the state after a call, which counts as unknown if it was not answered."""
     counted = gate.counted() if Signal.of(outcome) is Signal.UNANSWERED else gate
     return counted.after(slot, outcome, RULES, now)
 
@@ -34,7 +34,7 @@ outcomes = st.sampled_from([SUCCESS, BUSY, UNKNOWN, NETWORK])
 
 
 @given(st.lists(st.tuples(outcomes, st.booleans(), st.floats(0, 100)), max_size=40))
-def test_whatever_calls_bring_the_pace_stays_in_its_bounds_and_a_closed_gate_opens_within_a_pause(
+def test_the_pace_stays_in_its_bounds_and_a_closed_gate_opens_within_a_pause(
     story: list[tuple[Outcome, bool, float]],
 ) -> None:
     gate, now = Gate(), NOW
@@ -49,7 +49,7 @@ def test_whatever_calls_bring_the_pace_stays_in_its_bounds_and_a_closed_gate_ope
 
 
 @given(paces, st.floats(0, 1000))
-def test_a_refusal_never_makes_it_faster_and_one_burst_is_one_lesson(pace: float, later: float) -> None:
+def test_a_refusal_never_raises_the_pace_and_one_burst_lowers_it_once(pace: float, later: float) -> None:
     gate = Gate(pace=pace, paced_at=NOW, cut_at=NOW - 1)
 
     cut = gate.after(SLOT, BUSY, RULES, NOW + later)
@@ -60,13 +60,13 @@ def test_a_refusal_never_makes_it_faster_and_one_burst_is_one_lesson(pace: float
 
 
 @given(paces, st.floats(0.01, 3600))
-def test_calling_makes_it_faster_and_a_pause_no_more_than_a_second_of_calling(pace: float, seconds: float) -> None:
+def test_calls_raise_the_pace_and_a_pause_counts_as_one_second_of_calls(pace: float, seconds: float) -> None:
     gate = Gate(pace=pace, paced_at=NOW)
 
     assert gate.pace <= gate.pace_at(NOW + seconds) <= max(gate.pace_at(NOW + 1), gate.pace)
 
 
-def test_a_rate_that_is_known_is_kept_whatever_happens() -> None:
+def test_a_known_rate_never_changes() -> None:
     known = replace(RULES, per_second=10)
 
     gate = Gate().after(SLOT, BUSY, known, NOW)
@@ -74,7 +74,7 @@ def test_a_rate_that_is_known_is_kept_whatever_happens() -> None:
     assert gate.interval(known, NOW) == pytest.approx(0.106)
 
 
-def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_probe_without_an_answer_keeps_it_closed() -> None:
+def test_unknown_outcomes_in_a_row_close_the_gate_and_a_failed_probe_keeps_it_closed() -> None:
     gate = Gate()
     for _ in range(RULES.stop_after_unknown):
         assert gate.closed(NOW) is None
@@ -89,7 +89,7 @@ def test_so_many_unknown_outcomes_in_a_row_close_it_and_a_probe_without_an_answe
 
 
 @pytest.mark.parametrize("outcome", [SUCCESS, BUSY], ids=lambda outcome: outcome.code)
-def test_an_answer_opens_it(outcome: Outcome) -> None:
+def test_an_answer_opens_the_gate(outcome: Outcome) -> None:
     gate = Gate(unanswered=7).shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW)
 
     opened = gate.after(PROBE, outcome, RULES, NOW)
@@ -97,22 +97,22 @@ def test_an_answer_opens_it(outcome: Outcome) -> None:
     assert (opened.code, opened.unanswered, opened.closed(NOW)) == (None, 0, None)
 
 
-def test_a_probe_that_told_nothing_is_the_next_one_s() -> None:
+def test_an_inconclusive_probe_is_given_to_the_next_call() -> None:
     gate = Gate().shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW).probing(RULES, NOW + 600)
 
     assert gate.closed(NOW + 601) is not None
     assert gate.after(PROBE, NETWORK, RULES, NOW + 601).closed(NOW + 601) is None
-    assert gate.after(SLOT, NETWORK, RULES, NOW + 601) is gate  # whose slot is from before it was closed
+    assert gate.after(SLOT, NETWORK, RULES, NOW + 601) is gate  # its slot is from before the gate closed
 
 
-def test_since_when_it_is_closed_is_not_forgotten_by_another_refusal() -> None:
+def test_another_refusal_keeps_the_time_since_the_gate_is_closed() -> None:
     gate = Gate().shut(RULES, "INSUFFICIENT_BALANCE", "top up", NOW).shut(RULES, "ACCOUNT_DISABLED", "call", NOW + 600)
 
     assert (gate.code, gate.closed_at) == ("ACCOUNT_DISABLED", NOW)
 
 
 @given(st.floats(0.001, 100), st.floats(0.001, 100))
-def test_a_changed_rate_applies_to_the_very_next_slot(before: float, after: float) -> None:
+def test_a_changed_rate_applies_to_the_next_slot(before: float, after: float) -> None:
     gate = Gate().took(replace(RULES, per_second=before), NOW)
 
     changed = replace(RULES, per_second=after)
@@ -121,7 +121,7 @@ def test_a_changed_rate_applies_to_the_very_next_slot(before: float, after: floa
     assert changed_interval == pytest.approx(1.06 / after)
 
 
-def test_calls_under_way_when_it_closes_change_nothing_more() -> None:
+def test_calls_in_flight_when_the_gate_closes_change_nothing_more() -> None:
     stopped = Gate(unanswered=RULES.stop_after_unknown).after(SLOT, UNKNOWN, RULES, NOW)
     blocked = Gate().blocked(RULES, "INSUFFICIENT_BALANCE", "top up", NOW)
 
@@ -132,21 +132,21 @@ def test_calls_under_way_when_it_closes_change_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(COMPARISON_CODES))
-def test_what_was_charged_is_an_answer_and_no_refusal(code: str) -> None:
+def test_a_charged_code_is_an_answer_and_no_refusal(code: str) -> None:
     charged = Outcome(code=code, message="", pricing_strategy="PAY")
 
     assert Signal.of(charged) in (Signal.ANSWERED, Signal.UNANSWERED)
     assert (Signal.of(charged) is Signal.UNANSWERED) == (code == "OUTCOME_UNKNOWN")
 
 
-# --- a burst of 120 pairs at an API of ten calls a second, ten workers ------------------------------------------------
+# --- a burst of 120 pairs, an API of ten calls a second, ten workers -------------------------------------------------
 
 SEEDS = range(6)
-"""The same bursts in every run."""
+"""Run the same bursts in every run."""
 
 
 def bursts(api: type[SlidingWindow | TokenBucket], per_second: float) -> tuple[float, float]:
-    """Mean ratio to the ideal time, and mean refusals a pair."""
+    """Return the mean ratio to the ideal time, and the mean refusals per pair."""
     runs = [Burst(120, api(), per_second, 1, random.Random(seed)).run() for seed in SEEDS]
     return mean(ratio for ratio, _ in runs), mean(refusals for _, refusals in runs)
 
@@ -160,12 +160,12 @@ def test_a_burst_at_a_known_rate_is_hardly_refused(api: type[SlidingWindow | Tok
 
 
 @pytest.mark.parametrize("api", [SlidingWindow, TokenBucket])
-def test_a_burst_finds_the_rate_out(api: type[SlidingWindow | TokenBucket]) -> None:
+def test_a_burst_finds_out_the_rate(api: type[SlidingWindow | TokenBucket]) -> None:
     ratio, refusals = bursts(api, 0)
 
     assert ratio <= 1.4
     assert refusals <= 0.15
 
 
-def test_it_begins_at_a_pace_that_most_accounts_allow() -> None:
+def test_the_first_pace_is_one_that_most_accounts_allow() -> None:
     assert Gate().interval(RULES, NOW) == pytest.approx(1 / FIRST_PACE)

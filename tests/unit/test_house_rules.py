@@ -1,4 +1,4 @@
-"""What every test keeps to."""
+"""Rules that every test follows."""
 
 import ast
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 WORKAROUNDS = TESTS / "rehearsal" / "emulator"
-"""What fixes another's program has no public way into it; each fix checks that what it replaces is still there."""
+"""Files that patch third-party code, which has no public hook; each checks that what it replaces still exists."""
 
 
 def inner_parts(path: Path) -> Iterator[str]:
-    """Names with an underscore that a file takes from something else than its own objects: `x._y`, `import _y`."""
+    """Return the private names that a file takes from other objects: `x._y`, `import _y`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.Attribute(value=ast.Name(id="self" | "cls")):
@@ -36,5 +36,5 @@ def is_inner(name: str) -> bool:
     [path for path in sorted(TESTS.rglob("*.py")) if path.parent != WORKAROUNDS],
     ids=lambda path: str(path.relative_to(TESTS)),
 )
-def test_a_test_reaches_into_nothing_s_inner_parts(path: Path) -> None:
+def test_tests_use_no_private_names(path: Path) -> None:
     assert list(inner_parts(path)) == []

@@ -1,4 +1,4 @@
-"""Which column of an invoice has the transaction ids, and what is an invoice at all."""
+"""Which files are invoices, and which column holds the transaction ids."""
 
 from pathlib import Path
 
@@ -37,20 +37,20 @@ def read(file: Path, column: str | None = None) -> list[Billed]:
     ],
     ids=["comma", "semicolon", "tab", "quoted", "blanks", "formula", "apostrophe", "crlf", "no end", "bom", "empty"],
 )
-def test_an_invoice_is_read_however_a_program_has_saved_it(file: Path, text: str) -> None:
+def test_an_invoice_is_read_in_every_format_that_programs_save(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8", newline="")
 
     assert read(file) == [Billed("tx1", 2), Billed("tx2", 3)]
 
 
-def test_excel_may_name_the_separator_in_a_line_of_its_own(file: Path) -> None:
+def test_excel_may_name_the_separator_in_a_first_line(file: Path) -> None:
     file.write_text("sep=;\nTransaction ID;amount\ntx1;1,5\n")
 
     assert [row.transaction_id for row in read(file)] == ["tx1"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8"])
-def test_letters_of_any_encoding_do_not_matter(file: Path, encoding: str) -> None:
+def test_text_in_any_encoding_is_accepted(file: Path, encoding: str) -> None:
     file.write_text("Kunde,transactionId\nMüller,tx1\n", encoding=encoding)
 
     assert [row.transaction_id for row in read(file)] == ["tx1"]
@@ -67,7 +67,7 @@ def test_the_only_header_that_names_an_id_is_the_column(file: Path, header: str)
 
 
 @pytest.mark.parametrize("rows", [["ghost", "tx1"], ["tx1", "ghost"]])
-def test_an_empty_header_of_an_index_hides_no_row(file: Path, rows: list[str]) -> None:
+def test_an_index_column_without_a_header_hides_no_row(file: Path, rows: list[str]) -> None:
     file.write_text(",transaction_id,amount\n" + "".join(f"{number},{row},1\n" for number, row in enumerate(rows)))
 
     assert [row.transaction_id for row in read(file)] == rows
@@ -82,7 +82,7 @@ def test_an_empty_header_of_an_index_hides_no_row(file: Path, rows: list[str]) -
         ("", "with one of: none, as the file is empty."),
     ],
 )
-def test_where_no_single_header_names_an_id_the_headers_are_listed(file: Path, text: str, says: str) -> None:
+def test_the_headers_are_listed_if_no_single_one_names_an_id(file: Path, text: str, says: str) -> None:
     file.write_text(text)
 
     with pytest.raises(click.ClickException) as raised:
@@ -100,14 +100,14 @@ def test_a_column_is_named_in_any_case(file: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "says"), [("id", "has no column id; its headers are: a, b, B."), ("B", "more than one")]
 )
-def test_a_column_that_is_not_there_once_is_an_error(file: Path, column: str, says: str) -> None:
+def test_a_column_that_is_missing_or_ambiguous_is_an_error(file: Path, column: str, says: str) -> None:
     file.write_text("a,b,B\n1,2,3\n")
 
     with pytest.raises(click.ClickException, match=says):
         Invoice(file, column)
 
 
-def test_rows_without_an_id_are_left_out_and_their_lines_noted(file: Path) -> None:
+def test_rows_without_an_id_are_left_out_and_their_lines_reported(file: Path) -> None:
     file.write_text("transaction,amount\nunknown,1\ntx1,1\n,total 2\n")
     invoice = Invoice(file)
 

@@ -1,4 +1,4 @@
-"""Rows by the million: what `facepair list` holds of them, and what a spreadsheet makes of its export."""
+"""`facepair list` with millions of rows: memory use, and spreadsheet exports."""
 
 import csv
 import io
@@ -16,11 +16,11 @@ from facepair_cli.output import print_json_array, print_json_lines
 from facepair_cli.reading.list import write_csv
 
 PAGE = 500
-"""Rows: about what a megabyte holds, DynamoDB's limit of a page."""
+"""Rows per page: about one megabyte, DynamoDB's limit."""
 
 
 class LargeTable:
-    """So many rows, made when somebody asks for their page, newest first."""
+    """Rows that are generated page by page, newest first."""
 
     name = "verdicts"
 
@@ -44,12 +44,12 @@ def row(verdict: str, number: int) -> dict[str, Any]:
         "verdict": verdict,
         "message": f"OK {number}",
         "first": {"key": f"{verdict}/{number}/first.jpg", "size": number},
-        "updated_at": f"{2 * 10**9 - number}",  # sorts as a time does, and is made sooner
+        "updated_at": f"{2 * 10**9 - number}",  # sorts like a time and is faster
     }
 
 
 class Sink(io.TextIOBase):
-    """Forgets what is written to it, but for its length."""
+    """A file that keeps only its length."""
 
     length = 0
 
@@ -59,7 +59,7 @@ class Sink(io.TextIOBase):
 
 
 def most_held(rows: int) -> int:
-    """Bytes that were held at most while so many rows went into a CSV."""
+    """Return the peak of bytes held while this many rows are written to a CSV."""
     sink: Any = Sink()
     tracemalloc.start()
     write_csv(StoredRows(LargeTable(rows)).newest_first(Verdict), sink)  # type: ignore[arg-type]
@@ -69,11 +69,11 @@ def most_held(rows: int) -> int:
     return peak
 
 
-def test_eight_times_the_rows_are_exported_in_about_the_same_memory() -> None:
-    assert most_held(28_000) < 2 * most_held(3_500)  # what the collector has not got to yet counts too
+def test_memory_use_does_not_grow_with_the_number_of_exported_rows() -> None:
+    assert most_held(28_000) < 2 * most_held(3_500)  # includes garbage that is not collected yet
 
 
-def test_rows_of_all_verdicts_come_newest_first_whatever_their_page() -> None:
+def test_rows_of_all_verdicts_come_newest_first_across_pages() -> None:
     written = StoredRows(LargeTable(10_000))  # type: ignore[arg-type]
 
     times = [image["updated_at"] for image in written.newest_first(Verdict)]
@@ -82,7 +82,7 @@ def test_rows_of_all_verdicts_come_newest_first_whatever_their_page() -> None:
     assert times == sorted(times, reverse=True)
 
 
-def test_json_is_told_as_the_rows_come(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_streamed(capsys: pytest.CaptureFixture[str]) -> None:
     def rows() -> Iterator[StoredRow]:
         yield {"pair_id": "anna"}
         assert "anna" in capsys.readouterr().out
@@ -105,15 +105,15 @@ def exported(*rows: dict[str, Any]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(file.getvalue())))
 
 
-@pytest.mark.parametrize("pair_id", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\uff1d1", "'he", "'=1"])
-def test_a_cell_is_no_formula_and_loses_one_apostrophe_to_be_what_it_was(pair_id: str) -> None:
+@pytest.mark.parametrize("pair_id", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\uff1d1", "'we", "'=1"])
+def test_no_cell_is_a_formula_and_removing_an_apostrophe_restores_the_text(pair_id: str) -> None:
     [cells] = exported({"pair_id": pair_id, "verdict": "PASS", "updated_at": "2026"})
 
     assert cells["pair_id"] == f"'{pair_id}"
 
 
 @pytest.mark.parametrize("pair_id", ["anna", "a=1", "équipe/№ 7", 'say "a", or b'])
-def test_any_other_cell_is_what_the_row_says(pair_id: str) -> None:
+def test_any_other_cell_is_the_row_s_text(pair_id: str) -> None:
     [cells] = exported({"pair_id": pair_id, "verdict": "PASS", "updated_at": "2026", "retake": ["first", "second"]})
 
     assert cells["pair_id"] == pair_id
@@ -121,7 +121,7 @@ def test_any_other_cell_is_what_the_row_says(pair_id: str) -> None:
     assert cells["similarity"] == ""
 
 
-def test_a_person_s_decision_is_exported_too() -> None:
+def test_a_reviewer_s_decision_is_exported_too() -> None:
     review = {"by": "arn:aws:iam::1:user/eva", "at": "2026-02-01", "from": "MANUAL_CHECK", "reason": "the same scar"}
 
     [cells] = exported({"pair_id": "anna", "verdict": "PASS", "updated_at": "2026", "review": review})

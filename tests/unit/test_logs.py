@@ -1,4 +1,4 @@
-"""No log line has a similarity or a face position, whatever goes wrong: logs outlive an erasure."""
+"""No log line has a similarity or a face position, because logs outlive an erasure."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The search for pairs that nobody compares: which count as missed, and how far a run gets."""
+"""The search for missed pairs: which pairs count as missed, and how far a run gets."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,7 +18,7 @@ A_QUARTER = timedelta(minutes=15)
 
 
 def put(world: World, *keys: str, shade: int = 0) -> None:
-    """Uploads whose events are lost."""
+    """Add uploads whose events are lost."""
     for key in keys:
         world.bucket.put(key, picture(shade))
 
@@ -29,7 +29,7 @@ def put_pairs(world: World, *pair_ids: str) -> None:
 
 
 def write_row(world: World, make: Callable[[Case], Row]) -> None:
-    """The row of pair `anna` as it is in the bucket now."""
+    """Write the row of pair `anna` for the uploads now in the bucket."""
     pair = world.bucket.find("anna")
     assert world.verdicts.write(make(Case(pair, {}, POLICY, "f" * 64)), None)
 
@@ -43,7 +43,7 @@ def search(world: World, after: timedelta = AT_ONCE, time_left: Callable[[], flo
 
 
 def sent(world: World) -> list[str]:
-    """Keys that the messages of the queue speak of."""
+    """Return the keys in the queue's messages."""
     return [created.key for body in world.queue.bodies for created in created_objects(body)]
 
 
@@ -69,7 +69,7 @@ def test_a_lone_picture_is_no_pair(world: World) -> None:
 @pytest.mark.parametrize(
     "code", ["SUCCESS", "NO_FACE_DETECTED_FROM_FIRST_IMAGE", "OUTCOME_UNKNOWN"], ids=["final", "retake", "undetermined"]
 )
-def test_a_pair_that_is_judged_or_waits_for_a_person_is_left_alone(world: World, code: str) -> None:
+def test_a_judged_or_waiting_pair_is_left_alone(world: World, code: str) -> None:
     put_pairs(world, "anna")
     write_row(world, lambda case: Row.judged(case, Outcome(code=code, message="", similarity=SUCCESS.similarity)))
 
@@ -103,7 +103,7 @@ def test_a_row_for_a_newer_picture_that_was_deleted_since_is_left_alone(world: W
     assert search(world).sent == 0
 
 
-def test_a_pair_that_still_waits_for_the_picture_that_is_there_is_enqueued(world: World) -> None:
+def test_a_pair_that_still_waits_for_a_picture_that_exists_is_enqueued(world: World) -> None:
     put(world, "anna/first.jpg")
     pair = world.bucket.find("anna")
     world.verdicts.write(Row.waiting(pair, {}, POLICY), None)
@@ -112,7 +112,7 @@ def test_a_pair_that_still_waits_for_the_picture_that_is_there_is_enqueued(world
     assert search(world).sent == 1
 
 
-def test_a_waiting_row_that_covers_a_complete_pair_is_missed(world: World) -> None:
+def test_a_waiting_row_of_a_complete_pair_counts_as_missed(world: World) -> None:
     put_pairs(world, "anna")
     alone = world.bucket.find("anna")
     write_row(world, lambda case: passed(case).model_copy(update={"verdict": Verdict.WAITING, "fingerprint": None}))
@@ -142,7 +142,7 @@ def test_a_pending_row_without_a_time_is_left_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "pairs"), [(A_QUARTER.total_seconds() - 1, 0), (A_QUARTER.total_seconds(), 1)])
-def test_a_pair_that_has_only_just_come_is_given_time(world: World, seconds: float, pairs: int) -> None:
+def test_a_recent_pair_is_given_time(world: World, seconds: float, pairs: int) -> None:
     put(world, "anna/first.jpg")
     world.time.passes(7200)
     put(world, "anna/second.jpg")
@@ -155,7 +155,7 @@ def test_a_pair_that_has_only_just_come_is_given_time(world: World, seconds: flo
 
 
 class Looks:
-    """Time that runs out after so many looks at it."""
+    """Run out of time after this many checks."""
 
     def __init__(self, looks: int) -> None:
         self._looks = looks
@@ -182,13 +182,13 @@ def test_a_run_without_any_time_stays_where_it_was(world: World) -> None:
     assert world.cursor.key == "a"
 
 
-def test_with_just_enough_time_a_run_goes_on(world: World) -> None:
+def test_a_run_with_just_enough_time_goes_on(world: World) -> None:
     put_pairs(world, "anna")
 
     assert search(world, time_left=lambda: STOPPING_SECONDS).finished
 
 
-def test_a_run_begins_behind_the_last_key_and_the_end_begins_anew(world: World) -> None:
+def test_a_run_starts_after_the_last_key_and_wraps_around_at_the_end(world: World) -> None:
     put_pairs(world, "a", "b", "c")
     world.cursor.key = "b/second.jpg"
 
@@ -199,7 +199,7 @@ def test_a_run_begins_behind_the_last_key_and_the_end_begins_anew(world: World) 
 
 
 @pytest.mark.parametrize("objects", range(1, 9))
-def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped_and_misses_nothing(world: World, objects: int) -> None:
+def test_a_search_that_runs_out_of_time_resumes_and_misses_nothing(world: World, objects: int) -> None:
     pair_ids = ["a", "a/b", "b +", "c"]
     put_pairs(world, *pair_ids)
 
@@ -213,7 +213,7 @@ def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped_and_misses_noth
     assert {key.rpartition("/")[0] for key in sent(world)} == set(pair_ids)
 
 
-def test_a_folder_that_the_end_of_the_time_cut_in_two_is_looked_at_as_a_whole(world: World) -> None:
+def test_a_folder_cut_by_the_time_limit_is_searched_as_a_whole(world: World) -> None:
     put_pairs(world, "anna", "bob")
 
     found = search(world, time_left=Looks(1))
@@ -222,7 +222,7 @@ def test_a_folder_that_the_end_of_the_time_cut_in_two_is_looked_at_as_a_whole(wo
     assert (sent(world), world.cursor.key) == (["anna/first.jpg"], "anna/first.jpg")
 
 
-def test_a_pair_is_seen_once_however_many_pictures_of_a_role_it_has(world: World) -> None:
+def test_a_pair_with_many_pictures_of_a_role_is_seen_once(world: World) -> None:
     put_pairs(world, "anna")
     world.time.passes(1)
     put(world, "anna/first.png", "anna/FIRST.HEIC")
@@ -231,7 +231,7 @@ def test_a_pair_is_seen_once_however_many_pictures_of_a_role_it_has(world: World
     assert sent(world) == ["anna/first.png"]
 
 
-def test_rows_are_looked_up_and_messages_sent_a_batch_at_a_time(world: World) -> None:
+def test_rows_are_looked_up_and_messages_sent_in_batches(world: World) -> None:
     put_pairs(world, *(f"{number:04}" for number in range(2 * PAIRS_AT_ONCE + 1)))
 
     found = search(world)
@@ -242,7 +242,7 @@ def test_rows_are_looked_up_and_messages_sent_a_batch_at_a_time(world: World) ->
 
 
 @pytest.mark.parametrize(("fake", "operation"), [("verdicts", "rows"), ("queue", "send"), ("bucket", "all")])
-def test_a_run_that_fails_keeps_the_place_from_which_it_began(world: World, fake: str, operation: str) -> None:
+def test_a_run_that_fails_keeps_its_starting_point(world: World, fake: str, operation: str) -> None:
     put_pairs(world, "a", "b")
     world.cursor.key = "a/second.jpg"
     getattr(world, fake).at(operation, Unavailable("ThrottlingException"))
@@ -256,7 +256,7 @@ def test_a_run_that_fails_keeps_the_place_from_which_it_began(world: World, fake
     assert search(world).sent == (0 if (fake, operation) == ("cursor", "save") else 1)
 
 
-def test_the_cursor_is_read_before_the_bucket_and_saved_after_everything_was_sent(world: World) -> None:
+def test_the_cursor_is_read_before_the_bucket_and_saved_after_all_messages(world: World) -> None:
     put_pairs(world, "anna")
 
     search(world)
@@ -265,7 +265,7 @@ def test_the_cursor_is_read_before_the_bucket_and_saved_after_everything_was_sen
     assert world.happened(*steps) == steps
 
 
-def test_what_was_sent_makes_the_pair_a_verdict(world: World) -> None:
+def test_an_enqueued_pair_gets_its_verdict(world: World) -> None:
     put_pairs(world, "anna")
 
     search(world)
@@ -275,12 +275,12 @@ def test_what_was_sent_makes_the_pair_a_verdict(world: World) -> None:
     assert search(world).sent == 0
 
 
-# --- pictures that are deleted while their pair waits -----------------------------------------------------------------
+# --- pictures deleted while their pair waits -------------------------------------------------------------------------
 
 
 @pytest.fixture
 def blocked(world: World) -> World:
-    """Anna's and Ben's pairs wait for an account that stays blocked."""
+    """Upload Anna's and Ben's pairs while the account stays blocked."""
     world.api.answers(Outcome(code="INSUFFICIENT_BALANCE", message="top up", pricing_strategy="FREE"))
     world.upload_pair("anna")
     world.upload_pair("ben")
@@ -290,7 +290,7 @@ def blocked(world: World) -> World:
 
 
 @pytest.mark.parametrize("roles", [("first", "second"), ("first",), ("second",)])
-def test_deleted_pictures_of_a_waiting_pair_are_found_though_the_gate_is_closed(
+def test_deleted_pictures_of_a_waiting_pair_are_found_while_the_gate_is_closed(
     blocked: World, roles: tuple[str, ...]
 ) -> None:
     for role in roles:
@@ -304,7 +304,7 @@ def test_deleted_pictures_of_a_waiting_pair_are_found_though_the_gate_is_closed(
     assert search(blocked).deleted == 0
 
 
-def test_a_row_that_a_worker_writes_meanwhile_is_not_replaced_as_deleted(blocked: World) -> None:
+def test_a_row_that_a_worker_rewrites_is_not_replaced_as_deleted(blocked: World) -> None:
     blocked.bucket.delete("anna/first.jpg")
     blocked.verdicts.at("replace", lambda: blocked.verdicts.write(passing, None))
     passing = blocked.stored().model_copy(update={"verdict": Verdict.PASS, "code": "SUCCESS"})
@@ -321,17 +321,17 @@ def test_a_search_keeps_half_of_its_time_for_the_bucket(blocked: World) -> None:
     assert (found.deleted, found.finished) == (0, True)
 
 
-def test_deleted_pictures_are_found_though_more_messages_wait_than_are_worked_on(blocked: World) -> None:
+def test_deleted_pictures_are_found_while_the_queue_is_long(blocked: World) -> None:
     blocked.bucket.delete("anna/first.jpg")
     blocked.queue.send(["one that no worker has received"] * 5)
 
     assert search(blocked).deleted == 1
 
 
-# --- messages that are under way -------------------------------------------------------------------------------------
+# --- messages in flight ----------------------------------------------------------------------------------------------
 
 
-def test_however_often_it_searches_a_pair_without_a_row_gets_one_message(world: World) -> None:
+def test_repeated_searches_send_one_message_for_a_pair_without_a_row(world: World) -> None:
     put_pairs(world, "anna")
 
     for _ in range(30):
@@ -353,9 +353,9 @@ def test_a_message_that_the_queue_refuses_is_sent_by_the_next_search(world: Worl
     assert "in_flight.finish" not in world.diary
 
 
-def test_a_pair_whose_message_ended_its_worker_gets_no_second_one(world: World) -> None:
+def test_a_pair_whose_message_killed_its_worker_gets_no_second_message(world: World) -> None:
     class Killed(BaseException):
-        """Nothing catches it: like SIGKILL."""
+        """Kill the worker, like SIGKILL: no handler catches this exception."""
 
     world.upload("anna/first.jpg", "anna/second.jpg")
     world.bucket.at("read", Killed())
@@ -367,12 +367,12 @@ def test_a_pair_whose_message_ended_its_worker_gets_no_second_one(world: World) 
     assert [search(world).sent for _ in range(30)] == [0] * 30
 
 
-def test_a_pair_whose_message_the_queue_has_dropped_is_found_again(world: World) -> None:
+def test_a_pair_whose_message_the_queue_dropped_is_found_again(world: World) -> None:
     world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"), SUCCESS)
     world.upload_pair()
     world.work()
     assert world.stored().verdict is Verdict.PENDING
-    world.queue.lose()  # what SQS does after 14 days
+    world.queue.lose()  # as SQS does after 14 days
     world.time.passes(14 * 86400)
 
     assert search(world, A_QUARTER).sent == 1
@@ -380,9 +380,9 @@ def test_a_pair_whose_message_the_queue_has_dropped_is_found_again(world: World)
     assert world.stored().verdict is Verdict.PASS
 
 
-def test_while_more_messages_wait_than_are_worked_on_nothing_is_enqueued(world: World) -> None:
+def test_nothing_is_enqueued_while_the_queue_is_long(world: World) -> None:
     put_pairs(world, "anna")
-    world.queue.send(["one that nobody has received"])
+    world.queue.send(["never received"])
 
     assert search(world).sent == 0
 

@@ -1,4 +1,4 @@
-"""Files that commands write: problems show before the work begins, and only the named file is replaced."""
+"""Output files: problems show before the work starts, and only the named file is replaced."""
 
 import os
 import resource
@@ -46,7 +46,7 @@ def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path, target: 
     assert real.read_text() == "new"
 
 
-def test_a_dangling_link_makes_its_target(tmp_path: Path, target: Path) -> None:
+def test_a_dangling_link_creates_its_target(tmp_path: Path, target: Path) -> None:
     target.symlink_to(tmp_path / "to be made.csv")
 
     write(OutputFile(str(target)), "new")
@@ -68,7 +68,7 @@ def test_a_replaced_file_keeps_its_mode_and_a_new_one_follows_the_umask(target: 
     assert stat.S_IMODE(target.stat().st_mode) == 0o604
 
 
-def test_whatever_ends_the_writing_leaves_the_file_as_it_was(target: Path) -> None:
+def test_an_interrupted_write_leaves_the_file_as_it_was(target: Path) -> None:
     target.write_text("old")
     output = OutputFile(str(target))
 
@@ -81,7 +81,7 @@ def test_whatever_ends_the_writing_leaves_the_file_as_it_was(target: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["missing/verdicts.csv", ".", "", "/proc/verdicts.csv", "/dev/full", "x" * 300])
-def test_a_place_that_cannot_be_written_is_an_error_at_once(
+def test_a_path_that_cannot_be_written_is_an_error_at_once(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -107,9 +107,9 @@ def test_a_read_only_file_or_folder_is_an_error_at_once(target: Path) -> None:
 
 @contextmanager
 def disk_of_a_kilobyte() -> Iterator[None]:
-    """A limit on the size of files fails writes as a full disk does.
+    """Make writes fail as on a full disk, by a limit on file sizes.
 
-    It applies to the whole process, also to a file that pytest's own output goes to: keep the block short.
+    It applies to the whole process, also to pytest's own output: keep the block short.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -128,7 +128,7 @@ def test_a_full_disk_is_an_error_at_once(target: Path) -> None:
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_meanwhile_is_an_error_that_names_the_file(target: Path) -> None:
+def test_a_disk_that_fills_up_later_is_an_error_that_names_the_file(target: Path) -> None:
     target.write_text("old")
     output = OutputFile(str(target))
 
@@ -139,7 +139,7 @@ def test_a_disk_that_fills_up_meanwhile_is_an_error_that_names_the_file(target: 
     assert target.read_text() == "old"
 
 
-def test_a_pipe_and_a_file_that_is_open_already_are_written_directly(target: Path) -> None:
+def test_a_pipe_or_an_open_file_is_written_directly(target: Path) -> None:
     reader, writer = os.pipe()
     write(OutputFile(f"/dev/fd/{writer}"), "through the pipe")
     assert os.read(reader, 100) == b"through the pipe"

@@ -1,4 +1,4 @@
-"""Names, roles, folders and fingerprints."""
+"""Pair ids, roles, folders and fingerprints."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,7 @@ def test_the_stems_are_those_of_the_stack_s_parameters() -> None:
     assert names.role("anna/first.jpg") is None
 
 
-def test_of_two_objects_of_one_role_the_newest_wins_in_whatever_order_they_are_listed() -> None:
+def test_the_newest_object_of_a_role_wins_in_any_listing_order() -> None:
     old, new = upload("anna/first.jpg"), upload("anna/first.png", NOON + timedelta(seconds=1))
     second = upload("anna/second.jpg", NOON - timedelta(days=1))
 
@@ -90,7 +90,7 @@ def test_a_lone_picture_lacks_the_other() -> None:
     assert list(pair.uploads) == ["second"]
 
 
-def test_the_pictures_come_in_the_order_of_their_roles() -> None:
+def test_the_pictures_are_in_the_order_of_their_roles() -> None:
     pair = Pair.among("anna", [upload("anna/second.jpg"), upload("anna/first.jpg")], NAMES, NOON)
 
     assert list(pair.uploads) == ["first", "second"]
@@ -113,7 +113,7 @@ def test_every_folder_of_a_sorted_listing_is_found_once_and_whole(keys: set[str]
     assert all(split(each.key)[0] == pair_id for pair_id, uploads in found for each in uploads)
 
 
-def test_a_folder_is_given_out_before_the_listing_is_read_to_its_end() -> None:
+def test_a_folder_is_yielded_before_the_listing_is_read_to_its_end() -> None:
     listed: list[str] = []
 
     def listing() -> Iterator[Upload]:
@@ -140,14 +140,14 @@ def test_a_fingerprint_identifies_the_pair_and_both_contents_in_their_roles(
     ("one", "other"),
     [(("a", "x", "y"), ("a", "y", "x")), (("a", "x", "y"), ("b", "x", "y")), (("a", "xy", ""), ("a", "x", "y"))],
 )
-def test_contents_that_change_places_or_pairs_are_another_comparison(
+def test_swapped_or_moved_contents_have_another_fingerprint(
     one: tuple[str, str, str], other: tuple[str, str, str]
 ) -> None:
     assert fingerprint(*one) != fingerprint(*other)
 
 
-def test_the_fingerprint_stays_what_it_is_across_releases() -> None:
-    # Stored in both tables: another one for the same contents would pay again.
+def test_the_fingerprint_is_stable_across_releases() -> None:
+    # It is stored in both tables; another fingerprint for the same contents would pay again.
     stored = sha256(rb'["anna/\u00e9", "1", "2"]').hexdigest()
 
     assert fingerprint("anna/é", "1", "2") == stored

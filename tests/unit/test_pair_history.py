@@ -1,4 +1,4 @@
-"""A pair's story as `facepair show` tells it, from rows by whomever they were written."""
+"""A pair's history as `facepair show` prints it, also from rows of earlier releases."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -43,18 +43,18 @@ def call(seconds: float, state: str, **attributes: Any) -> dict[str, Any]:
     return {"pair_id": "anna", "call": "000001", "state": state, "sent_at": clock.iso(after(seconds)), **attributes}
 
 
-def told(of: PairHistory) -> list[str]:
+def lines(of: PairHistory) -> list[str]:
     return [f"{event.what}; {'; '.join(event.details)}".strip("; ") for event in events(of)]
 
 
-def test_uploads_calls_and_row_are_told_in_the_order_in_which_they_happened() -> None:
+def test_uploads_calls_and_row_are_in_the_order_in_which_they_happened() -> None:
     pair = found(
         row("PASS", code="SUCCESS", message="OK", similarity=Decimal("88.2")),
         calls=[call(5, "ANSWERED", code="SUCCESS", pricing_strategy="PAY", similarity=Decimal("88.2"), latency_ms=700)],
         versions=[version("anna/second.png", 0, role="second"), version("anna/first.jpg", 3, role="first")],
     )
 
-    assert told(pair) == [
+    assert lines(pair) == [
         "anna/second.png was uploaded: the second picture; 1,000 bytes, version anna/second.png of 0",
         "anna/first.jpg was uploaded: the first picture; 1,000 bytes, version anna/first.jpg of 3",
         "ADVANCE was called (000001): SUCCESS, charged; similarity 88.2, it took 700 ms",
@@ -62,20 +62,20 @@ def test_uploads_calls_and_row_are_told_in_the_order_in_which_they_happened() ->
     ]
 
 
-def test_what_was_changed_in_a_picture_stands_at_exactly_its_version() -> None:
+def test_a_change_to_a_picture_is_listed_under_its_version() -> None:
     changed = {"version_id": "anna/first.jpg of 9", "adjusted": ["rotated 90", "re-encoded at quality 95"]}
     versions = [version("anna/first.jpg", 0, role="first", latest=False), version("anna/first.jpg", 9, role="first")]
 
-    old, new, _ = told(found(row("PASS", first=changed), versions=versions))
+    old, new, _ = lines(found(row("PASS", first=changed), versions=versions))
 
     assert old.endswith("of 0; overwritten or deleted since")
     assert new.endswith("of 9; changed to fit: rotated 90, re-encoded at quality 95")
 
 
-def test_deletions_and_files_of_other_names_are_told() -> None:
+def test_deletions_and_files_with_other_names_are_listed() -> None:
     versions = [version("anna/notes.txt", 0), version("anna/first.jpg", 5, role="first", deleted=True)]
 
-    assert told(found(None, versions=versions)) == [
+    assert lines(found(None, versions=versions)) == [
         "anna/notes.txt was uploaded: ignored, as it is named like neither picture; "
         "1,000 bytes, version anna/notes.txt of 0",
         "anna/first.jpg was deleted",
@@ -96,18 +96,18 @@ def test_deletions_and_files_of_other_names_are_told() -> None:
         (None, None, None, "perhaps charged"),
     ],
 )
-def test_a_call_of_an_earlier_release_costs_what_the_rule_says(
+def test_a_call_of_an_earlier_release_is_priced_by_the_rule(
     state: str | None, code: str | None, pricing_strategy: str | None, charge: str
 ) -> None:
     assert Charge.of(state, code, pricing_strategy) == charge
 
 
 @pytest.mark.parametrize(("charged", "charge"), [(True, "charged"), (False, "free")])
-def test_the_attribute_of_a_row_says_whether_it_was_charged(charged: bool, charge: str) -> None:
+def test_the_row_s_attribute_says_whether_it_was_charged(charged: bool, charge: str) -> None:
     assert Charge.of("ANSWERED", "A_CODE_OF_TOMORROW", None, charged) == charge
 
 
-def test_json_of_a_pair_has_charged_for_every_call_also_of_earlier_releases() -> None:
+def test_json_has_charged_for_every_call_also_of_earlier_releases() -> None:
     sent = {"sent_at": clock.iso(NOON), "call": "000001"}
     calls = [
         sent | {"state": "REFUSED", "code": "NO_FACE_DETECTED_FROM_FIRST_IMAGE", "pricing_strategy": "FREE"},
@@ -127,14 +127,14 @@ def test_an_approval_and_a_decision_are_shown_with_who_and_when() -> None:
         calls=[call(30, "ANSWERED", permitted_by="ali", permitted_at=clock.iso(after(20)), code="SUCCESS")],
     )
 
-    approval, _, decided, _ = told(pair)
+    approval, _, decided, _ = lines(pair)
 
     assert approval == "ali approved one more call"
     assert decided.startswith("It was decided by eva at 2026-01-31T12:00:50.000Z, it was MANUAL_CHECK: the ears")
 
 
-def test_a_row_of_the_ledger_from_which_an_erasure_took_all_is_no_obstacle() -> None:
-    assert told(found(None, calls=[{"pair_id": "anna", "call": "000001"}])) == []
+def test_a_ledger_row_emptied_by_an_erasure_is_accepted() -> None:
+    assert lines(found(None, calls=[{"pair_id": "anna", "call": "000001"}])) == []
 
 
 @pytest.mark.parametrize(
@@ -147,17 +147,17 @@ def test_a_row_of_the_ledger_from_which_an_erasure_took_all_is_no_obstacle() -> 
         ("RETAKE", {"retake": ["first", "second"]}, "a new picture: first and second"),
     ],
 )
-def test_what_a_pair_waits_for_is_told(verdict: str, attributes: dict[str, Any], sentence: str) -> None:
+def test_the_history_says_what_a_pair_waits_for(verdict: str, attributes: dict[str, Any], sentence: str) -> None:
     [only] = next_steps(found(row(verdict, **attributes)), NOON)
 
     assert sentence in only
 
 
-def test_of_a_verdict_that_stands_there_is_nothing_to_wait_for() -> None:
+def test_a_final_verdict_waits_for_nothing() -> None:
     assert list(next_steps(found(row("PASS")), NOON)) == []
 
 
-def test_a_pending_pair_names_what_keeps_the_whole_fleet_and_until_when() -> None:
+def test_a_pending_pair_names_what_stops_the_whole_fleet_and_until_when() -> None:
     gate = Gate(code="ACCOUNT_DISABLED", message="no", closed_at=NOON.timestamp(), reopens_at=after(600).timestamp())
 
     _, fleet = next_steps(found(row("PENDING", retry_at="soon"), gate=gate), NOON)
@@ -168,7 +168,7 @@ def test_a_pending_pair_names_what_keeps_the_whole_fleet_and_until_when() -> Non
     )
 
 
-def test_a_worker_that_may_be_at_it_and_a_message_on_its_way_are_told() -> None:
+def test_an_active_worker_and_a_message_in_flight_are_listed() -> None:
     mark = Mark(due=after(720), begun=2, alive_until=after(120))
 
     _, worker, message, deaths = next_steps(found(None, mark=mark), NOON)
@@ -178,7 +178,7 @@ def test_a_worker_that_may_be_at_it_and_a_message_on_its_way_are_told() -> None:
     assert deaths == "2 workers have begun with it and not come to an end."
 
 
-def test_the_pair_is_the_objects_that_are_there_now() -> None:
+def test_the_pair_is_the_objects_that_exist_now() -> None:
     versions = [
         version("anna/first.jpg", 0, role="first", latest=False),
         version("anna/first.jpg", 5, role="first"),
@@ -202,7 +202,7 @@ def test_json_has_the_row_s_attributes_at_the_top_and_the_calls_beside_them() ->
     assert [upload["key"] for upload in document["uploads"]] == ["anna/first.jpg"]
 
 
-def test_nothing_of_a_key_is_taken_for_markup_or_lost_in_a_narrow_terminal() -> None:
+def test_a_key_is_neither_read_as_markup_nor_cut_in_a_narrow_terminal() -> None:
     key = "[bold]anna[/]/" + "x" * 100
     file = io.StringIO()
 

@@ -1,4 +1,4 @@
-"""Pairs of a folder or a CSV: which files are whose, under which key."""
+"""Pairs from a folder or a CSV: their files and keys."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def files(top: Path, *names: str) -> None:
 
 
 def keys(found: Input) -> dict[str, list[str]]:
-    """The keys of complete pairs, by pair id."""
+    """Return the keys of complete pairs, by pair id."""
     pairs = [pair for pair in found.pairs if isinstance(pair, Submission)]
     return {pair.pair_id: [file.key for file in pair.files.values()] for pair in pairs}
 
@@ -40,7 +40,7 @@ def csv_of(tmp_path: Path, *lines: str, encoding: str = "utf-8") -> Path:
 # --- a folder --------------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_with_two_pictures_is_a_pair_however_deep_in_the_order_of_their_ids(tmp_path: Path) -> None:
+def test_a_folder_with_two_pictures_is_a_pair_at_any_depth_in_order_of_pair_id(tmp_path: Path) -> None:
     files(tmp_path, "b/first.jpg", "b/second.jpg", "a/x/first", "a/x/SECOND.HEIC", "a/First.JPG", "a/second.png")
 
     found = from_folder(tmp_path, NAMES)
@@ -54,7 +54,7 @@ def test_a_folder_with_two_pictures_is_a_pair_however_deep_in_the_order_of_their
 
 
 @pytest.mark.parametrize("pair_id", ["a + b", "50%", "a%2Fb", "[bold]", "東京", COMPOSED, DECOMPOSED, " a ", "a\\b"])
-def test_a_pair_id_is_the_path_as_it_is_on_the_disk(tmp_path: Path, pair_id: str) -> None:
+def test_a_pair_id_is_the_path_on_disk(tmp_path: Path, pair_id: str) -> None:
     files(tmp_path, f"{pair_id}/first.jpg", f"{pair_id}/second.jpg")
 
     assert keys(from_folder(tmp_path, NAMES)) == {pair_id: [f"{pair_id}/first.jpg", f"{pair_id}/second.jpg"]}
@@ -69,7 +69,7 @@ def test_the_stems_are_those_of_the_stack(tmp_path: Path) -> None:
     assert found.ignored["other names"] == 1
 
 
-def test_what_is_no_pair_s_is_ignored_and_counted(tmp_path: Path) -> None:
+def test_files_of_no_pair_are_ignored_and_counted(tmp_path: Path) -> None:
     files(tmp_path, "a/first.jpg", "a/second.jpg", "a/notes.txt", "readme", "first.jpg", ".DS_Store", "a/._first.jpg")
     files(tmp_path, ".git/first.jpg", ".git/second.jpg")
     (tmp_path / "link").symlink_to(tmp_path / "a")
@@ -82,7 +82,7 @@ def test_what_is_no_pair_s_is_ignored_and_counted(tmp_path: Path) -> None:
     assert found.ignored == {"other names": 3, "hidden": 3, "symbolic links": 2, "no files": 1}
 
 
-def test_a_pair_that_lacks_a_picture_or_has_two_of_one_role_is_left_out(tmp_path: Path) -> None:
+def test_a_pair_with_a_missing_or_a_duplicate_picture_is_left_out(tmp_path: Path) -> None:
     files(
         tmp_path, "lone/second.jpg", "two/first.jpg", "two/first.png", "two/second.jpg", "whole/first", "whole/second"
     )
@@ -96,7 +96,7 @@ def test_a_pair_that_lacks_a_picture_or_has_two_of_one_role_is_left_out(tmp_path
     }
 
 
-def test_a_folder_without_a_pair_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_folder_without_pairs_gets_a_message_with_the_remedy(tmp_path: Path) -> None:
     files(tmp_path, "first.jpg", "second.jpg")
 
     with pytest.raises(click.ClickException, match="name the folder above it"):
@@ -107,9 +107,7 @@ def test_a_folder_without_a_pair_is_told_with_what_to_do(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_a_csv_names_files_beside_it_in_its_own_order_and_their_keys_end_as_they_do(
-    tmp_path: Path, encoding: str
-) -> None:
+def test_a_csv_names_files_relative_to_it_and_keys_keep_their_extension(tmp_path: Path, encoding: str) -> None:
     files(tmp_path, "z.JPG", "below/a file.heic", "plain", "sélfie.png")
     file = csv_of(
         tmp_path,
@@ -141,7 +139,7 @@ def test_every_key_of_a_csv_belongs_to_its_pair(tmp_path: Path) -> None:
     assert {role: file.key for role, file in pair.files.items()} == {"first": "a/b/Selfie.jpg", "second": "a/b/ID"}
 
 
-def test_errors_of_a_csv_name_their_lines_all_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_csv_are_reported_with_their_lines(tmp_path: Path) -> None:
     files(tmp_path, "1", "2")
     file = csv_of(
         tmp_path, "pair_id,first,second", "a,1,2", "b,1,lost.jpg", "a,2,1", ",1,2", "c,,2", '"x\ny",1,2', "x,2", "a,1,2"
@@ -157,7 +155,7 @@ def test_errors_of_a_csv_name_their_lines_all_at_once(tmp_path: Path) -> None:
     )
 
 
-def test_of_many_errors_the_first_are_told_and_how_many_more_there_are(tmp_path: Path) -> None:
+def test_of_many_errors_the_first_are_listed_with_a_count_of_the_rest(tmp_path: Path) -> None:
     file = csv_of(tmp_path, "pair_id,first,second", *(f"{number},,x" for number in range(10)))
 
     with pytest.raises(click.ClickException, match=r"line 6: there is no file \S*/x; and 10 more\.$"):
@@ -165,14 +163,14 @@ def test_of_many_errors_the_first_are_told_and_how_many_more_there_are(tmp_path:
 
 
 @pytest.mark.parametrize("beginning", ["pair_id|first|second", "id,first,second", "pair_id,first", "", "a,1,2"])
-def test_a_csv_without_the_columns_is_told_their_names(tmp_path: Path, beginning: str) -> None:
+def test_a_csv_without_the_columns_gets_their_names(tmp_path: Path, beginning: str) -> None:
     with pytest.raises(
         click.ClickException, match="its first line names the columns pair_id, first, second, separated by commas"
     ):
         from_csv(csv_of(tmp_path, beginning, "a,1,2"), NAMES)
 
 
-def test_a_csv_in_another_encoding_is_told_the_remedy(tmp_path: Path) -> None:
+def test_a_csv_in_another_encoding_gets_the_remedy(tmp_path: Path) -> None:
     file = csv_of(tmp_path, "pair_id,first,second", "é,1,2", encoding="latin-1")
 
     with pytest.raises(click.ClickException, match="is not in UTF-8: save it as CSV UTF-8"):
@@ -181,7 +179,7 @@ def test_a_csv_in_another_encoding_is_told_the_remedy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_csv_is_read_as_spreadsheets_save_it(tmp_path: Path, separator: str, encoding: str) -> None:
+def test_a_csv_saved_by_a_spreadsheet_is_read(tmp_path: Path, separator: str, encoding: str) -> None:
     files(tmp_path, "1", "2")
     lines = ["pair_id,first,second", ",,", "a,1,2", "", " ,,", "b,2,1,,"]
     file = csv_of(tmp_path, *(line.replace(",", separator) for line in lines), encoding=encoding)
@@ -189,7 +187,7 @@ def test_a_csv_is_read_as_spreadsheets_save_it(tmp_path: Path, separator: str, e
     assert list(keys(from_csv(file, NAMES))) == ["a", "b"]
 
 
-def test_a_column_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
+def test_a_duplicate_column_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(click.ClickException, match="must have one column first"):
         from_csv(csv_of(tmp_path, "pair_id,first,first,second", "a,1,1,2"), NAMES)
 

@@ -1,4 +1,4 @@
-"""Work on many things at once: all of it, or what was begun when somebody interrupted."""
+"""Parallel work: all items are processed, or those started before an interrupt."""
 
 from threading import Event, Lock
 
@@ -7,7 +7,7 @@ import pytest
 from facepair_cli.parallel import for_each
 
 
-def test_every_thing_is_worked_on_once_and_handed_over() -> None:
+def test_every_item_is_processed_and_handed_over_once() -> None:
     results: list[int] = []
 
     for_each(lambda number: number * 2, range(100), results.append, threads=4)
@@ -15,7 +15,7 @@ def test_every_thing_is_worked_on_once_and_handed_over() -> None:
     assert sorted(results) == list(range(0, 200, 2))
 
 
-def test_as_many_things_are_under_way_as_there_are_threads() -> None:
+def test_as_many_items_run_at_a_time_as_there_are_threads() -> None:
     lock, under_way, most = Lock(), 0, 0
     all_at_once = Event()
 
@@ -36,7 +36,7 @@ def test_as_many_things_are_under_way_as_there_are_threads() -> None:
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError])
-def test_what_was_begun_comes_to_its_end_and_is_handed_over_and_nothing_else_is_begun(
+def test_after_an_interrupt_started_items_finish_and_no_others_start(
     interruption: type[BaseException],
 ) -> None:
     begun: list[int] = []
@@ -58,7 +58,7 @@ def test_what_was_begun_comes_to_its_end_and_is_handed_over_and_nothing_else_is_
     assert len(begun) < 20
 
 
-def test_an_error_of_the_work_ends_it_and_the_others_results_are_kept() -> None:
+def test_an_error_ends_the_work_and_other_results_are_kept() -> None:
     results: list[int] = []
 
     def work(number: int) -> int:

@@ -1,4 +1,4 @@
-"""The use cases of what goes out: publishing, publishing again, and delivering webhooks."""
+"""Publishing change events, publishing them again, and delivering webhooks."""
 
 import json
 from collections import Counter
@@ -33,9 +33,9 @@ def write(old: StoredRow | None, new: StoredRow | None) -> Write:
 
 @dataclass
 class Bus:
-    """Remembers what it was told; raises while it is down."""
+    """A bus that remembers what was published and raises while it is down."""
 
-    told: list[Change] = field(default_factory=list)
+    published: list[Change] = field(default_factory=list)
     requests: int = 0
     down: bool = False
 
@@ -43,11 +43,11 @@ class Bus:
         self.requests += 1
         if self.down:
             raise Unavailable("the bus is down")
-        self.told += changes
+        self.published += changes
 
     @property
     def pairs(self) -> list[str]:
-        return [change.pair_id for change in self.told]
+        return [change.pair_id for change in self.published]
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Rows:
 
 @dataclass
 class Queue:
-    """Remembers what was put off and what was dead-lettered."""
+    """A queue that remembers deferred and dead-lettered messages."""
 
     bodies: list[str] = field(default_factory=list)
     deferred: list[tuple[str, int]] = field(default_factory=list)
@@ -109,10 +109,10 @@ def always() -> bool:
     return True
 
 
-# --- Publishing -------------------------------------------------------------------------------------------------------
+# --- publishing ------------------------------------------------------------------------------------------------------
 
 
-def test_a_change_is_told_once_and_no_change_is_not_told(world: World) -> None:
+def test_a_change_is_published_once_and_no_change_is_not_published(world: World) -> None:
     world.publisher.publish(write(None, row("anna")))
     world.publisher.publish(write(row("anna"), row("anna", minute=1)))
 
@@ -120,7 +120,7 @@ def test_a_change_is_told_once_and_no_change_is_not_told(world: World) -> None:
     assert (world.counts["Writes"], world.counts["ChangesPublished"]) == (2, 1)
 
 
-def test_a_bus_that_is_down_is_tried_again_by_whoever_asked(world: World) -> None:
+def test_a_bus_that_is_down_is_retried_by_the_caller(world: World) -> None:
     world.bus.down = True
 
     with pytest.raises(Unavailable):
@@ -129,14 +129,14 @@ def test_a_bus_that_is_down_is_tried_again_by_whoever_asked(world: World) -> Non
     assert world.dead_letters.bodies == []
 
 
-def test_a_row_that_nobody_can_read_is_dead_lettered_without_its_contents(world: World) -> None:
+def test_an_unreadable_row_is_dead_lettered_without_its_contents(world: World) -> None:
     world.publisher.publish(write(None, row("anna") | {"code": Decimal(7), "message": "private"}))
 
-    [told] = [json.loads(body) for body in world.dead_letters.bodies]
-    assert (told["pair_id"], told["place"]) == ("anna", "111")
-    assert "code" in told["reason"]
-    assert "private" not in json.dumps(told)
-    assert world.bus.told == []
+    [message] = [json.loads(body) for body in world.dead_letters.bodies]
+    assert (message["pair_id"], message["place"]) == ("anna", "111")
+    assert "code" in message["reason"]
+    assert "private" not in json.dumps(message)
+    assert world.bus.published == []
     assert world.counts["UnreadableRows"] == 1
 
 
@@ -155,12 +155,12 @@ def test_a_record_that_can_never_be_published_is_dead_lettered_at_once(world: Wo
     world.publisher.publish(write(None, row("anna") | poison))
     world.publisher.publish(write(None, row("ben")))
 
-    [told] = [json.loads(body) for body in world.dead_letters.bodies]
-    assert (told["pair_id"], told["place"]) == ("anna", "111")
+    [message] = [json.loads(body) for body in world.dead_letters.bodies]
+    assert (message["pair_id"], message["place"]) == ("anna", "111")
     assert world.bus.pairs == ["ben"]
 
 
-# --- Publishing again -------------------------------------------------------------------------------------------------
+# --- publishing again ------------------------------------------------------------------------------------------------
 
 
 def test_rows_since_a_time_are_published_in_the_order_of_their_writing(world: World) -> None:
@@ -179,7 +179,7 @@ def test_named_pairs_are_published_under_the_same_ids_and_missing_ones_are_named
 
     done = world.resender.pairs(["anna", "carl", "anna"])
 
-    assert [change.id for change in world.bus.told] == [world.bus.told[0].id] * 2
+    assert [change.id for change in world.bus.published] == [world.bus.published[0].id] * 2
     assert (done.published, done.missing) == (1, ["carl"])
 
 
@@ -204,14 +204,14 @@ def test_when_the_time_runs_out_the_answer_says_where_to_go_on(world: World) -> 
     assert world.bus.pairs == [f"pair {minute}" for minute in range(25)]
 
 
-# --- Delivering -------------------------------------------------------------------------------------------------------
+# --- delivering ------------------------------------------------------------------------------------------------------
 
 EVENT = {"detail-type": "Verdict changed", "time": "2026-01-31T12:00:00Z", "detail": {"id": "1", "pair_id": "anna"}}
 
 
 @dataclass
 class Server:
-    """A receiver that refuses with `refusals` in turn, then takes everything."""
+    """A receiver that refuses with `refusals` in turn, then accepts everything."""
 
     refusals: list[Undelivered] = field(default_factory=list)
     taken: list[Webhook] = field(default_factory=list)
@@ -236,7 +236,7 @@ def message(body: str = json.dumps(EVENT), receive_count: int = 1, age: timedelt
     return Message(body, f"receipt {receive_count}", receive_count, clock.now() - age)
 
 
-def test_what_the_receiver_takes_is_done() -> None:
+def test_an_accepted_event_is_done() -> None:
     server, queue, counts = Server(), Queue(), Counts()
 
     deliverer(server, queue, counts).deliver(message(age=timedelta(seconds=2)))
@@ -246,7 +246,7 @@ def test_what_the_receiver_takes_is_done() -> None:
     assert 2 <= counts["SecondsToReceiver"] < 3
 
 
-def test_what_it_does_not_take_comes_back_within_ten_seconds() -> None:
+def test_a_refused_event_comes_back_within_ten_seconds() -> None:
     server, queue, counts = Server([Undelivered("HTTP 500")]), Queue(), Counts()
 
     with pytest.raises(ComesBack):
@@ -258,7 +258,7 @@ def test_what_it_does_not_take_comes_back_within_ten_seconds() -> None:
 
 
 @pytest.mark.parametrize(("retry_after", "seconds"), [(1200.0, 1200), (10 * 86400.0, 12 * 3600 - 120)])
-def test_its_retry_after_is_obeyed_as_far_as_a_queue_can(retry_after: float, seconds: int) -> None:
+def test_a_retry_after_is_obeyed_up_to_the_queue_s_limit(retry_after: float, seconds: int) -> None:
     server, queue = Server([Undelivered("HTTP 503", retry_after=retry_after)]), Queue()
 
     with pytest.raises(ComesBack):
@@ -267,7 +267,7 @@ def test_its_retry_after_is_obeyed_as_far_as_a_queue_can(retry_after: float, sec
     assert queue.deferred == [("receipt 1", seconds)]
 
 
-def test_after_three_days_it_is_given_up_and_kept_for_a_person() -> None:
+def test_after_three_days_an_event_is_dead_lettered() -> None:
     server, queue, counts = Server([Undelivered("HTTP 500")] * 2), Queue(), Counts()
 
     with pytest.raises(ComesBack):

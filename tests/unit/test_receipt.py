@@ -1,4 +1,4 @@
-"""The receipt of an erasure accounts for every pair, over as many runs as it takes."""
+"""The receipt of an erasure lists every pair, over any number of runs."""
 
 import json
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def test_another_run_adds_to_the_receipt_and_removes_nothing(file: Path) -> None
     assert found["remaining"][0]["until"] == "2026-11-09T13:00:00.000Z"
 
 
-def test_a_pair_that_is_not_erased_for_good_keeps_the_receipt_incomplete(file: Path) -> None:
+def test_an_incompletely_erased_pair_keeps_the_receipt_incomplete(file: Path) -> None:
     with receipt(file) as done:
         done.unconfirmed.add(["a"])
         done.add(erasure("a", complete=False))
@@ -131,7 +131,7 @@ def test_hostile_ids_are_escaped_in_the_file_and_exact_when_it_is_read(file: Pat
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[]", '{"pair_ids": []}', "7"])
-def test_a_file_that_is_no_receipt_is_refused_and_stays(file: Path, text: str) -> None:
+def test_a_file_that_is_no_receipt_is_refused_and_kept(file: Path, text: str) -> None:
     file.write_text(text)
 
     with pytest.raises(click.UsageError, match="exists and is not a receipt"), receipt(file):

@@ -1,4 +1,4 @@
-"""Messages: what each of them leads to, and that no upload spoils another's."""
+"""Messages of the uploads queue: how each is handled, and that none affects another."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ BLOCKED = Closed("INSUFFICIENT_BALANCE", "top up", seconds=600)
 
 
 class Comparisons:
-    """Who brings pairs up to date: does with each pair what it is told to do, nothing with others."""
+    """A stand-in for the comparer that returns or raises what a test sets for each pair."""
 
     def __init__(self) -> None:
         self.does: dict[str, Row | Exception] = {}
@@ -49,7 +49,7 @@ def comparisons() -> Comparisons:
 
 
 def receive(world: World, comparisons: Comparisons, body: str, receive_count: int = 1) -> Message:
-    """Deals with a message of the queue; it is deleted unless it has to come back."""
+    """Receive one message from the queue; delete it unless it must come back."""
     world.queue.send([body])
     received = None
     for _ in range(receive_count):
@@ -69,10 +69,10 @@ def created(*keys: str) -> str:
     return notification(*map(record, keys))
 
 
-# --- which pairs are brought up to date ------------------------------------------------------------------------------
+# --- which pairs are compared ----------------------------------------------------------------------------------------
 
 
-def test_an_upload_brings_its_pair_up_to_date_and_its_message_is_gone(world: World, comparisons: Comparisons) -> None:
+def test_an_upload_has_its_pair_compared_and_its_message_deleted(world: World, comparisons: Comparisons) -> None:
     receive(world, comparisons, created_notification("a b/ü+%/FIRST.jpeg", "etag"))
 
     assert comparisons.pairs == ["a b/ü+%"]
@@ -80,14 +80,14 @@ def test_an_upload_brings_its_pair_up_to_date_and_its_message_is_gone(world: Wor
     assert world.metrics.sums() == {Metric.MESSAGES: 1}
 
 
-def test_an_attempt_knows_its_receive_and_how_long_its_worker_lives(world: World, comparisons: Comparisons) -> None:
+def test_an_attempt_knows_its_receive_count_and_its_worker_s_deadline(world: World, comparisons: Comparisons) -> None:
     receive(world, comparisons, created("anna/first.jpg"), receive_count=3)
 
     [(_, attempt)] = comparisons.attempts
     assert (attempt.receive_count, attempt.time_left()) == (3, LIFETIME)
 
 
-def test_every_line_of_the_log_names_the_pair_and_the_key(world: World, comparisons: Comparisons) -> None:
+def test_every_log_line_names_the_pair_and_the_key(world: World, comparisons: Comparisons) -> None:
     receive(world, comparisons, created("anna/first.jpg", "anna/notes.txt"))
 
     assert world.log_keys == [
@@ -109,7 +109,7 @@ def test_an_upload_that_is_no_picture_of_a_pair_is_ignored_and_counted(
     assert [line.levelname for line in caplog.records] == ["INFO"]
 
 
-def test_a_message_that_tells_of_no_created_object_is_ignored(world: World, comparisons: Comparisons) -> None:
+def test_a_message_about_no_created_object_is_ignored(world: World, comparisons: Comparisons) -> None:
     receive(world, comparisons, notification(record("anna/first.jpg", "ObjectRemoved:Delete")))
 
     assert (comparisons.pairs, world.queue.bodies, world.queue.dead_letters) == ([], [], [])
@@ -149,7 +149,7 @@ def test_a_picture_that_s3_refuses_to_return_is_counted(world: World, comparison
 
 
 @pytest.mark.parametrize(("body", "dead_letter"), [("not JSON", "not JSON"), ("", "(empty)")])
-def test_a_message_that_nobody_can_read_is_dead_lettered_at_once(
+def test_an_unreadable_message_is_dead_lettered_at_once(
     world: World, comparisons: Comparisons, body: str, dead_letter: str
 ) -> None:
     receive(world, comparisons, body)
@@ -158,7 +158,7 @@ def test_a_message_that_nobody_can_read_is_dead_lettered_at_once(
     assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.MALFORMED_MESSAGES: 1}
 
 
-def test_a_message_that_cannot_be_dead_lettered_stays_and_the_log_says_why(
+def test_a_message_that_cannot_be_dead_lettered_stays_and_is_logged(
     world: World, comparisons: Comparisons, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.queue.at("dead_letter", Unavailable("ThrottlingException"))
@@ -170,7 +170,7 @@ def test_a_message_that_cannot_be_dead_lettered_stays_and_the_log_says_why(
     assert (world.queue.bodies, world.queue.dead_letters) == (["not JSON"], [])
 
 
-# --- what comes back -------------------------------------------------------------------------------------------------
+# --- messages that come back -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_deferred_pair_s_message_comes_back_when_it_is_due(
 
 @pytest.mark.parametrize(("receive_count", "seconds"), [(1, 5), (4, 40)])
 @pytest.mark.parametrize("error", [Unavailable("ThrottlingException"), ValueError("a bug")])
-def test_an_unexpected_error_is_logged_whole_counted_and_tried_again_ever_later(
+def test_an_unexpected_error_is_logged_counted_and_retried_with_back_off(
     world: World,
     comparisons: Comparisons,
     error: Exception,
@@ -210,7 +210,7 @@ def test_an_unexpected_error_is_logged_whole_counted_and_tried_again_ever_later(
     assert line.exc_info[1] is error
 
 
-def test_a_message_that_cannot_be_deferred_comes_back_by_itself_and_the_log_says_why(
+def test_a_message_that_cannot_be_deferred_comes_back_anyway_and_is_logged(
     world: World, comparisons: Comparisons, caplog: pytest.LogCaptureFixture
 ) -> None:
     comparisons.does["anna"] = Deferred(BUSY, 77)
@@ -224,9 +224,7 @@ def test_a_message_that_cannot_be_deferred_comes_back_by_itself_and_the_log_says
     assert "ThrottlingException" in caplog.text
 
 
-def test_one_upload_spoils_no_other_and_the_message_comes_back_when_the_last_is_due(
-    world: World, comparisons: Comparisons
-) -> None:
+def test_a_message_of_several_uploads_comes_back_when_the_last_is_due(world: World, comparisons: Comparisons) -> None:
     comparisons.does = {"a": Deferred(BUSY, 30), "b": ValueError("a bug"), "c": Deferred(BLOCKED, 900)}
 
     message = receive(world, comparisons, created("a/first.jpg", "b/first.jpg", "notes", "c/first.jpg", "d/first.jpg"))
@@ -236,7 +234,7 @@ def test_one_upload_spoils_no_other_and_the_message_comes_back_when_the_last_is_
     assert world.happened("queue.defer") == ["queue.defer"]
 
 
-# --- what is counted -------------------------------------------------------------------------------------------------
+# --- metrics ---------------------------------------------------------------------------------------------------------
 
 
 def row(world: World, make: Callable[[Case], Row]) -> Row:
@@ -266,7 +264,9 @@ def test_a_verdict_is_counted_with_the_seconds_since_the_later_upload(
     assert world.metrics.sums() == {Metric.MESSAGES: 1, metric: 1, Metric.SECONDS_TO_VERDICT: 9}
 
 
-def test_a_verdict_before_its_upload_by_s3_s_clock_took_no_time(world: World, comparisons: Comparisons) -> None:
+def test_a_verdict_earlier_than_its_upload_by_s3_s_clock_counts_as_zero_seconds(
+    world: World, comparisons: Comparisons
+) -> None:
     judged = row(world, lambda case: Row.judged(case, SUCCESS))
     comparisons.does["anna"] = judged.model_copy(update={"uploaded_at": world.time.now() + timedelta(hours=2)})
 
@@ -275,9 +275,7 @@ def test_a_verdict_before_its_upload_by_s3_s_clock_took_no_time(world: World, co
     assert world.metrics.values[Metric.SECONDS_TO_VERDICT] == [0]
 
 
-def test_a_row_that_waits_for_the_other_picture_is_counted_without_a_time(
-    world: World, comparisons: Comparisons
-) -> None:
+def test_a_waiting_row_is_counted_without_a_duration(world: World, comparisons: Comparisons) -> None:
     world.bucket.put("anna/first.jpg", picture())
     comparisons.does["anna"] = Row.waiting(world.bucket.find("anna"), {}, POLICY)
 
@@ -286,7 +284,7 @@ def test_a_row_that_waits_for_the_other_picture_is_counted_without_a_time(
     assert world.metrics.sums() == {Metric.MESSAGES: 1, Metric.WAITING: 1}
 
 
-# --- the whole story -------------------------------------------------------------------------------------------------
+# --- end to end ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
@@ -301,10 +299,10 @@ def test_two_uploads_in_either_order_make_a_verdict_and_one_charge(world: World,
     assert (world.queue.bodies, world.api.charged) == ([], 1)
 
 
-def test_a_busy_api_is_asked_again_when_its_message_comes_back_and_the_pair_is_charged_once(world: World) -> None:
+def test_a_busy_api_is_called_again_when_the_message_returns_and_charges_once(world: World) -> None:
     world.upload_pair()
     busy = Outcome(code="SERVICE_BUSY", message="later", pricing_strategy="FREE")
-    world.api.answers(busy, busy, SUCCESS)  # each upload has a message of its own
+    world.api.answers(busy, busy, SUCCESS)  # each upload has its own message
 
     world.work()
     pending = world.stored().verdict

@@ -1,4 +1,4 @@
-"""An invoice held against the ledger: every row of either side ends in exactly one class."""
+"""Reconciling an invoice with the ledger: every row of either side ends in exactly one class."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def billed(line: int = 2) -> Billed:
 
 
 def entry(at: datetime = MIDDLE, pricing: str = "PAY", call: int = 1, code: str = "") -> Entry:
-    """A call of a paid code, or of a free one if its price is FREE, unless `code` says otherwise."""
+    """Return a call of a paid code, or of a free one if its price is FREE, unless `code` says otherwise."""
     code = code or ("SERVICE_BUSY" if pricing == "FREE" else "SUCCESS")
     state = State.REFUSED if code == "SERVICE_BUSY" else State.ANSWERED
     return Entry("anna", f"{call:06d}", state, at, at, code, "t1", pricing)
@@ -58,7 +58,7 @@ def classes(rows: Sequence[Billed], entries: Sequence[Entry]) -> list[Class]:
         ([billed()], [stated_free(), entry(call=2)], [Class.MATCHED]),
     ],
 )
-def test_what_one_transaction_is(rows: list[Billed], entries: list[Entry], expected: list[Class]) -> None:
+def test_each_transaction_gets_its_class(rows: list[Billed], entries: list[Entry], expected: list[Class]) -> None:
     assert classes(rows, entries) == expected
 
 
@@ -74,13 +74,13 @@ def test_what_one_transaction_is(rows: list[Billed], entries: list[Entry], expec
         ([billed(), billed(3)], [entry(JUST_AFTER), entry(MIDDLE, call=2)], [Class.MATCHED, Class.MATCHED]),
     ],
 )
-def test_a_day_beyond_the_month_s_ends_is_looked_up_before_anything_is_a_difference(
+def test_a_day_beyond_the_month_s_ends_is_searched_before_reporting_a_difference(
     rows: list[Billed], entries: list[Entry], expected: list[Class]
 ) -> None:
     assert classes(rows, entries) == expected
 
 
-def test_a_row_of_another_month_of_the_ledger_says_where() -> None:
+def test_a_row_that_the_ledger_has_in_another_month_says_which() -> None:
     [finding] = reconcile([billed()], [entry(AUGUST)], OCTOBER)
 
     assert finding == Finding(Class.BILLED_UNKNOWN, billed(), entry(AUGUST))
@@ -95,9 +95,7 @@ ledgers = st.lists(st.tuples(moments, st.sampled_from(PRICES)), max_size=5).map(
 
 
 @given(invoices, ledgers)
-def test_every_row_of_the_month_ends_in_exactly_one_class_whatever_there_is(
-    rows: list[Billed], entries: list[Entry]
-) -> None:
+def test_every_row_of_the_month_ends_in_exactly_one_class(rows: list[Billed], entries: list[Entry]) -> None:
     found = list(reconcile(rows, entries, OCTOBER))
 
     of_rows = Counter(finding.billed for finding in found if finding.billed)
@@ -117,7 +115,7 @@ def test_every_row_of_the_month_ends_in_exactly_one_class_whatever_there_is(
 
 
 @given(invoices, ledgers, st.randoms(use_true_random=False))
-def test_the_order_in_which_they_come_makes_no_difference(
+def test_the_result_does_not_depend_on_the_order_of_rows(
     rows: list[Billed], entries: list[Entry], random: Random
 ) -> None:
     shuffled, mixed = [*rows], [*entries]
@@ -128,7 +126,7 @@ def test_the_order_in_which_they_come_makes_no_difference(
 
 
 @given(st.lists(moments, max_size=6))
-def test_a_ledger_billed_as_it_is_has_no_differences(times: list[datetime]) -> None:
+def test_a_ledger_billed_exactly_has_no_differences(times: list[datetime]) -> None:
     near = [at for at in times if OCTOBER.place(at) is not Place.ELSEWHERE]
     rows = [billed(line) for line, _ in enumerate(near, 2)]
     entries = [entry(at, call=number) for number, at in enumerate(times, 1)]
@@ -136,10 +134,10 @@ def test_a_ledger_billed_as_it_is_has_no_differences(times: list[datetime]) -> N
     assert classes(rows, entries) == [Class.MATCHED] * len(near)
 
 
-# --- months -----------------------------------------------------------------------------------------------------------
+# --- months ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_month_begins_and_ends_by_the_clock_of_its_zone() -> None:
+def test_a_month_starts_and_ends_by_the_clock_of_its_zone() -> None:
     october = Month.parse("2026-10", ZoneInfo("Europe/Berlin"))
 
     assert october.start == datetime(2026, 9, 30, 22, tzinfo=UTC)
@@ -154,13 +152,13 @@ def test_a_year_ends_with_december() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-13", "2026-00", "2026-1", "october", "2026-10-01", ""])
-def test_what_is_no_month_is_refused(text: str) -> None:
+def test_a_malformed_month_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write it as 2026-10"):
         Month.parse(text)
 
 
 @given(st.datetimes(datetime(2026, 9, 2), datetime(2026, 11, 29), timezones=st.just(UTC)))
-def test_a_moment_is_in_one_month_and_beside_another_only_near_its_end(moment: datetime) -> None:
+def test_a_time_near_a_month_s_end_is_beside_another_month(moment: datetime) -> None:
     months = [Month.parse(text) for text in ("2026-09", "2026-10", "2026-11")]
 
     [home] = (month for month in months if month.place(moment) is Place.INSIDE)

@@ -1,4 +1,4 @@
-"""Redriving dead letters, with queues in memory that hide what was received."""
+"""Redriving dead-letter queues, with in-memory queues that hide received messages."""
 
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -12,7 +12,7 @@ from facepair.use_cases.redrive import Redriven, Route
 
 
 class DeadLetterQueue:
-    """What was received is hidden until it is deferd to now."""
+    """A dead-letter queue that hides received messages until a test makes them visible again."""
 
     def __init__(self, bodies: Iterable[str], *, hides: bool = True) -> None:
         self._receipts = count()

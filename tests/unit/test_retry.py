@@ -1,4 +1,4 @@
-"""The back-off: what it waits, and how long a message lives on it."""
+"""The back-off's waits, and how long a message lives with them."""
 
 import heapq
 import random
@@ -26,7 +26,7 @@ receive_counts = st.integers(1, 1000)
 
 @dataclass(frozen=True, kw_only=True)
 class Still(Backoff):
-    """A back-off whose jitter always takes the same share of its ceiling."""
+    """Return a back-off whose jitter is always this share of its ceiling."""
 
     share: float
 
@@ -36,7 +36,7 @@ class Still(Backoff):
 
 @dataclass(frozen=True, kw_only=True)
 class Seeded(Backoff):
-    """A back-off whose jitter can be had again."""
+    """Return a back-off with reproducible jitter."""
 
     chance: random.Random
 
@@ -63,7 +63,7 @@ def test_the_jitter_is_full() -> None:
 
 
 @given(receive_counts, st.floats(0, QUEUE_LIMIT_SECONDS), st.floats(0, 1))
-def test_no_try_is_earlier_than_a_retry_after_asked_for(receive_count: int, retry_after: float, share: float) -> None:
+def test_no_retry_is_earlier_than_the_retry_after(receive_count: int, retry_after: float, share: float) -> None:
     assert Still(share=share).seconds(receive_count, retry_after) >= retry_after
 
 
@@ -77,13 +77,13 @@ def test_every_wait_is_one_that_sqs_accepts(receive_count: int, asked: float, sh
         assert 1 <= wait <= QUEUE_LIMIT_SECONDS < 12 * 3600
 
 
-def test_a_retry_after_that_has_not_helped_gives_way_to_a_longer_wait() -> None:
+def test_an_ineffective_retry_after_gives_way_to_a_longer_wait() -> None:
     assert Still(share=1).seconds(1, retry_after=10) == 10
     assert Still(share=1).seconds(8, retry_after=10) == 640
 
 
 @given(receive_counts, st.integers(1, 21600), st.floats(0, 1))
-def test_a_blocked_message_comes_back_after_the_pause_and_not_with_all_the_others(
+def test_blocked_messages_come_back_spread_over_time_after_the_pause(
     receive_count: int, pause: int, share: float
 ) -> None:
     assert Still(share=share).seconds_closed(receive_count, pause) > pause
@@ -91,16 +91,16 @@ def test_a_blocked_message_comes_back_after_the_pause_and_not_with_all_the_other
 
 
 def lifetime(backoff: Backoff) -> float:
-    """Seconds from the first receive of a message to its last one, after which it is a dead letter."""
+    """Return the seconds from the first receive of a message to its last, after which it is dead-lettered."""
     return sum(backoff.seconds(receive_count) for receive_count in range(1, MAX_RECEIVES))
 
 
-def test_a_message_outlives_a_long_weekend_of_a_busy_api_and_is_not_dropped_by_the_queue_meanwhile() -> None:
+def test_a_message_outlives_a_long_weekend_of_a_busy_api() -> None:
     for seed in range(300):
         assert LONG_WEEKEND_SECONDS < lifetime(seeded(seed)) < RETENTION_SECONDS, f"{seed=}"
 
 
-def test_a_message_at_a_rate_limited_gate_lasts_five_days_and_is_not_dropped_meanwhile() -> None:
+def test_a_message_at_a_rate_limited_gate_lasts_five_days() -> None:
     for seed in range(100):
         backoff = seeded(seed)
         seconds = sum(backoff.seconds_rate_limited(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
@@ -140,7 +140,7 @@ def test_a_pace_far_below_the_load_starves_no_pair(seed: int) -> None:
 
 
 def weekend_without_balance(seed: int, messages: int) -> tuple[int, int]:
-    """Most receives of any message, and calls to the API, when the account is blocked for a long weekend."""
+    """Return the most receives of any message, and the calls, while the account is blocked for a long weekend."""
     backoff, arrivals = seeded(seed), random.Random(seed)
     due = [(arrivals.uniform(0, LONG_WEEKEND_SECONDS), number) for number in range(messages)]
     due[0] = (0, 0)
@@ -158,7 +158,7 @@ def weekend_without_balance(seed: int, messages: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_long_weekend_without_balance_ends_with_nothing_dead_lettered_and_few_calls(seed: int) -> None:
+def test_a_long_weekend_without_balance_dead_letters_nothing_and_makes_few_calls(seed: int) -> None:
     most_receives, calls = weekend_without_balance(seed, messages=300)
 
     assert most_receives < MAX_RECEIVES * 0.8
@@ -166,7 +166,7 @@ def test_a_long_weekend_without_balance_ends_with_nothing_dead_lettered_and_few_
 
 
 @given(st.integers())
-def test_even_if_every_receive_met_the_end_of_a_pause_a_blocked_message_outlives_the_weekend(seed: int) -> None:
+def test_a_blocked_message_outlives_the_weekend_even_at_every_end_of_a_pause(seed: int) -> None:
     backoff = seeded(seed)
 
     waited = sum(backoff.seconds_closed(receive_count, 0) for receive_count in range(1, MAX_RECEIVES))
@@ -174,6 +174,6 @@ def test_even_if_every_receive_met_the_end_of_a_pause_a_blocked_message_outlives
     assert waited > LONG_WEEKEND_SECONDS
 
 
-def test_what_keeps_a_pair_says_so_in_words() -> None:
+def test_each_reason_to_defer_a_pair_is_explained_in_words() -> None:
     assert str(Later("the API is busy", code="SERVICE_BUSY", retry_after=10)) == "the API is busy"
     assert str(Blocked("INSUFFICIENT_BALANCE", "top up")) == "INSUFFICIENT_BALANCE: top up"

@@ -1,4 +1,4 @@
-"""The story of a review: reviewers share a queue, and the first decision about two contents holds."""
+"""The review use case: reviewers share a queue, and the first decision about two contents is final."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ UNSURE = SUCCESS.model_copy(update={"similarity": Decimal("61.5")})
 
 
 def manual_checks(world: World, *pair_ids: str, shade: int = 0) -> None:
-    """Pairs that were compared one after the other, a second between them."""
+    """Create pairs compared one second after another."""
     world.api.answers(UNSURE)
     for pair_id in pair_ids:
         world.upload(f"{pair_id}/first.jpg", shade=shade)
@@ -41,7 +41,7 @@ def names(given: list[dict[str, Any]]) -> list[str]:
 
 
 def decide(world: World, reviewer: str = RITA, pair_id: str = "anna", **more: Any) -> dict[str, Any]:
-    """About what is in the row, unless another `fingerprint` is given."""
+    """Decide about the row's contents, unless another `fingerprint` is given."""
     fingerprint = world.item(pair_id)["fingerprint"] if "fingerprint" not in more else None
     request = {"action": "decide", "desk": "one", "pair_id": pair_id, "fingerprint": fingerprint, "verdict": "PASS"}
     return world.reviewing().decide(reviewer, ask(request | {"reason": "Same person"} | more, Decide))
@@ -56,7 +56,7 @@ def ask[T](request: dict[str, Any], kind: type[T]) -> T:
 # --- the queue -------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_that_cannot_be_read_keeps_no_pair_from_the_reviewers(world: World) -> None:
+def test_an_unreadable_row_does_not_keep_other_pairs_from_reviewers(world: World) -> None:
     manual_checks(world, "anna")
     poison = {"pair_id": "poison", "verdict": "MANUAL_CHECK", "fingerprint": "f", "updated_at": "2020-01-01T00:00:00Z"}
     world.verdicts.items["poison"] = poison
@@ -66,7 +66,7 @@ def test_a_row_that_cannot_be_read_keeps_no_pair_from_the_reviewers(world: World
     assert world.metrics.values[Metric.UNREADABLE_ROWS] == [1, 1]
 
 
-def test_pairs_are_handed_out_oldest_first_with_what_a_reviewer_needs_to_see(world: World) -> None:
+def test_pairs_are_handed_out_oldest_first_with_what_a_reviewer_needs(world: World) -> None:
     manual_checks(world, "zoe", "anna")
 
     given = pairs(world, RITA, count=2)
@@ -90,7 +90,7 @@ def link(row: Row, role: str) -> str:
     return f"https://s3.test/{row.pair_id}/{role}.jpg?versionId={version}"
 
 
-def test_reviewers_and_desks_do_not_meet(world: World) -> None:
+def test_reviewers_and_desks_get_different_pairs(world: World) -> None:
     manual_checks(world, "a", "b", "c")
 
     assert names(pairs(world, RITA)) == ["a"]
@@ -99,7 +99,7 @@ def test_reviewers_and_desks_do_not_meet(world: World) -> None:
     assert pairs(world, BO, desk="another window") == []
 
 
-def test_a_reviewer_who_asks_again_keeps_what_he_holds(world: World) -> None:
+def test_a_reviewer_who_asks_again_keeps_their_pairs(world: World) -> None:
     manual_checks(world, "a", "b", "c")
     pairs(world, BO, count=2)
 
@@ -111,7 +111,7 @@ def test_a_reviewer_who_asks_again_keeps_what_he_holds(world: World) -> None:
     assert names(pairs(world, RITA, count=3)) == ["c"]
 
 
-def test_a_pair_is_another_s_when_its_lease_is_over_or_given_back(world: World) -> None:
+def test_a_pair_goes_to_another_reviewer_when_its_lease_ends_or_is_released(world: World) -> None:
     manual_checks(world, "a", "b")
     pairs(world, BO, count=2)
 
@@ -122,7 +122,7 @@ def test_a_pair_is_another_s_when_its_lease_is_over_or_given_back(world: World) 
     assert names(pairs(world, RITA, count=2, desk="two")) == ["a", "b"]
 
 
-def test_nobody_gives_back_what_another_has(world: World) -> None:
+def test_a_reviewer_cannot_release_another_s_lease(world: World) -> None:
     manual_checks(world, "a")
     pairs(world, BO)
 
@@ -131,23 +131,23 @@ def test_nobody_gives_back_what_another_has(world: World) -> None:
     assert pairs(world, RITA) == []
 
 
-def test_a_pair_that_is_skipped_stays_for_others(world: World) -> None:
+def test_a_skipped_pair_stays_for_others(world: World) -> None:
     manual_checks(world, "a", "b")
 
     assert names(pairs(world, RITA, count=2, skip=["a"])) == ["b"]
     assert names(pairs(world, BO, count=2)) == ["a"]
 
 
-def test_a_pair_that_the_index_still_has_although_it_is_decided_is_not_handed_out(world: World) -> None:
+def test_a_decided_pair_is_not_handed_out_by_a_stale_index(world: World) -> None:
     manual_checks(world, "a", "b")
     decide(world, pair_id="a")
-    world.item("a")["verdict"] = "MANUAL_CHECK"  # as an index that is late has it
+    world.item("a")["verdict"] = "MANUAL_CHECK"  # as a stale index has it
 
     assert names(pairs(world, BO, count=2)) == ["b"]
     assert "a" not in world.leases.held
 
 
-def test_a_pair_that_was_held_and_is_uploaded_anew_is_held_no_longer(world: World) -> None:
+def test_a_new_upload_ends_a_pair_s_lease(world: World) -> None:
     manual_checks(world, "anna")
     pairs(world, RITA)
     world.time.passes(1)
@@ -159,25 +159,25 @@ def test_a_pair_that_was_held_and_is_uploaded_anew_is_held_no_longer(world: Worl
     assert "anna" not in world.leases.held
 
 
-def test_how_many_wait_is_told_with_the_pairs(world: World) -> None:
+def test_the_number_of_waiting_pairs_is_returned_with_the_pairs(world: World) -> None:
     manual_checks(world, "a", "b", "c")
 
-    told = world.reviewing().pairs(RITA, AskForPairs(action="pairs", desk="one", count=1))
+    result = world.reviewing().pairs(RITA, AskForPairs(action="pairs", desk="one", count=1))
 
-    assert (told["waiting"], told["at_least"], told["reviewer"]) == (3, False, RITA)
+    assert (result["waiting"], result["at_least"], result["reviewer"]) == (3, False, RITA)
 
 
 # --- a decision ------------------------------------------------------------------------------------------------------
 
 
-def test_a_decision_becomes_the_row_s_verdict_and_says_by_whom_when_and_why(world: World) -> None:
+def test_a_decision_becomes_the_verdict_with_reviewer_time_and_reason(world: World) -> None:
     manual_checks(world, "anna")
     world.time.passes(60)
 
-    told = decide(world, verdict="REJECT", reason="  Different persons ")
+    result = decide(world, verdict="REJECT", reason="  Different persons ")
 
     row = world.stored()
-    assert told["decided"] is True
+    assert result["decided"] is True
     assert (row.verdict, row.similarity, row.code) == (Verdict.REJECT, Decimal("61.5"), "SUCCESS")
     assert row.updated_at == world.time.now()
     assert world.item()["review"] == {
@@ -191,7 +191,7 @@ def test_a_decision_becomes_the_row_s_verdict_and_says_by_whom_when_and_why(worl
     assert world.metrics.values[Metric.SECONDS_TO_DECISION] == [60]
 
 
-def test_a_retake_says_of_which_picture(world: World) -> None:
+def test_a_retake_names_the_picture(world: World) -> None:
     manual_checks(world, "anna")
 
     decide(world, verdict="RETAKE", retake=["second"], reason="Blurred")
@@ -199,37 +199,37 @@ def test_a_retake_says_of_which_picture(world: World) -> None:
     assert (world.stored().verdict, world.stored().retake) == (Verdict.RETAKE, ("second",))
 
 
-def test_the_second_of_two_decisions_is_told_what_stands(world: World) -> None:
+def test_the_second_of_two_decisions_gets_the_one_that_stands(world: World) -> None:
     manual_checks(world, "anna")
     decide(world, RITA, verdict="PASS")
 
-    told = decide(world, BO, verdict="REJECT")
+    result = decide(world, BO, verdict="REJECT")
 
-    assert told["decided"] is False
-    assert (told["stands"]["verdict"], told["stands"]["review"]["by"]) == ("PASS", RITA)
+    assert result["decided"] is False
+    assert (result["stands"]["verdict"], result["stands"]["review"]["by"]) == ("PASS", RITA)
     assert world.stored().verdict is Verdict.PASS
     assert world.metrics.sums()[Metric.DECISIONS_TOO_LATE] == 1
 
 
-def test_of_two_decisions_at_the_same_moment_one_holds(world: World) -> None:
+def test_only_one_of_two_decisions_at_the_same_moment_is_recorded(world: World) -> None:
     manual_checks(world, "anna")
     world.decisions.at("decide", lambda: decide(world, BO, verdict="REJECT"))
 
-    told = decide(world, RITA, verdict="PASS")
+    result = decide(world, RITA, verdict="PASS")
 
-    assert (told["decided"], told["stands"]["verdict"]) == (False, "REJECT")
+    assert (result["decided"], result["stands"]["verdict"]) == (False, "REJECT")
     assert world.item()["review"]["by"] == BO
 
 
-def test_a_decision_that_is_sent_again_is_still_the_first(world: World) -> None:
+def test_a_decision_that_is_sent_again_is_recorded_once(world: World) -> None:
     manual_checks(world, "anna")
     decide(world, RITA)
     world.time.passes(5)
     before = world.item()
 
-    told = decide(world, RITA)
+    result = decide(world, RITA)
 
-    assert told["decided"] is True
+    assert result["decided"] is True
     assert world.item() == before
 
 
@@ -239,11 +239,11 @@ def test_a_decision_about_other_contents_is_refused(world: World) -> None:
     world.time.passes(1)
     manual_checks(world, "anna", shade=9)
 
-    told = decide(world, fingerprint=seen)
+    result = decide(world, fingerprint=seen)
 
-    assert told["decided"] is False
-    assert told["stands"]["verdict"] == "MANUAL_CHECK"
-    assert told["stands"]["fingerprint"] != seen
+    assert result["decided"] is False
+    assert result["stands"]["verdict"] == "MANUAL_CHECK"
+    assert result["stands"]["fingerprint"] != seen
     assert world.stored().review is None
 
 
@@ -254,19 +254,19 @@ def test_only_a_manual_check_can_be_decided(world: World, similarity: str) -> No
     world.work()
     before = world.item()
 
-    told = decide(world, verdict="RETAKE", retake=["first"])
+    result = decide(world, verdict="RETAKE", retake=["first"])
 
-    assert told["decided"] is False
+    assert result["decided"] is False
     assert world.item() == before
 
 
 def test_a_pair_that_does_not_exist_cannot_be_decided(world: World) -> None:
-    told = decide(world, pair_id="nobody", fingerprint="f" * 64)
+    result = decide(world, pair_id="unknown", fingerprint="f" * 64)
 
-    assert told == {"decided": False, "stands": None}
+    assert result == {"decided": False, "stands": None}
 
 
-def test_a_decided_pair_is_held_by_nobody(world: World) -> None:
+def test_a_decided_pair_has_no_lease(world: World) -> None:
     manual_checks(world, "anna")
     pairs(world, RITA)
 
@@ -275,11 +275,11 @@ def test_a_decided_pair_is_held_by_nobody(world: World) -> None:
     assert world.leases.held == {}
 
 
-# --- it holds for these two contents ---------------------------------------------------------------------------------
+# --- a decision belongs to its contents ------------------------------------------------------------------------------
 
 
 def again(world: World, pair_id: str = "anna", shade: int = 0) -> None:
-    """Both pictures come again."""
+    """Upload both pictures again."""
     world.time.passes(10)
     world.upload(f"{pair_id}/first.jpg", shade=shade)
     world.upload(f"{pair_id}/second.jpg")
@@ -299,7 +299,7 @@ def test_an_identical_upload_keeps_the_decision(world: World) -> None:
     assert world.api.posts == 1
 
 
-def test_a_new_picture_starts_anew(world: World) -> None:
+def test_a_new_picture_voids_the_decision(world: World) -> None:
     manual_checks(world, "anna")
     decide(world)
 
@@ -309,7 +309,7 @@ def test_a_new_picture_starts_anew(world: World) -> None:
     assert (world.stored().verdict, world.stored().review) == (Verdict.MANUAL_CHECK, None)
 
 
-def test_contents_that_come_back_after_others_are_decided_still(world: World) -> None:
+def test_contents_that_come_back_after_others_are_still_decided(world: World) -> None:
     manual_checks(world, "anna")
     decide(world, verdict="REJECT")
     again(world, shade=9)
@@ -322,7 +322,7 @@ def test_contents_that_come_back_after_others_are_decided_still(world: World) ->
     assert world.item()["review"]["by"] == RITA
 
 
-def test_contents_that_come_again_while_nobody_may_call_are_decided_still(world: World) -> None:
+def test_contents_that_come_again_while_the_gate_is_closed_are_still_decided(world: World) -> None:
     manual_checks(world, "anna")
     decide(world)
     world.idempotency.forget()
@@ -340,12 +340,12 @@ def test_contents_that_come_again_while_nobody_may_call_are_decided_still(world:
     assert (world.stored().verdict, world.item()["review"]["by"]) == (Verdict.PASS, RITA)
 
 
-def test_a_decision_that_comes_while_a_worker_compares_the_same_contents_holds(world: World) -> None:
+def test_a_decision_during_a_comparison_of_the_same_contents_is_kept(world: World) -> None:
     manual_checks(world, "anna")
     again(world)
 
     class Slow:
-        """Asks, and meanwhile somebody decides."""
+        """Call the API, and record a decision during the call."""
 
         def ask(self, question: Question) -> Outcome:
             outcome = world.asker().ask(question)
@@ -359,7 +359,7 @@ def test_a_decision_that_comes_while_a_worker_compares_the_same_contents_holds(w
     assert world.stored().uploaded_at == world.time.now()
 
 
-def test_a_decision_that_comes_at_the_very_writing_of_the_same_contents_holds(world: World) -> None:
+def test_a_decision_just_before_the_row_of_the_same_contents_is_written_is_kept(world: World) -> None:
     manual_checks(world, "anna")
     again(world)
     world.verdicts.at("write", lambda: decide(world))
@@ -370,8 +370,8 @@ def test_a_decision_that_comes_at_the_very_writing_of_the_same_contents_holds(wo
     assert world.stored().uploaded_at == world.time.now()
 
 
-def test_what_keeps_a_pair_does_not_replace_a_decision_about_it(world: World) -> None:
-    """A worker that was thought dead tells of SERVICE_BUSY, of the very contents."""
+def test_a_deferred_comparison_does_not_replace_a_decision(world: World) -> None:
+    """Process the contents in a worker that was thought dead and gets SERVICE_BUSY."""
     manual_checks(world, "anna")
     decide(world)
     row = world.stored()
@@ -381,7 +381,7 @@ def test_what_keeps_a_pair_does_not_replace_a_decision_about_it(world: World) ->
     assert not world.verdicts.write(later, None)
 
 
-# --- what cannot be understood ---------------------------------------------------------------------------------------
+# --- malformed requests ----------------------------------------------------------------------------------------------
 
 DECISION = {"action": "decide", "desk": "one", "pair_id": "a", "fingerprint": "f", "verdict": "PASS", "reason": "same"}
 
@@ -401,7 +401,7 @@ DECISION = {"action": "decide", "desk": "one", "pair_id": "a", "fingerprint": "f
         (DECISION | {"by": "arn:aws:iam::1:user/the-boss"}, "by cannot be understood: Extra inputs are not permitted"),
     ],
 )
-def test_what_cannot_be_understood_is_told_in_a_sentence(request_: object, sentence: str) -> None:
+def test_a_malformed_request_gets_one_sentence_of_explanation(request_: object, sentence: str) -> None:
     with pytest.raises(Misunderstood, match=sentence):
         asked(request_)
 

@@ -1,4 +1,4 @@
-"""The row that a pair's readers see, as it is stored."""
+"""The verdict row as it is stored."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -43,7 +43,7 @@ def passed() -> Row:
 
 
 def stored(row: Row) -> dict[str, Any]:
-    """As the table's adapter writes it."""
+    """Return the row as the table's adapter writes it."""
     expires_at = int((LATER + timedelta(days=365)).timestamp())
     return row.model_copy(update={"updated_at": LATER, "expires_at": expires_at}).item()
 
@@ -81,7 +81,7 @@ def test_a_verdict_is_stored_with_every_attribute_of_the_contract() -> None:
     }
 
 
-def test_a_waiting_row_says_for_what_and_has_nothing_that_is_not_known_yet() -> None:
+def test_a_waiting_row_gives_its_reason_and_has_no_attributes_that_are_not_known_yet() -> None:
     alone = Pair("anna", FIRST, None, NOON)
 
     attributes = stored(Row.waiting(alone, {}, POLICY))
@@ -123,7 +123,7 @@ def test_a_decision_is_stored_under_the_names_of_the_contract() -> None:
     assert attributes["similarity"] == Decimal("70.0001")
 
 
-def test_a_row_is_of_types_that_dynamodb_takes_and_gives_back_unchanged() -> None:
+def test_a_row_survives_dynamodb_s_types_unchanged() -> None:
     attributes = stored(passed())
 
     item = {name: TypeSerializer().serialize(value) for name, value in attributes.items()}
@@ -160,9 +160,9 @@ def test_times_are_utc_in_milliseconds_and_sort_as_text(moment: datetime, text: 
     assert abs(clock.parse(text) - moment) < timedelta(milliseconds=1)
 
 
-# --- one way out, one way in -----------------------------------------------------------------------------------------
+# --- round trip ------------------------------------------------------------------------------------------------------
 
-# What DynamoDB holds of a number: 38 digits, and no more of an exponent than this.
+# DynamoDB's limits for a number: 38 digits, and this exponent.
 numbers = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=15)
 moments = st.datetimes(
     datetime(1970, 1, 2),
@@ -211,11 +211,11 @@ ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
 
 
 @given(st.builds(Row, **ATTRIBUTES))
-def test_any_row_comes_back_from_the_table_as_it_went_in(row: Row) -> None:
+def test_any_row_is_read_back_as_it_was_written(row: Row) -> None:
     stored = TypeSerializer().serialize(row.item())
 
     assert Row.from_item(TypeDeserializer().deserialize(stored)) == row
 
 
-def test_the_rows_of_that_test_have_every_attribute_of_a_row() -> None:
+def test_the_random_rows_cover_every_attribute_of_a_row() -> None:
     assert ATTRIBUTES.keys() == Row.model_fields.keys()

@@ -1,4 +1,4 @@
-"""CloudWatch alarms: what sounds, what stays silent, and what could never sound."""
+"""The sandbox's CloudWatch alarms: states, missing data, metric math, and impossible alarms."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ BLOCKED: dict[str, Any] = {
     "TreatMissingData": "notBreaching",
 }
 LONG_AGO = Datapoint("facepair", "Blocked", STACK, "Count", 0, -1e6)
-"""Tells that the metric is emitted, and lies in no period of a test."""
+"""Declare that the metric is emitted, outside every period of a test."""
 
 
 def blocked(value: float, time: float) -> Datapoint:
@@ -39,11 +39,11 @@ def state(alarm: dict[str, Any], *datapoints: Datapoint, at: float = PERIOD) -> 
 @pytest.mark.parametrize(
     ("value", "expected"), [(0, "OK"), (1, "ALARM")], ids=["at the threshold", "above the threshold"]
 )
-def test_an_alarm_sounds_when_its_statistic_breaches_the_threshold(value: float, expected: AlarmState) -> None:
+def test_an_alarm_fires_when_its_statistic_breaches_the_threshold(value: float, expected: AlarmState) -> None:
     assert state(BLOCKED, blocked(value, 10)) == expected
 
 
-def test_a_period_ends_before_the_moment_that_it_ends_at() -> None:
+def test_a_period_excludes_its_end() -> None:
     assert state(BLOCKED, blocked(1, PERIOD)) == "OK"
     assert state(BLOCKED, blocked(1, 0)) == "ALARM"
 
@@ -51,7 +51,7 @@ def test_a_period_ends_before_the_moment_that_it_ends_at() -> None:
 @pytest.mark.parametrize(
     ("statistic", "value"), [("Sum", 12), ("Average", 4), ("Maximum", 7), ("Minimum", 2), ("SampleCount", 3)]
 )
-def test_a_statistic_is_over_the_values_of_one_period(statistic: str, value: float) -> None:
+def test_a_statistic_covers_the_values_of_one_period(statistic: str, value: float) -> None:
     points = [blocked(2, 1), blocked(7, 2), blocked(3, 3), blocked(100, PERIOD + 1)]
     exactly: dict[str, Any] = {"Statistic": statistic, "Threshold": value}
 
@@ -107,7 +107,7 @@ def test_one_breaching_period_is_not_yet_an_alarm_of_three() -> None:
     assert state(alarm, blocked(1, 0)) == "OK"
 
 
-def test_ignored_gaps_keep_the_state_of_the_moment_before() -> None:
+def test_ignored_gaps_keep_the_previous_state() -> None:
     alarm = BLOCKED | {"TreatMissingData": "ignore"}
 
     history = states(alarm, [blocked(1, 0), blocked(0, 10 * PERIOD)], [PERIOD, 9 * PERIOD, 11 * PERIOD, 20 * PERIOD])
@@ -115,14 +115,14 @@ def test_ignored_gaps_keep_the_state_of_the_moment_before() -> None:
     assert history == ["ALARM", "ALARM", "OK", "OK"]
 
 
-def test_silence_is_heard_where_missing_data_is_breaching() -> None:
+def test_silence_is_an_alarm_where_missing_data_is_breaching() -> None:
     silent = BLOCKED | {"TreatMissingData": "breaching", "ComparisonOperator": "LessThanThreshold", "Threshold": 1}
 
     assert states(silent, [blocked(1, 0)], [PERIOD, 9 * PERIOD]) == ["OK", "ALARM"]
 
 
 def math(expression: str, **more: Any) -> dict[str, Any]:
-    """An alarm on an expression of two metrics: `crashes`, and `unexpected` of the same service."""
+    """Return an alarm on an expression of two metrics: `crashes`, and `unexpected` of the same service."""
 
     def metric(name: str) -> dict[str, Any]:
         return {"Namespace": "facepair", "MetricName": name, "Dimensions": BLOCKED["Dimensions"]}
@@ -173,11 +173,11 @@ def test_metric_math_gives_a_value_for_each_period(expression: str, value: float
     [
         ("crashes + unexpected", "OK"),  # one of them has no value, so the sum has none
         ("FILL(crashes, 0) + FILL(unexpected, 0)", "ALARM"),
-        ("unexpected / (unexpected - 1)", "OK"),  # nothing is divided by zero
+        ("unexpected / (unexpected - 1)", "OK"),  # division by zero has no value
         ("IF(crashes > 0, 1, 1)", "OK"),
     ],
 )
-def test_what_has_no_value_gives_none_unless_it_is_filled(expression: str, expected: AlarmState) -> None:
+def test_a_missing_value_stays_missing_unless_it_is_filled(expression: str, expected: AlarmState) -> None:
     crash_long_ago = Datapoint("facepair", "Crashes", STACK, "Count", 1, -1e6)
     points = [crash_long_ago, Datapoint("facepair", "Unexpected", STACK, "Count", 1, 1)]
 
@@ -196,12 +196,12 @@ def test_what_has_no_value_gives_none_unless_it_is_filled(expression: str, expec
     ],
     ids=str,
 )
-def test_an_alarm_on_what_nobody_emits_is_an_error(difference: dict[str, Any]) -> None:
+def test_an_alarm_on_a_metric_that_is_never_emitted_is_an_error(difference: dict[str, Any]) -> None:
     with pytest.raises(AlarmError, match="no datapoint matches"):
         state(BLOCKED | difference, blocked(1, 1))
 
 
-def test_an_alarm_whose_unit_is_the_emitted_one_sounds() -> None:
+def test_an_alarm_with_the_emitted_unit_fires() -> None:
     assert state(BLOCKED | {"Unit": "Count"}, blocked(1, 1)) == "ALARM"
 
 
@@ -222,7 +222,7 @@ def test_each_metric_of_an_expression_must_be_emitted() -> None:
         (math("crashes + crash"), "there is no metric crash"),
     ],
 )
-def test_what_is_not_known_here_is_an_error_that_names_it(alarm: dict[str, Any], complaint: str) -> None:
+def test_an_unsupported_feature_is_an_error_that_names_it(alarm: dict[str, Any], complaint: str) -> None:
     points = [Datapoint("facepair", name, STACK, "Count", 1, 1) for name in ("Blocked", "Crashes", "Unexpected")]
 
     with pytest.raises(AlarmError, match=complaint):

@@ -1,4 +1,4 @@
-"""What the emulator measures, on the API's scale."""
+"""The emulator's measurements, converted to the API's scale."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ def test_a_scale_is_monotonic_and_within_0_to_100(points: Points) -> None:
     assert all(later <= earlier if falls else later >= earlier for earlier, later in pairwise(similarities))
 
 
-def test_a_scale_goes_through_its_points_and_straight_in_between() -> None:
+def test_a_scale_goes_through_its_points_and_is_linear_in_between() -> None:
     assert [on_scale(measured, BY_DISTANCE) for measured, _ in BY_DISTANCE] == [each for _, each in BY_DISTANCE]
     assert on_scale(0.55, BY_DISTANCE) == 62.5
 
@@ -27,7 +27,7 @@ def test_a_scale_goes_through_its_points_and_straight_in_between() -> None:
     ("distance", "suggestion"),
     [(0, "pass"), (0.49, "pass"), (0.5, "check"), (0.6, "check"), (0.61, "reject"), (2, "reject")],
 )
-def test_the_api_s_thresholds_mean_what_it_says_they_mean(distance: float, suggestion: str) -> None:
+def test_the_api_s_thresholds_mean_what_its_documentation_says(distance: float, suggestion: str) -> None:
     similarity = on_scale(distance, BY_DISTANCE)
 
     assert suggestion == ("pass" if similarity > 70 else "reject" if similarity < 55 else "check")

@@ -1,4 +1,4 @@
-"""Two reviewers per decision: who has to agree, what each of them sees, and what is recorded when."""
+"""Two reviewers per decision: who has to agree, what each sees, and what is recorded."""
 
 import itertools
 import random
@@ -71,7 +71,7 @@ def anna(world: World) -> None:
         (ALL, ["REJECT", "PASS", "RETAKE"], "RETAKE"),
     ],
 )
-def test_a_decision_is_final_when_as_many_reviewers_as_needed_agree(
+def test_a_decision_is_final_when_enough_reviewers_agree(
     world: World, mode: SecondReview, verdicts: list[str], final: str | None
 ) -> None:
     people = [RITA, BO, CHI][: len(verdicts)]
@@ -99,7 +99,7 @@ def test_retakes_of_different_pictures_do_not_agree(world: World) -> None:
     assert world.item("anna")["verdict"] == "MANUAL_CHECK"
 
 
-def test_the_same_person_cannot_agree_with_themselves(world: World) -> None:
+def test_the_same_reviewer_cannot_agree_with_themselves(world: World) -> None:
     decide(world, RITA, "PASS")
 
     again = decide(world, RITA, "PASS", desk="another window")
@@ -110,7 +110,7 @@ def test_the_same_person_cannot_agree_with_themselves(world: World) -> None:
     assert world.item("anna")["verdict"] == "MANUAL_CHECK"
 
 
-def test_an_opinion_holds_although_its_reviewer_changes_their_mind(world: World) -> None:
+def test_an_opinion_cannot_be_changed_by_its_reviewer(world: World) -> None:
     decide(world, RITA, "PASS")
 
     assert decide(world, RITA, "REJECT")["decided"] is False
@@ -144,7 +144,7 @@ def test_an_opinion_sent_again_is_recorded_once_before_and_after_the_decision_is
 # --- what the second reviewer sees -----------------------------------------------------------------------------------
 
 
-def test_the_second_reviewer_gets_the_pair_and_not_what_the_first_decided(world: World) -> None:
+def test_the_second_reviewer_does_not_see_the_first_opinion(world: World) -> None:
     answer = decide(world, RITA, "REJECT", reason="her nose differs")
     [given] = pairs(world, BO)
 
@@ -165,7 +165,7 @@ def test_a_reviewer_does_not_get_a_pair_again_after_an_opinion(world: World) -> 
     assert [each["pair_id"] for each in pairs(world, BO)] == ["anna"]
 
 
-def test_many_pairs_that_need_another_person_cost_no_leases(world: World) -> None:
+def test_pairs_that_need_another_reviewer_cost_no_leases(world: World) -> None:
     names = [f"pair/{number:02}" for number in range(30)]
     manual_checks(world, *names)
     for name in ("anna", *names):
@@ -177,7 +177,7 @@ def test_many_pairs_that_need_another_person_cost_no_leases(world: World) -> Non
     assert "leases.take" not in world.diary
 
 
-def test_an_opinion_shows_nowhere_before_the_decision_is_final(world: World) -> None:
+def test_an_opinion_is_hidden_until_the_decision_is_final(world: World) -> None:
     before = dict(world.item("anna"))
 
     decide(world, RITA, "PASS")
@@ -227,7 +227,7 @@ def test_an_opinion_is_erased_with_the_pair(world: World) -> None:
 # --- the similarity --------------------------------------------------------------------------------------------------
 
 
-def test_the_similarity_is_returned_on_request_alone_and_that_is_recorded(world: World) -> None:
+def test_the_similarity_is_returned_only_on_request_which_is_recorded(world: World) -> None:
     [given] = pairs(world, RITA)
     assert "similarity" not in given
 
@@ -239,7 +239,7 @@ def test_the_similarity_is_returned_on_request_alone_and_that_is_recorded(world:
     assert (review["saw_similarity"], review["opinions"][0]["saw_similarity"]) == (False, True)
 
 
-def test_a_reviewer_who_saw_the_similarity_in_another_window_has_seen_it(world: World) -> None:
+def test_a_similarity_seen_in_another_window_counts_as_seen(world: World) -> None:
     about = {"pair_id": "anna", "fingerprint": world.item("anna")["fingerprint"]}
     ask(world.reviewing(), RITA, "reveal", desk="another window", **about)
 
@@ -259,7 +259,7 @@ def test_the_similarity_of_other_contents_or_of_a_decided_pair_is_not_returned(w
 # --- cannot tell -----------------------------------------------------------------------------------------------------
 
 
-def test_a_reviewer_who_cannot_tell_leaves_the_pair_with_a_note_to_another_one(world: World) -> None:
+def test_a_reviewer_who_cannot_tell_leaves_the_pair_with_a_note_to_another(world: World) -> None:
     pairs(world, RITA)
 
     answer = cannot_tell(world, RITA, "too dark")
@@ -308,7 +308,7 @@ def test_two_third_opinions_at_the_same_moment_make_one_decision(world: World) -
     assert world.item("anna")["verdict"] == "REJECT"
 
 
-def test_a_similarity_seen_while_the_decision_is_written_does_not_get_lost(world: World) -> None:
+def test_a_similarity_request_while_the_decision_is_written_is_recorded(world: World) -> None:
     world.decisions.at("decide", lambda: reveal(world, RITA))
 
     decide(world, RITA, "PASS", NONE)
@@ -316,8 +316,8 @@ def test_a_similarity_seen_while_the_decision_is_written_does_not_get_lost(world
     assert world.item("anna")["review"]["saw_similarity"] is True
 
 
-def test_what_opinions_lead_to_follows_the_rule_for_any_sequence() -> None:
-    """Compared with the rule in words, over random sequences of four people and a parameter that changes."""
+def test_opinions_follow_the_rule_for_any_sequence() -> None:
+    """Compare with a plain model, over random sequences of four reviewers and a changing parameter."""
     seed = random.randrange(10**9)
     print(f"seed {seed}")
     choose = random.Random(seed)

@@ -1,4 +1,4 @@
-"""The functions' settings, against the environment that template.yaml gives them."""
+"""The functions' settings match the environment in template.yaml."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("function", "settings"), [("CompareFunction", CompareSettings), ("FindMissedFunction", FindMissedSettings)]
 )
-def test_the_template_hands_over_every_setting_and_none_that_nobody_reads(
+def test_the_template_sets_exactly_the_variables_that_are_read(
     function: str, settings: type[CompareSettings | FindMissedSettings]
 ) -> None:
     def variables(properties: dict[str, Any]) -> set[str]:
@@ -79,7 +79,7 @@ def test_the_template_hands_over_every_setting_and_none_that_nobody_reads(
 
 
 @pytest.mark.parametrize("name", COMPARE)
-def test_a_variable_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     given_environment(monkeypatch, **{name: None})
 
     with pytest.raises(ValidationError, match=name):
@@ -112,7 +112,7 @@ def test_a_variable_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch, name:
         CompareSettings.from_environment()
 
 
-def test_thresholds_that_cross_are_refused_before_any_pair_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crossed_thresholds_are_refused_before_any_pair_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     given_environment(monkeypatch, PASS_ABOVE="55", REJECT_BELOW="70")
 
     with pytest.raises(ValidationError, match=r"RejectBelow \(70\) must not be above PassAbove \(55\)"):

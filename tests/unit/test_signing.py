@@ -1,4 +1,4 @@
-"""The signature of generate-token, and that the keys stay secret."""
+"""The signature of generate-token, and that credentials stay secret."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Pairs from somebody's machine: what is checked, what is sent, what is waited for."""
+"""`facepair submit`: what is checked, sent, and waited for."""
 
 import hashlib
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from tests.world import MAX_UPLOAD_MEGABYTES, World
 
 
 class InThisProcess:
-    """The pictures of this machine, without processes of their own; `checked` are those that were looked at."""
+    """Checks pictures without subprocesses; `checked` lists them."""
 
     def __init__(self) -> None:
         self.checked: list[Path] = []
@@ -37,7 +37,7 @@ class InThisProcess:
 
 
 class Desk:
-    """A folder of pairs on somebody's machine, and what is done with it."""
+    """A local folder of pairs and the stack that it is submitted to."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
@@ -46,7 +46,7 @@ class Desk:
         self.submitter = Submitter(world.bucket, self.pictures)
 
     def pair(self, pair_id: str, first: bytes | int = 1, second: bytes | int = 2) -> None:
-        """Two pictures: bytes, or a shade of gray."""
+        """Write two pictures: bytes, or a shade of grey."""
         folder = self.folder / pair_id
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (("first.png", first), ("second.png", second)):
@@ -59,7 +59,7 @@ class Desk:
         return plan
 
     def submit(self) -> Mapping[str, Pair | LeftOut]:
-        """Send what is lacking; what each pair is in the bucket then, or why not."""
+        """Send the missing pictures; return each pair's state in the bucket, or its error."""
         plan = self.plan()
         return {pair.pair_id: pair.standing for pair in plan.there} | {
             pair.pair_id: self.submitter.send(pair) for pair in plan.new
@@ -70,7 +70,7 @@ class Desk:
         return found
 
     def sent(self) -> int:
-        """Uploads so far."""
+        """Return the number of uploads so far."""
         return len(self.world.happened("bucket.upload"))
 
 
@@ -84,11 +84,11 @@ def standing(submitted: Mapping[str, Pair | LeftOut]) -> list[Pair]:
 
 
 def compare(world: World, pair_id: str = "anna") -> None:
-    """As CompareFunction does."""
+    """Compare the pair, as CompareFunction does."""
     world.comparer().compare(pair_id, world.attempt(created=world.created(f"{pair_id}/first.png", shade=1)))
 
 
-# --- what is sent ----------------------------------------------------------------------------------------------------
+# --- uploads ---------------------------------------------------------------------------------------------------------
 
 
 def test_both_pictures_of_a_new_pair_are_sent(world: World, desk: Desk) -> None:
@@ -103,7 +103,7 @@ def test_both_pictures_of_a_new_pair_are_sent(world: World, desk: Desk) -> None:
     ]
 
 
-def test_what_counts_in_the_bucket_already_is_neither_sent_nor_checked_again(desk: Desk) -> None:
+def test_pictures_already_in_the_bucket_are_neither_sent_nor_checked_again(desk: Desk) -> None:
     desk.pair("anna")
     desk.submit()
     desk.pictures.checked.clear()
@@ -115,7 +115,7 @@ def test_what_counts_in_the_bucket_already_is_neither_sent_nor_checked_again(des
     assert desk.pictures.checked == []
 
 
-def test_a_submission_that_ended_between_two_pictures_goes_on_with_the_second(world: World, desk: Desk) -> None:
+def test_an_interrupted_submission_resumes_with_the_second_picture(world: World, desk: Desk) -> None:
     desk.pair("anna")
     world.bucket.at("upload", lambda: None, Unavailable("the line is down"))
     with pytest.raises(Unavailable):
@@ -130,7 +130,7 @@ def test_a_submission_that_ended_between_two_pictures_goes_on_with_the_second(wo
 
 
 @pytest.mark.parametrize("name", ["first.png", "first.jpg", "FIRST"])
-def test_a_picture_counts_under_whatever_name_the_pair_has_it(world: World, desk: Desk, name: str) -> None:
+def test_a_picture_in_the_bucket_counts_under_any_name_of_its_role(world: World, desk: Desk, name: str) -> None:
     desk.pair("anna")
     desk.submit()
     world.time.passes(1)
@@ -139,7 +139,7 @@ def test_a_picture_counts_under_whatever_name_the_pair_has_it(world: World, desk
     assert desk.considered().to_send == []
 
 
-def test_a_picture_that_another_one_has_replaced_is_sent_again(world: World, desk: Desk) -> None:
+def test_a_picture_that_was_replaced_in_the_bucket_is_sent_again(world: World, desk: Desk) -> None:
     desk.pair("anna")
     desk.submit()
     world.time.passes(1)
@@ -152,7 +152,7 @@ def test_a_picture_that_another_one_has_replaced_is_sent_again(world: World, des
     assert world.bucket.find("anna").uploads["first"].key == "anna/first.png"
 
 
-def test_other_contents_are_sent_even_if_they_are_equally_long(world: World, desk: Desk) -> None:
+def test_other_contents_of_the_same_length_are_sent(world: World, desk: Desk) -> None:
     desk.pair("anna", b"one", b"two")
     desk.submit()
     world.time.passes(1)
@@ -161,7 +161,7 @@ def test_other_contents_are_sent_even_if_they_are_equally_long(world: World, des
     assert desk.considered().to_send == ["first"]
 
 
-def test_s3_is_not_asked_for_the_content_of_what_is_longer_or_shorter(world: World, desk: Desk) -> None:
+def test_s3_is_not_asked_for_the_contents_of_a_picture_of_another_length(world: World, desk: Desk) -> None:
     desk.pair("anna", b"one", b"two")
     desk.submit()
     world.time.passes(1)
@@ -172,14 +172,14 @@ def test_s3_is_not_asked_for_the_content_of_what_is_longer_or_shorter(world: Wor
     assert world.happened("bucket.holds") == []
 
 
-def test_an_upload_by_other_means_whose_content_nobody_knows_is_sent_again(world: World, desk: Desk) -> None:
+def test_an_upload_without_a_known_content_hash_is_sent_again(world: World, desk: Desk) -> None:
     desk.pair("anna")
     world.bucket.put("anna/first.png", picture(1))
 
     assert desk.considered().to_send == ["first", "second"]
 
 
-def test_a_file_that_changes_after_it_was_checked_is_not_sent(desk: Desk) -> None:
+def test_a_file_that_changes_after_its_check_is_not_sent(desk: Desk) -> None:
     desk.pair("anna")
     considered = desk.considered()
     desk.pair("anna", first=3)
@@ -190,7 +190,7 @@ def test_a_file_that_changes_after_it_was_checked_is_not_sent(desk: Desk) -> Non
     assert desk.sent() == 0
 
 
-def test_a_pair_that_somebody_uploads_meanwhile_is_told(world: World, desk: Desk) -> None:
+def test_a_pair_that_another_client_uploads_meanwhile_is_reported(world: World, desk: Desk) -> None:
     desk.pair("anna")
     considered = desk.considered()
 
@@ -204,7 +204,7 @@ def test_a_pair_that_somebody_uploads_meanwhile_is_told(world: World, desk: Desk
 
 
 @pytest.mark.parametrize("when", ["considered", "sent"])
-def test_a_file_that_is_gone_is_told(desk: Desk, when: str) -> None:
+def test_a_missing_file_is_reported(desk: Desk, when: str) -> None:
     desk.pair("anna")
     considered, [pair] = desk.considered(), from_folder(desk.folder, NAMES).pairs
     (desk.folder / "anna" / "second.png").unlink()
@@ -215,7 +215,7 @@ def test_a_file_that_is_gone_is_told(desk: Desk, when: str) -> None:
     assert left_out == LeftOut("anna", f"{desk.folder}/anna/second.png cannot be read: No such file or directory")
 
 
-def test_a_name_that_cannot_be_a_key_is_told(desk: Desk) -> None:
+def test_a_name_that_cannot_be_a_key_is_reported(desk: Desk) -> None:
     deep = "/".join(["é" * 100] * 5) + "/and deeper"
     desk.pair(deep)
     desk.pair("latin \udce9")
@@ -228,19 +228,17 @@ def test_a_name_that_cannot_be_a_key_is_told(desk: Desk) -> None:
     }
 
 
-def test_what_one_upload_cannot_take_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_too_large_for_one_upload_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.pair("anna")
     monkeypatch.setattr("facepair_cli.submit.submitter.LARGEST_OBJECT", len(picture(1)) - 1)
 
     assert desk.plan().left_out == [LeftOut("anna", "a picture of more than 5 GiB cannot be uploaded")]
 
 
-# --- what is told before ---------------------------------------------------------------------------------------------
+# --- the plan --------------------------------------------------------------------------------------------------------
 
 
-def test_pictures_are_checked_by_the_rules_of_the_fleet_and_the_row_says_what_was_told(
-    world: World, desk: Desk
-) -> None:
+def test_pictures_are_checked_by_the_fleet_s_rules_and_match_its_rows(world: World, desk: Desk) -> None:
     desk.pair("small", b"hello")
     desk.pair("large", bytes(MAX_UPLOAD_MEGABYTES * 1_000_000 + 1), b"")
 
@@ -254,12 +252,16 @@ def test_pictures_are_checked_by_the_rules_of_the_fleet_and_the_row_says_what_wa
     for pair in plan.new:
         compare(world, pair.pair_id)
         row = world.stored(pair.pair_id)
-        told = "; ".join(f"{role} picture: {each.message}" for role, each in pair.problems.items())
-        assert (row.verdict, row.code, row.message) == (Verdict.RETAKE, next(iter(pair.problems.values())).code, told)
+        messages = "; ".join(f"{role} picture: {each.message}" for role, each in pair.problems.items())
+        assert (row.verdict, row.code, row.message) == (
+            Verdict.RETAKE,
+            next(iter(pair.problems.values())).code,
+            messages,
+        )
     assert (plan.calls, world.api.posts) == (0, 0)
 
 
-def test_as_many_calls_are_told_as_are_made(world: World, desk: Desk) -> None:
+def test_the_plan_predicts_the_number_of_calls(world: World, desk: Desk) -> None:
     desk.pair("anna", 1, 2)
     desk.pair("ben", 2, 1)
     desk.pair("cleo", 1, b"hello")
@@ -271,7 +273,7 @@ def test_as_many_calls_are_told_as_are_made(world: World, desk: Desk) -> None:
     assert plan.calls == world.api.posts == 2
 
 
-def test_the_same_two_pictures_under_several_pair_ids_are_told_in_whatever_order(desk: Desk) -> None:
+def test_the_same_two_pictures_under_several_pair_ids_are_reported_in_any_order(desk: Desk) -> None:
     desk.pair("anna", 1, 2)
     desk.pair("ben", 2, 1)
     desk.pair("cleo", 1, 3)
@@ -285,13 +287,13 @@ def test_the_same_two_pictures_under_several_pair_ids_are_told_in_whatever_order
     assert plan.selfsame == ["dora"]
 
 
-def test_pair_ids_that_look_the_same_and_are_not_are_found() -> None:
+def test_pair_ids_that_look_the_same_but_differ_are_found() -> None:
     composed, decomposed = "\N{LATIN SMALL LETTER E WITH ACUTE}/1", "e\N{COMBINING ACUTE ACCENT}/1"
 
     assert lookalikes([composed, "e/1", decomposed, "a"]) == [[composed, decomposed]]
 
 
-def test_the_plan_is_told_with_reasons_and_of_long_lists_the_beginning(desk: Desk) -> None:
+def test_the_plan_gives_reasons_and_shortens_long_lists(desk: Desk) -> None:
     for number in range(12):
         desk.pair(f"text/{number:02}", b"hello", 1)
     desk.pair("anna", 1, 2)
@@ -300,14 +302,14 @@ def test_the_plan_is_told_with_reasons_and_of_long_lists_the_beginning(desk: Des
     (desk.folder / "lone").mkdir()
     (desk.folder / "lone" / "first").touch()
 
-    told = list(plan_text.lines(from_folder(desk.folder, NAMES), desk.plan()))
+    lines = list(plan_text.lines(from_folder(desk.folder, NAMES), desk.plan()))
 
     reason = "5 bytes, beginning with b'hello', are not a picture that can be read; upload a JPEG, PNG or HEIC"
-    assert told == [
+    assert lines == [
         "15 pairs (ignored: other names 1)",
         "1 pair cannot be sent:",
         "    lone: the second picture is missing",
-        told[3],
+        lines[3],
         "12 pairs of them will be RETAKE without a call, IMAGE_INVALID_FORMAT:",
         *(f"    text/{number:02}: first picture: {reason}" for number in range(10)),
         "    and 2 more",
@@ -315,10 +317,10 @@ def test_the_plan_is_told_with_reasons_and_of_long_lists_the_beginning(desk: Des
         "    anna = ben",
         "That makes 2 calls of the comparison API at most; your contract with ADVANCE says what a call costs.",
     ]
-    assert told[3].startswith("14 pairs to be sent, ")
+    assert lines[3].startswith("14 pairs to be sent, ")
 
 
-def test_when_nothing_is_new_that_is_told(desk: Desk) -> None:
+def test_a_plan_without_new_pairs_says_so(desk: Desk) -> None:
     desk.pair("anna")
     desk.submit()
 
@@ -329,10 +331,10 @@ def test_when_nothing_is_new_that_is_told(desk: Desk) -> None:
     ]
 
 
-# --- what is waited for ----------------------------------------------------------------------------------------------
+# --- waiting for verdicts --------------------------------------------------------------------------------------------
 
 
-def test_a_pair_is_waited_for_until_it_has_the_verdict_of_these_contents(world: World, desk: Desk) -> None:
+def test_a_pair_is_waited_for_until_these_contents_have_a_verdict(world: World, desk: Desk) -> None:
     desk.pair("anna", 1, 2)
     desk.submit()
     compare(world)
@@ -350,7 +352,7 @@ def test_a_pair_is_waited_for_until_it_has_the_verdict_of_these_contents(world: 
     assert followed.waiting == 0
 
 
-def test_what_is_pending_is_waited_for_and_told(world: World, desk: Desk) -> None:
+def test_a_pending_pair_is_waited_for_and_reported(world: World, desk: Desk) -> None:
     desk.pair("anna")
     followed = Followed(world.verdicts, standing(desk.submit()))
     world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
@@ -362,7 +364,7 @@ def test_what_is_pending_is_waited_for_and_told(world: World, desk: Desk) -> Non
     assert followed.next_try == world.stored().retry_at
 
 
-def test_of_an_older_row_nothing_is_told(world: World, desk: Desk) -> None:
+def test_an_older_row_is_not_reported(world: World, desk: Desk) -> None:
     desk.pair("anna")
     desk.submit()
     world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
@@ -377,7 +379,7 @@ def test_of_an_older_row_nothing_is_told(world: World, desk: Desk) -> None:
     assert (followed.states, followed.next_try, followed.waiting) == ({}, None, 1)
 
 
-def test_what_is_undetermined_is_not_waited_for(world: World, desk: Desk) -> None:
+def test_an_undetermined_pair_is_not_waited_for(world: World, desk: Desk) -> None:
     desk.pair("anna")
     followed = Followed(world.verdicts, standing(desk.submit()))
     world.api.answers(Outcome(code="OUTCOME_UNKNOWN", message="no answer"))
@@ -389,7 +391,7 @@ def test_what_is_undetermined_is_not_waited_for(world: World, desk: Desk) -> Non
     assert verdicted.row.verdict is Verdict.UNDETERMINED
 
 
-def test_a_pair_whose_pictures_were_replaced_has_no_verdict_of_these(world: World, desk: Desk) -> None:
+def test_a_pair_whose_pictures_were_replaced_has_no_verdict_on_these_contents(world: World, desk: Desk) -> None:
     desk.pair("anna")
     followed = Followed(world.verdicts, standing(desk.submit()))
     world.time.passes(60)
@@ -401,7 +403,7 @@ def test_a_pair_whose_pictures_were_replaced_has_no_verdict_of_these(world: Worl
     assert verdicted.row is None
 
 
-def test_the_pause_grows_while_nothing_comes_and_with_what_there_is_to_read(world: World, desk: Desk) -> None:
+def test_the_polling_interval_grows_without_results_and_with_the_number_of_rows(world: World, desk: Desk) -> None:
     desk.pair("anna")
     pair = standing(desk.submit())[0]
     many = [Pair(f"{number}", pair.first, pair.second, pair.listed_at) for number in range(20_000)]
@@ -420,7 +422,7 @@ def test_the_pause_grows_while_nothing_comes_and_with_what_there_is_to_read(worl
     assert Followed(world.verdicts, many).pause == 40
 
 
-def test_a_quota_of_s3_is_what_it_is() -> None:
+def test_the_assumed_s3_quota_is_the_documented_one() -> None:
     assert (submission.LONGEST_KEY, submission.LARGEST_OBJECT) == (1024, 5_368_709_120)
 
 
@@ -435,7 +437,7 @@ def test_a_quota_of_s3_is_what_it_is() -> None:
         ([".", "--output", "nowhere/x.csv"], "there is no folder"),
     ],
 )
-def test_wrong_use_is_told_at_once(arguments: list[str], remedy: str) -> None:
+def test_wrong_use_is_reported_at_once(arguments: list[str], remedy: str) -> None:
     used = CliRunner().invoke(main, ["submit", *arguments])
 
     assert used.exit_code == 2

@@ -1,4 +1,4 @@
-"""Times as people say them on the command line."""
+"""Times on the command line."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,20 +23,20 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
         (" 2w ", NOON - timedelta(days=14)),
     ],
 )
-def test_a_date_a_time_or_so_long_ago_is_a_moment_in_utc(said: str, meant: datetime) -> None:
+def test_a_date_a_time_or_a_duration_is_a_time_in_utc(said: str, meant: datetime) -> None:
     assert moment(said, NOON) == meant
     assert moment(said, NOON).utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize("said", ["", "yesterday", "24", "h", "-24h", "1.5h", "2026-02-30", "31.1.2026", "9999999999d"])
-def test_anything_else_is_told_with_what_to_say_instead(said: str) -> None:
+def test_other_values_get_the_accepted_formats(said: str) -> None:
     with pytest.raises(ValueError, match=r"is no time: say 2026-01-31, .* or 24h or 7d for so long ago") as refused:
         moment(said, NOON)
 
     assert repr(said) in str(refused.value)
 
 
-def test_a_beginning_that_is_not_before_the_end_is_wrong_use() -> None:
+def test_a_start_after_the_end_is_an_error() -> None:
     with pytest.raises(click.UsageError, match="--since must be earlier"):
         check_order(NOON, NOON)
 

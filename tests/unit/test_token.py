@@ -1,4 +1,4 @@
-"""Which token is tried when, and when a new one is minted."""
+"""Which token is used when, and when a new one is minted."""
 
 import random
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from facepair.domain.clock import now
 
 
 class Store:
-    """Where environments share a token; `down` as if SSM were."""
+    """The store where environments share a token; `down` makes it fail as if SSM were down."""
 
     def __init__(self, shared: Token | None = None, *, down: bool = False) -> None:
         self.shared = shared
@@ -29,7 +29,7 @@ class Store:
 
 
 class Mint:
-    """generate-token: `new 1`, `new 2`, …"""
+    """A mint that issues `new 1`, `new 2`, …"""
 
     def __init__(self, seconds: float = 3600) -> None:
         self.minted: list[str] = []
@@ -47,7 +47,7 @@ def valid(token: str, seconds: float = 3600) -> Token:
 
 
 def tried(keeper: TokenKeeper, accepted: set[str]) -> list[str]:
-    """The tokens that are tried until one is accepted."""
+    """Return the tokens that are tried until one is accepted."""
     attempts: list[str] = []
     for token in keeper.tokens():
         attempts.append(token)
@@ -64,7 +64,7 @@ def _the_same_chance_in_every_run() -> Iterator[None]:
     random.setstate(state)
 
 
-def test_the_first_environment_mints_and_shares_what_it_minted() -> None:
+def test_the_first_environment_mints_a_token_and_shares_it() -> None:
     store, mint = Store(), Mint()
 
     assert tried(TokenKeeper(store, mint), {"new 1"}) == ["new 1"]
@@ -89,7 +89,7 @@ def test_a_new_environment_takes_the_shared_token() -> None:
     assert mint.minted == []
 
 
-def test_nothing_is_minted_before_the_tokens_that_are_there_were_refused() -> None:
+def test_no_token_is_minted_before_the_existing_ones_were_refused() -> None:
     mint = Mint()
     tokens = TokenKeeper(Store(valid("shared")), mint).tokens()
 
@@ -98,7 +98,7 @@ def test_nothing_is_minted_before_the_tokens_that_are_there_were_refused() -> No
     assert mint.minted == []
 
 
-def test_an_expired_shared_token_is_not_even_tried() -> None:
+def test_an_expired_shared_token_is_not_tried() -> None:
     assert tried(TokenKeeper(Store(valid("old", -1)), Mint()), {"new 1"}) == ["new 1"]
 
 
@@ -107,7 +107,7 @@ def test_a_token_about_to_expire_is_not_used() -> None:
         assert tried(TokenKeeper(Store(valid("old", MARGIN_SECONDS - 1)), Mint()), {"new 1"}) == ["new 1"]
 
 
-def test_a_token_expired_in_memory_gives_way_to_the_one_that_another_environment_shared() -> None:
+def test_an_expired_token_in_memory_is_replaced_by_a_shared_newer_one() -> None:
     store, mint = Store(), Mint(seconds=1)
     keeper = TokenKeeper(store, mint)
     tried(keeper, {"new 1"})
@@ -117,7 +117,7 @@ def test_a_token_expired_in_memory_gives_way_to_the_one_that_another_environment
     assert mint.minted == ["new 1"]
 
 
-def test_tokens_expired_in_memory_and_in_the_store_give_way_to_a_new_one() -> None:
+def test_expired_tokens_in_memory_and_store_are_replaced_by_a_new_one() -> None:
     store, mint = Store(), Mint(seconds=1)
     keeper = TokenKeeper(store, mint)
     tried(keeper, {"new 1"})
@@ -125,7 +125,7 @@ def test_tokens_expired_in_memory_and_in_the_store_give_way_to_a_new_one() -> No
     assert tried(keeper, {"new 2"}) == ["new 2"]
 
 
-def test_a_refused_token_gives_way_to_the_one_that_another_environment_has_renewed() -> None:
+def test_a_refused_token_is_replaced_by_the_one_another_environment_renewed() -> None:
     store, mint = Store(), Mint()
     keeper = TokenKeeper(store, mint)
     tried(keeper, {"new 1"})
@@ -136,11 +136,11 @@ def test_a_refused_token_gives_way_to_the_one_that_another_environment_has_renew
     assert mint.minted == ["new 1"]
 
 
-def test_a_refused_token_that_nobody_has_renewed_is_not_tried_twice() -> None:
+def test_a_refused_token_is_not_tried_twice() -> None:
     assert tried(TokenKeeper(Store(valid("revoked")), Mint()), {"new 1"}) == ["revoked", "new 1"]
 
 
-def test_three_refusals_are_the_most_and_one_token_is_minted() -> None:
+def test_after_three_refusals_one_token_was_minted_and_no_other_is_tried() -> None:
     store, mint = Store(valid("refused")), Mint()
     tokens = TokenKeeper(store, mint).tokens()
 
@@ -151,19 +151,19 @@ def test_three_refusals_are_the_most_and_one_token_is_minted() -> None:
     assert mint.minted == ["new 1"]
 
 
-def test_an_environment_that_the_shared_token_is_refused_to_gets_along_with_its_own() -> None:
+def test_an_environment_that_is_refused_the_shared_token_uses_its_own() -> None:
     store = Store()
     here, there = TokenKeeper(store, Mint()), TokenKeeper(store, lambda: valid("theirs"))
     tried(there, {"theirs"})
 
     assert tried(here, {"new 1"}) == ["theirs", "new 1"]
-    store.shared = valid("theirs")  # there, it is shared again
+    store.shared = valid("theirs")  # where it is accepted, it is shared again
 
     assert tried(here, {"new 1"}) == ["new 1"]
     assert tried(there, {"theirs"}) == ["theirs"]
 
 
-def test_a_store_that_is_down_costs_one_token_for_each_environment_and_no_comparison() -> None:
+def test_a_failing_store_costs_each_environment_one_token_and_no_comparison() -> None:
     mint = Mint()
     keeper = TokenKeeper(Store(valid("shared"), down=True), mint)
 
@@ -171,7 +171,7 @@ def test_a_store_that_is_down_costs_one_token_for_each_environment_and_no_compar
     assert mint.minted == ["new 1"]
 
 
-def test_what_mint_raises_comes_through_and_the_next_time_it_is_asked_again() -> None:
+def test_an_error_of_the_mint_is_raised_and_the_next_try_mints_again() -> None:
     def failing() -> Token:
         raise ConnectionError("generate-token")
 
@@ -182,7 +182,7 @@ def test_what_mint_raises_comes_through_and_the_next_time_it_is_asked_again() ->
             tried(keeper, set())
 
 
-def test_a_fleet_does_not_renew_at_the_same_moment() -> None:
+def test_environments_renew_at_different_moments() -> None:
     def renewing(seconds_left: float, environments: int = 1000) -> int:
         store = Store(valid("shared", seconds_left))
         return sum(

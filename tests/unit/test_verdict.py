@@ -33,14 +33,14 @@ def success(similarity: str) -> Outcome:
         ("0", Verdict.REJECT),
     ],
 )
-def test_the_similarity_decides_with_both_ends_of_manual_check_included(similarity: str, expected: Verdict) -> None:
+def test_thresholds_separate_the_verdicts_and_manual_check_includes_both_ends(
+    similarity: str, expected: Verdict
+) -> None:
     assert verdict(success(similarity), POLICY) == (expected, ())
 
 
 @given(similarities, similarities, similarities)
-def test_for_any_thresholds_a_higher_similarity_is_never_judged_worse(
-    one: Decimal, other: Decimal, third: Decimal
-) -> None:
+def test_a_higher_similarity_never_gets_a_worse_verdict(one: Decimal, other: Decimal, third: Decimal) -> None:
     low, middle, high = sorted((one, other, third))
     order = [Verdict.REJECT, Verdict.MANUAL_CHECK, Verdict.PASS]
     policy = Policy(pass_above=high, reject_below=low)
@@ -52,7 +52,7 @@ def test_for_any_thresholds_a_higher_similarity_is_never_judged_worse(
     assert policy.judge(low - Decimal("0.0001")) is Verdict.REJECT
 
 
-def test_thresholds_may_meet_and_leave_one_similarity_to_people() -> None:
+def test_equal_thresholds_leave_one_similarity_to_reviewers() -> None:
     policy = Policy(pass_above=Decimal(60), reject_below=Decimal(60))
 
     assert [policy.judge(Decimal(each)) for each in ("59.9", "60", "60.1")] == [
@@ -84,14 +84,14 @@ def test_a_threshold_off_the_api_s_scale_is_refused(threshold: str) -> None:
         ("IMAGE_INVALID_SIZE", ("first", "second")),
     ],
 )
-def test_a_picture_that_the_api_cannot_use_has_to_be_taken_again(code: str, retake: tuple[Role, ...]) -> None:
+def test_a_picture_that_the_api_cannot_use_is_a_retake(code: str, retake: tuple[Role, ...]) -> None:
     assert verdict(Outcome(code=code, message=""), POLICY) == (Verdict.RETAKE, retake)
 
 
 @pytest.mark.parametrize(
     "code", ["OUTCOME_UNKNOWN", "BAD_ANSWER", "CLIENT_ERROR", "PARAMETER_ERROR", "EMPTY_PARAMETER_ERROR"]
 )
-def test_what_nobody_can_go_on_from_alone_is_undetermined(code: str) -> None:
+def test_an_error_that_needs_an_operator_is_undetermined(code: str) -> None:
     assert verdict(Outcome(code=code, message=""), POLICY) == (Verdict.UNDETERMINED, ())
 
 
@@ -100,7 +100,7 @@ def test_a_success_without_a_similarity_is_undetermined() -> None:
 
 
 @given(st.text().filter(lambda code: code != "SUCCESS"), similarities)
-def test_no_error_is_ever_judged_by_a_similarity(code: str, similarity: Decimal) -> None:
+def test_no_error_is_judged_by_a_similarity(code: str, similarity: Decimal) -> None:
     judged, _ = verdict(Outcome(code=code, message="", similarity=similarity), POLICY)
 
     assert judged in (Verdict.UNDETERMINED, Verdict.RETAKE)
@@ -149,7 +149,7 @@ def test_a_paid_code_that_is_stated_free_is_noticed(code: str, answered: str | N
     assert Outcome(code=code, message="", pricing_strategy=answered).paid_but_stated_free is expected
 
 
-def test_an_outcome_survives_as_plain_json_to_the_last_digit() -> None:
+def test_an_outcome_survives_json_with_every_digit() -> None:
     edge = Decimal("618.25")
     face = Face(id="1", left=edge, top=edge, right=edge, bottom=edge)
     outcome = Outcome(
@@ -175,7 +175,7 @@ def test_only_verdicts_on_the_pictures_themselves_are_final() -> None:
     )
 
 
-def test_an_outcome_for_the_pictures_in_each_other_s_role_is_remembered_under_its_own_fingerprint_alone() -> None:
+def test_an_outcome_of_swapped_pictures_keeps_only_its_own_fingerprint() -> None:
     outcome = Outcome(code="SUCCESS", message="OK", similarity=Decimal(80), pricing_strategy="PAY")
 
     assert (outcome.settled, outcome.turned_round().settled) == (True, False)

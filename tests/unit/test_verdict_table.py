@@ -1,4 +1,4 @@
-"""What a person reads of rows: in terminals of any width, and in a log."""
+"""Tables of rows: in terminals of any width, and in a log."""
 
 import io
 from datetime import UTC, datetime
@@ -48,20 +48,20 @@ def printed(*rows: Row, width: int = 80, note: str = "", terminal: bool = False)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
-def test_nothing_is_wider_than_the_console_or_than_an_eye_follows(width: int) -> None:
+def test_no_line_is_wider_than_the_console_or_than_is_easy_to_read(width: int) -> None:
     lines = printed(*ROWS, width=width, note="what a person says of it, at some length, so that it has to be wrapped")
 
     assert max(map(cell_len, lines)) <= min(width, WIDEST)
 
 
-def test_a_name_that_would_command_the_terminal_is_shown_without_its_commands() -> None:
+def test_a_name_with_control_codes_is_shown_escaped() -> None:
     text = "\n".join(printed(judged("\x1b]0;renamed\x07 \x9b2Jpair", "1")))
 
     assert "renamed" in text
     assert not [each for each in text.replace("\n", "") if not each.isprintable()]
 
 
-def test_nothing_of_a_row_that_another_program_wrote_reaches_the_terminal_as_it_is() -> None:
+def test_a_row_of_another_program_reaches_the_terminal_escaped() -> None:
     hostile = "\x1b[2J\u202e"
     row = dict.fromkeys(("pair_id", "verdict", "code", "message", "similarity", "retry_at", "waiting_for"), hostile)
     file = io.StringIO()
@@ -82,7 +82,7 @@ def test_lines_are_broken_between_words(width: int) -> None:
     assert "first: rotated 90, reduced from 3456x4608 to 3072x4096, re-encoded at quality 95" in text
 
 
-def test_verdict_pair_and_similarity_are_in_one_line_under_their_headings() -> None:
+def test_verdict_pair_and_similarity_are_on_one_line_under_their_headings() -> None:
     names, rule, line, *_ = printed(judged("two people", "5.03"))
 
     assert names.split() == ["Verdict", "Pair", "Similarity", "Seconds"]
@@ -91,7 +91,7 @@ def test_verdict_pair_and_similarity_are_in_one_line_under_their_headings() -> N
     assert [line.index("two"), line.index("5.03") + 4] == [names.index("Pair"), names.index("Similarity") + 10]
 
 
-def test_what_else_is_to_be_said_stands_below_the_pair() -> None:
+def test_details_follow_below_the_pair() -> None:
     assert [line.strip() for line in printed(PENDING, note="the API is busy at first")[3:]] == [
         "the API is busy at first",
         "SERVICE_BUSY: Rate limit is exceeded",
@@ -101,7 +101,7 @@ def test_what_else_is_to_be_said_stands_below_the_pair() -> None:
     assert [line.strip() for line in printed(judged("plain", "80"))[3:]] == []
 
 
-def test_a_key_that_is_longer_than_a_line_is_folded_and_not_cut() -> None:
+def test_a_long_key_is_folded_and_not_cut() -> None:
     pair_id = "".join(f"{number:03}/" for number in range(50)) + "end"
 
     lines = printed(judged(pair_id, "80"))
@@ -109,10 +109,10 @@ def test_a_key_that_is_longer_than_a_line_is_folded_and_not_cut() -> None:
     assert "".join(line[14:60].split(" ")[0] for line in lines[2:]) == pair_id
 
 
-def test_a_key_is_never_taken_for_markup() -> None:
+def test_a_key_is_never_read_as_markup() -> None:
     assert "[bold]anna[/]" in printed(judged("[bold]anna[/]", "80"), terminal=True)[2]
 
 
-def test_colours_are_for_terminals_alone() -> None:
+def test_only_terminals_get_colours() -> None:
     assert "\x1b[32mPASS" in "".join(printed(*ROWS, terminal=True))
     assert "\x1b" not in "".join(printed(*ROWS))

@@ -1,4 +1,4 @@
-"""What a person sees while verdicts come: of thousands of pairs as much as fits, in a log everything once."""
+"""Progress while verdicts arrive: a terminal shows what fits, a log each verdict once."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Pairs:
 
 
 class Screen:
-    """What was printed, in a terminal of 24 lines or into a log."""
+    """Return what was printed, in a terminal of 24 lines or into a log."""
 
     def __init__(self, *, terminal: bool) -> None:
         self._file = io.StringIO()
@@ -57,14 +57,14 @@ class Screen:
         )
 
     def taken(self) -> list[str]:
-        """The lines since the last time."""
+        """Return the lines since the last call."""
         text = self._file.getvalue()
         self._file.seek(0)
         self._file.truncate()
         return [line.rstrip() for line in text.splitlines()]
 
 
-def test_of_thousands_a_terminal_shows_the_sums_what_waits_and_the_latest(world: World) -> None:
+def test_a_terminal_shows_the_totals_the_waiting_pairs_and_the_latest_verdicts(world: World) -> None:
     pairs, screen = Pairs(world, 3000), Screen(terminal=True)
     pairs.passed(*range(2500))
     pairs.pending(2999, "SERVICE_BUSY")
@@ -84,7 +84,7 @@ def test_of_thousands_a_terminal_shows_the_sums_what_waits_and_the_latest(world:
     assert len(drawn) < 24
 
 
-def test_a_terminal_is_redrawn_in_its_place(world: World) -> None:
+def test_a_terminal_is_redrawn_in_place(world: World) -> None:
     pairs, screen = Pairs(world, 2), Screen(terminal=True)
 
     with VerdictsComing(screen.console, pairs.followed) as coming:
@@ -98,7 +98,7 @@ def test_a_terminal_is_redrawn_in_its_place(world: World) -> None:
     assert not any("without a verdict" in line for line in drawn)
 
 
-def test_a_log_has_each_verdict_once_then_the_sums(world: World) -> None:
+def test_a_log_has_each_verdict_once_then_the_totals(world: World) -> None:
     pairs, screen = Pairs(world, 3), Screen(terminal=False)
 
     with VerdictsComing(screen.console, pairs.followed) as coming:
@@ -114,7 +114,7 @@ def test_a_log_has_each_verdict_once_then_the_sums(world: World) -> None:
     assert sums == "3 pairs with a verdict  PASS 3"
 
 
-def test_a_log_says_what_keeps_pairs_when_that_changes_and_not_for_each(world: World) -> None:
+def test_a_log_gives_a_reason_for_waiting_once_when_it_changes(world: World) -> None:
     pairs, screen = Pairs(world, 4), Screen(terminal=False)
 
     with VerdictsComing(screen.console, pairs.followed) as coming:
@@ -122,15 +122,15 @@ def test_a_log_says_what_keeps_pairs_when_that_changes_and_not_for_each(world: W
             pairs.pending(number, code)
             coming.show(pairs.followed.look())
 
-    told = [line for line in screen.taken() if "without a verdict:" in line]
-    assert [line.partition(": ")[2].partition(", ")[0] for line in told] == [
+    lines = [line for line in screen.taken() if "without a verdict:" in line]
+    assert [line.partition(": ")[2].partition(", ")[0] for line in lines] == [
         "1 PENDING (SERVICE_BUSY)",
         "2 PENDING (SERVICE_BUSY)",
     ]
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_pair_that_was_replaced_is_told_without_anybody_s_verdict(world: World, terminal: bool) -> None:
+def test_a_replaced_pair_is_reported_without_a_verdict(world: World, terminal: bool) -> None:
     pairs, screen = Pairs(world, 1), Screen(terminal=terminal)
     pairs.passed(0)
     [pair] = pairs.pairs
@@ -144,11 +144,11 @@ def test_a_pair_that_was_replaced_is_told_without_anybody_s_verdict(world: World
     assert Verdict.PASS not in drawn
 
 
-# --- When AWS cannot be asked -----------------------------------------------------------------------------------------
+# --- lost connections ------------------------------------------------------------------------------------------------
 
 
 class LineOfVerdicts:
-    """Verdicts behind a line that fails a few times, each with an error of botocore's."""
+    """Poll for verdicts over a connection that fails a few times, each time with another botocore error."""
 
     def __init__(self, verdicts: Verdicts, *errors: Exception) -> None:
         self._verdicts = verdicts
@@ -179,7 +179,7 @@ def test_waiting_survives_lost_connections_and_shows_each_once(world: World, mon
     assert "1 pair with a verdict" in text
 
 
-def test_waiting_ends_with_an_error_that_time_does_not_heal(world: World) -> None:
+def test_waiting_ends_with_an_error_that_is_not_temporary(world: World) -> None:
     screen, pairs = Screen(terminal=False), Pairs(world, 1)
 
     with pytest.raises(click.ClickException) as raised:

@@ -1,4 +1,4 @@
-"""Webhooks: what is sent, how it is signed, and when it is tried again."""
+"""Webhooks: contents, signature and retries."""
 
 import base64
 import json
@@ -28,10 +28,10 @@ def headers(webhook: Webhook, *values: str, ago: float = 0) -> dict[str, str]:
     return {"webhook-id": webhook.id, "webhook-timestamp": str(timestamp), "webhook-signature": signed}
 
 
-# --- The message ------------------------------------------------------------------------------------------------------
+# --- the message -----------------------------------------------------------------------------------------------------
 
 
-def test_an_event_becomes_a_message_of_its_type_its_time_and_its_detail() -> None:
+def test_an_event_becomes_a_message_with_its_type_time_and_detail() -> None:
     webhook = Webhook.from_event(json.dumps(EVENT))
 
     assert webhook.id == EVENT["detail"]["id"]
@@ -42,20 +42,20 @@ def test_an_event_becomes_a_message_of_its_type_its_time_and_its_detail() -> Non
     }
 
 
-def test_an_erasure_has_a_type_of_its_own() -> None:
+def test_an_erasure_has_its_own_type() -> None:
     message = json.loads(Webhook.from_event(json.dumps(ERASED)).content())
 
     assert (message["type"], message["timestamp"]) == ("pair.erased", "2026-02-14T09:30:00.000Z")
 
 
-def test_a_row_that_does_not_say_when_it_was_written_goes_by_its_event() -> None:
+def test_a_row_without_its_own_time_gets_the_event_s() -> None:
     detail = {"id": "1", "pair_id": "anna", "verdict": "PASS"}
 
     assert Webhook.from_event(json.dumps(EVENT | {"detail": detail})).timestamp == EVENT["time"]
 
 
 @pytest.mark.parametrize("number", ["70.0001", "100.0", "0.1", "55.00000000000001"])
-def test_a_number_stays_as_it_is(number: str) -> None:
+def test_numbers_are_unchanged(number: str) -> None:
     event = json.dumps(EVENT).replace("91.5", number)
 
     assert f'"similarity":{number}'.encode() in Webhook.from_event(event).content()
@@ -85,22 +85,22 @@ def test_the_body_is_the_same_at_every_attempt() -> None:
         json.dumps({**EVENT, "detail": "text"}),
     ],
 )
-def test_a_message_that_is_no_event_is_malformed_and_says_what_it_was(body: str) -> None:
+def test_a_message_that_is_no_event_is_malformed_and_described(body: str) -> None:
     with pytest.raises(Malformed, match="not an event"):
         Webhook.from_event(body)
 
 
-# --- The signature, read by somebody else -----------------------------------------------------------------------------
+# --- the signature, verified by another implementation ---------------------------------------------------------------
 
 
-def test_a_receiver_with_the_secret_verifies_what_was_sent() -> None:
+def test_a_receiver_with_the_secret_verifies_a_message() -> None:
     webhook = Webhook.from_event(json.dumps(EVENT))
 
     assert Reader(f"whsec_{VALUE}").verify(webhook.content(), headers(webhook, VALUE)) == json.loads(webhook.content())
 
 
 @pytest.mark.parametrize("secret", [VALUE, BEFORE])
-def test_while_there_is_a_previous_secret_a_receiver_may_have_either(secret: str) -> None:
+def test_a_receiver_may_have_the_current_or_the_previous_secret(secret: str) -> None:
     webhook = Webhook.from_event(json.dumps(EVENT))
     sent = headers(webhook, VALUE, BEFORE)
 
@@ -110,7 +110,7 @@ def test_while_there_is_a_previous_secret_a_receiver_may_have_either(secret: str
 
 
 @pytest.mark.parametrize("forged", ["body", "webhook-id", "webhook-timestamp", "webhook-signature", "secret"])
-def test_nothing_of_it_can_be_changed_unnoticed(forged: str) -> None:
+def test_any_change_breaks_the_signature(forged: str) -> None:
     webhook = Webhook.from_event(json.dumps(EVENT))
     body, sent = webhook.content(), headers(webhook, VALUE)
     secret = BEFORE if forged == "secret" else VALUE
@@ -124,7 +124,7 @@ def test_nothing_of_it_can_be_changed_unnoticed(forged: str) -> None:
         Reader(f"whsec_{secret}").verify(body, sent)
 
 
-def test_an_old_message_cannot_be_sent_again_by_a_stranger() -> None:
+def test_an_old_message_cannot_be_replayed() -> None:
     webhook = Webhook.from_event(json.dumps(EVENT))
 
     with pytest.raises(WebhookVerificationError, match="too old"):
@@ -144,7 +144,7 @@ def test_a_value_that_is_no_key_is_refused_without_being_quoted(value: str) -> N
     assert VALUE[:8] not in str(refused.value)
 
 
-# --- The times --------------------------------------------------------------------------------------------------------
+# --- retries ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("receive_count", "at_most"), [(1, 10), (2, 20), (3, 40), (9, 2560), (10, 3600), (200, 3600)])
@@ -155,7 +155,7 @@ def test_the_back_off_doubles_from_ten_seconds_to_an_hour(receive_count: int, at
     assert min(delays) >= 1
 
 
-def test_three_days_of_attempts_are_far_from_the_queue_s_receives() -> None:
+def test_three_days_of_attempts_stay_far_below_the_queue_s_receive_limit() -> None:
     for _ in range(20):
         waited, receives = 0, 0
         while waited < timedelta(days=3).total_seconds():

@@ -1,4 +1,4 @@
-"""A long weekend in virtual time: every message of a pair against the real Comparer, while nobody answers."""
+"""A long weekend in virtual time: every message of a pair against the real Comparer, without an API."""
 
 import heapq
 import random
@@ -42,7 +42,7 @@ def picture() -> bytes:
 
 
 class Weekend:
-    """The collaborators of a Comparer, and a clock that stands still but for the calls, which take `call_seconds`."""
+    """The collaborators of a Comparer, with a clock that only calls advance, by `call_seconds`."""
 
     def __init__(self, reason: RetryReason, call_seconds: float) -> None:
         self._reason = reason
@@ -102,13 +102,13 @@ def _reproducible_jitter() -> Iterator[None]:
         pytest.param(HANGING, 15, id="hanging"),
     ],
 )
-def test_no_message_of_a_pair_becomes_a_dead_letter_over_a_long_weekend(
+def test_no_message_is_dead_lettered_over_a_long_weekend(
     reason: RetryReason, call_seconds: float, messages: int, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random.seed(seed)
     weekend = Weekend(reason, call_seconds)
     monkeypatch.setattr(clock, "now", lambda: weekend.now)
-    monkeypatch.setattr(compare, "fit", cache(fit))  # of one picture a thousand times, which costs more than all else
+    monkeypatch.setattr(compare, "fit", cache(fit))  # each picture a thousand times, which would take most of the time
     policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
     house: Any = weekend
     comparer = Comparer(

@@ -1,4 +1,4 @@
-"""The API's JSON: tolerantly read, strictly checked."""
+"""The API's JSON: read tolerantly, validated strictly."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def read(body: str | bytes, status: int = 200, **headers: str) -> ApiAnswer:
 
 
 def success(similarity: str, **faces: Any) -> ApiAnswer:
-    """A SUCCESS with this JSON text as its similarity."""
+    """Return a SUCCESS with this JSON text as its similarity."""
     others = "".join(f', "{name}": {json.dumps(face)}' for name, face in faces.items())
     return read(f'{{"code": "SUCCESS", "transactionId": "t", "data": {{"similarity": {similarity}{others}}}}}')
 
@@ -63,19 +63,19 @@ def test_the_documented_success_is_read_to_the_last_digit() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500, 503])
-def test_an_error_is_read_whatever_the_http_status(status: int) -> None:
+def test_an_error_is_read_for_any_http_status(status: int) -> None:
     answer = read('{"code": "SERVICE_BUSY", "message": "later", "data": null, "pricingStrategy": "FREE"}', status)
 
     assert (answer.code, answer.http_status) == ("SERVICE_BUSY", status)
 
 
-def test_unknown_fields_are_ignored_and_the_documented_ones_may_be_missing() -> None:
+def test_unknown_fields_are_ignored_and_documented_ones_may_be_missing() -> None:
     assert read('{"code": "IAM_FAILED", "severity": {"level": [1, 2]}}').code == "IAM_FAILED"
     assert read('{"code": "IAM_FAILED"}').message == ""
     assert read('{"code": "IAM_FAILED", "message": null, "transactionId": null, "pricingStrategy": null}').message == ""
 
 
-def test_the_body_cannot_forge_what_http_said() -> None:
+def test_the_body_cannot_override_http_s_facts() -> None:
     forged = '{"code": "IAM_FAILED", "httpStatus": 200, "http_status": 200, "retryAfter": 99, "retry_after": 99}'
 
     answer = read(forged, 500, Retry_After="10")
@@ -100,7 +100,7 @@ ENVELOPE = '"message": "", "data": null, "extra": null'
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 500, 502, 503, 504])
-def test_json_of_the_api_itself_is_an_answer_whatever_the_http_status(body: str, status: int) -> None:
+def test_json_of_the_api_itself_is_an_answer_for_any_http_status(body: str, status: int) -> None:
     answer = read(body, status)
 
     assert (answer.code, answer.http_status) == (json.loads(body)["code"], status)
@@ -152,7 +152,7 @@ def test_json_of_a_gateway_with_429_is_busy_and_free(body: str) -> None:
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
-def test_a_redirect_is_no_answer_whatever_its_body(status: int) -> None:
+def test_a_redirect_is_no_answer_for_any_body(status: int) -> None:
     for body in (SUCCESS, '{"code": "SERVICE_BUSY", "transactionId": "t"}'):
         with pytest.raises(NoAnswer):
             read(body, status)
@@ -200,12 +200,12 @@ def test_a_long_message_is_cut_to_fit_a_row() -> None:
     ],
     ids=lambda body: repr(body[:30]),
 )
-def test_what_holds_no_code_is_no_answer(body: str | bytes) -> None:
+def test_a_body_without_a_code_is_no_answer(body: str | bytes) -> None:
     with pytest.raises(NoAnswer, match=r"^HTTP 200 .* is not an answer of the API$"):
         read(body)
 
 
-def test_what_came_instead_of_an_answer_is_described() -> None:
+def test_a_body_that_is_no_answer_is_described() -> None:
     with pytest.raises(NoAnswer) as redirected:
         read("moved", 302, Location="https://elsewhere.test/", Content_Type="text/html")
 
@@ -216,7 +216,7 @@ def test_what_came_instead_of_an_answer_is_described() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "Too many requests", "{}", '{"error": "slow down"}', "[" * 200_000])
-def test_too_many_requests_without_a_code_is_the_documented_service_busy(body: str) -> None:
+def test_a_429_without_a_code_is_the_documented_service_busy(body: str) -> None:
     answer = read(body, 429, Retry_After="7")
 
     assert (answer.code, answer.retry_after, answer.http_status) == ("SERVICE_BUSY", 7, 429)
@@ -229,7 +229,7 @@ def test_a_gateway_s_page_of_any_other_status_is_no_answer(status: int) -> None:
 
 
 @pytest.mark.parametrize("similarity", ["0", "100", "0.0", "100.000", "55", "70.0001", "1e-7", "1E1", "-0.0"])
-def test_a_similarity_from_0_to_100_is_taken_exactly(similarity: str) -> None:
+def test_a_similarity_from_0_to_100_is_read_exactly(similarity: str) -> None:
     assert success(similarity).comparison().similarity == Decimal(similarity)
 
 
@@ -286,7 +286,7 @@ def test_a_success_without_faces_is_a_success() -> None:
     assert success("69.0", firstFace=None).comparison().first_face is None
 
 
-def test_a_face_s_id_may_come_as_a_number() -> None:
+def test_a_face_s_id_may_be_a_number() -> None:
     face = success("69.0", firstFace={"id": 1, "left": 1, "top": 2.5, "right": 3, "bottom": 4}).comparison().first_face
 
     assert face is not None
@@ -314,7 +314,7 @@ def test_an_issued_token_is_read_as_documented() -> None:
         '{"token": "eyJ", "expiredTime": NaN}',
     ],
 )
-def test_a_token_that_breaks_the_contract_is_refused_in_words_without_being_quoted(content: str) -> None:
+def test_a_malformed_token_is_refused_in_words_without_being_quoted(content: str) -> None:
     with pytest.raises(ValueError, match=r"^data") as broken:
         read(f'{{"code": "SUCCESS", "transactionId": "t", "data": {content}}}').issued_token()
 
@@ -331,9 +331,7 @@ comparisons = st.dictionaries(st.sampled_from(["similarity", "firstFace", "secon
 
 
 @given(st.dictionaries(fields, json_values | comparisons), st.sampled_from([200, 429, 500]), st.none() | st.text())
-def test_any_json_is_an_answer_or_no_answer_and_never_anything_else(
-    body: dict[str, Any], status: int, retry_after: str | None
-) -> None:
+def test_any_json_is_either_an_answer_or_no_answer(body: dict[str, Any], status: int, retry_after: str | None) -> None:
     headers = {"Retry_After": retry_after} if retry_after is not None else {}
     try:
         answer = read(json.dumps(body), status, **headers)
@@ -370,7 +368,7 @@ def test_any_bytes_are_an_answer_or_no_answer(body: bytes) -> None:
         ("Sat, 31 Jan 2026 20:00:30 +0800", 30),
     ],
 )
-def test_a_retry_after_is_read_in_all_its_spellings(header: str, seconds: float) -> None:
+def test_a_retry_after_is_read_in_every_format(header: str, seconds: float) -> None:
     assert retry_after_seconds(header, NOON) == seconds
 
 
@@ -399,12 +397,12 @@ def test_a_retry_after_is_read_in_all_its_spellings(header: str, seconds: float)
         "Mon, 01 Jan 0001 00:00:00 +2300",
     ],
 )
-def test_a_retry_after_that_is_absent_past_or_absurd_says_nothing(header: str | None) -> None:
+def test_a_retry_after_that_is_absent_past_or_absurd_is_ignored(header: str | None) -> None:
     assert retry_after_seconds(header, NOON) is None
 
 
 @given(st.datetimes(datetime(2026, 2, 1), datetime(9000, 1, 1)), st.integers(-23, 23))
-def test_any_date_to_come_is_read_whatever_its_time_zone(moment: datetime, hours: int) -> None:
+def test_any_future_date_is_read_in_every_time_zone(moment: datetime, hours: int) -> None:
     date = moment.replace(microsecond=0, tzinfo=timezone(timedelta(hours=hours)))
 
     seconds = retry_after_seconds(format_datetime(date), NOON)

@@ -1,4 +1,4 @@
-"""Commands that are used in a wrong way: told in one sentence, with exit status 2, before anything is read."""
+"""Wrong use of a command gets one sentence and exit status 2, before anything is read."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ HERE = str(Path(__file__))
         ("report --month 2026-10 --output /nowhere/page.html", "there is no folder /nowhere"),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_read(arguments: str, says: str) -> None:
+def test_wrong_use_is_reported_before_anything_is_read(arguments: str, says: str) -> None:
     used = CliRunner().invoke(main, arguments.split())
 
     assert used.exit_code == 2
