@@ -84,7 +84,7 @@ CASES = {
 }
 NO_UPLOADS_OF_A_PAIR = ("a folder marker/", "loose.jpg", "one person/third.jpg")
 LOST = "lost events"
-PEOPLE = ("SubmitterPolicy", "ReaderPolicy", "AuditorPolicy", "OperatorPolicy", "ReviewerPolicy")
+PEOPLE = ("SubmitterPolicy", "ReaderPolicy", "AuditorPolicy", "OperatorPolicy", "EraserPolicy", "ReviewerPolicy")
 CHANGED: dict[str, object] = {
     **PARAMETERS,
     "FirstName": "ID card",
