@@ -1,0 +1,27 @@
+"""Conventions of the repository: hooks run what `make lint` runs, and actions are pinned by commit."""
+
+import re
+from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_hooks_run_what_make_lint_runs() -> None:
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert recipe
+    linted = {line.strip().replace("$(SAM)", "sam") for line in recipe[1].splitlines()}
+    configured = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+
+    hooks = {hook["entry"].split("SAM_CLI_TELEMETRY=0 ")[-1] for repo in configured["repos"] for hook in repo["hooks"]}
+
+    assert hooks == linted
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    used = [line for each in workflows for line in each.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+
+    assert used
+    assert [line for line in used if not re.search(r"@[0-9a-f]{40} # v\d", line)] == []
