@@ -1,4 +1,4 @@
-"""How long a verdict is under way: seconds from the writing of its row to the receiver of webhooks.
+"""Delivery time of a verdict: seconds from the writing of its row to the receiver of webhooks.
 
 At rest, one after the other, and in a burst: `python -m benchmarks.publish [--at-rest 30] [--burst 300]`. The sandbox
 answers on the same processors, so the figures are the sandbox's; AWS's own are not known here. What is written are

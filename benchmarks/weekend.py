@@ -1,4 +1,4 @@
-"""What a blocked weekend costs in AWS: every receive of 1,000 pairs that wait 72 hours for somebody to top up.
+"""What a blocked weekend costs in AWS: every receive of 1,000 pairs that wait 72 hours for a top-up.
 
 `python -m benchmarks.weekend [--pairs 1000]`. Simulated: the real Receiver, Comparer, Asker, back-off and rules of the
 gate in virtual time, over ports in memory that count; an API that answers INSUFFICIENT_BALANCE. All pairs are uploaded
@@ -194,7 +194,7 @@ class House:
         return BLOCKED
 
     def dead_letter(self, body: str) -> NoReturn:
-        raise AssertionError(f"a message that nobody can read: {body}")
+        raise AssertionError(f"an unreadable message: {body}")
 
 
 def weekend(pairs: int, pause: float, seed: int) -> tuple[Counter[str], int]:
@@ -225,7 +225,7 @@ def weekend(pairs: int, pause: float, seed: int) -> tuple[Counter[str], int]:
             except ComesBack:
                 heapq.heappush(due, ((house.now - FRIDAY).total_seconds() + house.deferred, number))
                 continue
-            raise AssertionError(f"nobody can have been compared: {bodies[number]}")
+            raise AssertionError(f"unexpected comparison: {bodies[number]}")
     return house.counts, max(receives)
 
 

@@ -133,7 +133,7 @@ def _protection(stack: FoundStack) -> Iterator[str]:
             f"--no-enable-termination-protection --stack-name {name}"
         )
     if status.endswith("_IN_PROGRESS") and status != "DELETE_IN_PROGRESS":
-        yield f"wait until the change of {name} that is under way has ended ({status})"
+        yield f"wait until the running change of {name} has ended ({status})"
 
 
 def _attached_policies(stack: FoundStack, iam: Any) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """CloudWatch alarms over the metrics that functions write into their logs: would this one sound?
 
-An alarm whose metric nobody emits is silent for ever, and no deployment says so: here it is an error.
+An alarm on a metric that is never emitted stays silent, and no deployment reports it: here it is an error.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 """
@@ -67,7 +67,7 @@ ANY_ALARM = {
 
 
 class AlarmError(ValueError):
-    """An alarm that watches what nobody emits, or that has something in it that is not known here."""
+    """An alarm that watches a metric that is never emitted, or uses a feature that is unknown here."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class _Alarm:
         return periods.pop(), returned[0]
 
     def check(self, datapoints: Sequence[Datapoint]) -> None:
-        """Raises AlarmError for a metric that nobody emits."""
+        """Raises AlarmError for a metric that is never emitted."""
         for query in self._queries.values():
             if not any(query.matches(point) for point in datapoints):
                 alike = {str(_without_value(p)) for p in datapoints if p.name == query.name}

@@ -35,7 +35,7 @@ class EmulatedAdvance:
     def __init__(self, log_file: Path, *, faces: bool = False) -> None:
         options = ["--access-key", CREDENTIALS["accessKey"], "--secret-key", CREDENTIALS["secretKey"]]
         if faces:
-            faces_environment.install()  # seen by whoever started us, not in the log alone
+            faces_environment.install()  # shown in the terminal, not only in the log
             options.append("--faces")
         self._server = ServerProcess("sandbox.advance_api", "--port", "0", *options, log_file=log_file)
 
@@ -130,7 +130,7 @@ class Sandbox:
     def redeploy(self, **parameters: object) -> None:
         """Change parameters of the running stack, as far as functions, event sources and schedules depend on them.
 
-        Invocations under way end first; messages wait in the queue meanwhile. Raises as the constructor does, and
+        Running invocations end first; messages wait in the queue meanwhile. Raises as the constructor does, and
         TemplateError if another resource would change.
         """
         if self.host is not None:
@@ -146,7 +146,7 @@ class Sandbox:
         self.host.warm(self._warm)
 
     def stop_host(self) -> None:
-        """Kill every environment as it is; messages under way come back after their visibility timeout."""
+        """Kill every environment; messages in flight come back after their visibility timeout."""
         if self.host is not None:
             self.host.close()
         self.host = None

@@ -56,7 +56,7 @@ class Sample:
 
 @dataclass
 class DemoPictures:
-    """What the pairs of the demo are made of: one person on two days, one hardly to be told from her, another."""
+    """The demo's pictures: one person on two days, one who looks much like her, and another person."""
 
     ada: Image.Image
     later: Image.Image
@@ -65,13 +65,13 @@ class DemoPictures:
 
 
 def drawn() -> DemoPictures:
-    """To be told apart by their likeness."""
+    """Return drawn portraits, compared by likeness."""
     later, alike = (portrait(1, variation=variation) for variation in (PASSES / 2, NEEDS_A_LOOK))
     return DemoPictures(portrait(1), later, alike, portrait(2))
 
 
 def photographed() -> DemoPictures:
-    """To be told apart by their faces."""
+    """Return photographs, compared by faces."""
     hopper = photographs.hopper()
     alike = photographs.overlaid(photographs.BETWEEN)
     return DemoPictures(hopper, photographs.another_day(hopper), alike, photographs.collins())

@@ -299,7 +299,7 @@ def _rate(expression: str) -> timedelta:
 def _describe(
     aws: LocalAws, stack_name: str, parameters: Mapping[str, str], outputs: Mapping[str, str], *, update: bool
 ) -> None:
-    """Let CloudFormation tell the stack's parameters and outputs, as on AWS; of its resources it knows nothing."""
+    """Register the stack's parameters and outputs with CloudFormation, as on AWS, without its resources."""
     body = {
         "Parameters": {name: {"Type": "String"} for name in parameters},
         "Resources": {"Sandbox": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},

@@ -1,4 +1,4 @@
-"""Functions' URLs under IAM: who calls is told from the request's signature, as on AWS.
+"""Function URLs under IAM: the request's signature identifies the caller, as on AWS.
 
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
@@ -39,7 +39,7 @@ TEXT = re.compile(r"text/.*|application/(json|javascript|xml|x-www-form-urlencod
 
 @dataclass(frozen=True)
 class Caller:
-    """Who has signed a request, as moto's IAM and STS know him."""
+    """The principal that signed a request, as moto's IAM and STS know it."""
 
     access_key: str
     user_id: str
@@ -48,7 +48,7 @@ class Caller:
 
 class FunctionUrls:
     """WSGI middleware that invokes functions by their URLs: `invoke(function, payload)` gives their JSON, or None if
-    they failed. A request that nobody known has signed for Lambda is refused."""
+    they failed. A request without a known signature for Lambda is refused."""
 
     def __init__(self, application: "WSGIApplication", invoke: Callable[[str, bytes], bytes | None]) -> None:
         self._application = application

@@ -1,4 +1,4 @@
-"""Sample portraits, drawn from a person's number: nobody's face, and always the same bytes for the same number.
+"""Sample portraits, drawn from a number: no real faces, and always the same bytes for the same number.
 
 What the sandbox's ADVANCE emulator says of `portrait(n)` against `portrait(n, variation=v)`:
 

@@ -50,7 +50,7 @@ class StreamSource:
     """A table's stream whose records a function gets in their order.
 
     A batch that fails is retried `maximum_retries` times, for `maximum_age_seconds` (-1: for ever), in halves if it
-    `bisects`; then its place in the stream is told to the queue `on_failure_queue_url`.
+    `bisects`; then its place in the stream is sent to the queue `on_failure_queue_url`.
     """
 
     stream_arn: str

@@ -719,7 +719,7 @@ class FakeInFlight(Fake):
         self._begin("begin")
         mark = self.marks.setdefault(objects, _Mark(self._time.now()))
         if mark.alive_until and mark.alive_until > self._time.now():
-            raise Later("another worker is at it")
+            raise Later("another worker has the pair")
         mark.begun += 1
         mark.alive_until, mark.claimed = alive_until, False
         mark.due = self._time.now() + timedelta(seconds=VISIBILITY_TIMEOUT)
@@ -950,7 +950,7 @@ class FakeErasableLedger(Fake):
             transaction_id=self._ledger.transaction_ids.get((call.pair_id, call.call)),
             earliest_upload=call.earliest_upload,
             erased_at=call.erased_at,
-            tells=call.outcome is not None,
+            describes_faces=call.outcome is not None,
         )
 
     def mark(self, pair_id: str, rows: Sequence[Charged], moment: datetime, by: str) -> Charged | None:

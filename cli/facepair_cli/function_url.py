@@ -1,4 +1,4 @@
-"""Calls of the stack's functions by their URLs, under IAM: AWS tells the function who calls."""
+"""Calls of the stack's functions by their URLs, under IAM: AWS identifies the caller to the function."""
 
 import json
 import os

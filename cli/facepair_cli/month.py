@@ -1,4 +1,4 @@
-"""A month of somebody's calendar."""
+"""A calendar month."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Work on many things at once, that somebody may interrupt."""
+"""Parallel work that can be interrupted."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -9,7 +9,7 @@ def for_each[Thing, Result](
 ) -> None:
     """Do the work for each, so many at once, and hand over what it brings as it comes, in this thread.
 
-    Whatever ends it early (Ctrl-C, an error of the work or of `done`), nothing else is begun, and what was under way
+    Whatever ends it early (Ctrl-C, an error of the work or of `done`), nothing else is begun, and what was in progress
     comes to its end and is handed over, before it is raised.
     """
     under_way: set[Future[Result]] = set()
@@ -30,7 +30,7 @@ def for_each[Thing, Result](
 
 
 def _hand_over[Result](under_way: set[Future[Result]], done: Callable[[Result], None]) -> None:
-    """Wait for the next ones, and take them from those that are under way."""
+    """Wait for the next ones to finish, and hand over their results."""
     for future in wait(under_way, return_when=FIRST_COMPLETED).done:
         under_way.discard(future)
         done(future.result())

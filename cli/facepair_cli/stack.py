@@ -126,7 +126,7 @@ class Stack:
 
     @cached_property
     def written(self) -> StoredRows:
-        """The rows as they are, by whomever they were written."""
+        """The rows as stored, whichever release wrote them."""
         return StoredRows(self.tables.Table(self.outputs["VerdictsTable"]))
 
     @cached_property

@@ -38,7 +38,7 @@ TIME = Time()
 
 
 def moment(said: str, now: datetime) -> datetime:
-    """What somebody means by a time. Raises ValueError in one sentence, with the remedy."""
+    """Return the time that a user wrote. Raises ValueError in one sentence, with the remedy."""
     try:
         if ago := re.fullmatch(r"([0-9]+)([mhdw])", said.strip()):
             return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
@@ -46,7 +46,7 @@ def moment(said: str, now: datetime) -> datetime:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{said!r} is no time: say 2026-01-31, 2026-01-31T18:30:00+02:00, or 24h or 7d for so long ago."
+            f"{said!r} is not a time. Write 2026-01-31, 2026-01-31T18:30:00+02:00, or 24h or 7d before now."
         ) from None
 
 

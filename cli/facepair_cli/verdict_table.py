@@ -39,7 +39,7 @@ def heading() -> RenderableType:
 
 
 def entry(row: Row | StoredRow, *, note: str = "", seconds: float | None = None) -> RenderableType:
-    """A row, or its attributes by whomever they were written: verdict, pair and similarity in one line, below it what
+    """A row, or its attributes as stored: verdict, pair and similarity in one line, below it what
     else is to be said.
 
     `note` is the teller's own remark; `seconds` is how long the verdict took. Words longer than a line are folded,

@@ -1,4 +1,4 @@
-"""FindMissedFunction: enqueues, once an hour, complete pairs that have no final verdict and nobody at work on them."""
+"""FindMissedFunction: enqueues, once an hour, complete pairs that have no final verdict and no message in flight."""
 
 from dataclasses import asdict
 from datetime import timedelta

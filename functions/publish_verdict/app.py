@@ -42,7 +42,7 @@ def _handler() -> FunctionHandler:
         failed: list[Exception] = []
 
         def publish(record: DynamoDBRecord) -> None:
-            # What is behind a failed record comes again with it: published now, it would be told at every try.
+            # Records after a failed one come again with it: published now, they would be published at every try.
             if failed:
                 raise failed[0]
             try:

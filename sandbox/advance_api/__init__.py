@@ -1,1 +1,1 @@
-"""An emulator of ADVANCE's Face Comparison API: it measures how alike two pictures are or, if told to, two faces."""
+"""An emulator of ADVANCE's Face Comparison API: it compares two pictures or, with `--faces`, two faces."""

@@ -58,7 +58,7 @@ class Faces:
         self._detector = dlib.get_frontal_face_detector()
         self._predictor = dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat"))
         self._describer = dlib.face_recognition_model_v1(str(models / "dlib_face_recognition_resnet_model_v1.dat"))
-        # dlib's objects keep what they are at in themselves; and whoever came first is served first.
+        # dlib's objects are not thread-safe; requests are served in order.
         self._one_at_a_time = ThreadPoolExecutor(max_workers=1)
 
     def look(self, content: bytes, content_type: str) -> Sight:

@@ -21,7 +21,7 @@ class Environment:
     """Starts with its construction; `wait_until_started` waits for the function's imports.
 
     After a crash, a timeout or a failed start it is of no more use: Lambda too would start another one.
-    `message_ids` are those of the SQS messages under way in it.
+    `message_ids` are those of the SQS messages that it processes.
     """
 
     def __init__(self, function: Function, python: Path, aws_variables: Mapping[str, str], log: IO[bytes]) -> None:

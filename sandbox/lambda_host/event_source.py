@@ -39,7 +39,7 @@ class QueuePoller:
         threading.Thread(target=self._run, daemon=True).start()
 
     def pause(self) -> None:
-        """Take no more messages; none is on its way when this returns. Those under way go on."""
+        """Take no more messages; none is on its way when this returns. Those in flight go on."""
         self._paused.set()
         with self._polling:
             pass

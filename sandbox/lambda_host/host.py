@@ -76,7 +76,7 @@ class LambdaHost:
         return sum(fleet.lost for fleet in set(self._fleets.values()))
 
     def pause(self) -> None:
-        """Take no more from queues and streams, until `resume`; invocations under way go on."""
+        """Take no more from queues and streams, until `resume`; running invocations go on."""
         for poller in self._pollers:
             poller.pause()
 
@@ -90,7 +90,7 @@ class LambdaHost:
             poller.resume()
 
     def close(self) -> None:
-        """Stop polling and kill every environment; messages under way come back after their visibility timeout."""
+        """Stop polling and kill every environment; messages in flight come back after their visibility timeout."""
         for poller in self._pollers:
             poller.close()
         for scheduler in self._schedulers:

@@ -64,7 +64,7 @@ class RuntimeApi:
         return self._current
 
     def accept_answer(self, request_id: str, answer: InvocationResult) -> bool:
-        """False if that is not the invocation under way."""
+        """Return False if that is not the current invocation."""
         if self._current is None or self._current.request_id != request_id:
             return False
         return resolve(self._current.answer, answer)

@@ -49,7 +49,7 @@ class StreamPoller:
         threading.Thread(target=self._run, daemon=True).start()
 
     def pause(self) -> None:
-        """Take no more records; a batch under way is finished, or left to be retried."""
+        """Take no more records; the current batch is finished, or left to be retried."""
         self._paused.set()
         with self._working:
             pass

@@ -146,7 +146,7 @@ def attributes_of_a_call() -> set[str]:
         transaction_id=answer.transaction_id,
         earliest_upload=noon,
         erased_at=None,
-        tells=True,
+        describes_faces=True,
     )
     erasable = ErasableCalls(table)
     erasable.strip(charged, noon)

@@ -17,7 +17,7 @@ HERE = str(Path(__file__))
         ("whatif --pass-above 170 --reject-below 60", "--pass-above: Input should be less than or equal to 100"),
         ("whatif --pass-above high --reject-below 60", "'high' is no number from 0 to 100"),
         ("whatif --pass-above 70", "Missing option '--reject-below'"),
-        ("whatif --pass-above 70 --reject-below 5 --since soon", "'soon' is no time: say 2026-01-31"),
+        ("whatif --pass-above 70 --reject-below 5 --since soon", "'soon' is not a time. Write 2026-01-31"),
         (f"reconcile {HERE} --month May", "'May' is no month: write it as 2026-10"),
         (f"reconcile {HERE} --month 2026-10 --timezone Berlin", "'Berlin' is no time zone; write Europe/Berlin"),
         ("reconcile /nowhere/invoice.csv --month 2026-10", "File '/nowhere/invoice.csv' does not exist"),

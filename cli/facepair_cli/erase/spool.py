@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Spool:
-    """A context manager: a set of texts in a file that nobody else sees and that is gone afterwards."""
+    """A context manager: a set of texts in a private temporary file."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # a temporary file

@@ -14,7 +14,7 @@ from facepair_cli.figures.share import Share
 from facepair_cli.month import Month, Place
 
 SECONDS = (1, 2, 5, 10, 30, 60, 300, 3_600, 86_400)
-"""Steps of how long a verdict took. S3 tells an upload's time in whole seconds, so finer ones would say nothing."""
+"""Bounds of the histogram of waiting times. S3 gives upload times in whole seconds, so finer ones would be noise."""
 HOURS = (1, 4, 8, 24, 48, 96, 168)
 """Steps of how long a person's decision took."""
 BAND = 5
@@ -44,7 +44,7 @@ class Durations:
 
 @dataclass
 class DecisionCounts:
-    """What persons decided, by whom and against which similarity."""
+    """Reviewers' decisions, counted by reviewer and similarity."""
 
     by_person: dict[str, Counter[Verdict]] = field(default_factory=dict)
     by_band: dict[int, Counter[Verdict]] = field(default_factory=dict)

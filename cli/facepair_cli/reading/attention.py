@@ -1,4 +1,4 @@
-"""How the stack is, and whether anybody must do anything: looked at all at once, whatever the number of rows."""
+"""The state of the stack and whether it needs an action, read in one go, however many rows there are."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ COUNTING_SECONDS = 1.5
 OLDEST_AMONG = 1_000
 """Rows among which the oldest upload is looked for: a page of them."""
 LONG = timedelta(hours=1)
-"""A pair that is put off for longer is worth a look: as OldestPostponedAlarm has it."""
+"""A pair that stays deferred for longer deserves attention; OldestPostponedAlarm uses the same limit."""
 WAITS = (Verdict.PENDING, Verdict.WAITING)
 
 DEAD_LETTERS = {
@@ -74,7 +74,7 @@ class Status:
     gate: Gate
 
     def attention(self) -> Iterator[str]:
-        """What somebody must do: a sentence each; none if nobody is needed."""
+        """Yield one sentence for each action that the stack needs."""
         for name, backlog in self.dead_letters.items():
             if backlog.all:
                 yield f"{_messages(backlog.all)} in {name}: {DEAD_LETTERS[name]}."

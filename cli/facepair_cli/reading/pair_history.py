@@ -1,4 +1,4 @@
-"""A pair's story in the order in which it happened: uploads, calls with their cost, the row, what is next."""
+"""A pair's history in order: uploads, calls with their cost, the row, what is next."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def _with_charge(call: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rendered(found: PairHistory, now: datetime) -> RenderableType:
-    """The row as in every table, below it the story."""
+    """The row as in every table, with the history below it."""
     table = Table.grid(padding=(0, GAP, 0, 0))
     table.add_column(width=TIME_WIDTH)
     table.add_column(overflow="fold")
@@ -105,7 +105,7 @@ def _uploads(found: PairHistory) -> Iterator[Event]:
 
 
 def _calls(calls: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
-    """A call, and a person's permission for it, where there was one; what an erasure has taken away is not told."""
+    """Yield each call, and its approval if there was one, without what an erasure has removed."""
     for call in calls:
         if "permitted_by" in call and "permitted_at" in call:
             yield Event(clock.parse(call["permitted_at"]), f"{call['permitted_by']} approved one more call")
@@ -139,7 +139,7 @@ def _written(row: StoredRow | None) -> Iterator[Event]:
 
 
 def next_steps(found: PairHistory, now: datetime) -> Iterator[str]:
-    """Why it waits, until when, and for whom; nothing for a verdict that stands."""
+    """Yield why it waits, until when, and for which reviewer; nothing for a final verdict."""
     verdict = found.row["verdict"] if found.row else None
     gate = found.gate
     match verdict:

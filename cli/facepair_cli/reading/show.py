@@ -1,4 +1,4 @@
-"""`facepair show`: a pair's whole story."""
+"""`facepair show`: a pair's history."""
 
 import click
 from rich.console import Console

@@ -87,7 +87,7 @@ def _print(seen: Status, attention: list[str], rules: Rules) -> None:
     for verdict, count in seen.verdicts.items():
         table.add_row(Text(verdict, style=STYLES[verdict]), str(count))
     table.add_row("uploads waiting", f"{seen.queue.waiting:,}")
-    table.add_row("uploads under way or put off", f"{seen.queue.in_flight:,}")
+    table.add_row("uploads in flight or deferred", f"{seen.queue.in_flight:,}")
     for name, backlog in seen.dead_letters.items():
         table.add_row(f"dead letters, {name}", f"{backlog.all:,}")
     console.print(table)

@@ -1,4 +1,4 @@
-"""What submitting would do, told to a person before anything is sent."""
+"""The text of a submission's plan, shown before anything is sent."""
 
 from collections.abc import Iterable, Iterator
 

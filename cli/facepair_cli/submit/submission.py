@@ -1,4 +1,4 @@
-"""Pairs on somebody's machine that are about to be uploaded: what becomes of them, and what that costs."""
+"""Local pairs that are about to be uploaded: what happens to each, and the cost."""
 
 import unicodedata
 from collections import defaultdict
@@ -152,9 +152,9 @@ class Plan:
 
 
 def lookalikes(pair_ids: Iterable[str]) -> list[list[str]]:
-    """Pair ids that a reader cannot tell apart: the same letters, composed (NFC) in one, decomposed (NFD) in another.
+    """Pair ids that look the same: one in composed form (NFC), the other decomposed (NFD).
 
-    To S3 and DynamoDB they are different, and nobody makes them the same.
+    S3 and DynamoDB treat them as different, and nothing normalizes them.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for pair_id in pair_ids:

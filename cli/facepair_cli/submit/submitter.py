@@ -1,4 +1,4 @@
-"""The story of pairs that are uploaded from somebody's machine: looked at, sent, and followed to their verdicts."""
+"""Upload pairs from a local folder: check them, send them, and follow them to their verdicts."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

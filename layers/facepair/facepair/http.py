@@ -23,7 +23,7 @@ CONNECTING_SHARE = 1 / 3
 LONGEST_ANSWER = 1_000_000
 """Bytes; the documented answers have about a thousand."""
 LONGEST_RETRY_AFTER = 12 * 3600.0
-"""Seconds. An absurd Retry-After is not obeyed for longer than a message can be put off at once."""
+"""Seconds: the longest visibility timeout of a message. A longer Retry-After is cut to it."""
 
 
 class PostFailed(Exception):

@@ -38,7 +38,7 @@ class _Settings(_Environment):
     second_name: str
     idempotency_table: str
     image_retention_days: int = Field(ge=1)
-    # Not of the template: nobody has to choose them, and tests would wait for minutes.
+    # Not a template parameter: only tests change it, to avoid waits of minutes.
     visibility_timeout_seconds: int = 720
 
     @model_validator(mode="after")
@@ -85,7 +85,7 @@ class CompareSettings(_Settings):
     ledger_retention_days: int = Field(ge=0)
     max_calls_per_second: float = Field(ge=0)
     stop_after_unknown: int = Field(ge=1)
-    # Not of the template: nobody has to choose them, and tests would wait for hours.
+    # Not template parameters: only tests change them, to avoid waits of hours.
     backoff_first_seconds: float = Backoff.first
     backoff_longest_seconds: float = Backoff.longest
     backoff_soon_seconds: float = Backoff.soon
@@ -172,7 +172,7 @@ class DeliverSettings(_Environment):
     proxy_secret: str
     webhook_queue_url: str
     webhook_dead_letter_queue_url: str
-    # Not of the template: nobody has to choose them, and tests would wait for days.
+    # Not template parameters: only tests change them, to avoid waits of days.
     webhook_backoff_first_seconds: float = BACKOFF.first
     webhook_backoff_longest_seconds: float = BACKOFF.longest
     webhook_patience_seconds: float = PATIENCE.total_seconds()

@@ -1,4 +1,4 @@
-"""The bus on which changes are told: EventBridge."""
+"""The EventBridge bus on which change events are published."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ class VerdictsBus:
 
     @aws_errors()
     def put(self, changes: Sequence[Change]) -> None:
-        """Tell of changes, however many. Raises Unavailable if EventBridge did not take them all."""
+        """Publish changes, however many. Raises Unavailable if EventBridge did not take them all."""
         for batch in _batches(self._entry(change) for change in changes):
             answer = self._events.put_events(Entries=batch)
             if answer["FailedEntryCount"]:

@@ -14,7 +14,7 @@ PATIENT = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard",
 SLOW_UPLINK = Config(
     connect_timeout=10, read_timeout=120, max_pool_connections=32, retries={"mode": "standard", "total_max_attempts": 6}
 )
-"""For pictures from somebody's desk: what waits in the machine's buffers must have gone through his line before S3 can
+"""For uploads from a desk: what waits in the machine's buffers must pass the user's uplink before S3 can
 answer."""
 
 FAIL_FAST = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})

@@ -279,5 +279,5 @@ def _charged(item: Mapping[str, Any]) -> Charged:
         transaction_id=item.get("transaction_id"),
         earliest_upload=_moment(item.get("earliest_upload")),
         erased_at=_moment(item.get("erased_at")),
-        tells=any(name in item for name in OF_FACES),
+        describes_faces=any(name in item for name in OF_FACES),
     )

@@ -80,15 +80,15 @@ class GateItem:
                 gate = self.state()
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
-        """Tell what became of a call."""
+        """Record the outcome of a call."""
         if Signal.of(outcome) is Signal.UNANSWERED:
             self._count_unanswered(outcome)
         self._change(lambda gate, now: gate.after(slot, outcome, self._rules, now), outcome.message)
 
     def give_back(self, slot: Slot) -> None:
-        """Tell that nobody was called."""
+        """Give a slot back that was not used for a call."""
         if slot.probe:
-            self._change(lambda gate, now: gate.given_back(slot, now), "nobody was called")
+            self._change(lambda gate, now: gate.given_back(slot, now), "no call was made")
 
     def block(self, blocked: Blocked) -> Closed:
         """The account is refused: close for everybody."""
@@ -140,7 +140,7 @@ class GateItem:
                     ExpressionAttributeValues={":none": 0, ":one": 1},
                 )
         except Unavailable:
-            logger.exception("The gate cannot be told: %s", outcome.message)
+            logger.exception("The gate cannot be updated: %s", outcome.message)
 
     def _change(self, change: Callable[[Gate, float], Gate], reason: str) -> None:
         """Change the state by a pure rule. It never raises: the next worker meets the API's own answer.
@@ -156,7 +156,7 @@ class GateItem:
                 self._sleep(random.uniform(0.5, 1) * FIRST_PAUSE_SECONDS * 2**number)
             logger.warning("The gate was changed by others at every try: %s", reason)
         except Unavailable:
-            logger.exception("The gate cannot be told: %s", reason)
+            logger.exception("The gate cannot be updated: %s", reason)
 
     @aws_errors()
     def _replace(self, gate: Gate, changed: Gate) -> bool:

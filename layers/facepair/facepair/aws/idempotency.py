@@ -63,7 +63,7 @@ class PowertoolsIdempotency:
         )
 
     def register_lambda_context(self, context: LambdaContext) -> None:
-        """Tell how long this invocation can last: until then a record in progress is somebody's at work."""
+        """Say how long this invocation can last: until then a record in progress belongs to a live worker."""
         self._config.register_lambda_context(context)
 
     @aws_errors()

@@ -1,4 +1,4 @@
-"""Which pairs have a message under way: marks beside the idempotency records."""
+"""In-flight markers: which pairs have a message in flight, stored beside the idempotency records."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -62,13 +62,13 @@ class InFlightMarkers:
             # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
             mark = self._item(objects)
             if mark.get("owner") != owner:
-                raise Later("another worker is at it") from error
+                raise Later("another worker has the pair") from error
             return int(str(mark["begun"]))
         return int(str(answer["Attributes"]["begun"]))
 
     @aws_errors()
     def mark(self, objects: str) -> Mark | None:
-        """What is known of a message under way; None if none is known."""
+        """Return the marker of a message in flight; None if there is none."""
         item = self._item(objects)
         if not item or item.get("expiration", 0) <= _seconds(clock.now()):
             return None
@@ -94,7 +94,7 @@ class InFlightMarkers:
 
     @aws_errors()
     def claim(self, objects: str, late: timedelta) -> bool:
-        """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
+        """Whether no message is known to be in flight, or the known one is `late`: then only the caller may
         send one. It can be claimed again when a worker has begun meanwhile."""
         now, author = clock.now(), uuid.uuid4().hex
         try:

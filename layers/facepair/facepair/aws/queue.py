@@ -82,7 +82,7 @@ class DeadLetterQueue(Queue):
 
     @aws_errors()
     def receive(self, seconds: int) -> list[DeadLetter]:
-        """Some messages, for a time in which nobody else sees them; none if there are no more."""
+        """Receive some messages and hide them for `seconds`; an empty list if there are no more."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=BATCH, VisibilityTimeout=seconds, WaitTimeSeconds=LONG_POLL_SECONDS
         )

@@ -10,15 +10,15 @@ TIME_TO_LIVE = "dynamodb.amazonaws.com"
 
 
 def write_of(record: DynamoDBRecord) -> Write:
-    """The write that a record of the stream (NEW_AND_OLD_IMAGES) tells of."""
-    told = record.dynamodb
-    if told is None:
-        raise ValueError(f"the stream's record {record.event_id} tells of nothing")
-    seconds = told.approximate_creation_date_time
+    """Return the write that a record of the stream (NEW_AND_OLD_IMAGES) describes."""
+    change = record.dynamodb
+    if change is None:
+        raise ValueError(f"the stream's record {record.event_id} has no change")
+    seconds = change.approximate_creation_date_time
     return Write(
-        old=told.old_image or None,
-        new=told.new_image or None,
+        old=change.old_image or None,
+        new=change.new_image or None,
         at=clock.at(seconds) if seconds else clock.now(),
         expired=record.user_identity.get("principalId") == TIME_TO_LIVE,
-        place=str(told.sequence_number),
+        place=str(change.sequence_number),
     )

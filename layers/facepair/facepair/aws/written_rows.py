@@ -1,4 +1,4 @@
-"""The verdicts table's rows as they are, by whomever they were written."""
+"""The verdicts table's rows as stored, whichever release wrote them."""
 
 import heapq
 import math
@@ -26,7 +26,7 @@ EARLIEST, LATEST = "0", "9999-12-31T23:59:59.999Z"
 class StoredRows:
     """A facepair.use_cases.ports.WrittenRows over VerdictsTable and its index `by_verdict`.
 
-    `rows_read` and `read_units` (DynamoDB's read request units) tell what was read through the index so far.
+    `rows_read` and `read_units` (DynamoDB's read request units) count what was read through the index so far.
     """
 
     def __init__(self, table: "Table") -> None:

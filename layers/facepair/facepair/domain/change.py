@@ -1,4 +1,4 @@
-"""What a pair's readers are told: its verdict changed, or it was erased. Never a picture, a face or a file's name."""
+"""Change events: a verdict changed, or a pair was erased. Never a picture, a face or a file's name."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ SOURCE = "facepair"
 """The source of every event on the bus."""
 
 type StoredRow = Mapping[str, Any]
-"""A row's attributes as the table held them, by whomever they were written."""
+"""A row's attributes as stored, whichever release wrote them."""
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """A JSON number, as near as a double comes to what the table holds."""
@@ -158,7 +158,7 @@ def _state(image: StoredRow) -> tuple[object, ...]:
 
 
 def _moment(image: StoredRow) -> object:
-    """What tells two changes to the same state apart: contents can come back, after others.
+    """What distinguishes two changes to the same state: contents can come back, after others.
 
     A final row is written once. Others are written again without being changed, by every try and by every message of
     their pair: they go by the upload that they are about.

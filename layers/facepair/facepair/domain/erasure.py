@@ -43,7 +43,7 @@ MESSAGES = timedelta(days=14)
 class Charged:
     """A row of the ledger, as far as an erasure is concerned with it.
 
-    `tells` says whether it still describes faces; `fingerprint` is empty once it is erased for good. `alive_until` is
+    `describes_faces` says whether it still does; `fingerprint` is empty once it is erased for good. `alive_until` is
     when the last worker that may still save something about it is dead; None in a row that does not say. `state` is
     None where it cannot be read.
     """
@@ -57,11 +57,11 @@ class Charged:
     transaction_id: str | None
     earliest_upload: datetime | None
     erased_at: datetime | None
-    tells: bool
+    describes_faces: bool
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody knows its answer: ADVANCE may have one."""
+        """Whether its answer is unknown: ADVANCE may have one."""
         return self.state in (State.SENT, State.UNKNOWN)
 
     @property

@@ -40,7 +40,7 @@ LONGEST_WAIT_SECONDS = 3.0
 
 
 class Signal(Enum):
-    """What a call has told about the API, beside its answer."""
+    """What a call says about the API's health, beside its answer."""
 
     ANSWERED = auto()
     BUSY = auto()  # refused: too fast
@@ -49,7 +49,7 @@ class Signal(Enum):
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Signal":
-        """What an outcome tells. A refusal that was charged all the same is an answer like any other."""
+        """Return the signal of an outcome. A refusal that was charged counts as an answer."""
         if outcome.code == OUTCOME_UNKNOWN:
             return cls.UNANSWERED
         if outcome.charged:
@@ -60,7 +60,7 @@ class Signal(Enum):
 
 
 class GateState(StrEnum):
-    """Whether the fleet calls, as an operator is told."""
+    """Whether the fleet calls, as `status` shows it."""
 
     OPEN = "open"
     BLOCKED = "blocked"
@@ -115,7 +115,7 @@ class Gate:
         return GateState.NOT_ANSWERING if self.code == API_NOT_ANSWERING else GateState.BLOCKED
 
     def closed(self, now: float) -> Closed | None:
-        """Why nobody may call now; None if somebody may, if only to try."""
+        """Return why no call is allowed now; None if one is, if only a probe."""
         if self.code is None or now >= self.reopens_at:
             return None
         return Closed(self.code, self.message or "", seconds=self.reopens_at - now)
@@ -180,7 +180,7 @@ class Gate:
         nothing is new. A call without an answer has been `counted` before."""
         match Signal.of(outcome):
             case Signal.UNANSWERED:
-                # Calls that were under way when the gate closed say nothing new: it stays closed as it is.
+                # Calls that were in progress when the gate closed say nothing new: it stays closed as it is.
                 stops = self.code is None and self.unanswered >= rules.stop_after_unknown
                 return self.shut(rules, API_NOT_ANSWERING, outcome.message, now) if slot.probe or stops else self
             case Signal.NOTHING:

@@ -23,7 +23,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Mark:
-    """A message about a pair's two objects is under way: `due` is when it is back at the latest.
+    """A message about a pair's two objects is in flight: `due` is when it is back at the latest.
 
     While `alive_until` lies ahead a worker may be at it; `begun` workers have begun without coming to an end.
     """

@@ -37,7 +37,7 @@ def encode_below(picture: Image.Image, most_bytes: int) -> tuple[bytes, int, Siz
 class _Encoder:
     """Finds the highest JPEG quality that keeps a picture below `most_bytes`, with few encodings of the whole.
 
-    A JPEG's size is the sum over its blocks, so a sample of the picture tells it to a few per cent; one encoding of
+    A JPEG's size is the sum over its blocks, so a sample of the picture predicts it to a few per cent; one encoding of
     the whole at the quality found corrects the sample's error and usually is the result.
     """
 

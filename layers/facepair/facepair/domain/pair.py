@@ -73,12 +73,12 @@ class Pair:
 
     @property
     def missing(self) -> list[Role]:
-        """The roles that nobody has uploaded yet."""
+        """The roles that are not uploaded yet."""
         return [role for role in ROLES if getattr(self, role) is None]
 
     @property
     def objects(self) -> str:
-        """Identifies exactly these objects, before anybody has read them: 64 hex digits."""
+        """Identifies exactly these objects without reading them: 64 hex digits."""
         objects = [(upload.key, upload.etag) for upload in self.uploads.values()]
         return hashlib.sha256(json.dumps([self.pair_id, *objects]).encode()).hexdigest()
 

@@ -108,7 +108,7 @@ class Fitted:
 
 
 def check_size_of_upload(size: int, max_megabytes: int) -> None:
-    """Refuse a picture by its bytes alone, before anybody reads them (stack parameter MaxUploadMegabytes).
+    """Refuse a picture by its size alone, before it is downloaded (stack parameter MaxUploadMegabytes).
 
     Raises Unusable.
     """

@@ -148,7 +148,7 @@ type Versions = Mapping[Role, str | None]
 @dataclass(frozen=True)
 class Case:
     """A complete pair as it was looked at: its objects with their versions, the policy by which they are judged, and
-    what identifies the two contents: None while nobody has read them."""
+    what identifies the two contents: None until they are read."""
 
     pair: Pair
     versions: Versions
@@ -279,7 +279,7 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
 
     @property
     def is_to_be_reviewed(self) -> bool:
-        """Whether a person has to look at it, and nobody has yet."""
+        """Whether it waits for a reviewer's decision."""
         return self.verdict is Verdict.MANUAL_CHECK and self.review is None and self.fingerprint is not None
 
     @property

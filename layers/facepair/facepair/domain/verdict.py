@@ -64,7 +64,7 @@ class Meaning(StrEnum):
     JUDGE = auto()  # the similarity decides
     RETAKE = auto()  # a picture cannot be used
     RETRY = auto()  # surely not charged: the same request, later
-    BLOCKED = auto()  # the account is refused: nobody calls for a while
+    BLOCKED = auto()  # the account is refused: the fleet makes no calls for a while
     RENEW_TOKEN = auto()  # the token is refused: get another one, then BLOCKED
     HOLD = auto()  # no verdict, and no safe way to go on alone
 

@@ -164,7 +164,7 @@ class Asker:
     def _call_in_slot(
         self, question: Question, number: int, tokens: Iterator[str], refusal: str, slot: Slot
     ) -> Outcome:
-        """One call in its slot, and what the fleet learns of it. A slot that nobody calls in is given back."""
+        """One call in its slot, and what the fleet learns of it. An unused slot is given back."""
         try:
             token = next(tokens, None)
             if token is None:

@@ -1,4 +1,4 @@
-"""The story of one pair: from an upload to a row that moves forward."""
+"""Compare one pair: from an upload to a row that moves forward."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ from facepair.use_cases.ports import Decisions, EarlierErasures, FleetGate, InFl
 logger = logging.getLogger(__name__)
 
 MOST_DEATHS = 3
-"""Receives of a pair that end their worker, until nobody takes it any more."""
+"""Receives that may end their worker before the pair is given up."""
 
 
 class Deferred(Exception):
@@ -85,7 +85,7 @@ class Comparer:
             raise Deferred(reason, reason.delay(self.backoff, attempt.receive_count)) from reason
 
     def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
-        """What costs little comes first: whether anybody may call, and what the row says, before the bucket is listed;
+        """Cheap checks come first: whether a call is allowed, and what the row says, before the bucket is listed;
         the bucket before anything is downloaded."""
         reason = self.gate.look()
         standing = self.verdicts.standing(pair_id)
@@ -130,7 +130,7 @@ class Comparer:
         return None
 
     def _unread(self, pair: Pair, row: Row | None) -> Case:
-        """A pair before anybody reads its pictures: what a row for the same objects knows of them still holds."""
+        """A pair before its pictures are read: what a row for the same objects says about them still holds."""
         if row and row.covers(pair):
             versions = {role: picture.version_id for role, picture in row.pictures.items()}
             return Case(pair, versions, self.policy, row.fingerprint)
@@ -236,7 +236,7 @@ class Comparer:
             return None
 
     def _settle(self, row: Row, erased_at: datetime | None) -> Row | None:
-        """Write a verdict. What a person has decided about these two contents holds, also if he does so meanwhile."""
+        """Write a verdict. A reviewer's decision about these two contents holds, even one made meanwhile."""
         decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
         if written := self._write(row.as_decided(decision) if decision else row, erased_at):
             return written

@@ -22,7 +22,7 @@ from facepair.domain.retry import Unavailable
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT = timedelta(seconds=2)
-"""Added to the last moment of a worker: its clock may differ, and its last request may be under way."""
+"""Added to the last moment of a worker: its clock may differ, and its last request may be in progress."""
 MOST_TRIES = 7
 """Each further one means that the pair was written in between."""
 
@@ -159,7 +159,7 @@ class Eraser:
 
         A worker that read a call before it was stripped already had its record in progress, so it is found here.
         """
-        telling = [call for call in calls if call.tells or not call.erased_at]
+        telling = [call for call in calls if call.describes_faces or not call.erased_at]
         for call in telling:
             self.ledger.strip(call, erasure.erased_at)
         erasure.calls += sum(not call.erased_at for call in telling)

@@ -1,4 +1,4 @@
-"""Finds complete pairs that nobody compares: their event was lost, switched off, or ran out of receives."""
+"""Find complete pairs without a message: their event was lost, switched off, or ran out of receives."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,7 +64,7 @@ class MissedPairs:
     A pair whose pictures are gone while it is PENDING is settled: while the gate is closed no worker would notice.
 
     A pair counts as missed when it has been complete, or overdue, for longer than `after`, and no message about it is
-    known to be under way. A pair older than `images_retention` is about to be deleted, and left alone.
+    known to be in flight. A pair older than `images_retention` is about to be deleted, and left alone.
     """
 
     uploads: Uploads

@@ -168,20 +168,20 @@ class FleetGate(Protocol):
         """
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
-        """Tell what became of a call; not of a refused token, after which the same probe goes on with another one.
+        """Record the outcome of a call, except a refused token: the same probe then goes on with another one.
 
         It never raises: an answer that was paid for comes first.
         """
 
     def give_back(self, slot: Slot) -> None:
-        """Tell that nobody was called. It never raises."""
+        """Give a slot back that was not used for a call. It never raises."""
 
     def block(self, blocked: Blocked) -> Closed:
         """The account is refused: close for everybody. What is to be raised."""
 
 
 class InFlight(Protocol):
-    """Which pairs have a message under way, and how often one has ended its worker. `objects` identifies a pair's."""
+    """Which pairs have a message in flight, and how often one has ended its worker. `objects` identifies a pair's."""
 
     def begin(self, objects: str, alive_until: datetime) -> int:
         """A worker begins; how many have begun without coming to an end, this one included.
@@ -196,7 +196,7 @@ class InFlight(Protocol):
         """The worker came to an end, and the message is done."""
 
     def claim(self, objects: str, late: timedelta) -> bool:
-        """Whether no message is known to be under way, or the one that is known is `late`: then the caller alone may
+        """Whether no message is known to be in flight, or the known one is `late`: then only the caller may
         send one. It can be claimed again when a worker has begun meanwhile."""
 
     def release(self, objects: str) -> None:
@@ -245,14 +245,14 @@ class Metrics(Protocol):
 
 
 class Bus(Protocol):
-    """Where changes are told to whoever listens."""
+    """The bus on which change events are published."""
 
     def put(self, changes: Sequence[Change]) -> None:
-        """Tell of changes, however many. Where it raises, some of them may have been told."""
+        """Publish changes, however many. If it raises, some of them may have been published."""
 
 
 class WrittenRows(Protocol):
-    """The verdicts table's rows as they are, by whomever they were written."""
+    """The verdicts table's rows as stored, whichever release wrote them."""
 
     def since(self, moment: datetime) -> Iterator[StoredRow]:
         """Rows written at that moment or later, in the order of their writing."""

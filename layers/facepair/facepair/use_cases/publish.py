@@ -26,7 +26,7 @@ class Publisher:
     metrics: Metrics
 
     def publish(self, write: Write) -> None:
-        """Tell what a write has changed, if anything. Raises Unavailable if that has to be tried again.
+        """Publish what a write has changed, if anything. Raises Unavailable if that has to be tried again.
 
         A row that cannot be published is dead-lettered: repeating it would fail the same way, and the shard's later
         records wait behind it.

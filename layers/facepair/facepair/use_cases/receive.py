@@ -62,7 +62,7 @@ class Receiver:
             )
             self.metrics.add(Metric.IGNORED_UPLOADS)
         elif not created:
-            logger.info("Message ignored: it tells of no created object")
+            logger.info("Message ignored: it reports no created object")
         return created
 
     def _dead_letter(self, body: str, malformed: Malformed) -> None:

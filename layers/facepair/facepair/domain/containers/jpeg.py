@@ -36,7 +36,7 @@ _ZEROS_OF_PROGRESSIVE = 256
 
 _OUT_OF_BAND = "Failed to decode DCT block"  # jpegli's message
 
-# A trailer without an end marker before it is told from picture data by its first bytes: text, or a box of a video.
+# A trailer without an end marker before it is recognised by its first bytes: text, or a box of a video.
 _TRAILER = re.compile(rb"[A-Za-z0-9_ .:/-]{6}|\0\0\0.ftyp", re.DOTALL)
 _TRAILER_BEGINNING = 64
 
