@@ -52,6 +52,7 @@ lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the s
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	$(PYTHON) -m tests.docs.words
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml

@@ -1,8 +1,8 @@
 """DynamoDB's transactions as moto should do them: all conditions first, then all writes.
 
-moto copies every table of a transaction, with all its items, before it begins, and replaces the tables by the copies if a
-condition fails: stream readers then keep reading the old tables, which are never written again. With one request at a
-time neither is needed.
+moto copies every table of a transaction, with all its items, before it begins, and replaces the tables by the copies if
+a condition fails: stream readers then keep reading the old tables, which are never written again. With one request at
+a time neither is needed.
 """
 
 from collections.abc import Mapping, Sequence

@@ -523,7 +523,7 @@ class FakeRefusals(Fake):
 
 
 class FakeApi(Fake):
-    """Answers as told, the last answer again and again; refuses revoked tokens. A call takes `seconds`."""
+    """Gives scripted answers, the last one again and again; refuses revoked tokens. A call takes `seconds`."""
 
     deadline = DEADLINE
 
@@ -709,7 +709,7 @@ class _Mark:
 
 
 class FakeInFlight(Fake):
-    """Marks of pairs that have a message under way."""
+    """In-flight markers: pairs that have a message in flight."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)

@@ -13,7 +13,7 @@ def no_sockets() -> Iterator[None]:
         raise AssertionError("a test that should open no connection opened one")
 
     def refuse_and_close(connecting: socket.socket, *arguments: Any) -> NoReturn:
-        connecting.close()  # who is refused by an assertion does not, and another test would be told of it
+        connecting.close()  # a socket refused by an assertion would stay open, and be reported in another test
         refuse()
 
     with pytest.MonkeyPatch.context() as patch:

@@ -183,7 +183,7 @@ class World:
         self.upload(f"{pair_id}/first.jpg", f"{pair_id}/second.jpg")
 
     def attempt(self, receive_count: int = 1, created: CreatedObject | None = None) -> Attempt:
-        """A worker with all its time before it; its message tells of anna's first picture, unless of something else."""
+        """A worker with all its time before it; its message is about anna's first picture, unless another is given."""
         self.time.new_worker()
         return Attempt(created or self.created("anna/first.jpg"), receive_count, self.time.left)
 

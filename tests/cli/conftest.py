@@ -28,7 +28,7 @@ class CommandLine:
         return Terminal(*arguments, variables=dict(self.sandbox.variables))
 
     def __call__(self, *arguments: str, typed: str = "", within: float = 60) -> subprocess.CompletedProcess[str]:
-        """What a command has printed, and its exit status. `typed` is what somebody types."""
+        """Run a command to its end; `typed` goes to its stdin."""
         return subprocess.run(
             [FACEPAIR, *arguments],
             env=os.environ | self.sandbox.variables | {"COLUMNS": "80", "NO_COLOR": "1"},

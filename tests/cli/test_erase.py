@@ -1,4 +1,4 @@
-"""`facepair erase`: a person is erased, whoever is at work meanwhile, and what comes later is a new submission."""
+"""`facepair erase`: a pair is erased whatever workers do meanwhile, and a later upload is a new submission."""
 
 import json
 import os
@@ -109,17 +109,17 @@ def test_nothing_of_the_pictures_and_faces_is_left_and_what_was_charged_is(
     assert any("ADVANCE.AI" in each["where"] for each in remaining)
 
 
-def test_whoever_listens_is_told(deployed: Deployed, facepair: CommandLine, pair_id: str) -> None:
+def test_an_erasure_reaches_the_bus_and_the_webhook(deployed: Deployed, facepair: CommandLine, pair_id: str) -> None:
     compared(deployed, pair_id)
     receiver = deployed.sandbox.receiver
 
     facepair("erase", pair_id, "--yes")
 
-    def told() -> bool:
+    def delivered() -> bool:
         messages = [each.message for each in receiver.deliveries]
         return any(each["type"] == "pair.erased" and each["data"]["pair_id"] == pair_id for each in messages)
 
-    deployed.wait(told, lambda: "nobody was told of the erasure")
+    deployed.wait(delivered, lambda: "the erasure was not delivered")
 
 
 def test_the_same_pictures_uploaded_again_are_a_new_submission_that_is_paid_for(
@@ -275,7 +275,7 @@ def test_a_receipt_that_cannot_be_written_is_an_error_before_anything_is_erased(
     assert deployed.row(pair_id)
 
 
-def test_a_pair_that_was_erased_before_is_told_so_and_one_that_never_was_there_too(
+def test_a_pair_that_was_erased_before_and_one_that_never_existed_are_reported(
     deployed: Deployed, facepair: CommandLine, pair_id: str
 ) -> None:
     deployed.upload_pair(pair_id, only="first")

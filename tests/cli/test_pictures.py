@@ -25,7 +25,7 @@ def pictures() -> Iterator[LocalPictures]:
 
 @pytest.fixture
 def reading(tmp_path: Path) -> Path:
-    """A file that whoever reads it waits for."""
+    """A file whose readers block."""
     os.mkfifo(tmp_path / "fifo")
     return tmp_path / "fifo"
 

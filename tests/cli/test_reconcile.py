@@ -57,7 +57,7 @@ def invoice(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("_stored")
-def test_every_row_of_either_side_is_told_in_its_class(facepair: CommandLine, invoice: Path) -> None:
+def test_every_row_of_either_side_is_listed_in_its_class(facepair: CommandLine, invoice: Path) -> None:
     held = facepair("reconcile", str(invoice), *MONTH, "--json")
 
     assert held.returncode == 1, held.stderr
@@ -139,7 +139,7 @@ def test_what_was_compared_today_is_matched_with_what_the_emulator_billed(
     assert (held.returncode, told["matched"], told["billed_unknown"]) == (1, 1, ["never-called"])
 
 
-def test_a_column_that_is_not_there_is_told_with_those_that_are(facepair: CommandLine, invoice: Path) -> None:
+def test_a_missing_column_is_reported_with_those_that_exist(facepair: CommandLine, invoice: Path) -> None:
     held = facepair("reconcile", str(invoice), *MONTH, "--column", "reference")
 
     assert held.returncode == 1

@@ -114,7 +114,7 @@ def test_nothing_of_the_page_is_wider_than_the_screen(shown: Page, width: int) -
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_plots_fit_a_phone_with_letters_that_can_be_read(shown: Page) -> None:
+def test_plots_fit_a_phone_with_readable_text(shown: Page) -> None:
     shown.set_viewport_size({"width": 390, "height": 800})
 
     plots = shown.get_by_role("img").all()

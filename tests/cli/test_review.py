@@ -40,7 +40,7 @@ expect.set_options(timeout=PATIENCE)
 
 @dataclass(frozen=True)
 class Reviewer:
-    """A user of IAM, with credentials in a file of his own."""
+    """An IAM user, with credentials in a file of their own."""
 
     arn: str
     file: Path
@@ -57,7 +57,7 @@ class Reviewer:
         )
 
     def sign_out(self) -> None:
-        """His keys are good for nothing any more."""
+        """Delete the access keys."""
         iam = self.sandbox.aws("iam")
         for key in iam.list_access_keys(UserName=self.name)["AccessKeyMetadata"]:
             iam.delete_access_key(UserName=self.name, AccessKeyId=key["AccessKeyId"])
@@ -142,7 +142,7 @@ def review() -> Iterator[Callable[[Reviewer], Command]]:
 
 @pytest.fixture
 def opened(browser: Browser, review: Callable[[Reviewer], Command]) -> Iterator[Callable[[Reviewer], Page]]:
-    """The page of a reviewer, in a browser of his own, as soon as its first pair is shown."""
+    """The page of a reviewer, in a browser of their own, as soon as its first pair is shown."""
     contexts = []
 
     def open_page(by: Reviewer) -> Page:
@@ -647,17 +647,17 @@ def test_ctrl_c_sends_the_decision_and_the_page_says_so(
 
 
 def test_a_decision_is_an_event_as_any_verdict_is(deployed: Deployed, rita: Reviewer) -> None:
-    wait(deployed, "told/1")
-    about = {"pair_id": "told/1", "fingerprint": deployed.settled("told/1")["fingerprint"]}
+    wait(deployed, "published/1")
+    about = {"pair_id": "published/1", "fingerprint": deployed.settled("published/1")["fingerprint"]}
 
     rita.asks(action="decide", verdict="RETAKE", retake=["first"], reason="blurred", **about)
 
-    def told() -> list[dict[str, Any]]:
+    def delivered() -> list[dict[str, Any]]:
         messages = [delivery.message["data"] for delivery in deployed.sandbox.receiver.taken.values()]
-        return [data for data in messages if data["pair_id"] == "told/1" and data.get("verdict") == "RETAKE"]
+        return [data for data in messages if data["pair_id"] == "published/1" and data.get("verdict") == "RETAKE"]
 
-    deployed.wait(told, lambda: "nobody was told of the decision")
-    [event] = told()
+    deployed.wait(delivered, lambda: "the decision was not delivered")
+    [event] = delivered()
     assert (event["previous_verdict"], event["retake"]) == ("MANUAL_CHECK", ["first"])
     assert rita.arn not in json.dumps(event)
 

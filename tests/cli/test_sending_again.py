@@ -9,7 +9,7 @@ from tests.support.waiting import eventually
 
 
 def deliveries(sandbox: Sandbox, pair_id: str) -> list[str]:
-    """The ids of what the webhook's receiver was told of a pair, as often as it was told."""
+    """The ids of the webhook deliveries about a pair, one for each delivery."""
     told = (each.message["data"] for each in sandbox.receiver.deliveries)
     return [each["id"] for each in told if each["pair_id"] == pair_id]
 

@@ -6,21 +6,21 @@ from tests.cli.conftest import CommandLine
 from tests.support.deployed import Deployed
 
 
-def test_a_pair_that_nobody_uploaded_is_told_with_what_to_do(facepair: CommandLine) -> None:
-    shown = facepair("show", "nobody/there")
+def test_a_pair_that_was_never_uploaded_is_an_error_with_the_remedy(facepair: CommandLine) -> None:
+    shown = facepair("show", "never/there")
 
     assert shown.returncode == 1
-    assert shown.stderr == "Error: There is no row of nobody/there; `facepair list` has those that exist.\n"
+    assert shown.stderr == "Error: There is no row of never/there; `facepair list` has those that exist.\n"
 
 
-def test_a_stack_that_does_not_exist_is_told_with_what_to_do(facepair: CommandLine) -> None:
+def test_a_stack_that_does_not_exist_is_an_error_with_the_remedy(facepair: CommandLine) -> None:
     shown = facepair("--stack", "elsewhere", "show", "a/b")
 
     assert shown.returncode == 1
     assert shown.stderr.startswith("Error: There is no stack elsewhere in this account in us-east-1. Check --stack")
 
 
-def test_a_pair_s_whole_story_is_told_in_order(facepair: CommandLine, deployed: Deployed) -> None:
+def test_a_pairs_history_is_shown_in_order(facepair: CommandLine, deployed: Deployed) -> None:
     pair_id = "show/é +%"
     deployed.upload_pair(pair_id)
     deployed.settled(pair_id)

@@ -203,7 +203,7 @@ def test_an_interrupted_upload_goes_on_where_it_was_and_puts_every_object_once(
     assert set(desk.versions().values()) == {1}
 
 
-def test_who_waits_is_told_what_for_and_may_leave_and_come_back(
+def test_waiting_shows_its_reason_and_can_be_left_and_resumed(
     started: Started, deployed: Deployed, desk: Desk, facepair: CommandLine
 ) -> None:
     desk.pair("busy", ANNA, ANNA)
@@ -227,7 +227,7 @@ def test_who_waits_is_told_what_for_and_may_leave_and_come_back(
     assert "1 pair with a verdict  PASS 1" in rest.stdout
 
 
-def test_what_aws_refuses_is_told_with_what_was_sent(started: Started, aws: FaultyAws, desk: Desk) -> None:
+def test_a_refusal_by_aws_is_reported_with_what_was_sent(started: Started, aws: FaultyAws, desk: Desk) -> None:
     desk.pair("anna", b"hello", b"hello")
     aws.fault("PutObject", "deny", times=None)
 
@@ -240,7 +240,7 @@ def test_what_aws_refuses_is_told_with_what_was_sent(started: Started, aws: Faul
     assert desk.versions() == {}
 
 
-def test_pairs_that_cannot_be_sent_are_told_and_the_others_are_sent(facepair: CommandLine, desk: Desk) -> None:
+def test_pairs_that_cannot_be_sent_are_reported_and_the_others_are_sent(facepair: CommandLine, desk: Desk) -> None:
     desk.pair("whole", b"hello", b"hello")
     desk.put(f"{desk.name}/lone/first.jpg", b"hello")
 

@@ -19,7 +19,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def deployed(sandbox: Sandbox) -> Iterator[Deployed]:
-    """Whatever the tests do: at the end every message is dealt with, none by an error that nobody foresaw."""
+    """At the end every message is processed, none with an unexpected error, whatever the tests do."""
     deployed = Deployed(sandbox)
     yield deployed
     deployed.idle()

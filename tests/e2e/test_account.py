@@ -73,7 +73,7 @@ def test_a_pair_waits_for_good_credentials_and_says_what_to_do(
 
 
 @pytest.mark.parametrize("name", [*SECRETS, *REFUSALS])
-def test_a_pair_that_waited_for_the_account_is_compared_when_that_is_mended(
+def test_a_pair_that_waited_for_the_account_is_compared_once_it_works(
     deployed: Deployed, pending: dict[str, Row], name: str
 ) -> None:
     row = deployed.settled(name)

@@ -102,7 +102,7 @@ def test_an_answer_that_was_paid_for_is_used_under_whichever_policy_it_was_store
 
 
 @pytest.mark.parametrize("state", ["SENT", "UNKNOWN"])
-def test_a_call_whose_outcome_nobody_knows_is_not_repeated(deployed: Deployed, state: str) -> None:
+def test_a_call_with_an_unknown_outcome_is_not_repeated(deployed: Deployed, state: str) -> None:
     left = Left(deployed, f"unknown, {state}")
     unknown = {**OUTCOME, "code": "OUTCOME_UNKNOWN", "similarity": None, "pricing_strategy": None}
     left.ledger_row(state, **({"outcome": unknown} if state == "UNKNOWN" else {}))

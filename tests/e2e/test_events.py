@@ -123,7 +123,7 @@ def test_a_malformed_record_does_not_keep_the_others_of_its_batch(without_notifi
         '{"Records": [{"eventName": "ObjectRemoved:Delete", "s3": {"object": {"key": "gone/first.jpg"}}}]}',
     ],
 )
-def test_a_message_that_tells_of_no_created_object_is_ignored(deployed: Deployed, body: str) -> None:
+def test_a_message_without_a_created_object_is_ignored(deployed: Deployed, body: str) -> None:
     deployed.idle()
     before = deployed.metrics()
 

@@ -1,4 +1,4 @@
-"""FindMissedFunction by a real Invoke: pairs whose event never came are found, and nobody else's is touched."""
+"""FindMissedFunction by a real Invoke: pairs whose event never came are found, and no others are touched."""
 
 from collections.abc import Iterator
 from datetime import timedelta

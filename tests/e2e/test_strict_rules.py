@@ -176,7 +176,7 @@ def test_a_page_of_an_allowed_origin_uploads_a_pair(
     assert forms["first"]["largest_bytes"] == 1_000_000
 
 
-def test_a_page_of_another_origin_is_not_told_what_became_of_it(
+def test_a_page_of_another_origin_does_not_see_the_response(
     link: Callable[[str], dict[str, Any]], upload: Callable[..., str]
 ) -> None:
     answered = upload(link("another origin")["first"], picture(ANNA, "another origin"), host="localhost")

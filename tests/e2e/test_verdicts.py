@@ -19,7 +19,7 @@ HEX_64 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Case:
-    """What is uploaded, what the emulator is told to answer, and what the row must then say."""
+    """What is uploaded, what the emulator answers, and what the row must then say."""
 
     verdict: str
     code: str | None = "SUCCESS"
@@ -59,7 +59,7 @@ JUDGED = {
     "similarity 55": similar(55, "MANUAL_CHECK"),
     "similarity 54.999": similar(54.999, "REJECT"),
     "similarity 0": similar(0, "REJECT"),
-    "fields that nobody knows": Case(
+    "unknown fields": Case(
         "PASS", answer={"patch": {"new": {"a": [1]}, "data": {"liveness": "low", "firstFace": {"age": 33}}}}
     ),
 }
@@ -77,7 +77,7 @@ UNUSABLE = {
     ),
     "invalid format": answered("IMAGE_INVALID_FORMAT", "RETAKE", "first", "second", state="REFUSED"),
     "invalid size": answered("IMAGE_INVALID_SIZE", "RETAKE", "first", "second", state="REFUSED"),
-    "not a picture": unusable("IMAGE_INVALID_FORMAT", b"a letter to my landlord"),
+    "not a picture": unusable("IMAGE_INVALID_FORMAT", b"a note to my landlord"),
     "an empty object": unusable("IMAGE_INVALID_FORMAT", b""),
     "a truncated picture": unusable("IMAGE_INVALID_FORMAT", picture(ANNA, "truncated")[:5000]),
     "a picture too small": unusable("IMAGE_INVALID_SIZE", SMALL),
@@ -206,7 +206,7 @@ def test_a_retake_row_names_the_pictures_and_was_paid_only_if_asked(deployed: De
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_an_answer_that_nobody_can_judge_is_held_and_not_asked_for_again(deployed: Deployed, name: str) -> None:
+def test_an_answer_without_a_judgement_is_held_and_not_asked_for_again(deployed: Deployed, name: str) -> None:
     row = deployed.settled(name)
 
     assert_attributes(row, {"code", "message", "transaction_id", "pricing_strategy", "call", "fingerprint"})

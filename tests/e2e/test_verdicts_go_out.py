@@ -77,12 +77,12 @@ def webhook(deployed: Deployed, pair_id: str, kind: str = "verdict.changed") -> 
     return message
 
 
-def test_a_verdict_is_told_as_its_row_says_and_nothing_of_its_pictures(deployed: Deployed, listener: Listener) -> None:
-    deployed.upload_in_turn("out/told é", ANNA, BEN)
-    row = deployed.settled("out/told é")
+def test_an_event_says_what_its_row_says_and_nothing_about_its_pictures(deployed: Deployed, listener: Listener) -> None:
+    deployed.upload_in_turn("out/event é", ANNA, BEN)
+    row = deployed.settled("out/event é")
 
-    waiting, rejected = listener.wait("out/told é", 2)
-    message = webhook(deployed, "out/told é")
+    waiting, rejected = listener.wait("out/event é", 2)
+    message = webhook(deployed, "out/event é")
 
     for name in TOLD:
         assert (name in rejected) == (name in row), name
@@ -107,7 +107,7 @@ def test_the_webhook_is_for_final_verdicts_the_bus_for_all(deployed: Deployed, l
     assert taken(deployed, "out/waiting") == []
 
 
-def test_a_pending_pair_is_told_once_however_often_it_is_tried(deployed: Deployed, listener: Listener) -> None:
+def test_a_pending_pair_is_published_once_however_often_it_is_tried(deployed: Deployed, listener: Listener) -> None:
     busy = {"code": "SERVICE_BUSY", "retry_after": "1s", "times": 3}
     deployed.upload_in_turn("out/busy", ANNA, BEN, busy)
     deployed.settled("out/busy")
@@ -131,7 +131,7 @@ def test_a_new_upload_is_a_new_change(deployed: Deployed) -> None:
     assert newest.message["data"]["verdict"] == "REJECT"
 
 
-def test_what_a_person_writes_into_the_table_is_told(deployed: Deployed) -> None:
+def test_a_row_written_by_hand_is_published(deployed: Deployed) -> None:
     deployed.upload_pair("out/by hand", ANNA, BEN)
     deployed.row_with("out/by hand", "REJECT")
     webhook(deployed, "out/by hand")
@@ -143,12 +143,12 @@ def test_what_a_person_writes_into_the_table_is_told(deployed: Deployed) -> None
         ExpressionAttributeValues={":v": {"S": "PASS"}, ":t": {"S": "2100-01-01T00:00:00.000Z"}},
     )
 
-    deployed.wait(lambda: len(taken(deployed, "out/by hand")) == 2, lambda: "the repair was not told")
+    deployed.wait(lambda: len(taken(deployed, "out/by hand")) == 2, lambda: "the repair was not published")
     repaired = max(taken(deployed, "out/by hand"), key=lambda each: each.at)
     assert (repaired.message["data"]["previous_verdict"], repaired.message["data"]["verdict"]) == ("REJECT", "PASS")
 
 
-def test_an_erasure_is_told(deployed: Deployed, listener: Listener) -> None:
+def test_an_erasure_is_published(deployed: Deployed, listener: Listener) -> None:
     deployed.upload_pair("out/erased", ANNA, BEN)
     deployed.settled("out/erased")
 
@@ -165,7 +165,7 @@ def test_an_erasure_is_told(deployed: Deployed, listener: Listener) -> None:
     )
 
 
-def test_a_row_that_expires_is_not_told(deployed: Deployed, listener: Listener) -> None:
+def test_a_row_that_expires_is_not_published(deployed: Deployed, listener: Listener) -> None:
     """DynamoDB's own deletion can only be simulated: it does not come in the sandbox."""
     event = sample("rows-written")
     [record] = event["Records"]

@@ -303,7 +303,7 @@ class Promises:
             self.broke("a third reviewer decides although two agree")
 
     def _hold_opinions(self) -> None:
-        """What a reviewer was told is recorded is an opinion, or part of the decision."""
+        """What was reported as recorded to a reviewer is an opinion, or part of the decision."""
         for fingerprint, who, verdict in self.opinions_recorded:
             kept, known = self.world.decisions.kept.get(fingerprint), self.world.opinions.known.get(fingerprint)
             recorded = kept.opinions if kept else known.opinions if known else ()

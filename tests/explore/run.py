@@ -130,7 +130,7 @@ type Option = tuple[str, Actor | None, str]
 
 
 class Run:
-    """Runs the actors of a scene by a plan, within limits. `story` is what happened: who did what, and how it went;
+    """Runs the actors of a scene by a plan, within limits. `history` is what happened: who did what, and how it went;
     `failed` are the operations that failed or had no response."""
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
@@ -162,7 +162,7 @@ class Run:
         self.broken = self.broken or promise
 
     def note(self, event: str, who: str | None = None) -> None:
-        """Add to the story."""
+        """Add to the history."""
         self.story.append((who or self.at_work.name, event))
 
     def lead(self, scene: "Scene", actor: Actor, until: str) -> None:

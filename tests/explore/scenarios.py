@@ -402,7 +402,7 @@ def reviewed_by_several(scene: Explored, *verdicts: Verdict) -> None:
 
 
 def reviewed_by_several_and_erased(scene: Explored) -> None:
-    """A MANUAL_CHECK is erased while two reviewers decide, one of whom is suspended."""
+    """A MANUAL_CHECK is erased while two reviewers decide; one is suspended."""
     reviewed_by_several(scene, Verdict.PASS)
     scene.time.passes(10)
     fingerprint = scene.verdicts.items["anna"]["fingerprint"]

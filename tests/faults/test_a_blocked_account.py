@@ -80,7 +80,7 @@ def test_a_receive_of_a_pair_that_waits_costs_two_reads_and_neither_a_listing_no
         listed, downloaded, read = (after - before for before, after in zip(reads_before, reads(cloud), strict=True))
         row_after, downloads_at_all = cloud.row(waiting.pair_id), cloud.aws.requests("GetObject", waiting.pair_id)
         cloud.delete(*events.values())
-    cloud.forget("IdempotencyTable", id=ITEM)  # nobody waits for ten minutes
+    cloud.forget("IdempotencyTable", id=ITEM)  # instead of a wait of ten minutes
     for pair in events:
         cloud.repeat(pair)
         assert cloud.paid_once(pair)["verdict"] == "PASS"

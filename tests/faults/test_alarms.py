@@ -2,7 +2,7 @@
 
 Each fault happens for real. What the functions then write into their logs as metrics is laid out in time, as if the
 fault went on for as long as the alarms look back, before and behind it ordinary hours; and the alarms are evaluated by
-their definitions in the deployed template. One that watches what nobody emits is an error.
+their definitions in the deployed template. One that watches a metric that is never emitted is an error.
 
 Metrics of AWS's own are not measured here. In CloudWatch's place stand: for AWS/SQS what the queue's attributes say;
 for AWS/Lambda's Errors and Invocations an invocation that was made and how it ended. Throttles and IteratorAge are made
@@ -31,13 +31,13 @@ from tests.support.waiting import next_second
 
 HOUR = 3600
 LONG_AGO = -1e9
-"""In no period of any alarm: tells that a metric is emitted at all."""
+"""Outside every alarm's periods: shows that a metric is emitted at all."""
 STOP_AFTER_UNKNOWN = 2
 LAST_MODIFIED = re.compile(rb"(?<=<LastModified>)[^<.Z]+")
 AT_ALL_HOURS = {"Invocations", "ApproximateNumberOfMessagesVisible"}
 """Metrics that are measured whatever happens."""
 DEATHS = 3
-"""Of workers, after which nobody takes a pair any more."""
+"""Deaths of workers after which a pair is given up."""
 
 
 # --- What stands in CloudWatch's place --------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class Watch:
 type Making = Callable[[Watch], Iterator[list[Datapoint]]]
 """Makes a fault happen, gives what CloudWatch would have measured besides once it has shown, and fixes it.
 
-One message alone compares a pair: a second one would be put off meanwhile, and that is counted too.
+One message alone compares a pair: a second one would be deferred meanwhile, and that is counted too.
 """
 
 
@@ -273,7 +273,7 @@ def a_row_cannot_be_read(watch: Watch) -> Iterator[list[Datapoint]]:
     cloud = watch.cloud
     item = {name: {"S": value} for name, value in {"pair_id": "alarms/unreadable", "verdict": "PASSED"}.items()}
     cloud.sandbox.aws("dynamodb").put_item(TableName=cloud.sandbox.outputs["VerdictsTable"], Item=item)
-    cloud.wait(lambda: cloud.messages("UnpublishedQueue"), lambda: "nobody is told of the row")
+    cloud.wait(lambda: cloud.messages("UnpublishedQueue"), lambda: "the row is not in UnpublishedQueue")
     yield [of_queue(cloud, "UnpublishedQueue")]
     cloud.take("UnpublishedQueue")
 

@@ -89,5 +89,5 @@ def test_the_deadline_of_a_call_holds_within_ten_percent(
 def test_a_redirect_takes_the_token_nowhere_else(
     cloud: FaultyCloud, pairs: dict[str, Pair], another_host: socket.socket
 ) -> None:
-    with pytest.raises(BlockingIOError):  # nobody has connected
+    with pytest.raises(BlockingIOError):  # there was no connection
         another_host.accept()

@@ -38,7 +38,7 @@ def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
         standing[name] = (pair, fault)
     for pair, fault in standing.values():
         cloud.upload(f"{pair.pair_id}/second.jpg", pair.second)
-        cloud.wait(lambda fault=fault: fault.met, lambda: "nobody stands before the write")  # type: ignore[misc]
+        cloud.wait(lambda fault=fault: fault.met, lambda: "no worker stands before the write")  # type: ignore[misc]
     erasing = [
         subprocess.Popen(
             [FACEPAIR, "erase", pair.pair_id, "--yes"], env=os.environ | cloud.sandbox.variables, stderr=subprocess.PIPE
@@ -67,7 +67,7 @@ def test_a_write_that_an_erasure_overtakes_is_not_carried_out(
     assert not [call for call in cloud.ledger(pair.pair_id) if call.keys() & {"similarity", "outcome", "fingerprint"}]
 
 
-def test_nobody_is_called_for_a_pair_that_was_erased_before_the_call(
+def test_there_is_no_call_for_a_pair_that_was_erased_before_it(
     cloud: FaultyCloud, overtaken: dict[str, Overtaken]
 ) -> None:
     pair = overtaken["the call"].pair

@@ -78,10 +78,13 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
         found = {row["pair_id"]: row for row in cloud.rows("pair_id", "verdict", "code")}
         return {pair.pair_id: found[pair.pair_id] for pair in pairs if pair.pair_id in found}
 
-    cloud.wait(lambda: any(row.get("code") == "API_NOT_ANSWERING" for row in rows().values()), lambda: "nobody stops")
+    cloud.wait(
+        lambda: any(row.get("code") == "API_NOT_ANSWERING" for row in rows().values()),
+        lambda: "the fleet does not stop",
+    )
     time.sleep(DEADLINE)  # of those that were called at that moment
     asked_till_then, since = asked(), time.time()
-    cloud.wait(lambda: len(asked()) >= len(asked_till_then) + 3, lambda: "nobody tries")
+    cloud.wait(lambda: len(asked()) >= len(asked_till_then) + 3, lambda: "no probe is made")
     waiting = rows()
     tried, pauses = asked(), (time.time() - since) / PAUSE
     cloud.control.clear()
@@ -95,7 +98,7 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
     assert reasons <= {"API_NOT_ANSWERING", "SERVICE_BUSY"}  # in the crowd before the fleet stopped
     assert cloud.metrics()["ApiNotAnswering"] > stops_before
     for pair_id, calls in calls_of(cloud, pairs).items():
-        [call] = calls  # nobody is called for twice
+        [call] = calls  # no pair is called for twice
         # What never reached the API, of a machine too busy to connect in time, was refused and costs nothing.
         [ledgered] = [row for row in cloud.ledger(pair_id) if row["state"] != "REFUSED"]
         assert call.charged
@@ -120,7 +123,7 @@ def worker(cloud: FaultyCloud) -> Iterator[Worker]:
 
 
 @pytest.mark.parametrize("code", PROBES)
-def test_a_probe_that_tells_nothing_of_the_account_costs_no_further_pause(
+def test_a_probe_without_news_of_the_account_costs_no_further_pause(
     cloud: FaultyCloud, worker: Worker, code: str
 ) -> None:
     variables, answer = PROBES[code]

@@ -23,7 +23,7 @@ FOUR_DAYS_MS = 4 * 86400 * 1000
 
 
 class Town(Deployed):
-    """A stack whose functions reach AWS by way of a proxy, and whose receiver does as it is told."""
+    """A stack whose functions reach AWS by way of a proxy, and whose receiver is scripted."""
 
     def __init__(self, sandbox: Sandbox, aws: FaultyAws) -> None:
         super().__init__(sandbox)
@@ -38,7 +38,7 @@ class Town(Deployed):
         return self.sandbox.host
 
     def write(self, pair_id: str, verdict: str = "PASS", **more: dict[str, Any]) -> None:
-        """A row as somebody writes it, with the time of its writing."""
+        """A row as an operator writes it, with the time of its writing."""
         now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         item = {"pair_id": {"S": pair_id}, "verdict": {"S": verdict}, "updated_at": {"S": now}} | more
         self.sandbox.aws("dynamodb").put_item(TableName=self.sandbox.outputs["VerdictsTable"], Item=item)
@@ -129,7 +129,7 @@ def test_what_a_receiver_does_not_take_comes_again_under_the_same_id(town: Town,
     assert all(each.verified for each in attempts)
 
 
-def test_a_receiver_that_is_slow_delays_nobody_but_itself(town: Town) -> None:
+def test_a_slow_receiver_delays_only_itself(town: Town) -> None:
     town.receiver.always(ReceiverReply(500, delay=15))
     town.write("slow")
     town.wait(lambda: town.deliveries("slow"), lambda: "the slow receiver was not asked")
@@ -195,14 +195,14 @@ def test_a_bus_that_fails_for_a_while_loses_nothing_and_comparing_goes_on(town: 
     assert len({each.id for each in town.deliveries(f"bus {kind}")}) == 1
 
 
-def test_a_row_that_nobody_can_read_is_told_to_a_person_and_holds_up_nobody(town: Town) -> None:
+def test_an_unreadable_row_raises_an_alarm_and_delays_no_other(town: Town) -> None:
     with held(town):
         town.write("before bad")
         town.write("bad", verdict="PASSED", message={"S": "private"})
         town.write("after bad")
 
     town.arrived("before bad", "after bad")
-    town.wait(lambda: town.messages("UnpublishedQueue"), lambda: "nobody was told")
+    town.wait(lambda: town.messages("UnpublishedQueue"), lambda: "UnpublishedQueue is empty")
     [told] = town.lying_in("UnpublishedQueue")
     assert (told["pair_id"], "verdict" in told["reason"], "private" in json.dumps(told)) == ("bad", True, False)
     assert town.deliveries("bad") == []
@@ -231,12 +231,12 @@ def test_a_publisher_that_is_killed_between_the_bus_and_its_checkpoint_loses_not
     )
 
 
-def test_what_could_not_be_published_is_told_and_published_again_by_a_person(town: Town) -> None:
+def test_unpublished_events_raise_an_alarm_and_can_be_resent(town: Town) -> None:
     town.aws.fault("PutEvents", "deny", "unlucky", times=None)
     with held(town):
         town.write("unlucky")
         town.write("lucky")
-    town.wait(lambda: town.messages("UnpublishedQueue"), lambda: "nobody was told")
+    town.wait(lambda: town.messages("UnpublishedQueue"), lambda: "UnpublishedQueue is empty")
     town.arrived("lucky")
     [told] = town.lying_in("UnpublishedQueue")
     assert told["DDBStreamBatchInfo"]["batchSize"] == 1

@@ -90,7 +90,7 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
 def deadly(cloud: FaultyCloud, pairs: dict[str, Pair]) -> Iterator[tuple[Pair, Future[None]]]:
     """A pair whose first picture ends every worker that reads it, and what comes to an end when enough are dead.
 
-    It has one message, of our own, so that the environment at work on it can be told and killed.
+    It has one message, of our own, so that the environment that processes it can be found and killed.
     """
     pair = cloud.pair("dying/every time")
     cloud.idle()
@@ -102,7 +102,7 @@ def deadly(cloud: FaultyCloud, pairs: dict[str, Pair]) -> Iterator[tuple[Pair, F
 
     def kill_and_search() -> None:
         for deaths in range(MOST_DEATHS):
-            cloud.wait(lambda: reading.met > deaths, lambda: "nobody reads the picture")  # noqa: B023
+            cloud.wait(lambda: reading.met > deaths, lambda: "the picture is not read")  # noqa: B023
             [at_work] = [each for each in cloud.host.environments() if message_id in each.message_ids]
             at_work.kill()
             # Only until the message may be back: at zero FindMissedAfterMinutes a search would take it for late then.
@@ -115,7 +115,7 @@ def deadly(cloud: FaultyCloud, pairs: dict[str, Pair]) -> Iterator[tuple[Pair, F
         yield pair, executor.submit(kill_and_search)
 
 
-def test_a_pair_that_ends_every_worker_is_given_up_and_holds_nobody_up(
+def test_a_pair_that_ends_every_worker_is_given_up_and_delays_no_other(
     cloud: FaultyCloud, deadly: tuple[Pair, Future[None]]
 ) -> None:
     pair, killing = deadly
@@ -193,7 +193,7 @@ def test_a_worker_thought_dead_does_not_overwrite_a_newer_upload(cloud: FaultyCl
     row = cloud.settled(pairs["overtaken"].pair_id)
 
     calls = cloud.ledger(pairs["overtaken"].pair_id)
-    # On a busy machine a row may have been opened too late for its call: then nobody was asked.
+    # On a busy machine a row may have been opened too late for its call: then there was no call.
     assert len(cloud.checks(pairs["overtaken"])) == 2, calls
     asked = [call for call in calls if call["code"] != TOO_LITTLE_TIME]
     assert len(asked) == 2, calls

@@ -45,7 +45,7 @@ def pair_id() -> str:
 
 @pytest.fixture
 def faults(deployed: Resources) -> Iterator[FaultyAws]:
-    """A way to the resources that fails when told to: `replace(deployed, url=faults.url)` takes it."""
+    """A proxy to the resources with scripted faults: `replace(deployed, url=faults.url)` takes it."""
     with FaultyAws(deployed.url) as faulty:
         yield faulty
 

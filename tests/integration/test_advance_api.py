@@ -115,7 +115,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_it_prints_its_url_and_nothing_else_and_stops_when_told_to(end: signal.Signals) -> None:
+def test_it_prints_only_its_url_and_stops_on_a_signal(end: signal.Signals) -> None:
     with emulator() as (process, url):
         assert urllib3.request("GET", f"{url}/control/calls").status == 200
 

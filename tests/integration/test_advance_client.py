@@ -139,7 +139,7 @@ def test_two_pictures_are_compared_and_the_answer_is_whole(advance: Advance, con
     assert [answer.transaction_id] == control.charges()
 
 
-def test_every_part_is_sent_byte_for_byte_with_its_own_content_type_and_a_name_that_tells_nothing(
+def test_every_part_is_sent_unchanged_with_its_content_type_and_a_neutral_name(
     advance: Advance, control: Control, token: str
 ) -> None:
     advance.compare(token, ANNA, ANNA_AS_PNG)

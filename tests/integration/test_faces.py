@@ -274,7 +274,7 @@ def test_if_it_cannot_be_installed_it_says_what_is_missing(tmp_path: Path) -> No
     assert "Traceback" not in errors
 
 
-def test_only_weights_that_anybody_may_use_are_installed() -> None:
+def test_only_freely_usable_weights_are_installed() -> None:
     (models,) = (ROOT / ".tools" / "faces" / "lib").glob("python*/site-packages/face_recognition_models/models")
 
     assert {path.name for path in models.iterdir()} == {

@@ -157,7 +157,7 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
                 listed=chance.choice([11, 12, 12.0005]),
                 pair_id=name,
             )
-            if chance.random() < 0.4:  # nobody has read the pictures yet
+            if chance.random() < 0.4:  # the pictures are not read yet
                 row = row.model_copy(update={"fingerprint": None})
             moved.append(real.write(row, None))
 

@@ -1,4 +1,4 @@
-"""Functions' URLs: the sandbox tells a function who calls it, and the command line's client calls as AWS asks."""
+"""Function URLs: the sandbox identifies the caller to the function, and the command line's client signs its calls."""
 
 import json
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ def function(url: str, by: boto3.Session | None = None) -> FunctionUrl:
 
 
 def arn(url: str, by: boto3.Session) -> str:
-    """Whom the function takes for its caller."""
+    """The caller as the function sees it."""
     event = function(url, by).post({"who": "am I"})
     return str(event["requestContext"]["authorizer"]["iam"]["userArn"])
 
@@ -90,7 +90,7 @@ def user(aws: LocalAws) -> tuple[str, boto3.Session]:
     return name, session(key["AccessKeyId"], key["SecretAccessKey"])
 
 
-def test_a_function_is_told_what_was_posted(url: str) -> None:
+def test_a_function_receives_what_was_posted(url: str) -> None:
     event = function(url).post({"pair_ids": ["é"]})
 
     assert (event["version"], event["rawPath"], event["requestContext"]["http"]["method"]) == ("2.0", "/", "POST")
@@ -101,13 +101,13 @@ def test_the_sandboxs_own_user_is_who_sts_says(aws: LocalAws, url: str) -> None:
     assert arn(url, own()) == aws.client("sts").get_caller_identity()["Arn"]
 
 
-def test_a_user_of_iam_is_told_by_the_access_key(aws: LocalAws, url: str) -> None:
+def test_an_iam_user_is_identified_by_the_access_key(aws: LocalAws, url: str) -> None:
     name, ann = user(aws)
 
     assert arn(url, ann) == f"arn:aws:iam::{ACCOUNT}:user/{name}"
 
 
-def test_an_assumed_role_is_told_with_its_session(aws: LocalAws, url: str) -> None:
+def test_an_assumed_role_is_identified_with_its_session(aws: LocalAws, url: str) -> None:
     role = aws.client("iam").create_role(RoleName=f"ops-{uuid4().hex[:6]}", AssumeRolePolicyDocument="{}")["Role"]
     taken = aws.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="ann@example.com")["Credentials"]
     by = session(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
@@ -144,12 +144,12 @@ def test_a_request_that_was_changed_after_it_was_signed_is_refused(url: str) -> 
     assert status(b'{"a": 1}', {"Content-Type": "application/json"}) == 403
 
 
-def test_what_a_function_refuses_is_told_in_its_own_words(url: str) -> None:
+def test_a_refusal_is_reported_in_the_function_s_words(url: str) -> None:
     with pytest.raises(click.ClickException, match=r"^say what$"):
         function(url).post({"refuse": True})
 
 
-def test_a_function_that_fails_is_told_with_where_to_look(url: str) -> None:
+def test_a_failing_function_is_reported_with_where_to_look(url: str) -> None:
     with pytest.raises(click.ClickException, match=r"HTTP 502\); its log says why: Internal Server Error"):
         function(url).post({"fail": True})
 

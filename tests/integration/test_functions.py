@@ -238,9 +238,7 @@ def message(body: str) -> dict[str, Any]:
     }
 
 
-def test_a_message_that_nobody_can_read_is_among_the_dead_letters(
-    deployment: Deployment, compare_pair: Handler
-) -> None:
+def test_an_unreadable_message_is_dead_lettered(deployment: Deployment, compare_pair: Handler) -> None:
     body = f"no notification {uuid4()}"
 
     assert compare_pair({"Records": [record(message(body))]}, Context("CompareFunction")) == NOTHING_FAILED
@@ -265,7 +263,7 @@ def test_a_busy_api_s_message_fails_alone_and_is_invisible_until_its_next_try(
     deployment.delete(event)
 
 
-def test_a_check_tells_whether_a_token_can_be_had_and_never_the_token(
+def test_a_check_says_whether_a_token_can_be_had_but_never_the_token(
     deployment: Deployment, compare_pair: Handler, capsys: pytest.CaptureFixture[str]
 ) -> None:
     charged = deployment.control.charges()
@@ -281,7 +279,7 @@ def test_a_check_tells_whether_a_token_can_be_had_and_never_the_token(
     assert deployment.control.charges() == charged
 
 
-def test_a_worker_without_time_calls_nobody(deployment: Deployment, compare_pair: Handler) -> None:
+def test_a_worker_without_time_makes_no_call(deployment: Deployment, compare_pair: Handler) -> None:
     deployment.upload(first=ANNA, second=BEN)
     event = deployment.take()
     before = len(deployment.control.calls("check"))
@@ -357,7 +355,7 @@ RITA = "arn:aws:sts::123456789012:assumed-role/Reviewers/rita"
 
 
 def by_url(question: object, reviewer: str = RITA) -> dict[str, Any]:
-    """What a function is handed by its URL, as far as anybody reads it."""
+    """A function URL's event, reduced to the fields that are read."""
     context = {"authorizer": {"iam": {"userArn": reviewer}}}
     return {"requestContext": context, "body": json.dumps(question), "isBase64Encoded": False}
 

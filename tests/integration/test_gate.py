@@ -191,7 +191,7 @@ def test_after_a_quiet_time_the_next_slot_is_free_at_once(deployed: Resources, c
     assert mine.enter().at == pytest.approx(clock.now)
 
 
-def test_a_slot_too_far_away_is_nobody_s(deployed: Resources, clock: Clock) -> None:
+def test_a_slot_too_far_away_is_not_taken(deployed: Resources, clock: Clock) -> None:
     mine = gate(deployed, clock, per_second=1)
     while not mine.look():
         mine.enter()
@@ -276,7 +276,7 @@ def test_a_slot_whose_response_was_lost_is_wasted_and_the_next_one_taken(
     assert mine.enter().at == pytest.approx(clock.now + 2 * 0.106)
 
 
-def test_an_answer_is_not_lost_for_a_gate_that_cannot_be_told(
+def test_an_answer_is_not_lost_for_a_gate_that_cannot_be_updated(
     deployed: Resources, faults: FaultyAws, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = gate(replace(deployed, url=faults.url, config=HASTY), clock)

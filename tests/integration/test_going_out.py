@@ -1,4 +1,4 @@
-"""The resources by which verdicts go out, as the template makes them: bus, rules, rows, secret."""
+"""The resources that publish verdicts, as the template makes them: bus, rules, rows, secret."""
 
 import json
 from collections.abc import Iterator
@@ -134,7 +134,7 @@ def test_rows_since_a_time_come_in_the_order_of_their_writing(with_webhook: Reso
 def test_rows_of_pairs_are_those_that_exist(with_webhook: Resources, rows: list[Any]) -> None:
     written = StoredRows(with_webhook.table("VerdictsTable"))
 
-    assert list(written.of(["pair 07", "nobody", "pair 03"])) == [rows[7], rows[3]]
+    assert list(written.of(["pair 07", "unknown", "pair 03"])) == [rows[7], rows[3]]
 
 
 def test_a_row_of_many_pages_is_read_to_the_end(with_webhook: Resources) -> None:

@@ -186,9 +186,7 @@ def test_a_worker_that_died_is_waited_for_until_its_time_is_up_and_no_longer(dep
     assert worker(deployed, asking).ask(pair_id) == SUCCESS
 
 
-def test_a_record_that_cannot_be_written_first_asks_nobody(
-    deployed: Resources, faults: FaultyAws, pair_id: str
-) -> None:
+def test_without_its_record_there_is_no_call(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
     asking = Asking()
     faults.fault("PutItem", "throttle", times=None)
 

@@ -1,4 +1,4 @@
-"""Marks of pairs that have a message under way, with a real table."""
+"""In-flight markers, with a real table."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The ledger around the call: with a real table, and an API that answers as told and counts what it was asked."""
+"""The ledger around the call: with a real table, and a scripted API that counts its calls."""
 
 import threading
 import time
@@ -208,11 +208,11 @@ def test_nothing_replaces_an_answer(calls: CallsTable, pair_id: str, later: Stat
     assert [each.outcome for each in calls.of_pair(pair_id)] == [SUCCESS]
 
 
-def test_nobody_but_its_worker_can_answer_a_call(calls: CallsTable, pair_id: str) -> None:
+def test_only_its_worker_can_complete_a_call(calls: CallsTable, pair_id: str) -> None:
     call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
 
     with pytest.raises(Later):
-        calls.complete(replace(call, owner="somebody else"), State.ANSWERED, SUCCESS)
+        calls.complete(replace(call, owner="another worker"), State.ANSWERED, SUCCESS)
 
     assert [each.state for each in calls.of_pair(pair_id)] == [State.SENT]
 
@@ -350,7 +350,7 @@ class Memory:
 
 
 class Open:
-    """A gate that is open, and notes what it is told."""
+    """An open gate that records what is reported to it."""
 
     def __init__(self) -> None:
         self.reports: list[str] = []
@@ -384,7 +384,7 @@ class OnProbe(Open):
 
 
 class Uncounted:
-    """Metrics that nobody reads."""
+    """Metrics that go nowhere."""
 
     def add(self, metric: Metric, value: float = 1) -> None:
         pass
@@ -392,7 +392,7 @@ class Uncounted:
 
 @dataclass
 class Desk:
-    """Somebody who asks for one pair. `worker(api)` is one worker's Asker."""
+    """Requests for one pair. `worker(api)` is one worker's Asker."""
 
     deployed: Resources
     pair_id: str
@@ -496,7 +496,7 @@ def test_a_worker_that_can_still_be_alive_is_waited_for(desk: Desk, calls: Calls
     assert (api.posts, desk.states) == (0, ["SENT"])
 
 
-def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_nobody_calls_again(
+def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_no_second_call(
     desk: Desk, calls: CallsTable
 ) -> None:
     api = Api(success())
@@ -719,7 +719,7 @@ def test_an_absurd_face_position_does_not_cost_the_answer(desk: Desk, edge: str)
     assert desk.states == ["ANSWERED"]
 
 
-def test_with_too_little_time_nothing_is_written_and_nobody_called(desk: Desk) -> None:
+def test_with_too_little_time_nothing_is_written_or_called(desk: Desk) -> None:
     api = Api(success())
 
     with pytest.raises(Later) as later:
@@ -744,7 +744,7 @@ def test_a_row_that_took_too_long_to_write_is_not_followed_by_a_call(
     assert api.posts == 0
 
 
-def test_without_a_row_nobody_is_called(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
+def test_without_a_row_there_is_no_call(deployed: Resources, faults: FaultyAws, pair_id: str) -> None:
     api = Api(success())
     desk = Desk(replace(deployed, url=faults.url, config=HASTY), pair_id)
     faults.fault("PutItem", "throttle", times=None)

@@ -1,4 +1,4 @@
-"""What operators read and send again, in tables, queues and a bucket of their own, at which nobody works."""
+"""What operators read and send again, in tables, queues and a bucket without workers."""
 
 import csv
 import io
@@ -219,11 +219,11 @@ def test_list_says_before_it_that_it_reads_every_row(office: Office) -> None:
         "resend --since 24h anna",
     ],
 )
-def test_wrong_use_is_told_with_status_2_before_anything_is_read(arguments: str) -> None:
+def test_wrong_use_ends_with_status_2_before_anything_is_read(arguments: str) -> None:
     assert CliRunner().invoke(main, arguments.split(), env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}).exit_code == 2
 
 
-def test_a_row_that_somebody_else_wrote_hides_no_other(office: Office, table: Any) -> None:
+def test_a_foreign_row_hides_no_other(office: Office, table: Any) -> None:
     review = {"by": "eva", "at": clock.iso(T), "from": "MANUAL_CHECK", "reason": "the scar"}
     foreign = {"pair_id": "foreign", "verdict": "PASS", "updated_at": clock.iso(T), "tags": {"a", "b"}}
     put(table, foreign, row("decided", "REJECT", 1, similarity=Decimal("60.5"), review=review))
@@ -284,7 +284,7 @@ def test_rows_of_the_ledger_are_read_with_every_attribute(office: Office) -> Non
     assert CallsTable(table).rows_of_pair("l") == rows
 
 
-def test_a_pair_without_a_row_is_told_as_far_as_it_is_known(office: Office) -> None:
+def test_a_pair_without_a_row_is_shown_as_far_as_it_is_known(office: Office) -> None:
     s3, bucket = office.resources.client("s3"), office.resources.outputs["ImagesBucket"]
     s3.put_object(Bucket=bucket, Key="unread/first.jpg", Body=b"x")
 
@@ -299,7 +299,7 @@ def test_a_pair_without_a_row_is_told_as_far_as_it_is_known(office: Office) -> N
 
 
 @pytest.mark.usefixtures("_empty_queues")
-def test_a_stack_in_which_all_is_well_needs_nobody(office: Office, table: Any) -> None:
+def test_a_healthy_stack_needs_no_action(office: Office, table: Any) -> None:
     put(table, row("done"), row("half", "WAITING", waiting_for="second"))
 
     seen = office.facepair("status", "--json")
@@ -314,10 +314,10 @@ def test_a_stack_in_which_all_is_well_needs_nobody(office: Office, table: Any) -
 
 
 @pytest.mark.usefixtures("_empty_queues")
-def test_dead_letters_of_all_queues_are_counted_and_need_somebody(office: Office) -> None:
+def test_dead_letters_of_all_queues_are_counted_and_need_an_action(office: Office) -> None:
     queues = ("DeadLetterQueue", "UnpublishedQueue", "BusDeadLetterQueue", "WebhookDeadLetterQueue")
     for queue in queues:
-        office.send(queue, "a letter")
+        office.send(queue, "a message")
     office.send("UploadsQueue", "an upload", "another")
 
     seen = office.facepair("status", "--json")
@@ -332,7 +332,7 @@ def test_dead_letters_of_all_queues_are_counted_and_need_somebody(office: Office
     assert "1 message lies in DeadLetterQueue" in shown.stdout
 
 
-def test_a_blocked_account_is_told_with_its_code_and_reason(office: Office) -> None:
+def test_a_blocked_account_is_shown_with_its_code_and_reason(office: Office) -> None:
     table = office.resources.table("IdempotencyTable")
     gate = GateItem(table, Rules(per_second=0, stop_after_unknown=5, pause=600))
     gate.block(Blocked("INSUFFICIENT_BALANCE", "top up"))

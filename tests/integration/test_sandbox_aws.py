@@ -39,7 +39,7 @@ def test_of_eight_conditional_writes_at_once_exactly_one_wins(local_aws: LocalAw
     assert winners == [1] * races
 
 
-def test_a_long_poll_holds_up_nobody_and_ends_when_a_message_comes(local_aws: LocalAws) -> None:
+def test_a_long_poll_delays_no_other_request_and_ends_when_a_message_comes(local_aws: LocalAws) -> None:
     sqs = local_aws.client("sqs")
     queue = sqs.create_queue(QueueName=f"polled-{uuid4()}")["QueueUrl"]
     received: list[str] = []

@@ -76,7 +76,7 @@ def test_settings_reach_the_resources(sandbox: Sandbox) -> None:
     assert "s3.amazonaws.com" in queue["Policy"]
 
 
-def test_cloudformation_tells_the_stacks_outputs(sandbox: Sandbox) -> None:
+def test_cloudformation_returns_the_stacks_outputs(sandbox: Sandbox) -> None:
     [stack] = sandbox.aws("cloudformation").describe_stacks(StackName="facepair")["Stacks"]
 
     assert {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]} == dict(sandbox.outputs)
@@ -120,15 +120,15 @@ def test_overrides_and_additional_variables_hold_for_redeployments_too(sandbox: 
     assert before == weather_and_timeout() == ("fair", 11)
 
 
-def test_a_function_that_fails_is_told_as_lambda_does(sandbox: Sandbox) -> None:
+def test_a_failing_function_is_reported_as_lambda_does(sandbox: Sandbox) -> None:
     client = sandbox.aws("lambda")
 
     answer = client.invoke(FunctionName=sandbox.outputs["CompareFunction"], Payload=b'{"Records": [{}]}')
 
     assert answer["FunctionError"] == "Unhandled"
     assert json.loads(answer["Payload"].read())["errorType"] == "KeyError"
-    with pytest.raises(client.exceptions.ResourceNotFoundException, match="nobody"):
-        client.invoke(FunctionName="nobody")
+    with pytest.raises(client.exceptions.ResourceNotFoundException, match="unknown"):
+        client.invoke(FunctionName="unknown")
 
 
 def test_the_emulator_runs_and_the_secret_has_its_credentials(sandbox: Sandbox) -> None:
@@ -162,7 +162,7 @@ def test_a_stopped_host_leaves_messages_in_the_queue_until_it_starts_again(sandb
     assert pass_above(sandbox, "stopped")
 
 
-def test_the_command_tells_how_to_use_it_and_killed_leaves_no_process_behind(stand_in_root: Path) -> None:
+def test_the_command_explains_itself_and_killed_leaves_no_process_behind(stand_in_root: Path) -> None:
     command = [sys.executable, "-c", MAIN, str(stand_in_root), "--stack-name", "mine", "--verbose"]
     command += ["--parameter", "PassAbove=72", "--parameter", "AdvanceBaseUrl=http://127.0.0.1:9"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

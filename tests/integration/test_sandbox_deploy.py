@@ -101,7 +101,7 @@ Resources:
             "Resources: {S: {Type: AWS::SecretsManager::Secret, Properties: {Description: !ImportValue x}}}",
             "ImportValue",
         ),
-        ("Resources: {S: {Type: AWS::SecretsManager::Secret, Properties: {Description: !Ref Nobody}}}", "Nobody"),
+        ("Resources: {S: {Type: AWS::SecretsManager::Secret, Properties: {Description: !Ref Unknown}}}", "Unknown"),
         ("Resources: {S: {Type: AWS::SecretsManager::Secret, Properties: {Description: !GetAtt S.Arn}}}", "S -> S"),
         (
             "Resources: {Q: {Type: AWS::SQS::Queue}}\nOutputs: {O: {Value: !GetAtt Q.Colour}}",
@@ -147,7 +147,7 @@ Outputs: {Other: {Condition: Never, Value: !Ref Other}}
     assert stack.outputs == {}
 
 
-def test_what_is_left_out_is_told_with_the_reason(deployer: Deployer) -> None:
+def test_what_is_left_out_is_listed_with_the_reason(deployer: Deployer) -> None:
     stack = deployer("Resources: {Dashboard: {Type: AWS::CloudWatch::Dashboard}}")
 
     assert stack.left_out == {"AWS::CloudWatch::Dashboard": "nothing is measured here"}

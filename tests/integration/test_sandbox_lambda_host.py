@@ -340,7 +340,7 @@ def test_an_environment_that_dies_idle_costs_no_receive(workshop: Workshop) -> N
     assert host.lost() == 1
 
 
-def test_no_more_messages_are_under_way_than_the_maximum_concurrency(workshop: Workshop) -> None:
+def test_no_more_messages_are_in_flight_than_the_maximum_concurrency(workshop: Workshop) -> None:
     queue = workshop.queue()
     queue.send(*(f"m{number}" for number in range(8)))
     host = workshop.host(WORKER, queue=queue, maximum_concurrency=2, variables={"SLEEP": "0.2"})

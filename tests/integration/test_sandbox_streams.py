@@ -1,4 +1,4 @@
-"""A table's stream in the sandbox: records in order, retried, halved, given up and told as Lambda documents it."""
+"""A table's stream in the sandbox: records in order, retried, halved, given up and reported as Lambda documents it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from sandbox.aws import LocalAws
 from tests.support.waiting import eventually
 from tests.support.workshop import Queue, Workshop
 
-# Notes each row's id when it meets it; fails for those of FAILS, as often as MENDS says; reports or crashes.
+# Notes each row's id when it meets it; fails for those of FAILS, until it was met TIMES times; reports or crashes.
 WORKER = """
 import os, time
 def note(text):
@@ -27,14 +27,14 @@ def handler(event, context):
     failed = []
     note("batch of " + str(len(event["Records"])))
     for record in event["Records"]:
-        told = record["dynamodb"]
-        row = record["eventName"] + " " + told["Keys"]["id"]["S"]
+        change = record["dynamodb"]
+        row = record["eventName"] + " " + change["Keys"]["id"]["S"]
         note(row)
         time.sleep(float(os.environ.get("SLEEP", 0)))
-        if told["Keys"]["id"]["S"] in os.environ.get("FAILS", "").split() and noted(row) <= int(os.environ["MENDS"]):
+        if change["Keys"]["id"]["S"] in os.environ.get("FAILS", "").split() and noted(row) <= int(os.environ["TIMES"]):
             if os.environ["HOW"] == "crash":
                 os._exit(7)
-            failed.append({"itemIdentifier": told["SequenceNumber"]})
+            failed.append({"itemIdentifier": change["SequenceNumber"]})
     return {"batchItemFailures": failed}
 """
 NEVER = "1000"
@@ -133,7 +133,7 @@ def test_a_batch_has_no_more_records_than_wished(workshop: Workshop, table: Tabl
 def test_after_a_reported_failure_what_came_before_it_is_not_brought_again(workshop: Workshop, table: Table) -> None:
     table.put("a", "bad", "c")
 
-    workshop.host(WORKER, stream=table.stream(), variables={"FAILS": "bad", "MENDS": "1", "HOW": "report"})
+    workshop.host(WORKER, stream=table.stream(), variables={"FAILS": "bad", "TIMES": "1", "HOW": "report"})
 
     eventually(lambda: rows(workshop)[3:] == ["INSERT bad", "INSERT c"])
     assert rows(workshop)[:3] == ["INSERT a", "INSERT bad", "INSERT c"]
@@ -142,20 +142,20 @@ def test_after_a_reported_failure_what_came_before_it_is_not_brought_again(works
 def test_after_a_crash_the_whole_batch_is_brought_again(workshop: Workshop, table: Table) -> None:
     table.put("a", "bad", "c")
 
-    workshop.host(WORKER, stream=table.stream(), variables={"FAILS": "bad", "MENDS": "1", "HOW": "crash"})
+    workshop.host(WORKER, stream=table.stream(), variables={"FAILS": "bad", "TIMES": "1", "HOW": "crash"})
 
     eventually(lambda: rows(workshop) == ["INSERT a", "INSERT bad"] * 2 + ["INSERT c"])
 
 
 @pytest.mark.parametrize("how", ["report", "crash"])
-def test_a_record_that_never_succeeds_is_told_alone_and_the_others_go_on(
+def test_a_record_that_never_succeeds_is_reported_alone_and_the_others_go_on(
     workshop: Workshop, table: Table, how: str
 ) -> None:
     told = workshop.queue()
     table.put("a", "b", "poison", "c", "d", "e")
     stream = table.stream(told, bisects=True, maximum_retries=1)
 
-    workshop.host(WORKER, stream=stream, variables={"FAILS": "poison", "MENDS": NEVER, "HOW": how})
+    workshop.host(WORKER, stream=stream, variables={"FAILS": "poison", "TIMES": NEVER, "HOW": how})
 
     [message] = [json.loads(body) for body in eventually(told.receive)]
     place = message["DDBStreamBatchInfo"]
@@ -171,7 +171,7 @@ def test_without_halving_the_whole_batch_is_given_up(workshop: Workshop, table: 
     table.put("bad", "b", "c")
     stream = table.stream(told, maximum_retries=1)
 
-    workshop.host(WORKER, stream=stream, variables={"FAILS": "bad", "MENDS": NEVER, "HOW": "report"})
+    workshop.host(WORKER, stream=stream, variables={"FAILS": "bad", "TIMES": NEVER, "HOW": "report"})
 
     [message] = [json.loads(body) for body in eventually(told.receive)]
     assert message["DDBStreamBatchInfo"]["batchSize"] == 3
@@ -182,7 +182,7 @@ def test_a_record_is_not_retried_beyond_its_age(workshop: Workshop, table: Table
     table.put("bad")
     stream = table.stream(told, maximum_age_seconds=1)
 
-    workshop.host(WORKER, stream=stream, variables={"FAILS": "bad", "MENDS": NEVER, "HOW": "report"})
+    workshop.host(WORKER, stream=stream, variables={"FAILS": "bad", "TIMES": NEVER, "HOW": "report"})
 
     [message] = [json.loads(body) for body in eventually(told.receive)]
     assert message["requestContext"]["condition"] == "RecordAgeExceeded"

@@ -25,7 +25,7 @@ def store(deployed: Resources, parameter: str) -> SharedToken:
     return SharedToken(deployed.client("ssm"), parameter, key="alias/aws/ssm")
 
 
-def test_before_anybody_has_minted_there_is_no_token_and_no_complaint(
+def test_before_the_first_minting_there_is_no_token_and_no_complaint(
     store: SharedToken, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert store.load() is None
@@ -74,7 +74,7 @@ def test_a_parameter_that_cannot_be_read_is_not_quoted_in_the_log(
     ("operation", "use"),
     [("GetParameter", lambda store: store.load()), ("PutParameter", lambda store: store.save(TOKEN))],
 )
-def test_a_throttled_store_costs_nobody_a_comparison(
+def test_a_throttled_store_costs_no_comparison(
     deployed: Resources, faults: FaultyAws, parameter: str, operation: str, use: Callable[[SharedToken], Any]
 ) -> None:
     faults.fault(operation, "throttle", times=None)
@@ -83,7 +83,7 @@ def test_a_throttled_store_costs_nobody_a_comparison(
     assert use(SharedToken(throttled.client("ssm"), parameter, key="alias/aws/ssm")) is None
 
 
-def test_a_store_that_is_not_there_at_all_costs_nobody_a_comparison(deployed: Resources, parameter: str) -> None:
+def test_a_store_that_is_not_there_at_all_costs_no_comparison(deployed: Resources, parameter: str) -> None:
     nowhere = replace(deployed, url="http://127.0.0.1:9", config=HASTY)
     store = SharedToken(nowhere.client("ssm"), parameter, key="alias/aws/ssm")
 

@@ -80,7 +80,7 @@ def test_a_pair_is_found_whatever_its_name(bucket: Bucket, pair_id: str, folder:
     assert bucket.uploads.read(pair.first)[0] == b"one"
 
 
-def test_a_folder_that_is_empty_or_never_was_has_nobody(bucket: Bucket, pair_id: str) -> None:
+def test_an_empty_or_missing_folder_has_no_pair(bucket: Bucket, pair_id: str) -> None:
     assert bucket.uploads.find(pair_id).missing == ["first", "second"]
 
 

@@ -60,7 +60,7 @@ def state(
 
 
 def unread(verdict: Verdict, *, contents: str, listed: float) -> Row:
-    """The same before anybody has read the pictures."""
+    """The same before the pictures are read."""
     return state(verdict, contents=contents, listed=listed).model_copy(update={"fingerprint": None})
 
 
@@ -99,7 +99,7 @@ HISTORIES = {
         state(Verdict.UNDETERMINED, listed=0.6),
         state(Verdict.REJECT, listed=0.6),
     ],
-    "uploaded anew while the first verdict is under way": [
+    "uploaded anew while the first verdict is in progress": [
         state(Verdict.PASS, contents="A", uploaded=0),
         state(Verdict.PENDING, contents="B", uploaded=10),
         state(Verdict.RETAKE, contents="B", uploaded=10),

@@ -152,7 +152,7 @@ class Deployment:
         return any(refusal.covers(each) for each in self._cloud.decisions() if not each.allowed)
 
     def unused(self) -> set[Grant]:
-        """What policies of the stack have granted and nobody has needed."""
+        """Grants of the stack's policies that no request has used."""
         return unused(self.grants, self._cloud.decisions())
 
     def _granted(self) -> Iterator[Grant]:

@@ -36,7 +36,7 @@ PATIENCE = 60.0  # seconds
 
 class SecondAws:
     """A context manager. `variables` lead a program to it as the account's administrator, who isn't root: policies of
-    resources bind him, as they don't bind ministack's root. Logs and the decisions of IAM go to `folder`.
+    resources bind it, as they don't bind ministack's root. Logs and the decisions of IAM go to `folder`.
 
     Raises RuntimeError if it does not start.
     """

@@ -33,7 +33,7 @@ MOST_OF_LAYERS = 130_000_000
 """Bytes, unpacked; Lambda takes 250 MB with the function. docs/performance.md has what they are."""
 
 UNREADABLE = "a postcard"
-"""A message that nobody can read."""
+"""An unreadable message."""
 
 type Content = Callable[[str], bytes]
 """Makes a picture; a text makes its bytes its own, where that is needed."""
@@ -55,8 +55,8 @@ def iphone(_: str) -> bytes:
     return heic(upright.transpose(Image.Transpose.ROTATE_270), quarter_turns_left=1)
 
 
-def letter(_: str) -> bytes:
-    return b"a letter to my landlord"
+def text(_: str) -> bytes:
+    return b"a note to my landlord"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ CASES = {
     "perhaps one person": Case({"verdict": "MANUAL_CHECK"}, {"first.jpg": anna, "second.jpg": anna_later}),
     "two persons": Case({"verdict": "REJECT"}, {"first.jpg": anna, "second.jpg": ben}),
     "a wall": Case({"verdict": "RETAKE", "retake": ["second"]}, {"first.jpg": anna, "second.jpg": blank}),
-    "a letter": Case({"verdict": "RETAKE", "retake": ["first"]}, {"first.jpg": letter, "second.jpg": anna}, calls=()),
+    "a text": Case({"verdict": "RETAKE", "retake": ["first"]}, {"first.jpg": text, "second.jpg": anna}, calls=()),
     "half a pair": Case({"verdict": "WAITING", "waiting_for": "second"}, {"first.jpg": anna}, calls=()),
     "a busy API": Case({"verdict": "PENDING", "code": "SERVICE_BUSY"}, answer=BUSY, calls=("REFUSED",)),
     "a lost answer": Case({"verdict": "UNDETERMINED"}, answer={"drop": "after_reading"}, calls=("UNKNOWN",)),
@@ -94,7 +94,7 @@ CHANGED: dict[str, object] = {
     "PassAbove": 90.5,
     "RejectBelow": 70,
     "AlarmEmail": "oncall@example.com",
-    "WebhookUrl": "http://127.0.0.1:9/nobody-listens",
+    "WebhookUrl": "http://127.0.0.1:9/no-listener",
 }
 
 
@@ -433,7 +433,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("command", REFUSED)
-def test_a_command_is_refused_to_whom_no_policy_allows_it(used: Rehearsed, command: str, tmp_path: Path) -> None:
+def test_a_command_is_refused_without_its_policy(used: Rehearsed, command: str, tmp_path: Path) -> None:
     a_pair(tmp_path / "refused")
     (tmp_path / "invoice.csv").write_text("transaction\na1b2c3\n")
 
@@ -446,7 +446,7 @@ def test_a_command_is_refused_to_whom_no_policy_allows_it(used: Rehearsed, comma
 # --- The stack itself -------------------------------------------------------------------------------------------------
 
 
-def test_a_row_that_nobody_can_read_is_dead_lettered(used: Rehearsed) -> None:
+def test_an_unreadable_row_is_dead_lettered(used: Rehearsed) -> None:
     table = used.deployment.outputs["VerdictsTable"]
     row = {"pair_id": {"S": "unreadable"}, "verdict": {"S": "PASS"}, "updated_at": {"S": "yesterday"}}
 
@@ -456,7 +456,7 @@ def test_a_row_that_nobody_can_read_is_dead_lettered(used: Rehearsed) -> None:
     used.deployment.aws("dynamodb").delete_item(TableName=table, Key={"pair_id": {"S": "unreadable"}})
 
 
-def test_a_reviewer_decides_by_the_one_function_that_he_may_call(
+def test_a_reviewer_decides_through_the_one_function_they_may_call(
     used: Rehearsed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = used.row_with("perhaps one person", "MANUAL_CHECK")
@@ -488,7 +488,7 @@ def test_a_reviewer_may_do_nothing_else(used: Rehearsed) -> None:
     forged = {"iam": {"userArn": "arn:aws:iam::1:user/boss"}}
     event = json.dumps({"requestContext": {"authorizer": forged}, "body": "{}"})
     attempts: dict[str, Callable[[], Any]] = {
-        "invoke the function with an event of his own": lambda: deployment.aws("lambda", "ReviewerPolicy").invoke(
+        "invoke the function with a forged event": lambda: deployment.aws("lambda", "ReviewerPolicy").invoke(
             FunctionName=deployment.outputs["ReviewFunction"], Payload=event
         ),
         "read a row": lambda: deployment.aws("dynamodb", "ReviewerPolicy").get_item(
@@ -522,13 +522,13 @@ def test_an_upload_signer_follows_changed_names(used: Rehearsed) -> None:
     assert_signs(used, str(CHANGED["FirstName"]), str(CHANGED["SecondName"]), refused=["first.jpg"])
 
 
-def test_a_webhook_that_nobody_takes_is_put_off_by_what_was_deployed(used: Rehearsed) -> None:
+def test_a_webhook_without_a_receiver_is_deferred_by_the_deployed_stack(used: Rehearsed) -> None:
     used.upload("webhook/id card.jpg", anna("webhook, first"))
     used.upload("webhook/selfie.jpg", ben("webhook, second"))
 
     used.settled("webhook")
 
-    used.wait(lambda: used.metrics("DeliverFunction")["WebhooksPostponed"], lambda: "no webhook was put off")
+    used.wait(lambda: used.metrics("DeliverFunction")["WebhooksPostponed"], lambda: "no webhook was deferred")
 
 
 def test_an_operator_sends_webhooks_back_that_were_given_up(used: Rehearsed) -> None:

@@ -17,7 +17,7 @@ for workaround in workarounds.WORKAROUNDS:
 """
 
 
-def test_every_mend_refuses_to_mend_what_is_right() -> None:
+def test_every_workaround_refuses_to_patch_code_that_is_right() -> None:
     done = subprocess.run(
         [PYTHON, "-c", UNNOTICED],
         cwd=EMULATOR,

@@ -14,7 +14,7 @@ from tests.soak.storm import Books, soak
 from tests.support.faulty_cloud import faulty_cloud
 
 PATIENT = 600
-"""Seconds: in a hurry a thousand pairs would ask every five seconds whether it is their turn, and keep all busy."""
+"""Seconds: in a hurry a thousand pairs would ask every five seconds for a slot, and keep all workers busy."""
 
 
 def main() -> None:

@@ -36,12 +36,12 @@ NOT_NOW: tuple[dict[str, Any], ...] = (
 WRITES = (("PutItem", "CallsTable"), ("UpdateItem", "CallsTable"), ("PutItem", "VerdictsTable"))
 ANY_WRITES = (("PutItem", "IdempotencyTable"), ("UpdateItem", "IdempotencyTable"), ("PutParameter", "TokenParameter"))
 MOST_MESSAGES = 50
-"""In the queue when the next pair is dropped: on a slow machine it takes longer, and nobody runs out of time."""
+"""In the queue when the next pair is dropped: on a slow machine it takes longer, and no worker runs out of time."""
 SETTLING_SECONDS = 120
 
 
 class History:
-    """Looks at the verdicts all the time; `steps_back` tells of rows that became less sure or older."""
+    """Looks at the verdicts all the time; `steps_back` lists rows that became less sure or older."""
 
     def __init__(self, cloud: FaultyCloud) -> None:
         self._cloud = cloud
@@ -137,7 +137,7 @@ def _drop(cloud: FaultyCloud, pair: Pair, chance: random.Random) -> None:
 
 
 def _gust(cloud: FaultyCloud, chance: random.Random) -> None:
-    """Something that befalls whoever is at work."""
+    """A fault that hits running workers."""
     match chance.choice(("kill", "revoke", "fail", "fail", "limit", "slow", "block")):
         case "kill":
             busy = [environment for environment in cloud.host.environments() if environment.busy]
@@ -201,7 +201,7 @@ def _balance(cloud: FaultyCloud, pairs: list[Pair], books: Books) -> None:
 
 
 def _seconds(call: Row) -> float:
-    """How long a call of the ledger took; 0 where nobody lived to say so."""
+    """How long a call of the ledger took; 0 where its worker died."""
     return float(call.get("latency_ms", 0)) / 1000
 
 
@@ -223,7 +223,7 @@ def _problems(row: Row | None, ledger: list[Row], calls: list[ApiRequest], books
     if len(charged) > allowed:
         yield f"was charged {len(charged)} times; {allowed} allowed"
     if states["SENT"]:
-        yield "has a call that nobody completed"
+        yield "has a call that was never completed"
     if len(without_an_answer) > states["UNKNOWN"]:
         yield f"was charged for what is not in the ledger: {[call.transaction_id for call in without_an_answer]}"
     if any(call.transaction_id in in_ledger for call in answer_lost):

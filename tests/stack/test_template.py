@@ -184,7 +184,7 @@ def mapping_of(stack: ExpandedStack, function: str) -> dict[str, Any]:
     return mapping
 
 
-# --- Verdicts go out --------------------------------------------------------------------------------------------------
+# --- Change events ----------------------------------------------------------------------------------------------------
 
 
 def test_every_write_of_the_verdicts_table_is_published_from_its_first_on(stack: ExpandedStack) -> None:
@@ -251,7 +251,7 @@ def test_a_webhook_s_attempt_ends_before_the_function_does_and_the_function_befo
     assert mapping_of(stack, "<DeliverFunction>")["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_webhooks_that_nobody_takes_lie_in_a_queue_that_keeps_them(stack: ExpandedStack) -> None:
+def test_undelivered_webhooks_lie_in_a_queue_that_keeps_them(stack: ExpandedStack) -> None:
     redrive = stack.properties("WebhookQueue")["RedrivePolicy"]
 
     assert redrive["deadLetterTargetArn"] == "<WebhookDeadLetterQueue.Arn>"
@@ -710,7 +710,7 @@ def stack_with_key() -> ExpandedStack:
     return ExpandedStack({"AlarmEmail": "someone@example.com", "KmsKeyArn": KEY})
 
 
-def test_the_bucket_is_closed_to_whoever_comes_without_tls(stack: ExpandedStack) -> None:
+def test_the_bucket_refuses_requests_without_tls(stack: ExpandedStack) -> None:
     [statement] = stack.properties("ImagesBucketPolicy")["PolicyDocument"]["Statement"]
 
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")

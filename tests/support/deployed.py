@@ -45,7 +45,7 @@ def _portrait(name: str) -> bytes:
 
 
 def picture(name: str, copy: str) -> bytes:
-    """A JPEG of somebody; each `copy` shows the same and has bytes of its own (a comment behind its first marker)."""
+    """A JPEG of a person; each `copy` shows the same and has bytes of its own (a comment behind its first marker)."""
     comment, content = copy.encode(), _portrait(name)
     return content[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2) + comment + content[2:]
 
@@ -55,13 +55,13 @@ def sha256(content: bytes) -> str:
 
 
 def notification(key: str) -> str:
-    """The message that S3 sends of a created object, as far as anybody reads it."""
+    """S3's message about a created object, reduced to the fields that are read."""
     record = {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": quote_plus(key, safe="/")}}}
     return json.dumps({"Records": [record]})
 
 
 def record(body: str) -> dict[str, str]:
-    """A message as the event source mapping hands it to the function, as far as anybody reads it."""
+    """A message as the event source mapping passes it on, reduced to the fields that are read."""
     return {"messageId": sha256(body.encode()), "receiptHandle": "", "body": body, "eventSource": "aws:sqs"}
 
 
@@ -157,7 +157,7 @@ class Deployed:
         return self.control.calls("check", first_sha256=sha256(content))
 
     def idle(self, *, within: float = PATIENCE) -> None:
-        """Wait until every message has been dealt with, those under way and those deferred too."""
+        """Wait until every message is processed, including those in flight and deferred."""
         self.wait(
             lambda: self.messages("UploadsQueue") == 0,
             lambda: f"{self.messages('UploadsQueue')} messages are left in the queue",
@@ -181,7 +181,7 @@ class Deployed:
         return str(sent["MessageId"])
 
     def lose_messages(self) -> list[str]:
-        """Take the bodies that lie in the queue of uploads, so that nobody else receives them."""
+        """Take all message bodies from the queue of uploads, so that no worker receives them."""
         return self.take("UploadsQueue")
 
     def dead_letters(self) -> list[str]:

@@ -52,7 +52,7 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures that no other pair has: what the emulator is asked about them can be told apart."""
+    """Two pictures that no other pair has: the emulator's calls about them can be recognised."""
 
     pair_id: str
     first: bytes

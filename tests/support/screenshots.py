@@ -1,4 +1,4 @@
-"""Makes the pictures of the review page in README, with nobody's faces: `python -m tests.support.screenshots`."""
+"""Makes the pictures of the review page in README, with drawn faces: `python -m tests.support.screenshots`."""
 
 import os
 import subprocess

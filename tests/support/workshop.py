@@ -102,7 +102,7 @@ class Queue:
             self._sqs.send_message(QueueUrl=self.url, MessageBody=body)
 
     def count(self) -> int:
-        """All messages in it, those under way too."""
+        """All messages in it, including those in flight."""
         attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])["Attributes"]
         return sum(int(attributes[f"ApproximateNumberOfMessages{state}"]) for state in ("", "NotVisible", "Delayed"))
 
@@ -128,7 +128,7 @@ def handler(event, context):
     return {"batchItemFailures": [], "environment": dict(os.environ)}
 """
 
-# Stands in for the functions by which verdicts go out.
+# Stands in for the functions that publish verdicts.
 IDLE = "def handler(event, context): return {'batchItemFailures': []}"
 
 STAND_INS = {

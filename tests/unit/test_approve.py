@@ -213,7 +213,7 @@ def test_a_pair_whose_pictures_were_deleted_is_not_approved(held: World) -> None
 
 
 def test_a_pair_that_does_not_exist_is_not_approved(world: World) -> None:
-    assert approve(world, "nobody") == Answer(pair_id="nobody", approval=Approval.NO_PAIR)
+    assert approve(world, "unknown") == Answer(pair_id="unknown", approval=Approval.NO_PAIR)
 
 
 def test_a_pair_that_is_named_twice_is_answered_once(held: World) -> None:

@@ -1,4 +1,4 @@
-"""A pair is erased, at whatever moment somebody is at work with it."""
+"""Erasing a pair, at whatever moment a worker has it."""
 
 from datetime import timedelta
 
@@ -111,7 +111,7 @@ def test_a_new_submission_s_calls_are_not_touched_by_the_erasure_before_it(world
     assert world.stored().verdict is Verdict.PASS
 
 
-def test_a_mark_of_a_message_under_way_goes_too(world: World) -> None:
+def test_an_in_flight_marker_goes_too(world: World) -> None:
     world.upload_pair()
     [pair] = [world.bucket.find("anna")]
     world.in_flight.defer(pair.objects, NOON)
@@ -122,9 +122,7 @@ def test_a_mark_of_a_message_under_way_goes_too(world: World) -> None:
 
 
 @pytest.mark.parametrize("earlier", [SUCCESS, UNKNOWN])
-def test_a_stripped_call_is_nobody_s_answer_even_if_its_fingerprint_is_still_there(
-    world: World, earlier: Outcome
-) -> None:
+def test_a_stripped_call_answers_nothing_even_if_its_fingerprint_is_still_there(world: World, earlier: Outcome) -> None:
     world.api.answers(earlier, SUCCESS)
     world.upload_pair()
     world.work()
@@ -230,7 +228,7 @@ def test_uploads_after_an_erasure_by_an_earlier_release_are_compared(world: Worl
     compared(world)
 
 
-# --- Somebody is at work ----------------------------------------------------------------------------------------------
+# --- A worker has the pair --------------------------------------------------------------------------------------------
 
 MOMENTS = {
     "before it lists": ("bucket", "find"),
@@ -279,7 +277,7 @@ def test_the_last_moment_at_which_a_worker_can_be_alive_is_waited_for(world: Wor
     nothing_is_left(world)
 
 
-def test_nobody_is_waited_for_when_all_is_saved(world: World) -> None:
+def test_there_is_no_wait_when_all_is_saved(world: World) -> None:
     compared(world)
 
     assert erase(world).ask_again_in == 1
@@ -336,18 +334,18 @@ def test_a_picture_that_was_read_before_the_erasure_is_not_sent_after_it(world: 
     nothing_is_left(world)
 
 
-# --- What is told -----------------------------------------------------------------------------------------------------
+# --- Answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_of_a_pair_is_told_apart_from_a_pair_that_was_erased_before(world: World) -> None:
+def test_an_unknown_pair_differs_from_a_pair_that_was_erased_before(world: World) -> None:
     world.upload("anna/first.jpg")
 
-    assert [erase(world, "nobody").known, erase(world).known, erase(world).known] == [False, True, True]
+    assert [erase(world, "unknown").known, erase(world).known, erase(world).known] == [False, True, True]
 
 
 def test_a_pair_that_never_was_gets_no_tombstone(world: World) -> None:
-    assert not erase(world, "nobody").known
-    assert (world.verdicts.items, world.ledger.calls_of("nobody")) == ({}, [])
+    assert not erase(world, "unknown").known
+    assert (world.verdicts.items, world.ledger.calls_of("unknown")) == ({}, [])
 
 
 def test_only_the_pair_itself_is_erased_not_those_below_it(world: World) -> None:
@@ -360,7 +358,7 @@ def test_only_the_pair_itself_is_erased_not_those_below_it(world: World) -> None
     assert len(world.bucket.versions) == 2
 
 
-def test_what_remains_elsewhere_is_told_with_its_end() -> None:
+def test_data_that_remains_elsewhere_is_reported_with_its_expiry() -> None:
     everything = {
         each["where"]: each["until"]
         for each in remaining(NOON, log_days=90, webhook=True, transactions=True, unanswered=True, expired=None)
