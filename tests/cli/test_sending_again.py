@@ -34,6 +34,20 @@ def test_a_redriven_upload_gets_its_verdict_without_a_second_charge(
     assert len(deployed.ledger("redrive/1")) == 1
 
 
+def test_an_unreadable_dead_letter_stays_and_is_reported(
+    facepair: CommandLine, deployed: Deployed, sandbox: Sandbox
+) -> None:
+    sandbox.aws("sqs").send_message(QueueUrl=sandbox.outputs["DeadLetterQueue"], MessageBody="rubbish")
+
+    done = facepair("redrive", "--yes")
+
+    assert done.returncode == 1
+    assert done.stdout == "0 messages moved to UploadsQueue.\n"
+    assert "1 message in DeadLetterQueue cannot be read and would only come back" in done.stderr
+    assert ": rubbish\n" in done.stderr
+    deployed.wait(lambda: deployed.take("DeadLetterQueue") == ["rubbish"], lambda: "the message is not in the queue")
+
+
 def test_events_are_published_again_under_the_same_ids(
     facepair: CommandLine, deployed: Deployed, sandbox: Sandbox
 ) -> None:

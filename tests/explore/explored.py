@@ -270,7 +270,9 @@ class Explored(World):
         def reading(upload: Upload) -> tuple[bytes, str | None]:
             self.promises.reads(self.run.at_work)
             content, version = read(upload)
-            self.run.at_work.read[upload.key] = version, hashlib.sha256(content).hexdigest()
+            digest = hashlib.sha256(content).hexdigest()
+            self.run.at_work.read[upload.key] = version, digest
+            self.promises.digests[version] = digest
             return content, version
 
         def finding(pair_id: str) -> Pair:

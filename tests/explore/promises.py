@@ -64,6 +64,8 @@ class Promises:
     charged: Counter[Contents] = field(default_factory=Counter)
     charged_versions: Counter[frozenset[str | None]] = field(default_factory=Counter)
     uploads: dict[str, datetime] = field(default_factory=dict)
+    digests: dict[str | None, str] = field(default_factory=dict)
+    """The contents of versions that were read."""
     decisions: dict[str, frozenset[str | None]] = field(default_factory=dict)
     erasing: dict[str, datetime | None] = field(default_factory=dict)
     searched: set[str] = field(default_factory=set)
@@ -481,10 +483,12 @@ class Promises:
             if row.code != OUTCOME_UNKNOWN:
                 continue
             gone = self._erased_versions()
+            # A call for the same pictures in the other order counts too.
+            contents = {self.digests.get(each.version_id) for each in row.pictures.values()}
             outcomes = [
                 each.outcome
                 for each in self.calls.values()
-                if each.fingerprint == row.fingerprint and each.outcome and not each.versions & gone
+                if each.contents == contents and each.outcome and not each.versions & gone
             ]
             run = self.world.run
             if not outcomes and not (run.deaths or run.failed):

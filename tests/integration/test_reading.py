@@ -349,38 +349,6 @@ def test_a_blocked_account_is_shown_with_its_code_and_reason(office: Office) -> 
 # --- Redrive ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("_empty_queues")
-def test_redrive_moves_what_can_be_read_and_says_why_the_rest_stays(office: Office) -> None:
-    office.send("DeadLetterQueue", "rubbish", *FIRST_AND_SECOND)
-
-    done = office.facepair("redrive", "--yes")
-
-    assert done.exit_code == 1
-    assert "12 messages moved to UploadsQueue." in done.stdout
-    assert "1 message in DeadLetterQueue cannot be read and would only come back" in done.stderr
-    assert ": rubbish\n" in done.stderr
-    assert office.bodies("UploadsQueue") == sorted(FIRST_AND_SECOND)
-    assert office.bodies("DeadLetterQueue") == ["rubbish"]
-
-
-@pytest.mark.usefixtures("_empty_queues")
-def test_redrive_knows_the_webhook_s_dead_letters_too(office: Office) -> None:
-    detail = {"id": "1", "pair_id": "anna", "updated_at": clock.iso(T)}
-    event = json.dumps({"detail-type": "Verdict changed", "time": clock.iso(T), "detail": detail})
-    office.send("WebhookDeadLetterQueue", event, FIRST_AND_SECOND[0])
-
-    assert office.json("redrive", "--webhooks", "--yes")["sent"] == 1
-    assert office.bodies("WebhookQueue") == [event]
-    assert office.bodies("WebhookDeadLetterQueue") == [FIRST_AND_SECOND[0]]
-
-
-@pytest.mark.usefixtures("_empty_queues")
-def test_redrive_of_nothing_is_done(office: Office) -> None:
-    done = office.facepair("redrive", "--yes")
-
-    assert (done.exit_code, done.stdout) == (0, "0 messages moved to UploadsQueue.\n")
-
-
 def test_a_stack_without_a_webhook_has_no_dead_letters_of_it(local_aws: LocalAws, office: Office) -> None:
     name = f"plain-{uuid4().hex[:8]}"
     deploy(local_aws, ROOT / "template.yaml", name, {})

@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 def test_the_hooks_run_what_make_lint_runs() -> None:
     recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert recipe
-    linted = {line.strip().replace("$(SAM)", "sam") for line in recipe[1].splitlines()}
+    linted = {
+        line.strip().replace("$(SAM)", "sam").replace("$(PYTHON)", ".venv/bin/python")
+        for line in recipe[1].splitlines()
+    }
     configured = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
 
     hooks = {hook["entry"].split("SAM_CLI_TELEMETRY=0 ")[-1] for repo in configured["repos"] for hook in repo["hooks"]}
