@@ -68,7 +68,8 @@ def test_a_busy_api_is_asked_again_when_it_wants_to_be(cloud: FaultyCloud, pairs
     first, second = cloud.checks(pairs[name])
     assert row["verdict"] == "PASS"
     assert second.asked_at - first.asked_at >= BUSY[name][2]
-    assert cloud.states(pairs[name]) == ["REFUSED", "ANSWERED"]
+    *refused, last = cloud.states(pairs[name])  # a slow table adds a REFUSED row for a call that was not made
+    assert (set(refused), last) == ({"REFUSED"}, "ANSWERED")
 
 
 def test_a_retry_after_may_be_a_date(cloud: FaultyCloud) -> None:

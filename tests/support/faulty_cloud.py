@@ -131,9 +131,14 @@ class FaultyCloud(Deployed):
         return [call.transaction_id for call in self.checks(pair) if call.charged]
 
     def rows(self, *attributes: str) -> list[Row]:
-        """These attributes of all rows of VerdictsTable."""
+        """Return these attributes of all verdict rows, without the tombstones of erased pairs."""
         table, scan = self.sandbox.outputs["VerdictsTable"], self.sandbox.aws("dynamodb").get_paginator("scan")
-        pages = scan.paginate(TableName=table, ProjectionExpression=", ".join(attributes), ConsistentRead=True)
+        pages = scan.paginate(
+            TableName=table,
+            ProjectionExpression=", ".join(attributes),
+            FilterExpression="attribute_exists(verdict)",
+            ConsistentRead=True,
+        )
         return [plain(item) for page in pages for item in page["Items"]]
 
     def states(self, pair: Pair) -> list[str]:
