@@ -9,7 +9,7 @@ import argparse
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,7 @@ from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
 from facepair.domain.row import Row, Standing
+from facepair.domain.start import Start
 from facepair.domain.verdict import Outcome, Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Asker
@@ -109,9 +110,10 @@ class House:
 
     # --- verdicts
 
-    def standing(self, pair_id: str) -> Standing:
-        self.counts["rows read"] += 1
-        return Standing(self._rows.get(pair_id))
+    def of(self, pair_id: str) -> Start:
+        for item in ("gate", "rows", "earlier erasures"):
+            self.counts[f"{item} read"] += 1
+        return Start(self._gate, Standing(self._rows.get(pair_id)))
 
     def replace(self, stands: Row, row: Row) -> bool:
         return self.write(row, None)
@@ -121,10 +123,10 @@ class House:
         self._rows[row.pair_id] = row
         return True
 
-    # --- earlier erasures, markers, idempotency, ledger
+    # --- markers, idempotency, ledger
 
-    def of(self, pair_id: str) -> None:
-        self.counts["earlier erasures read"] += 1
+    def map(self, act: Callable[[Any], Any], given: Iterable[Any]) -> list[Any]:
+        return [act(each) for each in given]
 
     def begin(self, objects: str, alive_until: datetime) -> int:
         self.counts["marks written"] += 1
@@ -152,12 +154,10 @@ class House:
 
     # --- gate: the rules of facepair.domain.gate, read and written as facepair.aws.gate does
 
-    def look(self) -> Closed | RateLimited | None:
-        self.counts["gate read"] += 1
+    def look(self, seen: Gate) -> Closed | RateLimited | None:
         return self._gate.closed(self._epoch) or self._rate_limited()
 
-    def enter(self) -> Slot:
-        self.counts["gate read"] += 1
+    def enter(self, seen: Gate | None = None) -> Slot:
         self.counts["gate written"] += 1
         if closed := self._gate.closed(self._epoch):
             raise closed
@@ -244,13 +244,14 @@ def _receiver(house: House) -> Receiver:
         sleep=lambda seconds: None,
     )
     comparer = Comparer(
+        first_read=ports,
         uploads=ports,
-        earlier_erasures=ports,
         verdicts=ports,
         decisions=ports,
         in_flight=ports,
         gate=ports,
         asker=asker,
+        parallel=ports,
         policy=policy,
         max_upload_megabytes=25,
         backoff=Backoff(),

@@ -33,6 +33,7 @@ from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.review import Queued, Waiting
 from facepair.domain.row import Decision, PictureRow, Row, Standing
+from facepair.domain.start import Start
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -650,14 +651,18 @@ class FakeGate(Fake):
         self.rules = Rules(per_second=MOST_PACE, stop_after_unknown=5, pause=BLOCKED_RETRY)
         self.state = Gate()
 
-    def look(self) -> Closed | RateLimited | None:
+    def seen(self) -> Gate:
         self._begin("look")
-        if closed := self.state.closed(self._now):
+        return self.state
+
+    def look(self, seen: Gate | None = None) -> Closed | RateLimited | None:
+        gate = seen or self.state
+        if closed := gate.closed(self._now):
             return closed
-        wait = 0.0 if self.state.code else self.state.wait(self.rules, self._now)
+        wait = 0.0 if gate.code else gate.wait(self.rules, self._now)
         return RateLimited(wait) if wait > LONGEST_WAIT_SECONDS else None
 
-    def enter(self) -> Slot:
+    def enter(self, seen: Gate | None = None) -> Slot:
         self._begin("enter")
         now = self._now
         if closed := self.state.closed(now):
@@ -698,6 +703,16 @@ class FakeGate(Fake):
     @property
     def _now(self) -> float:
         return self._time.now().timestamp()
+
+
+class FakeFirstRead:
+    """Each item is read for itself: between two of them, others may write."""
+
+    def __init__(self, gate: FakeGate, verdicts: FakeVerdicts, earlier: FakeEarlierErasures) -> None:
+        self._gate, self._verdicts, self._earlier = gate, verdicts, earlier
+
+    def of(self, pair_id: str) -> Start:
+        return Start(self._gate.seen(), self._verdicts.standing(pair_id), self._earlier.of(pair_id))
 
 
 @dataclass

@@ -30,6 +30,7 @@ from tests.fakes import (
     FakeErasableLedger,
     FakeErasableRecords,
     FakeErasableRows,
+    FakeFirstRead,
     FakeGate,
     FakeIdempotency,
     FakeInFlight,
@@ -112,13 +113,14 @@ class World:
 
     def comparer(self, asker: Asks | None = None) -> Comparer:
         return Comparer(
+            first_read=FakeFirstRead(self.gate, self.verdicts, self.earlier_erasures),
             uploads=self.bucket,
-            earlier_erasures=self.earlier_erasures,
             verdicts=self.verdicts,
             decisions=self.decisions,
             in_flight=self.in_flight,
             gate=self.gate,
             asker=asker or self.asker(),
+            parallel=self.parallel,
             policy=POLICY,
             max_upload_megabytes=MAX_UPLOAD_MEGABYTES,
             backoff=Longest(),

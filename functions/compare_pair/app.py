@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.advance import Advance, AdvanceComparison, TokenIssuer, TokenKeeper
 from facepair.aws.clients import FAIL_FAST
 from facepair.aws.credentials import CredentialsSecret
-from facepair.aws.earlier_erasures import EarlierErasureItems
+from facepair.aws.first_read import FirstReadOfItems
 from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.in_flight import InFlightMarkers
@@ -28,6 +28,7 @@ from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.http import Proxy
 from facepair.settings import CompareSettings
+from facepair.threads import Threads
 from facepair.use_cases.ask import Asker
 from facepair.use_cases.compare import Comparer
 from facepair.use_cases.receive import Receiver
@@ -81,13 +82,14 @@ def _handler() -> FunctionHandler:
         on_unknown=settings.on_unknown_outcome,
     )
     comparer = Comparer(
+        first_read=FirstReadOfItems(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
         uploads=ImagesBucket(runtime.client("s3"), settings.images_bucket, settings.names),
-        earlier_erasures=EarlierErasureItems(idempotency_table),
         verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention),
         decisions=ReviewDecisions(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
         in_flight=InFlightMarkers(idempotency_table, comes_back=settings.visibility_timeout),
         gate=gate,
         asker=asker,
+        parallel=Threads(),
         policy=settings.policy,
         max_upload_megabytes=settings.max_upload_megabytes,
         backoff=settings.backoff,

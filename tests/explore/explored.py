@@ -268,10 +268,11 @@ class Explored(World):
         look, block, approve, mark = self.gate.look, self.gate.block, self.ledger.approve, self.erasable_ledger.mark
 
         def reading(upload: Upload) -> tuple[bytes, str | None]:
-            self.promises.reads(self.run.at_work)
+            actor = self.run.at_work.whole
+            self.promises.reads(actor)
             content, version = read(upload)
             digest = hashlib.sha256(content).hexdigest()
-            self.run.at_work.read[upload.key] = version, digest
+            actor.read[upload.key] = version, digest
             self.promises.digests[version] = digest
             return content, version
 
@@ -284,8 +285,8 @@ class Explored(World):
             self.promises.opened(self.run.at_work, call)
             return call
 
-        def entering() -> Any:
-            slot = enter()
+        def entering(seen: Any = None) -> Any:
+            slot = enter(seen)
             self.promises.entered(self.run.at_work, slot)
             return slot
 
@@ -299,8 +300,8 @@ class Explored(World):
                 self.promises.forbidden(pair_id, moment)
             return marked
 
-        def looking() -> Any:
-            hindrance = look()
+        def looking(seen: Any) -> Any:
+            hindrance = look(seen)
             self.run.at_work.notes["held back"] = hindrance
             return hindrance
 
@@ -348,7 +349,7 @@ class Explored(World):
         self.erasable_ledger.mark = marking  # type: ignore[method-assign]
         self.in_flight.begin, self.in_flight.finish = beginning, finishing  # type: ignore[method-assign]
         self.in_flight.defer = deferring  # type: ignore[method-assign]
-        self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign]
+        self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign, assignment]
         self.ledger.approve, self.queue.send = approving, sending  # type: ignore[method-assign]
 
     def _losing(self, operation: Callable[..., Any], name: str) -> Callable[..., Any]:

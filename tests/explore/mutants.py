@@ -323,16 +323,16 @@ MUTANTS = (
     ),
     Mutant(
         "a picture that is being erased is looked at",
-        f"{USE_CASES}.compare:Comparer._check_not_erased",
+        f"{USE_CASES}.compare:_check_not_erased",
         "if moment and pair.earliest_upload",
         "if False and pair.earliest_upload",
         ("being erased, and looked at", *ERASURES),
     ),
     Mutant(
         "an erasure by an earlier release is ignored",
-        f"{USE_CASES}.compare:Comparer._check_not_erased",
-        "for each in (erased_at, earlier)",
-        "for each in (erased_at,)",
+        f"{USE_CASES}.compare:_check_not_erased",
+        "for each in (start.standing.erased_at, start.erased_earlier)",
+        "for each in (start.standing.erased_at,)",
         ("erased by an earlier release",),
     ),
     Mutant(

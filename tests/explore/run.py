@@ -87,6 +87,11 @@ class Actor:
     greenlet: "greenlet.greenlet | None" = None
 
     @property
+    def whole(self) -> "Actor":
+        """Itself, or the actor whose thread it is."""
+        return self.parent or self
+
+    @property
     def at_work(self) -> bool:
         """Whether it has begun, and has not come to an end."""
         return self.greenlet is not None and not self.greenlet.dead
@@ -169,10 +174,11 @@ class Run:
         """Let an actor work until it is about to do an operation, and suspend it there: what the run begins with."""
         self._scene = scene
         scene.actors.append(actor)
-        while actor.operation != until:
+        while all(each.operation != until for each in (actor, *actor.awaits)):
             assert not actor.done, f"{actor.name} never comes to {until}"
-            self._go_on(actor)
-        actor.suspended = True
+            self._go_on(next((each for each in actor.awaits if not each.done), actor))
+        for each in actor.awaits if actor.waits else (actor,):
+            each.suspended = True
         self.note(f"is suspended before {until}", actor.name)
 
     # --- what fakes call ----------------------------------------------------------------------------------------------
@@ -226,12 +232,13 @@ class Run:
 
         jobs = [partial(work, number, each) for number, each in enumerate(given)]
         parent.awaits = [
-            Actor(f"{parent.name}, thread {number}", job, parent.faulty, parent=parent)
+            Actor(f"{parent.name}, thread {number}", job, parent.faulty, parent.ends, parent=parent)
             for number, job in enumerate(jobs, start=1)
         ]
         assert self._scene
         self._scene.actors += parent.awaits
         if parent.awaits:
+            parent.operation = ""
             self._hub.switch()
         if errors:
             raise errors[0]
@@ -326,7 +333,8 @@ class Run:
     def _options(self, scene: Scene) -> list[Option]:
         current = self._current
         if current and (current.done or current.killed or current.wakes or current.waits):
-            current = self._current = None
+            ready = [each for each in self._ready(scene) if each.whole is current.whole and not each.suspended]
+            current = self._current = ready[0] if ready else None  # between its threads, an actor is not preempted
         options: list[Option] = []
         if current:
             options.append(("goes on", current, ""))
@@ -355,7 +363,7 @@ class Run:
 
     def _faults_of(self, actor: Actor) -> Iterator[Option]:
         operation = actor.operation
-        if not actor.faulty or not actor.greenlet or self.faults >= self._limits.faults:
+        if not actor.faulty or not actor.greenlet or not operation or self.faults >= self._limits.faults:
             return
         assert self._scene
         if operation in self._scene.slow:
@@ -376,12 +384,15 @@ class Run:
             actor.greenlet = greenlet.greenlet(lambda: self._work(actor))
             self._by_greenlet[actor.greenlet] = actor
         actor.greenlet.switch()
+        if actor.killed:  # one of its threads took the whole process with it
+            self.kill(actor)
 
     def _work(self, actor: Actor) -> None:
         assert self._scene
         try:
             actor.job()
-            self._scene.ended(actor)
+            if not actor.parent:
+                self._scene.ended(actor)
         except Unavailable as error:
             self.note(f"gives up: {error}")
         except Killed:
@@ -409,7 +420,7 @@ class Run:
 
     def kill(self, actor: Actor) -> None:
         """End a process: an actor with its threads."""
-        whole = actor.parent or actor
+        whole = actor.whole
         for each in (whole, *whole.awaits):
             each.killed = True
             if each.greenlet and not each.greenlet.dead:

@@ -81,7 +81,7 @@ def test_a_report_names_who_died_and_is_replayed() -> None:
 def test_random_schedules_find_broken_code_and_are_made_short() -> None:
     [mutant] = [each for each in MUTANTS if each.name == "an answer in the ledger is not used"]
     with mutant.in_force():
-        found = walk(SCENARIOS["two messages"], 200, seed=1).found
+        found = walk(SCENARIOS["two messages"], 200, seed=2).found
 
     assert found is not None
     assert len(found.schedule.split(",")) <= 2

@@ -4,12 +4,15 @@ template.yaml gives them, in AWS as the sandbox has it, before the emulator of t
 import importlib.util
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from facepair.domain.metric import Metric
@@ -159,6 +162,42 @@ def logged(output: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, output.splitlines()) if "_aws" not in line]
 
 
+@dataclass
+class Requests:
+    """The requests to AWS: operation, the one table that it names, and whether a thread made it."""
+
+    made: list[tuple[str, str, bool]] = field(default_factory=list)
+
+    @property
+    def operations(self) -> list[str]:
+        return [operation for operation, _, _ in self.made]
+
+    @property
+    def in_sequence(self) -> int:
+        """What is asked for in threads together counts once."""
+        return sum(1 if threads else len(list(made)) for threads, made in groupby(self.made, lambda each: each[2]))
+
+    def writes(self, verdicts: str) -> int:
+        """Write units: one for each write of an item up to 1 KB, and one for the index of a new verdict row."""
+        written = [table for operation, table, _ in self.made if operation in ("PutItem", "UpdateItem", "DeleteItem")]
+        return len(written) + written.count(verdicts)
+
+
+@pytest.fixture
+def requests(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Requests:
+    requests, main, session = Requests(), threading.get_ident(), boto3.Session()
+
+    def counted(model: Any, params: Any, **_: Any) -> None:
+        table = (
+            json.loads(params["body"]).get("TableName", "") if model.service_model.service_name == "dynamodb" else ""
+        )
+        requests.made.append((model.name, table, threading.get_ident() != main))
+
+    session.events.register("before-call", counted)
+    monkeypatch.setattr(boto3, "Session", lambda: session)
+    return requests
+
+
 # --- CompareFunction -------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +221,34 @@ def test_an_upload_s_message_becomes_a_verdict_with_its_log_and_its_metrics(
     assert verdict["message_id"] in {each["messageId"] for each in event["Records"]}
     assert verdict["function_request_id"] == Context("").aws_request_id
     deployment.delete(event)
+
+
+def test_a_warm_comparison_makes_few_requests_and_a_duplicate_fewer(
+    deployment: Deployment, compare_pair: Handler, requests: Requests
+) -> None:
+    def compare(**pictures: bytes) -> None:
+        deployment.upload(**pictures)
+        event = deployment.take()
+        for each in event["Records"]:
+            del requests.made[:]
+            assert compare_pair({"Records": [each]}, Context("CompareFunction")) == NOTHING_FAILED
+            made.append(Requests(requests.made[:]))
+        deployment.delete(event)
+
+    made: list[Requests] = []
+    compare(first=ANNA, second=BEN)  # from a cold start
+    compare(first=jpeg(portrait(3, width=300, height=400)), second=ANNA)
+    compare(first=ANNA)
+
+    warm, duplicate, waiting = made[-3:]
+    before_the_post = [each[:2] for each in warm.made].index(("PutItem", deployment.output("CallsTable"))) + 1
+    assert before_the_post <= 9
+    assert len(warm.made) <= 15
+    assert warm.in_sequence <= 14
+    assert duplicate.operations == ["BatchGetItem", "ListObjectsV2"]
+    assert waiting.operations == ["BatchGetItem", "ListObjectsV2", "HeadObject", "PutItem"]
+    rows = deployment.output("VerdictsTable")
+    assert warm.writes(rows) + waiting.writes(rows) + 1 <= 14  # the row that waited leaves its place in the index
 
 
 def test_no_log_line_has_a_similarity_or_a_face_position_even_if_events_are_to_be_logged(

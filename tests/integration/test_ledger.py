@@ -15,7 +15,7 @@ from facepair.advance import AdvanceComparison, ApiAnswer, NoAnswer, Token, Toke
 from facepair.aws.ledger import CallsTable
 from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.domain import clock
-from facepair.domain.gate import Slot
+from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, Charge, State
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
@@ -355,10 +355,10 @@ class Open:
     def __init__(self) -> None:
         self.reports: list[str] = []
 
-    def look(self) -> None:
+    def look(self, seen: Gate) -> None:
         return None
 
-    def enter(self) -> Slot:
+    def enter(self, seen: Gate | None = None) -> Slot:
         return Slot(at=0, taken_at=0)
 
     def report(self, slot: Slot, outcome: Outcome) -> None:
@@ -378,7 +378,7 @@ class OnProbe(Open):
         super().__init__()
         self.entered = 0
 
-    def enter(self) -> Slot:
+    def enter(self, seen: Gate | None = None) -> Slot:
         self.entered += 1
         return Slot(at=0, taken_at=0, probe=True)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from facepair.aws.earlier_erasures import EarlierErasureItems
+from facepair.aws.first_read import FirstReadOfItems
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.review import ReviewDecisions
@@ -19,6 +19,7 @@ from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff, Later
 from facepair.domain.verdict import Outcome, Policy, Verdict
+from facepair.threads import Threads
 from facepair.use_cases.ask import Question
 from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Deferred
 from sandbox.portraits import jpeg, portrait
@@ -55,8 +56,12 @@ def marks(deployed: Resources) -> InFlightMarkers:
 @pytest.fixture
 def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable, marks: InFlightMarkers) -> Comparer:
     return Comparer(
+        first_read=FirstReadOfItems(
+            deployed.tables,
+            verdicts=deployed.outputs["VerdictsTable"],
+            idempotency=deployed.outputs["IdempotencyTable"],
+        ),
         uploads=uploads,
-        earlier_erasures=EarlierErasureItems(deployed.table("IdempotencyTable")),
         verdicts=verdicts,
         decisions=ReviewDecisions(
             deployed.tables,
@@ -66,6 +71,7 @@ def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable
         in_flight=marks,
         gate=GateItem(deployed.table("IdempotencyTable"), Rules(per_second=0, stop_after_unknown=5, pause=600)),
         asker=BusyAsker(),
+        parallel=Threads(),
         policy=Policy(pass_above=Decimal(70), reject_below=Decimal(55)),
         max_upload_megabytes=1,
         backoff=Backoff(),

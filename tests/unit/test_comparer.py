@@ -81,8 +81,8 @@ def test_a_lone_picture_waits_for_the_other_without_a_download(
     assert world.diary == [
         "gate.look",
         "verdicts.standing",
-        "bucket.find",
         "earlier_erasures.of",
+        "bucket.find",
         "bucket.version",
         "verdicts.write",
     ]
@@ -94,7 +94,7 @@ def test_a_final_verdict_on_these_uploads_stands_and_nothing_is_downloaded(world
     world.diary.clear()
 
     assert compare(world, oracle) is None
-    assert world.diary == ["gate.look", "verdicts.standing", "bucket.find", "earlier_erasures.of"]
+    assert world.diary == ["gate.look", "verdicts.standing", "earlier_erasures.of", "bucket.find"]
     assert len(oracle.questions) == 1
 
 
@@ -237,7 +237,7 @@ def test_a_deferred_pair_goes_back_to_the_queue_without_a_listing(world: World, 
     again = deferred(world, oracle, receive_count=2)
 
     assert 3600 <= again.seconds <= 3610
-    assert world.diary == ["gate.look", "verdicts.standing"]
+    assert world.diary == ["gate.look", "verdicts.standing", "earlier_erasures.of"]
 
 
 def test_a_pair_that_kills_every_worker_is_dead_lettered_after_a_few(world: World) -> None:
@@ -442,8 +442,8 @@ def test_the_guards_run_in_this_order_and_none_is_skipped(world: World) -> None:
     steps = [
         "gate.look",
         "verdicts.standing",
-        "bucket.find",
         "earlier_erasures.of",
+        "bucket.find",
         "in_flight.begin",
         "bucket.read",
         "bucket.read",

@@ -2,7 +2,7 @@
 
 import heapq
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 
 from facepair.domain import clock
+from facepair.domain.gate import Gate
 from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Closed, Later, RetryReason
 from facepair.domain.row import Row, Standing
+from facepair.domain.start import Start
 from facepair.domain.verdict import Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Question
@@ -59,13 +61,13 @@ class Weekend:
     def read(self, upload: Upload) -> tuple[bytes, None]:
         return self._picture, None
 
-    def standing(self, pair_id: str) -> Standing:
-        return Standing()
+    def of(self, pair_id: str) -> Start:
+        return Start(Gate(), Standing())
 
-    def of(self, pair_id: str) -> None:
-        return None
+    def map(self, act: Callable[[Any], Any], given: Iterable[Any]) -> list[Any]:
+        return [act(each) for each in given]
 
-    def look(self) -> None:
+    def look(self, seen: Gate) -> None:
         return None
 
     def begin(self, objects: str, alive_until: datetime) -> int:
@@ -112,13 +114,14 @@ def test_no_message_is_dead_lettered_over_a_long_weekend(
     policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
     house: Any = weekend
     comparer = Comparer(
+        first_read=house,
         uploads=house,
-        earlier_erasures=house,
         verdicts=house,
         decisions=house,
         in_flight=house,
         gate=house,
         asker=house,
+        parallel=house,
         policy=policy,
         max_upload_megabytes=25,
         backoff=Backoff(),

@@ -50,20 +50,20 @@ class GateItem:
     @aws_errors()
     def state(self) -> Gate:
         """The state that all workers share."""
-        return _gate(self._item())
+        return gate_of(self._item())
 
-    def look(self) -> Closed | RateLimited | None:
-        """What keeps everybody from calling now."""
-        gate, now = self.state(), self._now()
+    def look(self, seen: Gate | None = None) -> Closed | RateLimited | None:
+        """Return what keeps all workers from calling now."""
+        gate, now = seen or self.state(), self._now()
         if closed := gate.closed(now):
             return closed
         wait = 0.0 if gate.code else gate.wait(self._rules, now)
         return RateLimited(wait) if wait > LONGEST_WAIT_SECONDS else None
 
     @aws_errors()
-    def enter(self) -> Slot:
+    def enter(self, seen: Gate | None = None) -> Slot:
         """Take the next slot, or be the one who tries. Raises Closed or RateLimited."""
-        gate = self.state()
+        gate = seen or self.state()
         while True:
             now = self._now()
             if closed := gate.closed(now):
@@ -74,7 +74,7 @@ class GateItem:
                 gate = self.state()
             elif (wait := gate.wait(self._rules, now)) > LONGEST_WAIT_SECONDS:
                 raise RateLimited(wait)
-            elif slot := self._take(gate, now):
+            elif slot := self._take(gate, now, seen_before=gate is seen):
                 return slot
             else:
                 gate = self.state()
@@ -98,9 +98,9 @@ class GateItem:
     def _item(self) -> Mapping[str, Any]:
         return self._table.get_item(Key={"id": ITEM}, ConsistentRead=True).get("Item", {})
 
-    def _take(self, gate: Gate, now: float) -> Slot | None:
+    def _take(self, gate: Gate, now: float, *, seen_before: bool) -> Slot | None:
         """The next slot; None if the gate has changed since it was read, or others have taken all slots within the
-        longest wait."""
+        longest wait. What was `seen_before` the pictures were read may be seconds old: it never lowers the pace."""
         interval, shift = gate.interval(self._rules, now), gate.shift(self._rules, now)
         values = {":now": now, ":pace": gate.pace_at(now), ":version": gate.version, ":rate": self._rules.per_second}
         values |= {":free": now - shift}
@@ -110,6 +110,8 @@ class GateItem:
         else:
             next_slot, in_turn = "next_slot + :step", "next_slot > :free AND next_slot <= :latest"
             values |= {":step": shift + interval, ":latest": now + LONGEST_WAIT_SECONDS - shift}
+        not_lower = "(attribute_not_exists(pace) OR pace <= :pace) AND "
+        pace = not_lower if seen_before and not self._rules.per_second else ""
         same_rate = "attribute_not_exists(per_second)"
         if gate.per_second is not None:
             same_rate, values = "per_second = :known", values | {":known": gate.per_second}
@@ -118,7 +120,7 @@ class GateItem:
                 Key={"id": ITEM},
                 UpdateExpression="SET #v = :version, pace = :pace, paced_at = :now, per_second = :rate, "
                 f"next_slot = {next_slot}",
-                ConditionExpression=f"(attribute_not_exists(id) OR #v = :version) AND {same_rate} AND {in_turn}",
+                ConditionExpression=f"(attribute_not_exists(id) OR #v = :version) AND {pace}{same_rate} AND {in_turn}",
                 ExpressionAttributeNames={"#v": "version"},
                 ExpressionAttributeValues=_numbers(values),
                 ReturnValues="UPDATED_NEW",
@@ -185,7 +187,8 @@ class GateItem:
         return True
 
 
-def _gate(item: Mapping[str, Any]) -> Gate:
+def gate_of(item: Mapping[str, Any]) -> Gate:
+    """Return the state that an item stores; that of a new gate if it is empty."""
     kinds: dict[str, Callable[[Any], Any]] = {"code": str, "message": str, "version": int, "unanswered": int}
     known = (field.name for field in fields(Gate) if field.name in item)
     return Gate(**{name: kinds.get(name, float)(item[name]) for name in known})

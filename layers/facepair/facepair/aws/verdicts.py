@@ -1,11 +1,10 @@
 """The verdicts table: one row per pair, its newest state."""
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import reduce
-from itertools import batched, count
+from itertools import batched
 from operator import and_
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
+from facepair.aws.batch_get import batch_get
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.transactions import StoredItem, through_conflicts
 from facepair.aws.written_later import write_later
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 BATCH = 100
 """DynamoDB's limit of a BatchGetItem."""
-LONGEST_PAUSE_SECONDS = 5.0
 
 
 class VerdictsTable:
@@ -58,15 +57,9 @@ class VerdictsTable:
         """The rows of many pairs, by pair id; those that exist and can be read."""
         found: dict[str, Row] = {}
         for batch in batched(pair_ids, BATCH, strict=False):
-            keys: list[Any] = [{"pair_id": pair_id} for pair_id in batch]
-            pauses = (min(LONGEST_PAUSE_SECONDS, 0.1 * 2**tries) for tries in count())
-            while keys:
-                page = self._tables.batch_get_item(RequestItems={self._table.name: {"Keys": keys}})
-                found |= {row.pair_id: row for row in _readable(page["Responses"][self._table.name])}
-                unprocessed = page["UnprocessedKeys"].get(self._table.name)
-                keys = [*unprocessed["Keys"]] if unprocessed else []
-                if keys:  # throttled, which botocore does not see
-                    time.sleep(next(pauses))
+            keys = [{"pair_id": pair_id} for pair_id in batch]
+            items = batch_get(self._tables, {self._table.name: {"Keys": keys}})[self._table.name]
+            found |= {row.pair_id: row for row in _readable(items)}
         return found
 
     def pending(self) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from facepair.domain import clock
-from facepair.domain.gate import Slot
+from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import (
     MOST_UNANSWERED,
     Call,
@@ -33,7 +33,8 @@ SAVING_SECONDS = 5
 @dataclass(frozen=True)
 class Question:
     """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role, `earliest_upload`
-    is when the older one was uploaded. `time_left` gives the seconds that this worker has still to live."""
+    is when the older one was uploaded. `time_left` gives the seconds that this worker has still to live. `gate` is the
+    gate's state as this worker has read it."""
 
     pair_id: str
     fingerprint: str
@@ -42,6 +43,7 @@ class Question:
     second: Fitted
     earliest_upload: datetime
     time_left: Callable[[], float]
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ class Asker:
         tokens = self.tokens.tokens()
         refusal, slot = "", None
         for attempt in count():
-            slot = slot if slot and slot.probe else self.gate.enter()
+            slot = slot if slot and slot.probe else self.gate.enter(None if attempt else question.gate)
             outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
             if outcome.code == OUTCOME_UNKNOWN and self.on_unknown == "retry" and unanswered + 1 < MOST_UNANSWERED:
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)

@@ -14,9 +14,10 @@ from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
 from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
 from facepair.domain.row import Case, Row
+from facepair.domain.start import Start
 from facepair.domain.verdict import Outcome, Policy, Verdict
 from facepair.use_cases.ask import Question
-from facepair.use_cases.ports import Decisions, EarlierErasures, FleetGate, InFlight, Uploads, Verdicts
+from facepair.use_cases.ports import Decisions, FirstRead, FleetGate, InFlight, Parallel, Uploads, Verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,15 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class _Fetched:
+    """A picture's version and content, or why it is not downloaded."""
+
+    upload: Upload
+    version_id: str | None
+    content: bytes | Unusable
+
+
+@dataclass(frozen=True)
 class _Read:
     """A picture that was read: its version, what identifies its content, and that content fit to be sent, or why it
     cannot be."""
@@ -63,13 +73,14 @@ class Asks(Protocol):
 class Comparer:
     """Compares pairs."""
 
+    first_read: FirstRead
     uploads: Uploads
-    earlier_erasures: EarlierErasures
     verdicts: Verdicts
     decisions: Decisions
     in_flight: InFlight
     gate: FleetGate
     asker: Asks
+    parallel: Parallel
     policy: Policy
     max_upload_megabytes: int
     backoff: Backoff
@@ -87,9 +98,9 @@ class Comparer:
     def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
         """Cheap checks come first: whether a call is allowed, and what the row says, before the bucket is listed;
         the bucket before anything is downloaded."""
-        reason = self.gate.look()
-        standing = self.verdicts.standing(pair_id)
-        row, erased_at = standing.row, standing.erased_at
+        start = self.first_read.of(pair_id)
+        reason = self.gate.look(start.gate)
+        row, erased_at = start.standing.row, start.standing.erased_at
         if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
             self._go_on_waiting(row, reason, attempt)
         pair = self.uploads.find(pair_id)
@@ -98,7 +109,7 @@ class Comparer:
         if not pair.uploads:
             logger.info("Nothing to compare: both pictures have been deleted")
             return None
-        self._check_not_erased(pair, erased_at)
+        _check_not_erased(pair, start)
         if pair.missing:
             versions = {role: self._version(upload) for role, upload in pair.uploads.items()}
             return self._write(Row.waiting(pair, versions, self.policy), erased_at)
@@ -108,15 +119,7 @@ class Comparer:
         unread = self._unread(pair, row)
         if reason:
             raise self._deferred(reason, attempt, partial(Row.pending, unread), erased_at)
-        return self._take(unread, attempt, erased_at)
-
-    def _check_not_erased(self, pair: Pair, erased_at: datetime | None) -> None:
-        """Raise Later for a picture that is being erased. The message comes back and finds the bucket without it; if
-        the erasure was interrupted, it ends in the dead-letter queue, which raises an alarm."""
-        earlier = self.earlier_erasures.of(pair.pair_id)
-        moment = max((each for each in (erased_at, earlier) if each), default=None)
-        if moment and pair.earliest_upload <= moment:
-            raise Later("the pair was erased after a picture of it was uploaded")
+        return self._take(unread, attempt, start)
 
     def _settle_deleted(self, row: Row) -> Row | None:
         """A picture is gone while its pair waited."""
@@ -149,16 +152,16 @@ class Comparer:
         if wait > 0:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
 
-    def _take(self, unread: Case, attempt: Attempt, erased_at: datetime | None) -> Row | None:
+    def _take(self, unread: Case, attempt: Attempt, start: Start) -> Row | None:
         """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
         pair = unread.pair
         alive_until = clock.now() + timedelta(seconds=attempt.time_left())
         if self.in_flight.begin(pair.objects, alive_until) > MOST_DEATHS:
-            row = self._write(Row.worker_died(unread), erased_at)
+            row = self._write(Row.worker_died(unread), start.standing.erased_at)
             self.in_flight.finish(pair.objects)
             return row
         try:
-            row = self._judge(pair, attempt, erased_at)
+            row = self._judge(pair, attempt, start)
         except Deferred as deferred:
             self.in_flight.defer(pair.objects, clock.now() + timedelta(seconds=deferred.seconds))
             raise
@@ -168,13 +171,15 @@ class Comparer:
         self.in_flight.finish(pair.objects)
         return row
 
-    def _judge(self, pair: Pair, attempt: Attempt, erased_at: datetime | None) -> Row | None:
+    def _judge(self, pair: Pair, attempt: Attempt, start: Start) -> Row | None:
         """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
+        erased_at = start.standing.erased_at
         try:
-            read = {role: self._read(upload) for role, upload in pair.uploads.items()}
+            fetched = self.parallel.map(self._fetch, pair.uploads.values())
         except Unreadable as unreadable:
             pending = partial(Row.pending, Case(pair, {}, self.policy))
             raise self._deferred(unreadable, attempt, pending, erased_at) from unreadable
+        read = {role: _read(each) for role, each in zip(pair.uploads, fetched, strict=True)}
         first, second = read["first"], read["second"]
         case = Case(
             pair=pair,
@@ -192,6 +197,7 @@ class Comparer:
             second=second.fitted,
             earliest_upload=pair.earliest_upload,
             time_left=attempt.time_left,
+            gate=start.gate,
         )
         try:
             outcome = self.asker.ask(question)
@@ -214,18 +220,13 @@ class Comparer:
             self._write(pending(reason.code, reason.message, retry_at), erased_at)
         return Deferred(reason, seconds)
 
-    def _read(self, upload: Upload) -> _Read:
+    def _fetch(self, upload: Upload) -> _Fetched:
         try:
             check_size_of_upload(upload.size, self.max_upload_megabytes)
         except Unusable as too_large:
-            return _Read(self._version(upload), f"{upload.etag}, {upload.size} bytes", too_large)
+            return _Fetched(upload, self._version(upload), too_large)
         content, version_id = self.uploads.read(upload)
-        fitted: Fitted | Unusable
-        try:
-            fitted = fit(content)
-        except Unusable as unusable:
-            fitted = unusable
-        return _Read(version_id, hashlib.sha256(content).hexdigest(), fitted)
+        return _Fetched(upload, version_id, content)
 
     def _version(self, upload: Upload) -> str | None:
         """Return the version id. Without it a row still says that a picture is there."""
@@ -251,6 +252,27 @@ class Comparer:
             return row
         logger.info("Row not written: a newer one stands", extra={"verdict": row.verdict, "code": row.code})
         return None
+
+
+def _check_not_erased(pair: Pair, start: Start) -> None:
+    """Raise Later for a picture that is being erased. The message comes back and finds the bucket without it; if the
+    erasure was interrupted, it ends in the dead-letter queue, which raises an alarm."""
+    moment = max((each for each in (start.standing.erased_at, start.erased_earlier) if each), default=None)
+    if moment and pair.earliest_upload <= moment:
+        raise Later("the pair was erased after a picture of it was uploaded")
+
+
+def _read(fetched: _Fetched) -> _Read:
+    """Fit one picture after the other: two at once could need more memory than the function has."""
+    content, upload = fetched.content, fetched.upload
+    if isinstance(content, Unusable):
+        return _Read(fetched.version_id, f"{upload.etag}, {upload.size} bytes", content)
+    fitted: Fitted | Unusable
+    try:
+        fitted = fit(content)
+    except Unusable as unusable:
+        fitted = unusable
+    return _Read(fetched.version_id, hashlib.sha256(content).hexdigest(), fitted)
 
 
 def _problems(read: dict[Role, _Read]) -> dict[Role, Unusable]:

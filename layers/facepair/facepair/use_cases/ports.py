@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from facepair.domain.change import Change, StoredRow
-from facepair.domain.gate import Slot
+from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.row import Decision, Row, Standing
+from facepair.domain.start import Start
 from facepair.domain.verdict import Outcome
 from facepair.domain.webhook import Webhook
 
@@ -64,11 +65,11 @@ class Verdicts(Protocol):
         """
 
 
-class EarlierErasures(Protocol):
-    """Erasures by earlier releases."""
+class FirstRead(Protocol):
+    """What a worker reads before anything that costs more."""
 
-    def of(self, pair_id: str) -> datetime | None:
-        """The second up to which a pair was erased; None if it was not, or not lately."""
+    def of(self, pair_id: str) -> Start:
+        """The gate, the pair's item and erasures of the pair, as they are at this moment, each for itself."""
 
 
 class Decisions(Protocol):
@@ -158,13 +159,14 @@ class Idempotency(Protocol):
 class FleetGate(Protocol):
     """When the fleet may call: pace, blocked account, an API that does not answer. See domain/gate.py."""
 
-    def look(self) -> Closed | RateLimited | None:
-        """What keeps everybody from calling now, at the cost of one read."""
+    def look(self, seen: Gate) -> Closed | RateLimited | None:
+        """What keeps all workers from calling now, by a state that was just read."""
 
-    def enter(self) -> Slot:
+    def enter(self, seen: Gate | None = None) -> Slot:
         """Take the next slot; or, while the gate is closed and a probe is due, be the one who tries.
 
-        Raises Closed or RateLimited.
+        It is taken by the state that was `seen` if that still holds, else by what is read now. Raises Closed or
+        RateLimited.
         """
 
     def report(self, slot: Slot, outcome: Outcome) -> None:

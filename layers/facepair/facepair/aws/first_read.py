@@ -1,0 +1,45 @@
+"""All that a worker reads before it lists the bucket, in one request."""
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from facepair.aws.batch_get import batch_get
+from facepair.aws.clients import aws_errors
+from facepair.aws.gate import ITEM, gate_of
+from facepair.domain import clock
+from facepair.domain.row import Standing
+from facepair.domain.start import Start
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+
+class FirstReadOfItems:
+    """A facepair.use_cases.ports.FirstRead.
+
+    Earlier releases wrote an erasure as item `erased#<sha256 of the pair id>` of the idempotency table: `erased_at`,
+    the second at whose end the pair was erased, by S3's clock; `expiration`, 35 days later. Both in epoch seconds. They
+    are honoured until they expire; this release writes none.
+    """
+
+    def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
+        self._tables = tables
+        self._verdicts = verdicts
+        self._idempotency = idempotency
+
+    @aws_errors()
+    def of(self, pair_id: str) -> Start:
+        """The gate, the pair's item and erasures of the pair, as they are at this moment."""
+        erasure = f"erased#{hashlib.sha256(pair_id.encode()).hexdigest()}"
+        wanted = {
+            self._verdicts: {"Keys": [{"pair_id": pair_id}], "ConsistentRead": True},
+            self._idempotency: {"Keys": [{"id": ITEM}, {"id": erasure}], "ConsistentRead": True},
+        }
+        found = batch_get(self._tables, wanted)
+        items: dict[str, Any] = {item["id"]: item for item in found[self._idempotency]}
+        erased = items.get(erasure)
+        return Start(
+            gate=gate_of(items.get(ITEM, {})),
+            standing=Standing.of(next(iter(found[self._verdicts]), None)),
+            erased_earlier=clock.at(float(str(erased["erased_at"]))) if erased else None,
+        )
