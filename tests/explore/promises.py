@@ -322,11 +322,12 @@ class Promises:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def sent(self, actor: Actor, handles: set[str]) -> None:
-        """Messages were sent by the search or by an approval."""
+        """Messages were sent by the search or by an approval. One whose response was lost may be sent again."""
         if handles and actor.name.startswith("search"):
             if self.searched & self.world.queue.handles:
                 self.broke("the search adds a second message to the one that it sent")
-            self.searched |= handles
+            if "queue.send" not in self.world.run.failed:
+                self.searched |= handles
 
     # --- erasures -----------------------------------------------------------------------------------------------------
 
