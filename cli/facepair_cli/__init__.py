@@ -1,1 +1,1 @@
-"""What operators run on their own machine, with the credentials of their shell. Never part of a layer."""
+"""The operator's command line, never part of a layer."""

@@ -5,7 +5,7 @@ import sys
 
 
 def run() -> None:
-    """Run the command line. Ctrl-C ends it with status 130 while it still loads, and quietly while it ends."""
+    """Run the command line. Ctrl-C ends it with status 130 while it loads, and quietly at exit."""
     try:
         from facepair_cli.cli import main
 

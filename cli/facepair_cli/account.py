@@ -26,8 +26,8 @@ class Account:
         import boto3
         from botocore.exceptions import NoRegionError
 
-        region = self.region or region or os.environ.get("AWS_REGION")  # boto3 knows AWS_DEFAULT_REGION alone
+        region = self.region or region or os.environ.get("AWS_REGION")  # boto3 only reads AWS_DEFAULT_REGION
         session = boto3.Session(region_name=region or None, profile_name=self.profile)
-        if session.region_name == "":  # an empty AWS_REGION would fail later, and not in a sentence
+        if session.region_name == "":  # an empty AWS_REGION would fail later, with a traceback
             raise NoRegionError
         return session

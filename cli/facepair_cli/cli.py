@@ -56,7 +56,7 @@ COMMANDS = {
 
 
 class Facepair(click.Group):
-    """A group that imports commands when they run, and whose errors are one sentence each."""
+    """A group that imports commands when they run and reports errors in one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

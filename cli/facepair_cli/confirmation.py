@@ -1,4 +1,4 @@
-"""The question before a command spends money, deletes or sends again."""
+"""Ask before a command spends money, deletes or resends."""
 
 import os
 import select
@@ -47,7 +47,7 @@ def answer(question: str, *, otherwise: str) -> str:
 
 def _wait_for_a_line() -> None:
     """Return when a line can be read. A blocking read would miss a Ctrl-C that came just before it."""
-    if sys.platform == "win32":  # where select takes sockets alone
+    if sys.platform == "win32":  # where select only accepts sockets
         return
     woken, waker = os.pipe()
     os.set_blocking(waker, False)

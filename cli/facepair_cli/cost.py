@@ -1,10 +1,10 @@
 """What reading from DynamoDB costs, in words."""
 
 DOLLARS_PER_READ_UNIT = 0.125e-6
-"""On demand, list price of us-east-1; a read unit is 8 KB, read eventually consistently."""
+"""On-demand list price in us-east-1; a read unit is an eventually consistent read of 8 KB."""
 BYTES_PER_READ_UNIT = 8192
 WORTH_SAYING = 0.01
-"""Dollars: below a cent the price is left out."""
+"""Dollars. A lower price is omitted."""
 
 
 def price(read_units: float) -> str:

@@ -8,7 +8,7 @@ from typing import IO
 from facepair_cli.escaping import escaped
 
 FORMULA_BEGINS = tuple("=+-@")
-"""What a cell begins with that spreadsheets take for a formula (OWASP, CSV Injection)."""
+"""Characters that start a formula in spreadsheets (OWASP, CSV Injection)."""
 HOW_TO_READ = (
     "In CSV, a text that a spreadsheet would take for a formula (it begins with =, +, - or @) gets an apostrophe in "
     "front, and so does one that begins with an apostrophe, at the start of a cell and after each semicolon in it: a "

@@ -1,4 +1,4 @@
-"""A CSV as people save it, read row by row."""
+"""Read a CSV from any spreadsheet, row by row."""
 
 import csv
 import re
@@ -12,7 +12,7 @@ import click
 from facepair_cli.output import counted
 
 SEPARATORS = (";", "\t", ",")
-"""The header's separator is the one that gives most cells; of equals the first, as a comma may be part of a name."""
+"""The separator that splits the header into most cells wins, and the first of equals: names may contain commas."""
 EXCEL_SAYS = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 """A first line by which Excel names the separator."""
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -28,7 +28,7 @@ class CsvRow:
 
 
 class CsvTable:
-    """The rows below the first one, which is the header. Rows without any text are skipped.
+    """Yield the rows after the header, without empty ones.
 
     UTF-8, or UTF-16 with a byte order mark; separated by commas, semicolons or tabs. With `any_bytes`, bytes that are
     not UTF-8 are replaced. Raises click.ClickException, with the line, for what cannot be read.
@@ -53,7 +53,7 @@ class CsvTable:
             yield CsvRow(row.line, row.cells[: len(self.header)] + [""] * -extra)
 
     def _read(self) -> Iterator[CsvRow]:
-        """Yield the header and the rows, as far as they have any text."""
+        """Yield the header and the rows that have any text."""
         try:
             with self._path.open(encoding=self._encoding, errors=self._errors, newline="") as file:
                 separator = _separator(file)

@@ -28,7 +28,7 @@ SIGNED_OUT = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-"""AWS's codes for credentials that are no longer, or were never, valid."""
+"""AWS's codes for expired or invalid credentials."""
 
 
 class Interrupted(click.ClickException):
@@ -61,7 +61,7 @@ def extra(name: str) -> Iterator[None]:
 
 @contextmanager
 def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
-    """Turn whatever ends a command into a click.ClickException of one line.
+    """Turn every exception into a click.ClickException of one line.
 
     `policy` returns the name of the managed policy that allows what the command does, if there is one.
     """
@@ -69,7 +69,7 @@ def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
         try:
             yield
         finally:
-            click.echo(nl=False)  # flushes, so that a full disk is an error of the command
+            click.echo(nl=False)  # flush, so that a full disk is reported
     except click.ClickException as error:
         error.message = escaped(error.message)  # type: ignore[misc]
         raise
@@ -130,7 +130,7 @@ def _remedy(error: OSError) -> str:
 
 
 def _give_up_stdout() -> None:
-    """Flush what can be; otherwise the interpreter would fail at it again, with a traceback, when it ends."""
+    """Flush the streams, or the interpreter would fail at exit with a traceback."""
     try:
         click.echo(nl=False)
     except OSError:

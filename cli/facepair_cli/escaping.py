@@ -1,4 +1,4 @@
-"""Text from outside (pair ids, file names, messages) as it is shown: nothing in it can act on a terminal or hide."""
+"""Escape outside text (pair ids, file names, messages), so that it can neither control the terminal nor hide."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def escaped(text: str) -> str:
 def json_text(value: object, *, indent: int | None = None) -> str:
     """Return a value as JSON that parses to exactly the same text, with the same characters escaped.
 
-    Decimals become numbers, as near as a double comes; sets become sorted arrays.
+    Decimals become the nearest double, sets become sorted arrays.
     """
     dumped = json.dumps(value, indent=indent, ensure_ascii=False, default=_plain)
     return "\n".join(_replaced(line, _json_escape) for line in dumped.split("\n"))

@@ -1,4 +1,4 @@
-"""Calls of the stack's functions by their URLs, under IAM: AWS identifies the caller to the function."""
+"""Call the stack's functions by their URLs, where AWS identifies the caller."""
 
 import json
 import os
@@ -16,15 +16,15 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 SECONDS = 60
-"""For connecting, and for the answer: longer than any of these functions may run."""
+"""Timeouts to connect and to read; the latter exceeds every function's timeout."""
 
 
 class NotUnderstood(click.ClickException):
-    """The function refuses the question itself and would refuse it again."""
+    """The function refuses this request and would refuse it again."""
 
 
 class TooManyRequests(click.ClickException):
-    """AWS refuses the request because too many are made at once; the function was not called."""
+    """AWS throttled the request; the function was not called."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FunctionUrl:
             raise NoRegionError
         request = AWSRequest("POST", self.url, {"Content-Type": "application/json"}, json.dumps(question).encode())
         SigV4Auth(credentials, "lambda", self.session.region_name).add_auth(request)
-        # botocore's own client over urllib3: it goes by the proxies and certificates by which all other calls go.
+        # botocore's HTTP client uses the same proxies and certificates as all other calls.
         bundle = self.session._session.get_config_variable("ca_bundle")
         verify: Any = bundle or os.environ.get("REQUESTS_CA_BUNDLE", True)
         client = URLLib3Session(verify, get_environ_proxies(self.url), SECONDS)
@@ -85,7 +85,7 @@ class FunctionUrl:
 
 
 def _message(said: str) -> str:
-    """What an answer says for people: the field `message` of a JSON object, or the beginning of all of it."""
+    """Return a response's `message` field, or its beginning if it is not such JSON."""
     try:
         fields = {name.lower(): value for name, value in json.loads(said).items()}
     except (ValueError, AttributeError):

@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 from typing import Self
 
 NEIGHBOURHOOD = timedelta(days=1)
-"""How far beyond its ends a bill of a month may reach: clocks differ, and so do time zones, by less than that."""
+"""Margin around a month on an invoice, for different clocks and time zones."""
 
 
 class Place(StrEnum):

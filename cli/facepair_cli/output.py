@@ -1,4 +1,4 @@
-"""How commands answer: lines for people, JSON for programs. Text from outside is escaped here."""
+"""Print output: lines for people, JSON for programs. Outside text is escaped here."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,7 +16,7 @@ def say(line: str) -> None:
 
 
 def note(line: str) -> None:
-    """Print a line about the work on stderr, which is no part of the answer."""
+    """Print a progress line on stderr."""
     click.echo(escaped(line), err=True)
 
 
@@ -40,7 +40,7 @@ def print_json_array(values: Iterable[object]) -> None:
 
 
 def print_json_lines(values: Iterable[object]) -> None:
-    """Print a JSON document a line, each as it comes."""
+    """Print one JSON document per line, each as it comes."""
     for value in values:
         click.echo(json_text(value))
 

@@ -1,4 +1,4 @@
-"""Files that commands write: checked before the work begins, and replaced as a whole when it is done."""
+"""Output files: checked before the work starts and replaced atomically at the end."""
 
 import errno
 import os
@@ -37,12 +37,12 @@ class OutputFile:
 
     @property
     def is_direct(self) -> bool:
-        """Whether it is written directly, so that what is written cannot be replaced."""
+        """Whether it is written directly and cannot be replaced."""
         return self._descriptor is not None
 
     @property
     def is_stdout(self) -> bool:
-        """Whether it is the command's standard output, so that messages have to go to stderr."""
+        """Whether it is standard output, so that messages must go to stderr."""
         return self._descriptor == 1
 
     def is_same(self, path: Path) -> bool:
@@ -50,7 +50,7 @@ class OutputFile:
         return self._descriptor is None and self._target.exists() and path.exists() and self._target.samefile(path)
 
     def read(self) -> str:
-        """Return what is in the file now; an empty text if there is none or it is written directly."""
+        """Return the file's current text; empty if it does not exist or is written directly."""
         return self._target.read_text("utf-8") if self._descriptor is None and self._target.exists() else ""
 
     @contextmanager

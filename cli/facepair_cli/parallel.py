@@ -7,10 +7,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 def for_each[Thing, Result](
     work: Callable[[Thing], Result], things: Iterable[Thing], done: Callable[[Result], None], *, threads: int
 ) -> None:
-    """Do the work for each, so many at once, and hand over what it brings as it comes, in this thread.
+    """Do the work for each item in parallel, and pass each result to `done` in this thread.
 
-    Whatever ends it early (Ctrl-C, an error of the work or of `done`), nothing else is begun, and what was in progress
-    comes to its end and is handed over, before it is raised.
+    After Ctrl-C or an error, nothing new is started; work in progress finishes and is passed to `done` before the
+    exception is raised.
     """
     under_way: set[Future[Result]] = set()
     with ThreadPoolExecutor(threads) as pool:

@@ -1,4 +1,4 @@
-"""Reading many rows: how many there are is said first, and progress is shown meanwhile, both on stderr."""
+"""Read many rows, showing their number first and then progress, both on stderr."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,6 +1,6 @@
-"""CompareFunction: SQS records of uploads in, the records that failed out.
+"""CompareFunction: compares the pairs of uploads that SQS delivers.
 
-Invoked with {"check": "token"} it tries to obtain an access token, and answers whether it could.
+Invoked with {"check": "token"}, it tries to obtain an access token and returns whether that worked.
 """
 
 from functools import cache
@@ -35,8 +35,8 @@ from facepair.use_cases.receive import Receiver
 
 
 def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns the failed records as Lambda's ReportBatchItemFailures, or what
-    came of a check."""
+    """The entry point that template.yaml names. Return the failed records as Lambda's ReportBatchItemFailures, or the
+    result of a check."""
     return _handler()(event, context)
 
 
@@ -44,7 +44,7 @@ def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
 def _handler() -> FunctionHandler:
     """Wire the function, once per execution environment.
 
-    Raises ValidationError for settings that are missing or out of range.
+    Raises ValidationError if a setting is missing or out of range.
     """
     settings = CompareSettings.from_environment()
     runtime = Runtime()

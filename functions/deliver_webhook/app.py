@@ -1,4 +1,4 @@
-"""DeliverFunction: SQS records of the bus's events in, one POST each, the records that failed out."""
+"""DeliverFunction: POSTs each event that the bus put into its queue to the webhook."""
 
 from datetime import timedelta
 from functools import cache
@@ -20,7 +20,7 @@ from facepair.webhook import Sender
 
 
 def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns the failed records as Lambda's ReportBatchItemFailures."""
+    """The entry point that template.yaml names. Return the failed records as Lambda's ReportBatchItemFailures."""
     return _handler()(event, context)
 
 

@@ -1,7 +1,7 @@
-"""EraseFunction: erase pairs in the name of the person who signed the request, through its function URL.
+"""EraseFunction: erases pairs for the person who signed the request, through its function URL.
 
-POST {"action": "erase" | "confirm", "pair_id": "..."} or {"action": "list", "prefix": "..."}; AWS says who asks.
-facepair/domain/erasure.py has what is answered.
+POST {"action": "erase" | "confirm", "pair_id": "..."} or {"action": "list", "prefix": "..."}. AWS identifies the
+caller; facepair/domain/erasure.py defines the responses.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ from facepair.settings import EraseSettings
 from facepair.use_cases.erase import Eraser
 
 ENOUGH_MILLISECONDS = 40_000
-"""A listing goes on with the next request when less than this is left: after about ten seconds."""
+"""A listing stops, to be continued by the next request, when less time than this is left."""
 
 
 def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:

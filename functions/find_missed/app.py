@@ -1,4 +1,4 @@
-"""FindMissedFunction: enqueues, once an hour, complete pairs that have no final verdict and no message in flight."""
+"""FindMissedFunction: hourly, enqueues complete pairs that have neither a final verdict nor a message in flight."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -21,7 +21,7 @@ from facepair.use_cases.missed import MissedPairs
 
 
 def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns what was seen and sent."""
+    """The entry point that template.yaml names. Return what was seen and sent."""
     return _handler()(event, context)
 
 

@@ -1,7 +1,7 @@
 """OperateFunction: approves retries, resends events and redrives dead letters for the operator who signed the request.
 
-POST {"action": "retry" | "resend" | "redrive", ...} to its URL: facepair/domain/operation.py has the fields. A request
-does a bounded amount of work and returns how far it got; the caller repeats it.
+POST {"action": "retry" | "resend" | "redrive", ...} to its URL; facepair/domain/operation.py has the fields. A request
+does a bounded amount of work and returns how far it got, so that the caller can continue.
 """
 
 from functools import cache, partial
@@ -26,7 +26,7 @@ from facepair.use_cases.redrive import Route
 from facepair.use_cases.resend import Resender
 
 STOPPING_SECONDS = 35
-"""With so much time left a request ends: operators see progress, and AWS's retries still fit."""
+"""A request ends with this much time left, so that operators see progress and AWS retries still fit."""
 
 
 def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:

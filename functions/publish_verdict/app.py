@@ -1,6 +1,6 @@
-"""PublishFunction: records of the verdicts table's stream in, changes onto the bus, the records that failed out.
+"""PublishFunction: publishes changes from the verdicts table's stream on the bus.
 
-It takes the stream's records alone. OperateFunction publishes rows again.
+OperateFunction, not this function, publishes rows again.
 """
 
 from functools import cache
@@ -19,7 +19,7 @@ from facepair.use_cases.publish import Publisher
 
 
 def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns the failed records."""
+    """The entry point that template.yaml names. Return the failed records."""
     return _handler()(event, context)
 
 
@@ -42,7 +42,7 @@ def _handler() -> FunctionHandler:
         failed: list[Exception] = []
 
         def publish(record: DynamoDBRecord) -> None:
-            # Records after a failed one come again with it: published now, they would be published at every try.
+            # The stream redelivers a failed record with all later ones, which would be published each time.
             if failed:
                 raise failed[0]
             try:

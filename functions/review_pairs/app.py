@@ -1,7 +1,7 @@
 """ReviewFunction: serves reviewers' pages through its function URL, where AWS identifies the caller.
 
 POST {"action": "pairs" | "decide" | "cannot_tell" | "reveal" | "give_back", ...}: facepair/domain/review.py has the
-fields of each request, and the use case the answers.
+fields of each request, the use case those of each response.
 """
 
 import json
@@ -22,7 +22,7 @@ from facepair.use_cases.review import Reviewing
 
 
 def handler(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
-    """The entry point that template.yaml names. Returns a function URL's answer."""
+    """The entry point that template.yaml names. Return a function URL's response."""
     return _handler()(event, context)
 
 

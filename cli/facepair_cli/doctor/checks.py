@@ -1,7 +1,7 @@
 """The checks of `facepair doctor`: each returns what it found, or raises Failed with the remedy, or Skipped.
 
-They look at what only the account itself can show. None names a secret, an address or a person: what the command prints
-is meant for bug reports.
+They check what only the account can show. The output is meant for bug reports, so it names no secret, address or
+person.
 """
 
 import json
@@ -25,13 +25,13 @@ OUTPUTS = (
 )
 OUTPUTS_OF_THE_WEBHOOK = ("WebhookSecret", "WebhookQueue", "WebhookDeadLetterQueue", "DeliverFunction")
 FED_FUNCTIONS = ("CompareFunction", "PublishFunction", "DeliverFunction")
-"""Those that an event source mapping feeds; the last one only with a webhook."""
+"""Functions with an event source mapping; the last one only with a webhook."""
 UNHURRIED = Config(connect_timeout=5, read_timeout=150, retries={"total_max_attempts": 1})
-"""For an invocation that may last as long as CompareFunction does."""
+"""Timeout for invoking CompareFunction."""
 PROBLEM = "PROBLEM:"
 """How Lambda's LastProcessingResult begins if a mapping cannot read its source."""
 UNCONFIRMED = ("PendingConfirmation", "Deleted")
-"""SNS's words in place of a subscription's ARN."""
+"""SNS's placeholders for a subscription's ARN."""
 
 type CheckStatus = Literal["ok", "failed", "skipped"]
 type Check = Callable[[Stack], str]
@@ -55,13 +55,13 @@ class Result:
 
 
 def results(stack: Stack) -> Iterator[Result]:
-    """Run every check, one after the other: what one finds does not stop the next."""
+    """Run every check in turn, even after one fails."""
     for name, check in CHECKS.items():
         yield run(name, lambda check=check: check(stack))  # type: ignore[misc]
 
 
 def run(name: str, check: Callable[[], str]) -> Result:
-    """Return what one check found, whatever AWS answers it."""
+    """Return the result of one check, whatever AWS responds."""
     try:
         return Result(name, "ok", check())
     except Skipped as skipped:
@@ -88,7 +88,7 @@ def _of_aws(error: Exception) -> str:
 
 
 def deployment(stack: Stack) -> str:
-    """The stack's last deployment came to its end."""
+    """The stack's last deployment is complete."""
     [described] = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
     status = str(described["StackStatus"])
     if status.endswith("_IN_PROGRESS"):
@@ -107,7 +107,7 @@ def outputs(stack: Stack) -> str:
 
 
 def secret(stack: Stack) -> str:
-    """The secret has a value; whether it is the right one, the token's check shows."""
+    """The secret has a value. The token check shows whether it is right."""
     described = stack.client("secretsmanager").describe_secret(SecretId=stack.outputs["CredentialsSecret"])
     stages = [stage for stages in described.get("VersionIdsToStages", {}).values() for stage in stages]
     if "AWSCURRENT" not in stages:

@@ -1,4 +1,4 @@
-"""One real comparison from end to end, for `facepair doctor --pair`: uploaded, called for, charged, and read."""
+"""One real, charged comparison from end to end, for `facepair doctor --pair`."""
 
 import secrets
 import time
@@ -18,7 +18,7 @@ from facepair_cli.submit.pictures import LocalPictures
 from facepair_cli.submit.submitter import SETTLED
 
 PREFIX = "doctor/"
-"""Pair ids begin with it, so that they can be distinguished from customers' pairs in the ledger and on the invoice."""
+"""Prefix that distinguishes these pairs from customers' in the ledger and on the invoice."""
 PATIENCE_SECONDS = 180
 PAUSE_SECONDS = 1
 
@@ -32,7 +32,7 @@ def check_pictures(files: tuple[Path, Path], max_upload_megabytes: int) -> None:
 
 
 def compare(stack: Stack, files: tuple[Path, Path]) -> str:
-    """Upload a new pair, wait for its verdict and return what came of it. Raises Failed with the pair's last state.
+    """Upload a new pair and return its verdict. Raises Failed with the pair's last state.
 
     Nothing is removed afterwards: the call is in the ledger and will be on the invoice.
     """
@@ -60,7 +60,7 @@ def _upload(stack: Stack, pair_id: str, files: tuple[Path, Path]) -> Pair:
 
 
 def _settled(stack: Stack, pair: Pair, deadline: float) -> Row | None:
-    """The row once it is settled and about exactly these pictures; None if that takes too long."""
+    """Return the row once it is settled and about exactly these pictures; None if that takes too long."""
     while time.monotonic() < deadline:
         row = stack.verdicts.row(pair.pair_id)
         if row and row.covers(pair) and row.verdict in SETTLED:

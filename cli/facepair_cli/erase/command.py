@@ -43,7 +43,7 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
         pair_ids, erased, transactions, unconfirmed = (spools.enter_context(Spool()) for _ in range(4))
         done = Receipt(stack.arn, stack.parameters, erased, transactions, unconfirmed, receipt)
         eraser = RemoteEraser(stack.function_url("EraseUrl", policy="EraserPolicy"))
-        if not yes:  # before a listing that may take long
+        if not yes:  # before a potentially long listing
             require_terminal(otherwise="Nothing was erased.")
         _find(eraser, pair_or_prefix, pair_ids, done)
         if not yes:
@@ -68,7 +68,7 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
 
 
 def _erase(eraser: RemoteEraser, pair_ids: Spool, done: Receipt) -> int:
-    """Erase pairs and confirm it. Return of how many anything was known.
+    """Erase pairs and confirm it. Return how many were found.
 
     The receipt names all as unconfirmed before anything is deleted, and each as soon as it is erased.
     """
@@ -105,7 +105,7 @@ def _named(pair_or_prefix: str, pair_ids: Spool) -> str:
 
 
 def _find(eraser: RemoteEraser, pair_or_prefix: str, pair_ids: Spool, done: Receipt) -> None:
-    """Find the pairs to erase: those that are there, and those that an earlier run of the receipt has not confirmed.
+    """Find the pairs to erase: the existing ones, and those that the receipt still lists as unconfirmed.
 
     Raises click.ClickException if there are none.
     """

@@ -39,7 +39,7 @@ class Receipt:
     earlier_remaining: list[Mapping[str, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Take over what an earlier run has written into the same file."""
+        """Load what an earlier run wrote into the same file."""
         text = self.output.read() if self.output else ""
         if not text:
             return
@@ -83,7 +83,7 @@ class Receipt:
         self.write()
 
     def write(self, *, last: bool = False) -> None:
-        """Replace the file, if there is one; what cannot be replaced is written at last."""
+        """Replace the file; an output that cannot be replaced is written once at the end."""
         if self.output and (last or not self.output.is_direct):
             with self.output.open() as file:
                 file.writelines(self.json())
@@ -105,7 +105,7 @@ class Receipt:
         yield f',\n  "stack": {json_text(self.stack)}\n}}\n'
 
     def _remaining(self) -> list[Mapping[str, str | None]]:
-        """Return what remains of all runs: of the same place the later time."""
+        """Merge the remains of all runs, keeping the later time for each place."""
         if not self.erased_at:  # nothing is erased yet
             return self.earlier_remaining
         days = max(int(self.parameters["VerdictRetentionDays"]), int(self.parameters["ImageRetentionDays"]) + 7)

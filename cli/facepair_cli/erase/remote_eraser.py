@@ -18,13 +18,13 @@ from facepair_cli.parallel import for_each
 AT_ONCE = 8
 """Requests at once: a new AWS account has ten concurrent executions for all its functions."""
 MOST_THROTTLES = 8
-"""How often a request is repeated that AWS refuses because of too many at once. The pauses add up to a minute."""
+"""Retries of throttled requests. The pauses add up to a minute."""
 MOST_ROUNDS = 3
-"""A pair whose erasure was interrupted is erased again when it is to be confirmed, and so waited for again."""
+"""Rounds of confirmation: confirming an interrupted erasure erases the pair again, which requires another wait."""
 WORTH_SAYING = 2.0
-"""Seconds of waiting that are announced."""
+"""Shorter waits, in seconds, are not announced."""
 SECONDS_BETWEEN_LINES = 10
-"""How often progress is reported where there is no terminal for a bar."""
+"""Interval of progress lines where there is no terminal."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class RemoteEraser:
     _ready: float = 0.0
 
     def below(self, prefix: str) -> Iterator[str]:
-        """Yield the pairs below a prefix of which anything is stored; some more than once."""
+        """Yield pairs below a prefix that have anything stored, some more than once."""
         cursor: object = {}
         while cursor is not None:
             answer = self._ask({"action": "list", "prefix": prefix, "cursor": cursor})

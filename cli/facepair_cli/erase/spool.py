@@ -1,4 +1,4 @@
-"""Texts on disk, in their order and each once: what does not fit into memory."""
+"""A sorted set of texts on disk, for more than fits into memory."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator

@@ -1,1 +1,1 @@
-"""The page of a month: one file of HTML with its plots in it, which needs nothing else."""
+"""The report of a month: one self-contained HTML file."""

@@ -1,4 +1,4 @@
-"""What a month looked like: counted row by row, so that a million of them take no more room than ten."""
+"""Counts for a month, in constant memory."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What other thresholds would have made of the similarities that are stored."""
+"""Verdicts that other thresholds would give for the stored similarities."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from facepair_cli.figures.judgement import Judgement
 from facepair_cli.figures.share import Share
 
 JUDGED = (Verdict.PASS, Verdict.MANUAL_CHECK, Verdict.REJECT)
-"""The verdicts that a similarity can make, best first."""
+"""The verdicts that depend on a similarity, best first."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How many of how many, and how far such a share can be trusted."""
+"""Shares and their confidence intervals."""
 
 from dataclasses import dataclass
 from math import sqrt

@@ -1,4 +1,4 @@
-"""The state of the stack and whether it needs an action, read in one go, however many rows there are."""
+"""Read the state of the stack, in bounded time, and whether it needs action."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from facepair.domain.verdict import PICTURE_UNREADABLE, PICTURES_DELETED, Verdic
 MOST_COUNTED = 10_000
 """Rows of a verdict that are looked at: a second, and a tenth of a cent, at most."""
 COUNTING_SECONDS = 1.5
-"""After which no further page of rows is counted: an answer is wanted in two."""
+"""No further page is counted after this time: the command should take about two seconds."""
 OLDEST_AMONG = 1_000
 """Rows among which the oldest upload is looked for: a page of them."""
 LONG = timedelta(hours=1)
@@ -33,7 +33,7 @@ DEAD_LETTERS = {
 
 
 class CountedRows(Protocol):
-    """The verdicts table's rows, counted."""
+    """Counts the verdicts table's rows."""
 
     def count(
         self, verdict: Verdict, at_most: int, *, seconds: float, code: str | None = None, other_than: str | None = None
@@ -46,7 +46,7 @@ class CountedRows(Protocol):
 
 
 class CountedQueue(Protocol):
-    """A queue's messages, counted."""
+    """Counts a queue's messages."""
 
     def backlog(self) -> Backlog:
         """How many there are."""
@@ -112,7 +112,7 @@ class Status:
 def look(
     rows: CountedRows, queue: CountedQueue, dead_letters: Mapping[str, CountedQueue], gate: ReadableGate
 ) -> Status:
-    """Everything at the same time: it takes as long as the slowest answer."""
+    """Read everything in parallel."""
     with ThreadPoolExecutor(max_workers=16) as threads:
         counts = {
             verdict: threads.submit(rows.count, verdict, MOST_COUNTED, seconds=COUNTING_SECONDS) for verdict in Verdict

@@ -76,8 +76,10 @@ class Submitter:
         return upload is not None and upload.size == content.size and self.drop.holds(upload, content.sha256)
 
     def send(self, considered: Considered) -> Pair | LeftOut:
-        """Send what is lacking; the pair as it counts in the bucket now. Raises Unavailable; then it may have been sent
-        in part, or to nobody's knowledge."""
+        """Upload what is missing. Return the pair as it is in the bucket now.
+
+        Raises Unavailable: then some or all of it may have been uploaded.
+        """
         etags = {role: upload.etag for role, upload in considered.standing.uploads.items()}
         for role in considered.to_send:
             file, content = considered.submission.files[role], considered.contents[role]

@@ -1,1 +1,1 @@
-"""One small class per AWS resource. Each takes its client, and turns AWS's errors into the domain's."""
+"""Adapters: one small class per AWS resource, which translates AWS errors into domain errors."""

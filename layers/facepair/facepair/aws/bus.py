@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BATCH = 10
 MOST_BYTES = 240_000
-"""EventBridge's limits of a PutEvents: ten entries, 256 KB with their sources and detail-types."""
+"""EventBridge's limits for PutEvents: ten entries, 256 KB including sources and detail-types."""
 
 
 class VerdictsBus:
@@ -25,7 +25,7 @@ class VerdictsBus:
 
     @aws_errors()
     def put(self, changes: Sequence[Change]) -> None:
-        """Publish changes, however many. Raises Unavailable if EventBridge did not take them all."""
+        """Publish any number of changes. Raises Unavailable if EventBridge did not accept all of them."""
         for batch in _batches(self._entry(change) for change in changes):
             answer = self._events.put_events(Entries=batch)
             if answer["FailedEntryCount"]:
@@ -45,7 +45,7 @@ class VerdictsBus:
 def _batches(
     entries: "Iterable[PutEventsRequestEntryTypeDef]",
 ) -> "Iterator[list[PutEventsRequestEntryTypeDef]]":
-    """Yield entries in their order, in lists that one request can take."""
+    """Yield entries in order, in lists that fit into one request."""
     batch: list[PutEventsRequestEntryTypeDef] = []
     size = 0
     for entry in entries:

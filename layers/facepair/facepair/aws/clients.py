@@ -1,4 +1,4 @@
-"""How this project talks to AWS. `AWS_ENDPOINT_URL` redirects every client, as it does any of boto3's."""
+"""Settings of all boto3 clients. `AWS_ENDPOINT_URL` redirects them, as usual."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,25 +9,24 @@ from botocore.exceptions import BotoCoreError, ClientError
 from facepair.domain.retry import Unavailable
 
 PATIENT = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
-"""For what must not be lost for a moment's throttling: six attempts take about 15 s of the function's 120."""
+"""For requests that must survive throttling: six attempts take about 15 s of the function's 120."""
 
 SLOW_UPLINK = Config(
     connect_timeout=10, read_timeout=120, max_pool_connections=32, retries={"mode": "standard", "total_max_attempts": 6}
 )
-"""For uploads from a desk: what waits in the machine's buffers must pass the user's uplink before S3 can
-answer."""
+"""For uploads from a workstation: buffered data must pass a slow uplink before S3 can respond."""
 
 FAIL_FAST = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-"""For what can be done without: a cache that does not answer must not use up the time for a comparison."""
+"""For optional requests: an unresponsive cache must not use up the time for a comparison."""
 
 
 LINKING = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-"""For presigned URLs. By default they lead to S3's global host, which sends those of a new bucket elsewhere."""
+"""For presigned URLs: use the regional host, because S3's global host redirects requests to new buckets."""
 
 
 @contextmanager
 def aws_errors() -> Iterator[None]:
-    """Turns botocore's errors into Unavailable, whose message names the operation and what AWS said of it."""
+    """Turn botocore's errors into Unavailable, with the operation and AWS's message."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -35,10 +34,10 @@ def aws_errors() -> Iterator[None]:
 
 
 def error_code(error: ClientError) -> str:
-    """AWS's code of an error, for example `ConditionalCheckFailedException`."""
+    """Return the AWS error code, for example `ConditionalCheckFailedException`."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def condition_failed(error: ClientError) -> bool:
-    """Whether a conditional write found something else than it expected."""
+    """Return whether a conditional write failed its condition."""
     return error_code(error) == "ConditionalCheckFailedException"

@@ -1,4 +1,4 @@
-"""The secret with the account's keys."""
+"""The secret with the account's ADVANCE keys."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class CredentialsSecret:
     """A facepair.advance.CredentialsStore: JSON `{"accessKey": "...", "secretKey": "..."}`.
 
-    It is read anew for every token, so that a rotation holds at once.
+    It is read for every token, so that a rotation takes effect at once.
     """
 
     def __init__(self, secrets: "SecretsManagerClient", secret_id: str) -> None:
@@ -24,7 +24,7 @@ class CredentialsSecret:
         self._secret_id = secret_id
 
     def load(self) -> Credentials:
-        """The credentials. Raises CredentialsInvalid for a person to fix, Later while Secrets Manager is down."""
+        """Return the credentials. Raises CredentialsInvalid if they need fixing, Later if Secrets Manager is down."""
         remedy = f'put {{"accessKey": "...", "secretKey": "..."}} into the secret {self._secret_id}'
         try:
             value = self._secrets.get_secret_value(SecretId=self._secret_id).get("SecretString", "")

@@ -1,4 +1,4 @@
-"""Where the search for missed pairs stopped: an SSM parameter."""
+"""The SSM parameter that says where the search for missed pairs stopped."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, unquote_plus
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class CursorParameter:
     """A facepair.use_cases.ports.Cursor: a key of the bucket.
 
-    URL-encoded behind `after=`, because SSM takes neither an empty value nor `{{`.
+    Stored URL-encoded after `after=`, because SSM accepts neither an empty value nor `{{`.
     """
 
     def __init__(self, ssm: "SSMClient", parameter: str) -> None:
@@ -23,7 +23,7 @@ class CursorParameter:
 
     @aws_errors()
     def load(self) -> str:
-        """The last key that was looked at; empty to begin at the beginning."""
+        """Return the last key that was checked; empty to start at the beginning."""
         try:
             value = self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"]
         except ClientError as error:
@@ -34,5 +34,5 @@ class CursorParameter:
 
     @aws_errors()
     def save(self, key: str) -> None:
-        """Remember the last key that was looked at; empty for the bucket's end."""
+        """Save the last key that was checked; empty at the end of the bucket."""
         self._ssm.put_parameter(Name=self._parameter, Value=f"after={quote_plus(key)}", Type="String", Overwrite=True)

@@ -1,4 +1,4 @@
-"""What an erasure deletes: versions of pictures, rows, records, and what the ledger says of faces."""
+"""What an erasure deletes: picture versions, rows, records, and the ledger's face data."""
 
 import re
 import uuid
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BATCH = 1000
-"""S3's limit of a DeleteObjects."""
+"""S3's limit for DeleteObjects."""
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that an S3 key may have and XML 1.0 may not."""
+"""Characters allowed in S3 keys but not in XML 1.0."""
 SAME = ("updated_at", "verdict", "fingerprint", "uploaded_at", "erased_at")
-"""Attributes of a row that together differ between any two writes of it."""
+"""Attributes that together identify one write of a row."""
 
 
 def delete_versions(s3: "S3Client", bucket: str, versions: Iterable[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
     """Delete versions, by key and version id, and yield S3's error for each that it refuses.
 
-    A key with a character that XML cannot hold is deleted by itself: S3 refuses a whole batch with such a key.
+    A key with a character that XML does not allow is deleted by itself, since S3 would refuse the whole batch.
     """
     for batch in batched(versions, BATCH, strict=False):
         for key, version_id in batch:
@@ -62,14 +62,14 @@ class PictureVersions:
         self._images = ImagesBucket(s3, bucket, names)
 
     def versions(self, pair_id: str) -> tuple[datetime, list[Version]]:
-        """Return the second of the listing by S3's own clock, since the local one may be off by minutes, and everything
-        in the pair's own folder that was uploaded up to then."""
+        """Return the second of the listing by S3's clock (the local one may be off by minutes), and everything in the
+        pair's folder uploaded up to then."""
         moment, versions = self._images.dated_versions(pair_id)
         return moment, [each for each in versions if each.upload.last_modified < moment + SECOND]
 
     @aws_errors()
     def delete(self, versions: Sequence[Version]) -> None:
-        """Delete versions for good. Raises Unavailable if S3 did not delete them all."""
+        """Delete versions for good. Raises Unavailable if S3 did not delete all of them."""
         refused = list(
             delete_versions(self._s3, self._bucket, ((each.upload.key, each.version_id) for each in versions))
         )
@@ -79,7 +79,7 @@ class PictureVersions:
 
     @aws_errors()
     def abort(self, pair_id: str, until: datetime) -> int:
-        """Abort multipart uploads that were begun up to that second. Return how many."""
+        """Abort multipart uploads started up to that second. Return how many."""
         count = 0
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=f"{pair_id}/")
         for each in (each for page in pages for each in page.get("Uploads", [])):
@@ -90,20 +90,19 @@ class PictureVersions:
 
 
 class ErasableRows:
-    """A facepair.use_cases.erase.Rows. A tombstone is an item with `pair_id`, `erased_at` and `expires_at` alone."""
+    """A facepair.use_cases.erase.Rows. A tombstone has only `pair_id`, `erased_at` and `expires_at`."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
 
     @aws_errors()
     def stored(self, pair_id: str) -> Stored | None:
-        """Return the pair's item, be it a row or a tombstone, readable or not."""
         item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
         return _stored(item) if item else None
 
     @aws_errors()
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
-        """Replace exactly the item that was read, or none, by a tombstone. Return False if it has changed."""
+        """Replace the item that was read (or its absence) by a tombstone. Return False if it has changed."""
         if stored and stored.is_tombstone and stored.erased_at and stored.erased_at >= moment:
             return True
         tombstone: dict[str, Any] = {
@@ -122,7 +121,7 @@ class ErasableRows:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            # botocore repeats a write whose response was lost; the repetition finds the first one.
             stands: Any = error.response.get("Item", {})
             return "verdict" not in stands and stands.get("erased_at", {}).get("S") == tombstone["erased_at"]
         return True
@@ -136,7 +135,7 @@ def _unchanged(stored: Stored | None) -> ConditionBase:
 
 
 def _stored(item: Mapping[str, Any]) -> Stored:
-    """Return an item as far as it can be read: whatever wrote it, it is erased."""
+    """Return the readable part of an item, so that even a damaged one can be erased."""
     objects: dict[Role, tuple[str, str]] = {}
     for role in ROLES:
         with suppress(TypeError, KeyError):
@@ -167,12 +166,11 @@ class ErasableCalls:
         self._table = table
 
     def of_pair(self, pair_id: str) -> list[Charged]:
-        """Return all rows of a pair, in the order of their numbers."""
         return [_charged(item) for item in CallsTable(self._table).rows_of_pair(pair_id)]
 
     @aws_errors()
     def mark(self, pair_id: str, rows: Sequence[Charged], moment: datetime, by: str) -> Charged | None:
-        """Take the number after these rows for an erasure. Return its row, or None if the number is taken."""
+        """Add an erasure under the number after these rows. Return its row, or None if the number is taken."""
         number = 1 + max((int(row.call) for row in rows if row.call.isdecimal()), default=0)
         item: dict[str, Any] = {
             "pair_id": pair_id,
@@ -192,18 +190,18 @@ class ErasableCalls:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            # botocore repeats a write whose response was lost; the repetition finds the first one.
             stands: Any = error.response.get("Item", {})
             if stands.get("owner", {}).get("S") != item["owner"]:
                 return None
         return _charged(item)
 
     def settle(self, mark: Charged, until: datetime) -> None:
-        """Write in the row of an erasure that everything is deleted but what workers can save until then."""
+        """Record that everything is deleted except what workers can save until then."""
         self._update(mark, "SET alive_until = :until", ExpressionAttributeValues={":until": clock.iso(until)})
 
     def strip(self, charged: Charged, moment: datetime) -> None:
-        """Remove from a row what describes faces; a late completion leaves that out too."""
+        """Remove all face data from a row; a late completion omits it too."""
         self._update(
             charged,
             "SET #erased_at = :erased_at REMOVE " + ", ".join(f"#{name}" for name in OF_FACES),
@@ -212,7 +210,7 @@ class ErasableCalls:
         )
 
     def forget(self, charged: Charged) -> None:
-        """Remove what identifies the contents too: the end of an erasure."""
+        """Remove the fingerprints too, at the end of an erasure."""
         self._update(charged, "REMOVE " + ", ".join(OF_CONTENTS))
 
     @aws_errors()
@@ -225,7 +223,7 @@ class ErasableCalls:
                 **values,
             )
         except ClientError as error:
-            if not condition_failed(error):  # otherwise it has expired meanwhile
+            if not condition_failed(error):  # otherwise it has expired
                 raise
 
 
@@ -267,7 +265,7 @@ class ErasableRecords:
 
 
 def _charged(item: Mapping[str, Any]) -> Charged:
-    """Return a row as far as it can be read: whatever wrote it, it is erased."""
+    """Return the readable part of a row, so that even a damaged one can be erased."""
     state = str(item.get("state"))
     return Charged(
         pair_id=item["pair_id"],

@@ -1,4 +1,4 @@
-"""Pairs below a prefix that an erasure has to look at, found in the bucket and both tables, page by page."""
+"""List the pairs below a prefix that an erasure must cover, from the bucket and both tables, page by page."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MOST_PAIRS = 20_000
-"""Of one answer: a function URL answers with 6 MB at most, and a pair id has up to 1 KB."""
+"""Pairs per response: a function URL returns at most 6 MB, and a pair id has up to 1 KB."""
 MOST_BYTES = 4_000_000
 ROW = Attr("verdict").exists() | Attr("erased_at").not_exists()
-"""Not a tombstone: a row, be it readable or not."""
+"""Selects rows, readable or not, but no tombstones."""
 
 type ListingCursor = Mapping[str, Any]
-"""Where a listing goes on: `source`, the number of the place that is searched, and `after`, S3's or DynamoDB's own."""
+"""Where a listing continues: in which `source`, by number, and `after` which S3 or DynamoDB key."""
 
 
 class ErasablePairs:
-    """Lists the bucket, then scans VerdictsTable and CallsTable: a pair may be in one of them alone."""
+    """Lists the bucket, then scans VerdictsTable and CallsTable: a pair may be in only one of them."""
 
     def __init__(self, s3: "S3Client", bucket: str, verdicts: "Table", calls: "Table") -> None:
         self._s3 = s3
@@ -34,7 +34,7 @@ class ErasablePairs:
     def below(
         self, prefix: str, cursor: ListingCursor, enough: Callable[[], bool]
     ) -> tuple[list[str], ListingCursor | None]:
-        """Return pair ids, and where to go on: None at the end. It stops between pages once it has `enough`."""
+        """Return pair ids and where to continue (None at the end). Stops between pages once it has `enough`."""
         found: dict[str, None] = {}
         size = 0
         for page, after in self._pages(prefix, cursor):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Unsettled(Exception):
-    """Carries an outcome past Powertools, which deletes its record at an exception."""
+    """Carries an outcome past Powertools, which deletes its record on an exception."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.code)
@@ -36,7 +36,7 @@ class _Unsettled(Exception):
 class PowertoolsIdempotency:
     """A facepair.use_cases.ports.Idempotency over IdempotencyTable.
 
-    What a comparison raises is not stored, nor an outcome that is not settled: the ledger decides what is uncertain.
+    Neither exceptions nor unsettled outcomes are stored: the ledger decides those.
     """
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str, *, expires_after_seconds: int) -> None:
@@ -63,12 +63,12 @@ class PowertoolsIdempotency:
         )
 
     def register_lambda_context(self, context: LambdaContext) -> None:
-        """Say how long this invocation can last: until then a record in progress belongs to a live worker."""
+        """Set how long this invocation can last: until then, a record in progress belongs to a live worker."""
         self._config.register_lambda_context(context)
 
     @aws_errors()
     def keep(self, fingerprint: str) -> None:
-        """Keep a stored outcome for at least as long as if it were stored now."""
+        """Extend a stored outcome's expiry to that of one stored now."""
         until = {"N": str(int(clock.now().timestamp()) + self._expires_after_seconds)}
         try:
             self._dynamodb.update_item(
@@ -84,11 +84,11 @@ class PowertoolsIdempotency:
 
     @aws_errors()
     def discard(self, fingerprint: str) -> None:
-        """Delete a stored outcome that must not be used any more."""
+        """Delete a stored outcome that must not be used again."""
         self._dynamodb.delete_item(TableName=self._table, Key={"id": {"S": record_id(fingerprint)}})
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
-        """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
+        """Return the outcome, new or stored. Raises Later while another worker compares, or what `compare` raises."""
         try:
             return Outcome.model_validate(self._compared(compare=compare, key={"fingerprint": fingerprint}))
         except _Unsettled as unsettled:

@@ -1,4 +1,4 @@
-"""The ledger's table: what makes paying twice impossible."""
+"""The ledger's table, which prevents paying twice."""
 
 import logging
 import uuid
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transaction_id", "pricing_strategy", "charged")
-"""The attributes of an entry; fewer are no cheaper to read, but sooner here."""
+"""The attributes of an entry. Fewer cost the same to read but transfer faster."""
 
 
 class CallsTable:
     """A facepair.use_cases.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and only one
-    worker can write the next row of a pair. Without a `retention`, rows are kept for ever.
+    worker can write the next row of a pair. Without a `retention`, rows are kept forever.
 
     An erasure takes a number too: `state` is ERASED, `erased_at` the second up to which pictures are erased,
-    `erased_by` an ARN, and `alive_until`, once everything is deleted, when the last worker is dead that can save
+    `erased_by` an ARN, and `alive_until`, once everything is deleted, the time until which a worker can still save
     something.
     """
 
@@ -42,22 +42,22 @@ class CallsTable:
 
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
-        """All calls of a pair, oldest first."""
+        """Return all calls of a pair, oldest first."""
         return [_call(item) for item in self._items(pair_id)]
 
     @aws_errors()
     def rows_of_pair(self, pair_id: str) -> list[Mapping[str, Any]]:
-        """The same as they were written, by this release or another, with every attribute."""
+        """Return a pair's calls as stored, by any release, with every attribute."""
         return list(self._items(pair_id))
 
     @aws_errors()
     def size(self) -> tuple[int, int]:
-        """About how many rows there are, and their bytes: DynamoDB counts them every six hours."""
+        """Return the approximate number of rows and bytes; DynamoDB updates them every six hours."""
         self._table.load()
         return self._table.item_count, self._table.table_size_bytes
 
     def entries(self) -> Iterator[Entry]:
-        """Every call of the table, page by page and in no order: there is no index to read less by."""
+        """Yield every call of the table, page by page and unordered: no index allows reading less."""
         names = {f"#{name}": name for name in ENTRY}
         scan: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         while True:
@@ -70,13 +70,13 @@ class CallsTable:
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call | None:
-        """One call; None if its row has expired."""
+        """Return one call; None if its row has expired."""
         item = self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True).get("Item")
         return _call(item) if item else None
 
     @aws_errors()
     def keep(self, call: Call) -> None:
-        """Keep a row for at least as long as if it were written now."""
+        """Extend a row's expiry to that of one written now."""
         until = self._retention.expires_at_if_written(clock.now()) if self._retention else None
         if call.expires_at is None or (until and until <= call.expires_at):
             return
@@ -90,9 +90,9 @@ class CallsTable:
     def open(
         self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
     ) -> Call:
-        """Write the row of a call that is about to be sent.
+        """Write the row of a call before it is sent.
 
-        Raises Later if this number is taken: another worker is calling, or the pair was erased.
+        Raises Later if its number is taken: another worker is calling, or the pair was erased.
         """
         now = clock.now()
         call = Call(
@@ -112,7 +112,7 @@ class CallsTable:
             "fingerprint": call.fingerprint,
             "state": call.state,
             "owner": call.owner,
-            "charged": True,  # until an answer says otherwise
+            "charged": True,  # until there is an answer
             "sent_at": clock.iso(call.sent_at),
             "alive_until": clock.iso(call.alive_until),
             "earliest_upload": clock.iso(earliest_upload),
@@ -127,7 +127,7 @@ class CallsTable:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            # It is our own row if an earlier try of this write had arrived after all.
+            # It is our own row if an earlier attempt of this write succeeded.
             stands: Any = error.response.get("Item", {})
             if stands.get("owner", {}).get("S") != call.owner:
                 raise Later("another worker is calling for this pair, or it was erased") from error
@@ -135,10 +135,10 @@ class CallsTable:
 
     @aws_errors()
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
-        """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer. Of a pair that
-        has been erased meanwhile only what was charged is written.
+        """Write the outcome of a call. A late answer replaces UNKNOWN; nothing replaces an answer. If the pair was
+        erased meanwhile, only the charge is written.
 
-        Raises Later if the call was answered while it was given up.
+        Raises Later if the call was answered while being given up.
         """
         everything = {
             "state": state,
@@ -161,25 +161,25 @@ class CallsTable:
             logger.info("The pair was erased while it was called for", extra={"call": call.call})
             return
         stands = self.get(call.pair_id, call.call)
-        if stands is None or stands.state is not state:  # otherwise our own write, repeated by botocore
+        if stands is None or stands.state is not state:  # otherwise it is our own write, repeated by botocore
             raise Later("the call was answered after all")
 
     @aws_errors()
     def approve(self, call: Call, by: str) -> bool:
-        """Write that an operator approves one more call although this one was not answered.
+        """Record that an operator approves one more call after this unanswered one.
 
-        False if it was approved already, or was answered after all."""
+        Return False if it is already approved or was answered after all."""
         permission = {"permitted_by": by, "permitted_at": clock.iso(clock.now())}
         unanswered = Attr("owner").eq(call.owner) & Attr("state").is_in([State.SENT, State.UNKNOWN])
         if self._set(call, permission, unanswered & Attr("permitted_by").not_exists() & Attr("erased_at").not_exists()):
             return True
         key = {"pair_id": call.pair_id, "call": call.call}
         stands = self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
-        # A write that arrived and whose response was lost is repeated by botocore, and then fails on itself.
+        # botocore repeats a write whose response was lost; the repetition fails its own condition.
         return {name: stands.get(name) for name in permission} == permission
 
     def _set(self, call: Call, values: Mapping[str, Any], condition: ConditionBase) -> bool:
-        """Set attributes of a call's row, those that have a value; False, and nothing written, if a condition fails."""
+        """Set the attributes that have a value. Return False, without writing, if a condition fails."""
         known = {name: value for name, value in values.items() if value is not None}
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in known)
         return self._update(
@@ -198,7 +198,7 @@ class CallsTable:
         values: Mapping[str, Any],
         names: Mapping[str, str] | None = None,
     ) -> bool:
-        """Update a row; False, and nothing written, if the condition fails."""
+        """Update a row. Return False, without writing, if the condition fails."""
         placeholders = {"ExpressionAttributeValues": values, "ExpressionAttributeNames": names}
         given: dict[str, Any] = {name: placeholder for name, placeholder in placeholders.items() if placeholder}
         try:

@@ -1,4 +1,4 @@
-"""CloudWatch's metrics, by way of the function's log (Powertools' embedded metric format)."""
+"""CloudWatch metrics, written to the log in embedded metric format by Powertools."""
 
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -15,7 +15,7 @@ UNITS = dict.fromkeys(
     ),
     MetricUnit.Seconds,
 )
-"""Of the metrics that are no counts."""
+"""Units of the metrics that are not counts."""
 
 
 class PowertoolsMetrics:

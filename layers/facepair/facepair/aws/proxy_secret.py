@@ -1,4 +1,4 @@
-"""The secret with the credentials for the proxy through which requests leave the network."""
+"""The secret with the credentials for the outbound proxy."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ class _Credentials(BaseModel):
 class ProxySecret:
     """JSON `{"username": "...", "password": "..."}`, or no value for a proxy that needs none.
 
-    It is read anew for each connection, so that a rotation takes effect at once.
+    It is read for each connection, so that a rotation takes effect at once.
     """
 
     def __init__(self, secrets: "SecretsManagerClient", secret_id: str) -> None:
@@ -29,7 +29,7 @@ class ProxySecret:
         self._secret_id = secret_id
 
     def load(self) -> tuple[str, str] | None:
-        """Return the user's name and password; None without a value. Raises ValueError, or what boto3 raises."""
+        """Return user name and password; None without a value. Raises ValueError or botocore's errors."""
         try:
             value = self._secrets.get_secret_value(SecretId=self._secret_id).get("SecretString", "")
         except ClientError as error:

@@ -1,4 +1,4 @@
-"""Queues of messages that come back until they are dealt with, and dead letters."""
+"""SQS queues and dead-letter queues."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH = 10
-"""SQS's limit of a SendMessageBatch, of a DeleteMessageBatch and of a ReceiveMessage."""
+"""SQS's limit for SendMessageBatch, DeleteMessageBatch and ReceiveMessage."""
 LONG_POLL_SECONDS = 1
-"""Without waiting SQS asks some of its servers only, and may find nothing though there is something."""
+"""Long polling: without waiting, SQS queries only some servers and may miss messages."""
 
 
 class SqsDeadLetterSink:
@@ -26,7 +26,7 @@ class SqsDeadLetterSink:
 
     @aws_errors()
     def dead_letter(self, body: str) -> None:
-        """Move a malformed message to the dead-letter queue at once: receiving it again would not help."""
+        """Move a malformed message to the dead-letter queue at once, because retries cannot succeed."""
         self._sqs.send_message(QueueUrl=self._dead_letter_url, MessageBody=body or "(empty)")
 
 
@@ -39,12 +39,12 @@ class Queue(SqsDeadLetterSink):
 
     @aws_errors()
     def defer(self, receipt_handle: str, seconds: int) -> None:
-        """Let a received message come back in `seconds`. SQS keeps to it when the function reports it as failed."""
+        """Make a received message visible again in `seconds`, even after the function reports it as failed."""
         self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
 
     @aws_errors()
     def backlog(self) -> Backlog:
-        """How many messages there are. SQS counts approximately, and is up to a minute behind."""
+        """Return the number of messages. SQS's count is approximate and up to a minute old."""
         counts: Mapping[str, str] = self._sqs.get_queue_attributes(
             QueueUrl=self._url,
             AttributeNames=[
@@ -60,7 +60,7 @@ class Queue(SqsDeadLetterSink):
 
     @aws_errors()
     def send(self, bodies: Sequence[str]) -> None:
-        """Send messages, however many. Raises Unavailable if SQS did not take them all."""
+        """Send any number of messages. Raises Unavailable if SQS did not accept all of them."""
         for batch in batched(bodies, BATCH, strict=False):
             entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)]
             failed = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed")  # type: ignore[arg-type]
@@ -72,17 +72,17 @@ class SqsUploadsQueue(Queue):
     """A facepair.use_cases.ports.UploadsQueue: S3 notifications."""
 
     def has_backlog(self) -> bool:
-        """Whether more messages wait to be received than are being worked on: the workers don't keep up, or stand."""
+        """Return whether more messages wait than are in progress: workers don't keep up, or have stopped."""
         backlog = self.backlog()
         return backlog.waiting > backlog.in_flight
 
 
 class DeadLetterQueue(Queue):
-    """A facepair.use_cases.redrive.DeadLetters: what lies there can be taken out."""
+    """A facepair.use_cases.redrive.DeadLetters."""
 
     @aws_errors()
     def receive(self, seconds: int) -> list[DeadLetter]:
-        """Receive some messages and hide them for `seconds`; an empty list if there are no more."""
+        """Receive some messages and hide them for `seconds`; an empty list if the queue is empty."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=BATCH, VisibilityTimeout=seconds, WaitTimeSeconds=LONG_POLL_SECONDS
         )
@@ -93,7 +93,7 @@ class DeadLetterQueue(Queue):
 
     @aws_errors()
     def delete(self, dead_letters: Iterable[DeadLetter]) -> None:
-        """Remove what was received. Raises Unavailable if SQS did not remove them all."""
+        """Delete received messages. Raises Unavailable if SQS did not delete all of them."""
         for batch in batched(dead_letters, BATCH, strict=False):
             entries = [{"Id": str(number), "ReceiptHandle": each.receipt_handle} for number, each in enumerate(batch)]
             failed = self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries).get("Failed")  # type: ignore[arg-type]

@@ -1,12 +1,12 @@
-"""How Powertools names its records; apart from Powertools, which is in Lambda alone."""
+"""Powertools' record ids, without importing Powertools, which only Lambda has."""
 
 import hashlib
 import json
 
 PREFIX = "compare"
-"""Of the records' ids."""
+"""Prefix of the record ids."""
 
 
 def record_id(fingerprint: str) -> str:
-    """The id of the record of two contents, as Powertools makes it of the key."""
+    """Return the record id that Powertools derives for two contents."""
     return f"{PREFIX}#{hashlib.sha256(json.dumps(fingerprint).encode()).hexdigest()}"

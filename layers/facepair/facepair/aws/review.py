@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LINK = timedelta(minutes=1)
-"""How long a link to a picture leads there."""
+"""How long a link to a picture is valid."""
 
 
 class ManualChecks:
@@ -32,7 +32,7 @@ class ManualChecks:
         self._table = table
 
     def oldest_first(self) -> Iterator[Queued]:
-        """Return the pairs by the time of their row, page by page."""
+        """Yield pairs ordered by the time of their row, page by page."""
         query: dict[str, Any] = {"ProjectionExpression": "pair_id, fingerprint"}
         while True:
             with aws_errors():
@@ -44,7 +44,7 @@ class ManualChecks:
 
     @aws_errors()
     def waiting(self) -> Waiting:
-        """Return how many there are, up to COUNTED."""
+        """Return the number of pairs, up to COUNTED."""
         page = self._table.query(**_MANUAL_CHECKS, Select="COUNT", Limit=COUNTED)
         return Waiting(page["Count"], at_least="LastEvaluatedKey" in page)
 
@@ -65,7 +65,7 @@ class ReviewLeases:
 
     @aws_errors()
     def take(self, pair_id: str, holder: str, until: datetime) -> bool:
-        """Take a pair, or keep it; False if another reviewer has it. Taking it twice, as botocore may, does no harm."""
+        """Take or renew a lease. Return False if another reviewer has the pair. Repeating it is harmless."""
         try:
             self._table.put_item(
                 Item={"id": _lease(pair_id), "holder": holder, "expiration": int(until.timestamp())},
@@ -80,7 +80,7 @@ class ReviewLeases:
 
     @aws_errors()
     def give_back(self, pair_id: str, holder: str) -> None:
-        """Let others have a pair; nothing happens if another reviewer has it by now."""
+        """Release a lease, unless another reviewer has the pair by now."""
         try:
             self._table.delete_item(
                 Key={"id": _lease(pair_id)},
@@ -93,7 +93,7 @@ class ReviewLeases:
 
 
 class PictureLinks:
-    """A facepair.use_cases.review.Links: presigned URLs. They are signed here, without a request."""
+    """A facepair.use_cases.review.Links: presigned URLs, signed without a request."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
@@ -101,7 +101,7 @@ class PictureLinks:
 
     @aws_errors()
     def link(self, picture: PictureRow) -> str | None:
-        """The URL of exactly this version; None if the row does not name one."""
+        """Return a URL of exactly this version; None if the row names none."""
         if not picture.version_id:
             return None
         return self._s3.generate_presigned_url(
@@ -114,7 +114,7 @@ class PictureLinks:
 class ReviewDecisions:
     """A facepair.use_cases.ports.Decisions.
 
-    A decision is stored in the pair's row and, for the time when these contents come again, as item
+    A decision is stored in the pair's row and, in case the same contents are uploaded again, as item
     `decision#<fingerprint>` of the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row
     expires.
     """
@@ -132,8 +132,8 @@ class ReviewDecisions:
 
     @aws_errors()
     def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
-        """Write a decision into both tables and delete the opinions, or change nothing: False if the row is not what
-        the decision is about, or the opinions are not of this version."""
+        """Write a decision into both tables and delete the opinions, in one transaction. Return False if the row or the
+        version of the opinions has changed."""
         said = decision.model_dump(by_alias=True, exclude_none=True)
         kept = {"id": decision_id(str(row.fingerprint)), "expiration": row.expires_at} | said
         keep = {"TableName": self._items.name, "Item": {name: value for name, value in kept.items() if value}}
@@ -166,13 +166,13 @@ class ReviewOpinions:
 
     @aws_errors()
     def of(self, fingerprint: str) -> Opinions:
-        """Return what is known about two contents at this moment."""
+        """Return the current opinions about two contents."""
         item = self._items.get_item(Key={"id": opinions_id(fingerprint)}, ConsistentRead=True).get("Item")
         return Opinions.model_validate(item or {})
 
     @aws_errors()
     def of_many(self, fingerprints: Sequence[str]) -> Mapping[str, Opinions]:
-        """Return what is known about up to 100, by fingerprint. What DynamoDB does not return this time is missing."""
+        """Return the opinions about up to 100 contents, by fingerprint, omitting those not processed."""
         ids = {opinions_id(each): each for each in fingerprints}
         if not ids:
             return {}
@@ -182,7 +182,7 @@ class ReviewOpinions:
 
     @aws_errors()
     def change(self, row: Row, opinions: Opinions) -> bool:
-        """Write the next version; False, and nothing written, if the row or the opinions are not what they were."""
+        """Write the next version. Return False, without writing, if the row or the opinions have changed."""
         said = opinions.model_dump(exclude_none=True)
         item = {"id": opinions_id(str(row.fingerprint)), "expiration": row.expires_at} | said
         put = {"TableName": self._items.name, "Item": {name: value for name, value in item.items() if value}}
@@ -192,7 +192,7 @@ class ReviewOpinions:
 
 
 def _is_undecided(row: Row) -> ConditionBase:
-    """Return the condition that a row is a MANUAL_CHECK of these contents, and that no decision is final."""
+    """Return the condition that a row is an undecided MANUAL_CHECK of these contents."""
     contents = Attr("verdict").eq(Verdict.MANUAL_CHECK) & Attr("fingerprint").eq(row.fingerprint)
     return contents & Attr("review").not_exists()
 
@@ -210,10 +210,10 @@ def _lease(pair_id: str) -> str:
 
 
 def decision_id(fingerprint: str) -> str:
-    """Return the id of the item that keeps a decision about two contents."""
+    """Return the id of the item for a decision about two contents."""
     return f"decision#{fingerprint}"
 
 
 def opinions_id(fingerprint: str) -> str:
-    """Return the id of the item that keeps opinions about two contents."""
+    """Return the id of the item for opinions about two contents."""
     return f"opinions#{fingerprint}"

@@ -1,4 +1,4 @@
-"""The wiring that all functions share: logs, metrics, AWS clients, and the partial failures of a batch."""
+"""Wiring shared by all functions: logs, metrics, AWS clients, partial batch failures."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -22,11 +22,11 @@ type FunctionHandler = Callable[[FunctionEvent, LambdaContext], dict[str, Any]]
 
 
 class Runtime:
-    """Create one per execution environment, at its first event: importing creates no client and reads no setting."""
+    """Create one per execution environment, at its first event, so that importing has no effects."""
 
     def __init__(self) -> None:
         self.logger = Logger()
-        # The package logs with the standard library. Its lines get Powertools' format, level and keys.
+        # The package uses standard logging; give its lines Powertools' format, level and keys.
         copy_config_to_registered_loggers(source_logger=self.logger, include={"facepair"})
         self._session: Any = boto3.Session()
         self._metrics = Metrics()
@@ -40,11 +40,11 @@ class Runtime:
         return self._session.resource("dynamodb", config=PATIENT)
 
     def logged(self, handle: FunctionHandler) -> FunctionHandler:
-        """Decorate a handler: its log lines name the invocation, and keys of an earlier invocation are gone."""
+        """Decorate a handler: add the invocation to log lines, and clear the keys of earlier invocations."""
         return self.logger.inject_lambda_context(handle, clear_state=True, log_event=False)
 
     def measured(self, handle: FunctionHandler) -> FunctionHandler:
-        """Decorate a handler: what it adds to metrics is written to the log at its end."""
+        """Decorate a handler: write its metrics to the log at the end."""
         return self._metrics.log_metrics(handle)
 
 
@@ -52,13 +52,13 @@ def partial_failures(
     source: EventType, receive: Callable[[Any], object], event: FunctionEvent, context: LambdaContext
 ) -> dict[str, Any]:
     """Return the failed records of a batch, as Lambda's ReportBatchItemFailures."""
-    # If every record fails, that is no crash: without this setting, Lambda would count an error of the function.
+    # Without this setting, Lambda would count a batch in which every record fails as a crash.
     processor = BatchProcessor(source, raise_on_entire_batch_failure=False)
     return dict(process_partial_response(event, receive, processor, context))
 
 
 def message_of(record: SQSRecord) -> Message:
-    """Return the message of an SQS record. Events made by hand may lack its attributes."""
+    """Return the message of an SQS record. Handmade events may lack attributes."""
     attributes = record.raw_event.get("attributes", {})
     sent_ms = attributes.get("SentTimestamp")
     return Message(

@@ -1,4 +1,4 @@
-"""The stream of the verdicts table's writes."""
+"""Records of the verdicts table's stream."""
 
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
@@ -6,7 +6,7 @@ from facepair.domain import clock
 from facepair.domain.change import Write
 
 TIME_TO_LIVE = "dynamodb.amazonaws.com"
-"""Who deletes expired rows (DynamoDB Developer Guide, "DynamoDB Streams and Time to Live")."""
+"""The principal that deletes expired rows (DynamoDB Developer Guide, "DynamoDB Streams and Time to Live")."""
 
 
 def write_of(record: DynamoDBRecord) -> Write:

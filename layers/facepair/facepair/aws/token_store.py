@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 
 
 class SharedToken:
-    """A facepair.advance.TokenStore. It never raises: a cache that is down costs a new token, not a comparison.
+    """A facepair.advance.TokenStore. It never raises: if the cache is down, a new token is requested.
 
-    `key` encrypts it: ARN or alias of a KMS key.
+    `key`: ARN or alias of the KMS key that encrypts it.
     """
 
     def __init__(self, ssm: "SSMClient", parameter: str, *, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Writes that depend on an item of another table, and writes that meet them."""
+"""Transactions over several tables, and writes that may conflict with them."""
 
 import random
 import time
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 PASSES = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-"""Reasons of a canceled transaction that pass by themselves. botocore repeats none of them."""
+"""Temporary cancellation reasons, which botocore does not retry."""
 MOST_TRIES = 7
-"""With the pauses below they take about six seconds at most."""
+"""With the pauses below, at most about six seconds."""
 
 
 type StoredItem = Mapping[str, Any]
-"""An item as it stands, in DynamoDB's own notation; empty if there is none, or if it was not asked for."""
+"""An item in DynamoDB's JSON; empty if it does not exist or was not requested."""
 
 
 def conditioned(operation: dict[str, Any], condition: ConditionBase) -> dict[str, Any]:
-    """An operation of a transaction with its condition. boto3 writes conditions out at the top of a request alone."""
+    """One operation with its condition, which boto3 serializes only at the top level of a request."""
     built = ConditionExpressionBuilder().build_expression(condition)
     names = operation.get("ExpressionAttributeNames", {}) | built.attribute_name_placeholders
     values = operation.get("ExpressionAttributeValues", {}) | built.attribute_value_placeholders
@@ -37,12 +37,12 @@ def conditioned(operation: dict[str, Any], condition: ConditionBase) -> dict[str
 
 
 def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, Any]]) -> list[StoredItem | None]:
-    """Write all or nothing. For each operation None if its condition held, otherwise the item that stands.
+    """Write all or nothing. Return for each operation None if its condition held, else the current item.
 
-    DynamoDB shows the item where the operation has ReturnValuesOnConditionCheckFailure.
+    DynamoDB returns the item if the operation has ReturnValuesOnConditionCheckFailure.
 
-    botocore gives each transaction a token of its own (ClientRequestToken), and the same at its own repetitions: one
-    whose response was lost is not carried out twice, and does not fail on itself.
+    botocore repeats a transaction under the same ClientRequestToken, so one whose response was lost is neither
+    carried out twice nor fails its own conditions.
     """
 
     def write() -> list[StoredItem | None]:
@@ -63,7 +63,7 @@ def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, A
 
 
 def through_conflicts[T](write: Callable[[], T]) -> T:
-    """Write, again after a moment if another transaction was at the same item."""
+    """Write, and retry if another transaction holds the item."""
     for number in range(MOST_TRIES - 1):
         try:
             return write()
@@ -75,7 +75,7 @@ def through_conflicts[T](write: Callable[[], T]) -> T:
 
 
 def _passes(error: ClientError) -> bool:
-    if error_code(error) == "TransactionConflictException":  # of a write that is no transaction
+    if error_code(error) == "TransactionConflictException":  # for a write outside a transaction
         return True
     reasons: Any = error.response.get("CancellationReasons", [])
     return any(reason.get("Code") in PASSES for reason in reasons)

@@ -1,4 +1,4 @@
-"""Free refusals that the ledger could not take: items of the idempotency table."""
+"""Free refusals that could not be saved in the ledger: items of the idempotency table."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEPT = timedelta(days=14)
-"""As long as the queue keeps the message of the pair that is to be tried again."""
+"""As long as the queue keeps the message of the pair to be retried."""
 OF_REFUSALS = {"code", "message", "transaction_id", "pricing_strategy", "call", "retry_at"}
-"""Fields of an outcome that are kept. None describes a picture or a face, so an erasure has nothing to delete."""
+"""Saved fields of an outcome. None describes a picture or face, so an erasure need not delete them."""
 
 
 class RefusalItems:
@@ -26,7 +26,7 @@ class RefusalItems:
 
     @aws_errors()
     def save(self, call: Call, refusal: Outcome) -> None:
-        """Keep what a call was answered until its row can be completed."""
+        """Save a call's outcome until its row can be completed."""
         self._table.put_item(
             Item={
                 "id": _id(call),
@@ -37,7 +37,7 @@ class RefusalItems:
 
     @aws_errors()
     def of(self, call: Call) -> Outcome | None:
-        """The refusal of a call, if one was kept."""
+        """Return the saved refusal of a call, if any."""
         item = self._table.get_item(Key={"id": _id(call)}, ConsistentRead=True).get("Item")
         return Outcome.model_validate_json(str(item["outcome"])) if item else None
 

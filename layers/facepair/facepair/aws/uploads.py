@@ -33,9 +33,9 @@ class ImagesBucket:
 
     @aws_errors()
     def find(self, pair_id: str) -> Pair:
-        """The pair as it is in the bucket now, whichever event came: S3 lists what was written before, always.
+        """Return the pair as it is in the bucket now, whatever the event said: S3 listings are consistent.
 
-        With the delimiter pair `a` does not see the pictures of pair `a/b`.
+        The delimiter keeps the pictures of pair `a/b` out of pair `a`.
         """
         listed_at = clock.now()
         pages = self._s3.get_paginator("list_objects_v2").paginate(
@@ -47,12 +47,12 @@ class ImagesBucket:
         return Pair.among(pair_id, found, self._names, listed_at)
 
     def versions(self, pair_id: str) -> list[Version]:
-        """Every version of every object in the pair's folder, and every deletion, oldest first."""
+        """Return all object versions and delete markers in the pair's folder, oldest first."""
         return self.dated_versions(pair_id)[1]
 
     @aws_errors()
     def dated_versions(self, pair_id: str) -> tuple[datetime, list[Version]]:
-        """Return the second of the listing, by the clock of S3 that dates uploads, and what `versions` returns."""
+        """Return the second of the listing, by S3's clock, and what `versions` returns."""
         pages = self._s3.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=f"{pair_id}/", Delimiter="/"
         )
@@ -61,18 +61,18 @@ class ImagesBucket:
             moment = moment or parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
             listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             found += [self._version(each) for each in listed if split(each["Key"])[0] == pair_id]
-        assert moment  # a listing has one page at least
+        assert moment  # a listing has at least one page
         return moment, sorted(found, key=lambda version: (version.upload.last_modified, version.latest))
 
     def all(self, after: str) -> Iterator[Upload]:
-        """Every object whose key sorts behind `after`, in the order of their keys, page by page."""
+        """Yield objects whose key sorts after `after`, in key order, page by page."""
         with aws_errors():
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, StartAfter=after):
                 yield from map(_upload, page.get("Contents", []))
 
     @aws_errors()
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
-        """Content and version id of exactly the object that was listed. Raises Later if it has changed since, and
+        """Return content and version id of exactly the object that was listed. Raises Later if it has changed, and
         Unreadable if S3 refuses to return it."""
         try:
             got = self._s3.get_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"')
@@ -82,7 +82,7 @@ class ImagesBucket:
 
     @aws_errors()
     def version(self, upload: Upload) -> str | None:
-        """The version id alone, without a download. Raises as `read` does."""
+        """Return the version id without a download. Raises as `read` does."""
         try:
             return self._s3.head_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"').get(
                 "VersionId"
@@ -92,10 +92,10 @@ class ImagesBucket:
 
     @aws_errors()
     def holds(self, upload: Upload, sha256: str) -> bool:
-        """Whether an object has the content of this SHA-256 (hex), by the checksum that S3 itself has computed; False
-        where it has none, or the object has changed since it was listed.
+        """Return whether an object has this SHA-256 (hex), by the checksum that S3 computed; False if it has none or
+        the object has changed since it was listed.
 
-        An ETag says less: under KMS it is no digest of the content, and two contents can be made to share an MD5.
+        An ETag is not enough: under KMS it is no digest of the content, and MD5 has collisions.
         """
         try:
             head = self._s3.head_object(
@@ -109,7 +109,7 @@ class ImagesBucket:
 
     @aws_errors()
     def upload(self, key: str, file: Path, sha256: str) -> str:
-        """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
+        """Upload a file if its content still has this SHA-256. Return the new object's ETag. Raises OSError."""
         with file.open("rb") as content:
             put = self._s3.put_object(
                 Bucket=self._bucket,

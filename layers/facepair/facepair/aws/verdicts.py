@@ -1,4 +1,4 @@
-"""The verdicts table: one row per pair, its newest state."""
+"""The verdicts table: one row per pair, with its latest state."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-"""DynamoDB's limit of a BatchGetItem."""
+"""DynamoDB's limit for BatchGetItem."""
 
 
 class VerdictsTable:
     """A facepair.use_cases.ports.Verdicts; without a `retention` it cannot move a row forward.
 
     Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`. An item without a
-    verdict is a tombstone (see ErasableRows), which readers take for no row.
+    verdict is a tombstone (see ErasableRows); readers ignore it.
     """
 
     def __init__(self, tables: "DynamoDBServiceResource", table: str, *, retention: Retention | None = None) -> None:
@@ -44,17 +44,17 @@ class VerdictsTable:
         self._retention = retention
 
     def row(self, pair_id: str) -> Row | None:
-        """A pair's row, as it is at this moment."""
+        """Return a pair's current row."""
         return self.standing(pair_id).row
 
     @aws_errors()
     def standing(self, pair_id: str) -> Standing:
-        """A pair's row, and what its item says of an erasure, as they are at this moment."""
+        """Return a pair's current row, and the erasure that its item records."""
         return Standing.of(self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item"))
 
     @aws_errors()
     def rows(self, pair_ids: Iterable[str]) -> dict[str, Row]:
-        """The rows of many pairs, by pair id; those that exist and can be read."""
+        """Return the readable rows of many pairs, by pair id."""
         found: dict[str, Row] = {}
         for batch in batched(pair_ids, BATCH, strict=False):
             keys = [{"pair_id": pair_id} for pair_id in batch]
@@ -63,7 +63,7 @@ class VerdictsTable:
         return found
 
     def pending(self) -> Iterator[Row]:
-        """The PENDING rows, those that were written longest ago first, page by page. They may be some moments old."""
+        """Yield PENDING rows, oldest write first, page by page (eventually consistent)."""
         query: dict[str, Any] = {
             "IndexName": "by_verdict",
             "KeyConditionExpression": Key("verdict").eq(Verdict.PENDING),
@@ -78,7 +78,7 @@ class VerdictsTable:
 
     @aws_errors()
     def replace(self, stands: Row, row: Row) -> bool:
-        """Write a row over exactly the one that was read; False, and nothing written, if it has changed since."""
+        """Replace exactly the row that was read. Return False, without writing, if it has changed."""
         verdict_is_same = Attr("verdict").eq(stands.verdict)
         if stands.updated_at is None:
             unchanged = Attr("updated_at").not_exists() & verdict_is_same
@@ -93,9 +93,9 @@ class VerdictsTable:
 
     @aws_errors()
     def write(self, row: Row, erased_at: datetime | None) -> bool:
-        """Move the pair's row forward; False, and nothing written, if a newer one stands.
+        """Move the pair's row forward. Return False, without writing, if there is a newer one.
 
-        `erased_at` is the last erasure that the worker knew when it began. Raises Later if there was another one since.
+        `erased_at` is the last erasure when the worker started. Raises Later if there was another one since.
         """
         if self._retention is None:
             raise TypeError("a verdicts table without a retention moves no row forward")
@@ -111,7 +111,7 @@ class VerdictsTable:
         return write_later(now, write)
 
     def _put(self, row: Row, moment: datetime, now: datetime, condition: ConditionBase) -> StoredItem | None:
-        """Write a row. Return None, or what stands if the condition fails."""
+        """Write a row. Return None, or the current item if the condition fails."""
         expires = self._retention.expires_at(now, row.uploaded_at) if self._retention else None
         expiry = {"expires_at": int(expires.timestamp())} if expires else {}
         written = row.model_copy(update={"updated_at": moment, **expiry})
@@ -127,7 +127,7 @@ class VerdictsTable:
             if not condition_failed(error):
                 raise
             stands: Any = error.response.get("Item", {})
-            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            # botocore repeats a write whose response was lost; the repetition finds the first one.
             return None if _is(stands, written) else stands
         return None
 
@@ -136,7 +136,7 @@ TOMBSTONE = Attr("verdict").not_exists() & Attr("erased_at").exists()
 
 
 def _is_known(erased_at: datetime | None) -> ConditionBase:
-    """Whether the item that stands says nothing of another erasure."""
+    """Return whether the current item records no other erasure."""
     if erased_at is None:
         return Attr("erased_at").not_exists() & Attr("erased_before").not_exists()
     known = clock.iso(erased_at)
@@ -149,7 +149,7 @@ def _knows(erased_at: datetime | None, stands: StoredItem) -> bool:
 
 
 def _is(stands: StoredItem, row: Row) -> bool:
-    """Whether the item that stands is this very row."""
+    """Return whether the current item is this very row."""
     deserialize = TypeDeserializer().deserialize
     try:
         return Row.from_item({name: deserialize(value) for name, value in stands.items()}) == Row.from_item(row.item())
@@ -158,7 +158,7 @@ def _is(stands: StoredItem, row: Row) -> bool:
 
 
 def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """One row that was written by other means must not keep the others from being read."""
+    """Return a readable row or None: one damaged row must not block the others."""
     for item in (each for each in items if not is_tombstone(each)):
         try:
             yield Row.from_item(item)
@@ -167,7 +167,7 @@ def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
 
 
 def _may_replace(row: Row) -> ConditionBase:
-    """A row moves forward, and no verdict replaces what a person has decided about the same contents."""
+    """Allow only newer rows, and none that replaces a reviewer's decision about the same contents."""
     forward = _forward(row)
     if row.review or not row.fingerprint:
         return forward
@@ -176,10 +176,10 @@ def _may_replace(row: Row) -> ConditionBase:
 
 
 def _forward(row: Row) -> ConditionBase:
-    """Newer uploads win; among equally old ones the later look at the bucket; for the same contents the surer verdict,
-    and of two equally sure ones that of the later look: a worker thought dead may finish after its successor.
+    """Order rows: newer uploads win, then the later listing of the bucket. For the same contents the surer verdict
+    wins, then the later listing: a worker presumed dead may finish after its successor.
 
-    S3 lists times in whole seconds, so two uploads of one role can be equally old.
+    S3 lists times in whole seconds, so two uploads of one role can have the same time.
     """
     uploaded_at, listed_at = clock.iso(row.uploaded_at), clock.iso(row.listed_at)
     certainty = CERTAINTY[row.verdict]
@@ -196,8 +196,8 @@ def _forward(row: Row) -> ConditionBase:
 
 
 def _other_contents(row: Row) -> ConditionBase:
-    """Whether the row that stands is about other contents, by the fingerprints, or by the objects where one of the two
-    rows was written before anything was read. A lone picture that waits is part of any pair."""
+    """Match rows about other contents: by fingerprint, or by objects if either row was written before the pictures were
+    read. A single waiting picture is part of any pair."""
     names = ((f"{role}.{name}", value) for role, each in row.pictures.items() for name, value in each.identity.items())
     same_objects = reduce(and_, (Attr(name).eq(value) for name, value in names))
     other_objects = ~same_objects & Attr("verdict").ne(Verdict.WAITING)

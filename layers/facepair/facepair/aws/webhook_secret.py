@@ -1,4 +1,4 @@
-"""The secret by which a webhook's receiver knows us."""
+"""The secret that signs webhooks."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 class WebhookSecret:
     """A facepair.webhook.ReceiversKeys.
 
-    It is read anew for every attempt, so that a rotation holds at once. Secrets Manager keeps the value before the
-    current one as AWSPREVIOUS, until a person takes that label away.
+    It is read for every attempt, so that a rotation takes effect at once. Secrets Manager keeps the previous value as
+    AWSPREVIOUS until that label is removed.
     """
 
     def __init__(self, secrets: "SecretsManagerClient", secret_id: str) -> None:
@@ -29,7 +29,7 @@ class WebhookSecret:
     def load(self) -> list[bytes]:
         """Return the current key, and the previous one if it is usable. Raises Undelivered if the current one is not.
 
-        The previous value may be the mistake that the current one corrects: it must not stop what is signed rightly.
+        An unusable previous value is ignored: the current one may be its correction.
         """
         current = self._value("AWSCURRENT")
         if current is None:

@@ -1,4 +1,4 @@
-"""`updated_at`: later with each write of a pair's row than with the one before it, whatever workers' clocks say."""
+"""Keep `updated_at` strictly increasing for each pair, even if workers' clocks differ."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,18 +11,18 @@ from facepair.domain.retry import Unavailable
 
 NAME = "updated_at"
 MOST_TRIES = 7
-"""Each further one means that another write came in between."""
+"""Attempts. Each retry means that another write came in between."""
 MILLISECOND = timedelta(milliseconds=1)
-"""What the tables' times are exact to."""
+"""Resolution of times in the tables."""
 
 type WriteAt = Callable[[datetime, ConditionBase], StoredItem | None]
-"""Writes a row with this `updated_at`, under this condition beside its own. Returns None, or what stands if refused."""
+"""Write a row with this `updated_at` under an additional condition. Return None, or the current item if refused."""
 
 
 def write_later(now: datetime, write: WriteAt) -> bool:
-    """Write at `now`, or just after the row that is replaced if its time is not earlier; False if it was refused.
+    """Write at `now`, or just after the replaced row if its time is not earlier. Return False if refused.
 
-    The time comes from the row itself, by a condition on it: reading it first would cost every write a request.
+    A condition detects that case: reading the row first would cost every write a request.
     """
     moment, unreadable = now, None
     for _ in range(MOST_TRIES):
@@ -32,14 +32,14 @@ def write_later(now: datetime, write: WriteAt) -> bool:
             return True
         written = stands.get(NAME, {}).get("S")
         if written is None or written == unreadable or (not unreadable and written < clock.iso(moment)):
-            return False  # its time is not what refused the write
+            return False  # the time is not why the write was refused
         after = _just_after(written)
         moment, unreadable = (after, None) if after else (now, written)
     raise Unavailable("the row was written again and again meanwhile")
 
 
 def _just_after(written: str) -> datetime | None:
-    """None for a time that this project did not write: nothing can be later than that."""
+    """None for a time in a format that this project does not write."""
     try:
         return clock.parse(written) + MILLISECOND
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The verdicts table's rows as stored, whichever release wrote them."""
+"""The verdicts table's rows as stored by any release."""
 
 import heapq
 import math
@@ -26,7 +26,7 @@ EARLIEST, LATEST = "0", "9999-12-31T23:59:59.999Z"
 class StoredRows:
     """A facepair.use_cases.ports.WrittenRows over VerdictsTable and its index `by_verdict`.
 
-    `rows_read` and `read_units` (DynamoDB's read request units) count what was read through the index so far.
+    `rows_read` and `read_units` (DynamoDB's read request units) count reads through the index so far.
     """
 
     def __init__(self, table: "Table") -> None:
@@ -35,7 +35,7 @@ class StoredRows:
         self.read_units = 0.0
 
     def since(self, moment: datetime) -> Iterator[StoredRow]:
-        """Rows written at that moment or later, in the order of their writing, page by page."""
+        """Yield rows written at that time or later, oldest write first, page by page."""
         return heapq.merge(
             *(self._of_verdict(each, since=moment) for each in Verdict), key=lambda image: image["updated_at"]
         )
@@ -43,12 +43,12 @@ class StoredRows:
     def newest_first(
         self, verdicts: Iterable[Verdict], *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[StoredRow]:
-        """Rows of these verdicts, written at `since` or later and before `until`. A page of each is held."""
+        """Yield rows with these verdicts, written from `since` to before `until`, holding a page of each verdict."""
         streams = (self._of_verdict(each, since=since, until=until, newest_first=True) for each in verdicts)
         return heapq.merge(*streams, key=lambda image: image["updated_at"], reverse=True)
 
     def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
-        """The rows of pairs, as they are at this moment; those that exist."""
+        """Return the current rows of pairs, omitting missing ones."""
         for pair_id in pair_ids:
             with aws_errors():
                 item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
@@ -57,7 +57,7 @@ class StoredRows:
 
     @aws_errors()
     def size(self) -> tuple[int, int]:
-        """About how many rows there are, and their bytes: DynamoDB counts them every six hours."""
+        """Return the approximate number of rows and bytes; DynamoDB updates them every six hours."""
         self._table.load()
         return self._table.item_count, self._table.table_size_bytes
 
@@ -72,8 +72,8 @@ class StoredRows:
         code: str | None = None,
         other_than: str | None = None,
     ) -> Count:
-        """How many rows there are of a verdict, written at `since` or later, with this `code`, or with another one than
-        `other_than`; no more than `at_most` are looked at, nor another page after so many seconds."""
+        """Count rows with a verdict, written at `since` or later, with this `code` or any but `other_than`. Reads at
+        most `at_most` rows, and no further page after the time limit."""
         query, counted, looked_at = _query(verdict, since=since) | {"Select": "COUNT"}, 0, 0
         if code:
             query["FilterExpression"] = Attr("code").eq(code)
@@ -92,9 +92,9 @@ class StoredRows:
 
     @aws_errors()
     def oldest(self, verdict: Verdict, at_most: int) -> Oldest | None:
-        """Of a verdict's rows the one whose upload was first; None if there are none.
+        """Return the row with this verdict whose upload is oldest; None if there are none.
 
-        Only `at_most` are looked at, those that were written longest ago.
+        Considers only the `at_most` rows with the oldest writes.
         """
         wanted = ("pair_id", "uploaded_at", "code", "message", "retry_at", "waiting_for")
         query = _query(verdict) | {
@@ -130,7 +130,7 @@ class StoredRows:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _page(self, query: dict[str, Any]) -> dict[str, Any]:
-        # By the client, which threads may share; a Table they may not.
+        # Use the client: threads may share it, but not a Table.
         page: dict[str, Any] = self._table.meta.client.query(
             TableName=self._table.name, IndexName=INDEX, ReturnConsumedCapacity="TOTAL", **query
         )  # type: ignore[assignment]
@@ -140,7 +140,7 @@ class StoredRows:
 
 
 def _query(verdict: Verdict, *, since: datetime | None = None, until: datetime | None = None) -> dict[str, Any]:
-    """Times are kept in milliseconds: before `until` is up to the millisecond before it."""
+    """Return the last millisecond before `until`."""
     earliest = clock.iso(since) if since else EARLIEST
     latest = clock.iso(until - timedelta(milliseconds=1)) if until else LATEST
     return {"KeyConditionExpression": Key("verdict").eq(verdict) & Key("updated_at").between(earliest, latest)}

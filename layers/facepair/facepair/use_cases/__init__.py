@@ -1,1 +1,1 @@
-"""What is done, as prose: over the domain's values, and ports behind which AWS and the API stand."""
+"""Use cases: what the system does, in terms of domain values and of ports to AWS and the API."""

@@ -1,4 +1,4 @@
-"""An operator approves one more call for pairs whose call may have been charged without an answer."""
+"""Approve one more call for pairs whose last call may have been charged without an answer."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Approval(StrEnum):
-    """What became of the request to call once more for a pair."""
+    """Outcome of a request to approve a retry."""
 
     APPROVED = "approved"
     ALREADY_APPROVED = "already approved"
@@ -28,7 +28,7 @@ class Approval(StrEnum):
 
 
 class Answer(BaseModel, frozen=True):
-    """The answer for a pair: `verdict` and `code` are its row's, `permitted_by` is the first who approved."""
+    """Result for one pair: `verdict` and `code` of its row, and in `permitted_by` the first operator who approved."""
 
     pair_id: str
     approval: Approval
@@ -39,9 +39,9 @@ class Answer(BaseModel, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Approver:
-    """Approves retries, and sends the messages that let workers take up their pairs again.
+    """Approves retries and enqueues their pairs.
 
-    An approval is written once per call. Its message can be sent again, in case an earlier one was lost.
+    An approval is written once per call; its message can be sent again in case an earlier one was lost.
     """
 
     verdicts: Verdicts
@@ -73,13 +73,13 @@ class Approver:
         elif self.ledger.approve(call, by):
             approval, permitted_by = Approval.APPROVED, by
             logger.info("Approved a retry", extra={"pair_id": pair_id, "call": call.call, "by": by})
-        else:  # another operator was faster, or the call has been answered meanwhile
+        else:  # another operator was faster, or the call was answered meanwhile
             stands = self.ledger.get(pair_id, call.call)
             approval, permitted_by = Approval.ALREADY_APPROVED, stands.permitted_by if stands else None
         return Answer(pair_id=pair_id, approval=approval, verdict=row.verdict, code=row.code, permitted_by=permitted_by)
 
     def _unanswered(self, row: Row) -> Call | None:
-        """The last call without an answer for the row's contents, if that is why the row has no verdict."""
+        """Return the last unanswered call for the row's contents, if that is why the row has no verdict."""
         if row.verdict is not Verdict.UNDETERMINED or row.code != OUTCOME_UNKNOWN:
             return None
         calls = [call for call in self.ledger.of_pair(row.pair_id) if not call.erased]
@@ -91,10 +91,10 @@ class Approver:
 
 
 def _contents(row: Row, calls: Sequence[Call]) -> set[str]:
-    """Return the fingerprints of the row's contents: its own, and that of the call that gave the row its outcome.
+    """Return the fingerprints of the row's contents: its own, and that of the call behind its outcome.
 
-    That call was made for the same two pictures in each other's role if they were swapped since. Rows of earlier
-    releases name no call: theirs is known if the ledger has calls for one pair of contents only.
+    They differ if the two pictures were swapped after the call. Rows of earlier releases name no call; theirs is
+    unambiguous only if all calls in the ledger are for the same contents.
     """
     fingerprints = {call.fingerprint for call in calls}
     rests_on = {call.fingerprint for call in calls if call.call == row.call}

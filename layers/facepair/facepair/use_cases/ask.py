@@ -1,4 +1,4 @@
-"""Asks ADVANCE about two pictures: at most one charged answer for the same two contents, whatever fails."""
+"""Ask ADVANCE about two pictures: at most one charged answer for the same two contents, whatever fails."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ from facepair.use_cases.ports import ComparisonApi, FleetGate, Idempotency, Ledg
 logger = logging.getLogger(__name__)
 
 SAVING_SECONDS = 5
-"""Time that has to be left after a call for writing down what it brought."""
+"""Time to leave after a call for saving its outcome."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Asker:
-    """The ledger around the call. It alone decides whether a POST may be made for these contents; the idempotency
-    before it is the cheap answer to duplicates, and the gate says whether and when the fleet may call at all.
+    """Guards each call with the ledger, which alone decides whether a POST may be made for these contents.
 
+    The idempotency record in front of it answers duplicates cheaply; the gate decides when the fleet may call.
     Three leases overlap here: see docs/adr/0002-ledger-row-before-the-call.md.
     """
 
@@ -65,10 +65,10 @@ class Asker:
     sleep: Callable[[float], None] = time.sleep
 
     def ask(self, question: Question) -> Outcome:
-        """What ADVANCE says of the two pictures, once per two contents; its row in the ledger is complete.
+        """Return ADVANCE's answer about the two pictures, once its ledger row is complete.
 
-        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or RateLimited, surely not
-        charged: or, with OnUnknownOutcome `retry`, perhaps charged, and to be called once more.
+        A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or RateLimited if nothing
+        was charged; with OnUnknownOutcome `retry`, the last call may have been charged and is to be repeated.
         """
         stored = True
 
@@ -84,20 +84,19 @@ class Asker:
             raise Later("the stored answer was given for pictures that were erased")
         if call and outcome.unsaved:
             self.ledger.complete(call, State.after(outcome), outcome)
-        if stored:  # what answers a later upload is kept for as long as that upload can exist
+        if stored:  # keep an answer for as long as a later upload that it serves can exist
             self.ledger.keep(call) if call else self.idempotency.keep(question.fingerprint)
         return outcome
 
     def _row_behind(self, outcome: Outcome, question: Question) -> Call | None:
-        """The ledger row of the call that brought an outcome; None if it has expired. Then its number may be that of a
-        call for other contents."""
+        """Return the ledger row of the call behind an outcome; None if it has expired and its number may be reused."""
         call = self.ledger.get(question.pair_id, outcome.call) if outcome.call else None
         return call if call and (call.erased or call.fingerprint == question.fingerprint) else None
 
     def _by_ledger(self, question: Question) -> Outcome:
-        """From the ledger if it has been asked before, in whichever order, else by calling.
+        """Return the answer from the ledger, in either order of the pictures, or else by calling.
 
-        Raises Later for pictures that were erased: the message comes back, and the bucket no longer has them.
+        Raises Later for erased pictures: the message comes back once the bucket no longer has them.
         """
         calls = self.ledger.of_pair(question.pair_id)
         erased_at = last_erasure(calls)
@@ -123,7 +122,7 @@ class Asker:
         return self._call(question, next_number, len(unanswered), refusals)
 
     def _with_refusals(self, calls: Iterable[Call]) -> Iterator[Call]:
-        """Complete the rows of free refusals that the ledger could not take before."""
+        """Complete the rows of free refusals that could not be saved before."""
         for call in calls:
             refusal = self.refusals.of(call) if call.unanswered else None
             if refusal:
@@ -133,7 +132,7 @@ class Asker:
                 yield call
 
     def _unanswered(self, earlier: Sequence[Call]) -> list[Call]:
-        """Calls that may have been charged without an answer. A worker that can still be alive is waited for."""
+        """Handle calls that may have been charged without an answer. Raises Later while their worker may be alive."""
         for call in earlier:
             if call.state is State.SENT:
                 if call.alive_until > clock.now():
@@ -142,8 +141,8 @@ class Asker:
         return [call for call in earlier if call.unanswered]
 
     def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
-        """Call with one token after the other until one is accepted, each in a slot of its own; a probe goes on with
-        the next token, or every worker with an old one would try."""
+        """Try tokens until one is accepted, each call in its own slot. A probe continues with the next token itself,
+        or every worker with an expired token would probe."""
         tokens = self.tokens.tokens()
         refusal, slot = "", None
         for attempt in count():
@@ -151,7 +150,7 @@ class Asker:
             outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
             if outcome.code == OUTCOME_UNKNOWN and self.on_unknown == "retry" and unanswered + 1 < MOST_UNANSWERED:
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)
-            if outcome.charged:  # whatever its code: another call would be paid for again
+            if outcome.charged:  # whatever the code: another call would be charged again
                 return outcome
             match comparison_code(outcome.code).meaning:
                 case Meaning.RENEW_TOKEN:
@@ -166,7 +165,7 @@ class Asker:
     def _call_in_slot(
         self, question: Question, number: int, tokens: Iterator[str], refusal: str, slot: Slot
     ) -> Outcome:
-        """One call in its slot, and what the fleet learns of it. An unused slot is given back."""
+        """Call in this slot and report the result to the gate. Give an unused slot back."""
         try:
             token = next(tokens, None)
             if token is None:
@@ -184,7 +183,7 @@ class Asker:
         return outcome
 
     def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Outcome:
-        """One POST, in its slot, between two writes of its ledger row."""
+        """Send one POST between the two writes of its ledger row."""
         call = self._open(question, number, slot)
         self.sleep(_seconds_until(slot))
         started = time.monotonic()
@@ -208,7 +207,7 @@ class Asker:
         return self._save(call, outcome, latency_ms)
 
     def _open(self, question: Question, number: int, slot: Slot) -> Call:
-        """Write the ledger row of a call. Raises Later if there is too little time for the call, before or after it."""
+        """Write the ledger row of a call. Raises Later if too little time is left for the call."""
         too_late = f"too little time is left for a call of up to {self.api.deadline:g} s"
         needed = self.api.deadline + SAVING_SECONDS
         left = question.time_left()
@@ -216,14 +215,14 @@ class Asker:
             raise Later(too_late, code=TOO_LITTLE_TIME)
         alive_until = clock.now() + timedelta(seconds=left)
         call = self.ledger.open(question.pair_id, question.fingerprint, number, alive_until, question.earliest_upload)
-        if question.time_left() < needed + _seconds_until(slot):  # the table was slow
+        if question.time_left() < needed + _seconds_until(slot):  # writing the row took too long
             self._save(call, Outcome(code=TOO_LITTLE_TIME, message=too_late, call=call.call))
             raise Later(too_late, code=TOO_LITTLE_TIME)
         return call
 
     def _save(self, call: Call, outcome: Outcome, latency_ms: int | None = None) -> Outcome:
-        """Complete the ledger row. An outcome that cannot be saved now is not lost: `ask` completes the row of one that
-        is marked, and a free refusal is kept beside the ledger for the worker that tries the pair again."""
+        """Complete the ledger row. An outcome that cannot be saved now is not lost: `ask` completes it later, and a
+        free refusal is saved beside the ledger for the worker that retries the pair."""
         try:
             self.ledger.complete(call, State.after(outcome), outcome, latency_ms)
         except Unavailable:
@@ -250,7 +249,7 @@ def _later(outcome: Outcome, refusals: int) -> Later:
 
 
 def _wait_for(earlier: Outcome, refusals: int) -> None:
-    """A pair has two messages or more: the Retry-After that one of them met holds for all. Raises Later."""
+    """Raise Later until the Retry-After that any message of this pair received is over."""
     if earlier.retry_at and earlier.retry_at > clock.now():
         raise _later(earlier, refusals)
 

@@ -1,4 +1,4 @@
-"""Webhooks: each is POSTed until its receiver has taken it, for three days."""
+"""Deliver webhooks: each is POSTed until its receiver accepts it, for up to three days."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Deliverer:
-    """Deals with one webhook after the other. `add_log_keys` puts fields on every line of the log that follows."""
+    """Delivers one webhook at a time. `add_log_keys` adds fields to all later log lines."""
 
     receiver: WebhookReceiver
     queue: WebhookQueue
@@ -29,7 +29,7 @@ class Deliverer:
     patience: timedelta = PATIENCE
 
     def deliver(self, message: Message) -> None:
-        """One attempt. Raises ComesBack if there must be another one."""
+        """Make one attempt. Raises ComesBack if another one is needed."""
         try:
             webhook = Webhook.from_event(message.body)
         except Malformed as malformed:

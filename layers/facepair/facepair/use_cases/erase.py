@@ -1,9 +1,9 @@
-"""Erases a pair: nothing of its pictures and faces stays, and no worker that is still processing it brings them back.
+"""Erase a pair: delete its pictures and everything about its faces, so that no running worker can bring them back.
 
-An erasure has a moment: the second, by S3's clock, up to which pictures are erased. Each table guards itself with its
-own items. In the ledger the erasure takes the next call number, so a worker that read the ledger before cannot open
-its call, and one that reads it afterwards sees that its pictures are older. The pair's row becomes a tombstone, and
-rows written later carry its moment, so a worker that read the item before cannot write its row.
+An erasure covers all pictures up to one second of S3's clock. Each table guards itself. In the ledger, the erasure
+takes the next call number: a worker that read the ledger before cannot open its call, and one that reads it later
+sees that its pictures are too old. The pair's row becomes a tombstone: a worker that read the row before cannot write.
+Later rows carry the erasure's second.
 """
 
 import logging
@@ -22,52 +22,51 @@ from facepair.domain.retry import Unavailable
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT = timedelta(seconds=2)
-"""Added to the last moment of a worker: its clock may differ, and its last request may be in progress."""
+"""Margin after a worker's deadline, for clock skew and a last request in progress."""
 MOST_TRIES = 7
-"""Each further one means that the pair was written in between."""
+"""Attempts. Each retry means that the pair was written in between."""
 
 
 class Pictures(Protocol):
-    """The images bucket with everything that it keeps."""
+    """The images bucket with all versions and unfinished uploads."""
 
     def versions(self, pair_id: str) -> tuple[datetime, Sequence[Version]]:
-        """Return the second of the listing, by the clock that dates uploads, and everything in the pair's own folder
-        that was uploaded up to then."""
+        """Return the second of the listing, by S3's clock, and everything in the pair's folder uploaded up to then."""
 
     def delete(self, versions: Sequence[Version]) -> None:
         """Delete versions for good."""
 
     def abort(self, pair_id: str, until: datetime) -> int:
-        """Abort multipart uploads that were begun up to that second. Return how many."""
+        """Abort multipart uploads started up to that second. Return how many."""
 
 
 class Rows(Protocol):
     """The verdicts table."""
 
     def stored(self, pair_id: str) -> Stored | None:
-        """Return the pair's item, be it a row or a tombstone, readable or not."""
+        """Return the pair's item, row or tombstone, even if it is unreadable."""
 
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
-        """Replace exactly the item that was read, or none, by a tombstone. Return False if it has changed."""
+        """Replace the item that was read (or its absence) by a tombstone. Return False if it has changed."""
 
 
 class Charges(Protocol):
     """The ledger."""
 
     def of_pair(self, pair_id: str) -> Sequence[Charged]:
-        """Return all rows of a pair, in the order of their numbers."""
+        """Return all rows of a pair by number."""
 
     def mark(self, pair_id: str, rows: Sequence[Charged], moment: datetime, by: str) -> Charged | None:
-        """Take the number after these rows for an erasure. Return its row, or None if the number is taken."""
+        """Add an erasure under the number after these rows. Return its row, or None if the number is taken."""
 
     def settle(self, mark: Charged, until: datetime) -> None:
-        """Write in the row of an erasure that everything is deleted but what workers can save until then."""
+        """Record that everything is deleted except what workers can save until then."""
 
     def strip(self, charged: Charged, moment: datetime) -> None:
-        """Remove from a row what describes faces; a late completion leaves that out too."""
+        """Remove all face data from a row; a late completion omits it too."""
 
     def forget(self, charged: Charged) -> None:
-        """Remove what identifies the contents too: the end of an erasure."""
+        """Remove the fingerprints too, at the end of an erasure."""
 
 
 class Records(Protocol):
@@ -85,8 +84,8 @@ class Records(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Eraser:
-    """Erases pairs in two steps that never sleep: `erase` deletes, `confirm` checks again once no worker can save
-    anything about the pictures. Both raise Unavailable, and can then be repeated."""
+    """Erases pairs in two steps that never sleep: `erase` deletes, and `confirm` checks again once no worker can save
+    anything about the pictures. Both raise Unavailable and can be repeated."""
 
     pictures: Pictures
     rows: Rows
@@ -97,9 +96,9 @@ class Eraser:
     def erase(self, pair_id: str, by: str) -> Erasure:
         """Delete everything about a pair's pictures up to this second. `by` is the ARN of the person who erases.
 
-        The order matters. First the ledger's mark: from then on no call is opened. Then calls and records: a worker
-        that sees the tombstone finds no answer of erased pictures. Then the tombstone: from then on no worker that
-        began before it writes a row. A row about a later upload means that this second is over: begin anew.
+        The order matters. The erasure's ledger row comes first: no call can be opened after it. Calls and records come
+        next, so that a worker that sees the tombstone finds no answer about erased pictures. After the tombstone, no
+        worker that started before it can write a row. If a row about a later upload exists, start again.
         """
         erasure = Erasure(pair_id=pair_id, erased_by=by)
         for _ in range(MOST_TRIES):
@@ -127,9 +126,9 @@ class Eraser:
         raise Unavailable(f"the pair {pair_id!r} was written again and again; erase it again")
 
     def confirm(self, pair_id: str, by: str) -> Erasure:
-        """Check again, and confirm if no worker can save anything about the erased pictures any more.
+        """Check again, and confirm if no worker can still save anything about the erased pictures.
 
-        A pair whose erasure was interrupted is erased again.
+        An interrupted erasure starts again.
         """
         rows = self.ledger.of_pair(pair_id)
         mark = next((each for each in reversed(rows) if each.state is State.ERASED), None)
@@ -157,7 +156,7 @@ class Eraser:
     def _take_calls(self, erasure: Erasure, calls: Sequence[Charged]) -> list[datetime]:
         """Strip calls, then delete their records. Return until when workers may save something about them.
 
-        A worker that read a call before it was stripped already had its record in progress, so it is found here.
+        A worker that read a call before it was stripped already had a record in progress, which is found here.
         """
         telling = [call for call in calls if call.describes_faces or not call.erased_at]
         for call in telling:
@@ -177,8 +176,8 @@ class Eraser:
         return busy
 
     def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> bool:
-        """Replace the row by a tombstone, after everything that is found by its contents. Return False if a row about a
-        later upload than this erasure stands."""
+        """Delete everything found through the row, then replace it by a tombstone. Return False if the row is about an
+        upload later than this erasure."""
         for fingerprint in sorted(fingerprints - {""}):
             self.records.take_review(fingerprint)
         for _ in range(MOST_TRIES):
@@ -194,7 +193,7 @@ class Eraser:
                     erasure.rows += 1
                     erasure.expired |= stored.rests_on_call and not fingerprints
                     self._unmark(_pair(erasure.pair_id, stored))
-                if stored and stored.fingerprint:  # an opinion may have come just before the tombstone
+                if stored and stored.fingerprint:  # an opinion may have been written just before the tombstone
                     self.records.take_review(stored.fingerprint)
                 return True
         return False
@@ -212,7 +211,7 @@ class Eraser:
 
 
 def _pair(pair_id: str, stored: Stored) -> Pair:
-    """Return the objects of a row, after which its in-flight marker is named."""
+    """Return the row's objects, which name its in-flight marker."""
     now = clock.now()
     uploads = {role: Upload(key, etag, 0, now) for role, (key, etag) in stored.objects.items()}
     return Pair(pair_id, uploads.get("first"), uploads.get("second"), now)

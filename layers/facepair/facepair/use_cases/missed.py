@@ -1,4 +1,4 @@
-"""Find complete pairs without a message: their event was lost, switched off, or ran out of receives."""
+"""Find complete pairs without a message: the event was lost or disabled, or the message ran out of receives."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,17 +17,17 @@ from facepair.use_cases.ports import Cursor, InFlight, Parallel, Uploads, Upload
 logger = logging.getLogger(__name__)
 
 STOPPING_SECONDS = 30
-"""Time that is kept for the last rows and the cursor."""
+"""Time reserved for the last rows and the cursor."""
 PAIRS_AT_ONCE = 100
-"""As many are held in memory, and looked up together."""
+"""Pairs that are held in memory and looked up together."""
 WALKING_SECONDS = 450
-"""Time that is kept for the walk through the bucket, half of what the search has."""
+"""Time reserved for scanning the bucket, half of the total."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What one run saw and sent; `finished` if it came to the bucket's end. `deleted` are pairs whose pictures were
-    gone while they waited."""
+    """What one run saw and sent. `finished`: it reached the end of the bucket. `deleted`: pairs whose pictures were
+    deleted while they waited."""
 
     objects: int
     pairs: int
@@ -37,7 +37,7 @@ class SearchResult:
 
 
 class Listing:
-    """The bucket's pictures from a key on, for as long as there is time."""
+    """Yield the bucket's pictures from a key on, until time runs out."""
 
     def __init__(self, uploads: Uploads, after: str, time_left: Callable[[], float]) -> None:
         self._uploads = uploads
@@ -58,13 +58,13 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class MissedPairs:
-    """Looks at every pair that waits, then goes through the whole bucket, over as many runs as it takes. It holds no
-    more than a page and a batch.
+    """Checks every waiting pair, then scans the whole bucket over as many runs as needed. Holds at most one page and
+    one batch in memory.
 
-    A pair whose pictures are gone while it is PENDING is settled: while the gate is closed no worker would notice.
+    A PENDING pair whose pictures were deleted is settled here, because no worker notices while the gate is closed.
 
-    A pair counts as missed when it has been complete, or overdue, for longer than `after`, and no message about it is
-    known to be in flight. A pair older than `images_retention` is about to be deleted, and left alone.
+    A pair is missed if it has been complete or overdue for longer than `after` without a known message in flight.
+    Pairs older than `images_retention` are skipped: they are about to be deleted.
     """
 
     uploads: Uploads
@@ -78,10 +78,10 @@ class MissedPairs:
     images_retention: timedelta
 
     def send(self, time_left: Callable[[], float]) -> SearchResult:
-        """Enqueue what was missed, from where the last run stopped to the bucket's end or till `time_left` runs out."""
+        """Enqueue missed pairs, from where the last run stopped until the bucket ends or `time_left` runs out."""
         deleted = self._settle_deleted(time_left)
         listing = Listing(self.uploads, self.cursor.load(), time_left)
-        backlog = self.queue.has_backlog()  # pairs without a row may be in it
+        backlog = self.queue.has_backlog()  # it may hold pairs without a row
         if backlog:
             logger.info("Nothing is enqueued: more messages wait than are being worked on")
         pairs = sent = 0
@@ -94,7 +94,7 @@ class MissedPairs:
         return SearchResult(objects=listing.seen, pairs=pairs, sent=sent, finished=not listing.stopped, deleted=deleted)
 
     def _settle_deleted(self, time_left: Callable[[], float]) -> int:
-        """Say of pairs that wait in vain that their pictures were deleted; how many."""
+        """Settle waiting pairs whose pictures were deleted. Return how many."""
         settled = 0
         for rows in batched(self.verdicts.pending(), PAIRS_AT_ONCE, strict=False):
             if time_left() < WALKING_SECONDS:
@@ -109,16 +109,16 @@ class MissedPairs:
         firsts = [pair.uploads["first"] for pair in missed]
         try:
             self.queue.send([created_notification(first.key, first.etag) for first in firsts])
-        except Unavailable:  # some may have been sent: twice is better than never
+        except Unavailable:  # some may have been sent; sending twice is harmless
             for pair in missed:
                 self.in_flight.release(pair.objects)
             raise
 
     def _complete(self, listing: Listing) -> Iterator[Pair]:
-        """Pairs of which both pictures have been there for long enough."""
+        """Yield pairs that have been complete for long enough."""
         now = clock.now()
         for pair_id, uploads in folders(listing, self.names):
-            # A folder that the end of the time cut in two is looked at as a whole: the next run begins behind it.
+            # Finish a folder that the time limit cut in two, because the next run starts after it.
             listed = Pair.among(pair_id, uploads, self.names, clock.now())
             pair = self.uploads.find(pair_id) if listing.stopped else listed
             if not pair.uploads or pair.missing:
@@ -136,13 +136,13 @@ class MissedPairs:
         )
 
     def _is_missed(self, pair: Pair, row: Row | None) -> bool:
-        """No row for these uploads, or one that should have been replaced by now.
+        """Return whether these uploads have no row, or one that should have been replaced by now.
 
-        UNDETERMINED waits for a person, unless pictures that were deleted are there again.
+        UNDETERMINED waits for an operator, unless deleted pictures were uploaded again.
         """
         if row is None:
             return True
-        if row.is_newer_than(pair):  # the picture that it speaks of has been deleted since
+        if row.is_newer_than(pair):  # its picture was deleted since
             return False
         if not row.covers(pair) or row.verdict is Verdict.WAITING or row.code == PICTURES_DELETED:
             return True

@@ -1,4 +1,4 @@
-"""What operators ask for is done in their name, and logged with it."""
+"""Carry out operators' requests, and log who made them."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,22 +13,22 @@ from facepair.use_cases.resend import Resender
 logger = logging.getLogger(__name__)
 
 SHOWN = 5
-"""Unreadable messages of which an answer has the beginning."""
+"""Unreadable messages whose first part is returned."""
 SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operator:
-    """Does what operators ask for. `routes` are the ways back for dead letters."""
+    """Carries out operators' requests. `routes` lead from each dead-letter queue back to its queue."""
 
     approver: Approver
     resender: Resender
     routes: Mapping[DeadLettersOf, Route]
 
     def operate(self, operation: OperatorRequest, by: str, may_go_on: Callable[[], bool]) -> Mapping[str, Any]:
-        """Return the answer in JSON's types. `by` is the operator's ARN, as AWS reports it.
+        """Return the response as plain JSON. `by` is the operator's ARN, as AWS reports it.
 
-        Raises RequestRefused, and Unavailable: then the request can be repeated.
+        Raises RequestRefused, or Unavailable if the request can be repeated.
         """
         match operation:
             case Retry():

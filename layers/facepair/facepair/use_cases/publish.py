@@ -1,4 +1,4 @@
-"""Every write to the verdicts table that changes something is published on the bus."""
+"""Publish every change in the verdicts table on the bus."""
 
 import json
 import logging
@@ -12,31 +12,30 @@ from facepair.use_cases.ports import Bus, DeadLetterSink, Metrics
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 10
-"""Changes that are put together: EventBridge's limit of a request."""
+"""Changes per request: EventBridge's limit."""
 MOST_BYTES = 200_000
-"""Of an event's detail. EventBridge takes 256 KB in a request; a row of ours makes one or two."""
+"""Limit for an event's detail. EventBridge accepts 256 KB per request; our rows have one or two."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publisher:
-    """Puts changes on the bus: at least once, the same change under the same id."""
+    """Publishes changes at least once; a repeated change keeps its id."""
 
     bus: Bus
     dead_letters: DeadLetterSink
     metrics: Metrics
 
     def publish(self, write: Write) -> None:
-        """Publish what a write has changed, if anything. Raises Unavailable if that has to be tried again.
+        """Publish what a write has changed, if anything. Raises Unavailable if the record must be retried.
 
-        A row that cannot be published is dead-lettered: repeating it would fail the same way, and the shard's later
-        records wait behind it.
+        A row that cannot be published is dead-lettered: a retry would fail again and hold up the rest of the shard.
         """
         self.metrics.add(Metric.WRITES)
         try:
             changed = write.change()
             if changed:
                 check_size(changed)
-        except Exception as error:  # whatever it is: it depends on the record alone, so it would happen again
+        except Exception as error:  # any error: it depends only on the record, so a retry would fail again
             logger.error("The row of %r cannot be published: %s", write.pair_id, error)
             self.metrics.add(Metric.UNREADABLE_ROWS)
             told = {"pair_id": write.pair_id, "place": write.place, "reason": str(error)}
@@ -55,7 +54,7 @@ def put(changes: Sequence[Change], bus: Bus, metrics: Metrics) -> None:
 
 
 def check_size(change: Change) -> None:
-    """Raise ValueError for an event that the bus would refuse however often it is sent."""
+    """Raise ValueError for an event that the bus would always refuse."""
     size = len(change.json().encode())
     if size > MOST_BYTES:
         raise ValueError(f"its event would have {size} bytes, and the bus takes {MOST_BYTES}")

@@ -1,4 +1,4 @@
-"""Messages of uploads: each names objects of the images bucket that were created, and no upload spoils another's."""
+"""Process messages about uploads. Each names new objects in the images bucket; a bad one does not affect the others."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class ComesBack(Exception):
-    """The message has to stay in the queue; the reason was logged where it was known."""
+    """The message stays in the queue; the reason is already logged."""
 
 
 class Compares(Protocol):
@@ -31,7 +31,7 @@ class Compares(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """Deals with one message after the other. `add_log_keys` puts fields on every line of the log that follows."""
+    """Processes one message at a time. `add_log_keys` adds fields to all later log lines."""
 
     names: Names
     comparer: Compares
@@ -41,7 +41,7 @@ class Receiver:
     add_log_keys: Callable[..., None]
 
     def receive(self, message: Message, time_left: Callable[[], float]) -> None:
-        """Bring the pairs of a message up to date. Raises ComesBack if it has to stay in the queue."""
+        """Bring the pairs of a message up to date. Raises ComesBack if the message must stay in the queue."""
         self.metrics.add(Metric.MESSAGES)
         attempts = (Attempt(each, message.receive_count, time_left) for each in self._created(message.body))
         delays = [delay for attempt in attempts if (delay := self._upload(attempt))]
@@ -66,7 +66,7 @@ class Receiver:
         return created
 
     def _dead_letter(self, body: str, malformed: Malformed) -> None:
-        """Raises ComesBack if the message cannot be dead-lettered: it must not be lost."""
+        """Dead-letter the message. Raises ComesBack if that fails, so that it is not lost."""
         self.metrics.add(Metric.MALFORMED_MESSAGES)
         try:
             self.queue.dead_letter(body)
@@ -77,7 +77,7 @@ class Receiver:
         logger.error("Message dead-lettered: %s", malformed)
 
     def _defer(self, message: Message, seconds: int) -> None:
-        """A message that cannot be deferred comes back all the same, after the queue's visibility timeout."""
+        """Defer the message. If that fails, it still comes back after the queue's visibility timeout."""
         self.metrics.add(Metric.OLDEST_DEFERRED, (clock.now() - message.sent_at).total_seconds())
         try:
             self.queue.defer(message.receipt_handle, seconds)
@@ -86,7 +86,7 @@ class Receiver:
             self.metrics.add(Metric.UNEXPECTED_ERRORS)
 
     def _upload(self, attempt: Attempt) -> int | None:
-        """Bring the pair of an object up to date; the seconds until the next try, if there must be one."""
+        """Bring an object's pair up to date. Return the seconds until the next try, if one is needed."""
         key = attempt.created.key
         pair_id, _ = split(key)
         self.add_log_keys(pair_id=pair_id, key=key)
@@ -111,7 +111,7 @@ class Receiver:
         return None
 
     def _count(self, row: Row) -> None:
-        if row.code == PICTURES_DELETED:  # no verdict, and no matter for an operator
+        if row.code == PICTURES_DELETED:  # no verdict, and no action needed
             return
         self.metrics.add(Metric.of(row.verdict))
         if row.code == WORKER_DIED:

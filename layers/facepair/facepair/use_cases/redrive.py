@@ -1,4 +1,4 @@
-"""Dead letters return to their queue: received, sent, deleted, in this order."""
+"""Redrive dead letters: receive, send to their queue, delete, in this order."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,34 +8,34 @@ from facepair.domain.backlog import DeadLetter
 from facepair.domain.notification import Malformed
 
 HIDDEN_SECONDS = 300
-"""Visibility timeout of what the redrive receives; if it dies, the messages can be received again after that."""
+"""Visibility timeout of received messages; if the redrive dies, they can be received again after it."""
 
 
 class DeadLetters(Protocol):
     """A dead-letter queue."""
 
     def receive(self, seconds: int) -> list[DeadLetter]:
-        """Return some messages, hidden from other receivers for that time; none if there are no more."""
+        """Return some messages and hide them for that time; none if the queue is empty."""
 
     def delete(self, messages: Iterable[DeadLetter]) -> None:
         """Delete what was received."""
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
-        """Let a message be received again in `seconds`."""
+        """Make a message visible again in `seconds`."""
 
 
 class Destination(Protocol):
     """The queue to which the messages return."""
 
     def send(self, bodies: Sequence[str]) -> None:
-        """Send messages, however many."""
+        """Send any number of messages."""
 
 
 @dataclass
 class Redriven:
-    """How many messages were moved, and by their ids those that cannot be read, which stay.
+    """Number of messages moved, and the unreadable ones that stay, by id.
 
-    `more` if the time ran out before the queue was empty.
+    `more`: time ran out before the queue was empty.
     """
 
     sent: int = 0
@@ -45,9 +45,9 @@ class Redriven:
 
 @dataclass(frozen=True)
 class Route:
-    """From a dead-letter queue to a queue whose messages `read` understands; it raises Malformed for others.
+    """Moves messages from a dead-letter queue to the queue whose messages `read` parses (or raises Malformed).
 
-    A message that cannot be read would only become a dead letter again, with an error in the log: it stays.
+    Unreadable messages stay: they would only be dead-lettered again.
     """
 
     dead_letters: DeadLetters
@@ -55,9 +55,9 @@ class Route:
     read: Callable[[str], object]
 
     def redrive(self, may_go_on: Callable[[], bool]) -> Redriven:
-        """Move what can be read, until the queue is empty or `may_go_on` returns False.
+        """Move readable messages until the queue is empty or `may_go_on` returns False.
 
-        A message is sent before it is deleted: a failure in between duplicates it, which costs nothing, and loses none.
+        A message is sent before it is deleted: a failure in between duplicates it, which is harmless.
         """
         done = Redriven()
         while may_go_on():
@@ -65,14 +65,14 @@ class Route:
             readable = [message for message in batch if self._can_read(message)]
             unreadable = {message.message_id: message for message in batch if message not in readable}
             if not readable and unreadable.keys() <= done.unreadable.keys():
-                break  # empty, or what stays comes round: nothing else is left
+                break  # empty, or only unreadable messages are left
             self.destination.send([message.body for message in readable])
             self.dead_letters.delete(readable)
             done.sent += len(readable)
             done.unreadable |= unreadable
         else:
             done.more = True
-            return done  # what stays remains hidden, so that the next request does not meet it again
+            return done  # unreadable messages stay hidden, so that the next request skips them
         for message in done.unreadable.values():
             self.dead_letters.defer(message.receipt_handle, 0)
         return done

@@ -1,4 +1,4 @@
-"""The change events of rows are published again, as the rows are now."""
+"""Publish change events again, with the current rows."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Resent:
-    """What was published. `missing` are pair ids without a row, `unreadable` those of rows that cannot be published.
+    """What was published. `missing`: pair ids without a row. `unreadable`: pair ids whose row cannot be published.
 
-    `since` is where to go on, if the time ran out.
+    `since`: where to continue if time ran out.
     """
 
     published: int = 0
@@ -29,7 +29,7 @@ class Resent:
 
 @dataclass(frozen=True, kw_only=True)
 class Resender:
-    """Publishes rows again, under the same ids. Deletions cannot be published again: there is no row."""
+    """Publishes rows again under the same event ids. Deletions have no row, so they cannot be resent."""
 
     bus: Bus
     rows: WrittenRows

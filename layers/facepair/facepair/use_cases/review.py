@@ -1,4 +1,4 @@
-"""Reviewers decide MANUAL_CHECK pairs: they share a queue, look at two pictures, and each gives one opinion."""
+"""Let reviewers decide MANUAL_CHECK pairs from a shared queue, with one opinion each."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,57 +31,57 @@ from facepair.use_cases.ports import Decisions, Metrics, Verdicts
 logger = logging.getLogger(__name__)
 
 LOOKED_UP_AT_ONCE = 25
-"""Waiting pairs whose opinions are read with one request."""
+"""Waiting pairs whose opinions are read in one request."""
 MOST_TRIES = 7
-"""Each further one means that another reviewer's opinion was written in between."""
+"""Attempts. Each retry means that another reviewer's opinion was written in between."""
 
 
 class ReviewQueue(Protocol):
-    """The pairs that wait for a person, as an index knows them: some moments late."""
+    """The pairs waiting for a reviewer, from an eventually consistent index."""
 
     def oldest_first(self) -> Iterator[Queued]:
-        """Return the pairs by the time of their row."""
+        """Return the pairs, ordered by the time of their row."""
 
     def waiting(self) -> Waiting:
         """Return how many there are."""
 
 
 class Leases(Protocol):
-    """Which reviewer has which pair, and until when."""
+    """Leases on pairs: which reviewer has which pair, and until when."""
 
     def take(self, pair_id: str, holder: str, until: datetime) -> bool:
-        """Take a pair, or keep it; False if another reviewer has it."""
+        """Take or renew a lease. Return False if another reviewer has the pair."""
 
     def give_back(self, pair_id: str, holder: str) -> None:
-        """Let others have a pair; nothing happens if another reviewer has it by now."""
+        """Release a lease, unless another reviewer has the pair by now."""
 
 
 class Links(Protocol):
-    """Ways to pictures for reviewers, who may not read the bucket."""
+    """Presigned URLs for reviewers, who cannot read the bucket."""
 
     def link(self, picture: PictureRow) -> str | None:
-        """Return the URL of exactly this version, for a minute; None if the row does not name a version."""
+        """Return a URL of exactly this version, valid for a minute; None if the row names no version."""
 
 
 class KnownOpinions(Protocol):
     """Opinions about contents whose decision is not final."""
 
     def of(self, fingerprint: str) -> Opinions:
-        """Return what is known about two contents at this moment."""
+        """Return the current opinions about two contents."""
 
     def of_many(self, fingerprints: Sequence[str]) -> Mapping[str, Opinions]:
-        """Return what is known about many, by fingerprint; without those about which nothing is known."""
+        """Return the opinions about many contents, by fingerprint, omitting those without any."""
 
     def change(self, row: Row, opinions: Opinions) -> bool:
-        """Write the next version of what is known about a row's contents; False, and nothing written, if the row is no
-        MANUAL_CHECK of these contents any more, or another version has been written."""
+        """Write the next version of the opinions about a row's contents. Return False, without writing, if the row is
+        no longer a MANUAL_CHECK of these contents or another version was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reviewing:
-    """Hands out pairs and takes opinions. `reviewer` is always the caller that AWS reports, never a field of a request.
+    """Hands out pairs and records opinions. `reviewer` is always the caller that AWS reports, never a request field.
 
-    Another reviewer's opinion is never in an answer before the decision is final.
+    No response contains another reviewer's opinion before the decision is final.
     """
 
     queue: ReviewQueue
@@ -94,7 +94,7 @@ class Reviewing:
     second_review: SecondReview = SecondReview.NONE
 
     def answer(self, reviewer: str, asked: Asked) -> dict[str, Any]:
-        """Return the answer to any request, as plain JSON. Log who requested what."""
+        """Return the response to any request, as plain JSON. Log who requested what."""
         about = asked.model_dump(mode="json", include={"action", "pair_id", "pair_ids", "verdict"})
         logger.info("Review requested", extra={"by": reviewer} | about)
         match asked:
@@ -110,8 +110,8 @@ class Reviewing:
                 return self.give_back(reviewer, asked)
 
     def pairs(self, reviewer: str, asked: AskForPairs) -> dict[str, Any]:
-        """Return the pairs that the reviewer has now: those that the page holds, if they are still to be decided, and
-        others that no reviewer has, oldest first; and how many wait in all."""
+        """Return the reviewer's pairs and how many wait in all. The pairs are those that the page holds, if still
+        undecided, and then free ones, oldest first."""
         holder = _holder(reviewer, asked.desk)
         others = (each for each in self.queue.oldest_first() if each.pair_id not in {*asked.holding, *asked.skip})
         candidates = chain(asked.holding, self._for(reviewer, others))
@@ -122,10 +122,10 @@ class Reviewing:
         return {"reviewer": reviewer, "waiting": waiting.count, "at_least": waiting.at_least, "pairs": shown}
 
     def decide(self, reviewer: str, asked: Decide) -> dict[str, Any]:
-        """Record an opinion, which makes the decision final unless another reviewer has to agree.
+        """Record an opinion. The decision is final unless another reviewer must agree.
 
-        `decided` is whether it is recorded; `stands` is what the pair's row says. A reviewer's first opinion about
-        these contents holds; one that is sent again, because its answer was lost, is still the first.
+        `decided`: whether it was recorded. `stands`: the verdict of the pair's row. A reviewer's first opinion about
+        these contents counts; repeating it after a lost response changes nothing.
         """
 
         def record(row: Row, known: Opinions) -> bool | None:
@@ -147,7 +147,7 @@ class Reviewing:
         return self._answer(reviewer, asked, row, recorded=recorded)
 
     def cannot_tell(self, reviewer: str, asked: CannotTell) -> dict[str, Any]:
-        """Leave a pair to another reviewer, with a note. The answer is as for a decision."""
+        """Leave a pair to another reviewer, with a note. The response is as for a decision."""
 
         def record(row: Row, known: Opinions) -> bool | None:
             note = asked.by(reviewer, clock.now())
@@ -161,7 +161,7 @@ class Reviewing:
         return self._answer(reviewer, asked, self.verdicts.row(asked.pair_id), recorded=recorded)
 
     def reveal(self, reviewer: str, asked: Reveal) -> dict[str, Any]:
-        """Return the similarity, after recording that the reviewer sees it; None for what is not to be decided."""
+        """Return the similarity after recording that the reviewer sees it; None if there is nothing to decide."""
         seen: dict[str, Any] = {"similarity": None}
 
         def record(row: Row, known: Opinions) -> bool | None:
@@ -177,8 +177,8 @@ class Reviewing:
         return {}
 
     def _recorded(self, asked: Decide | CannotTell | Reveal, record: Callable[[Row, Opinions], bool | None]) -> bool:
-        """Record what a reviewer says about a MANUAL_CHECK of the contents that they have seen; False for any other
-        row. `record` returns None if the row or the opinions have changed meanwhile: then both are read again."""
+        """Record a reviewer's opinion about a MANUAL_CHECK of the contents that they saw; False for any other row.
+        `record` returns None if the row or the opinions changed meanwhile; then both are read again."""
         for _ in range(MOST_TRIES):
             row = self.verdicts.row(asked.pair_id)
             if row is None or not row.is_to_be_reviewed or row.fingerprint != asked.fingerprint:
@@ -194,7 +194,7 @@ class Reviewing:
         return {"decided": recorded, "stands": _stands(row) if row else None}
 
     def _for(self, reviewer: str, queued: Iterable[Queued]) -> Iterator[str]:
-        """Return the pairs about which the reviewer has something left to say, without taking a lease on the others."""
+        """Return the pairs that this reviewer can still decide, without leasing the others."""
         for batch in batched(queued, LOOKED_UP_AT_ONCE, strict=False):
             known = self.opinions.of_many([each.fingerprint for each in batch])
             yield from (
@@ -204,7 +204,7 @@ class Reviewing:
             )
 
     def _taken(self, pair_ids: Iterable[str], reviewer: str, holder: str) -> Iterator[tuple[Row, Opinions]]:
-        """Return rows of pairs that could be taken, each as it is at this moment."""
+        """Return current rows of pairs that could be leased."""
         for pair_id in pair_ids:
             if self.leases.take(pair_id, holder, clock.now() + LEASE):
                 row = self._row(pair_id)
@@ -216,7 +216,7 @@ class Reviewing:
                 self.leases.give_back(pair_id, holder)
 
     def _row(self, pair_id: str) -> Row | None:
-        """Return the pair's row; None for one that cannot be read, which must not stop the queue."""
+        """Return the pair's row, or None if it is unreadable: one bad row must not block the queue."""
         try:
             return self.verdicts.row(pair_id)
         except ValueError as error:
@@ -225,7 +225,7 @@ class Reviewing:
             return None
 
     def _shown(self, row: Row, known: Opinions) -> dict[str, Any]:
-        """Return what a reviewer needs to know of a pair, as plain JSON. The similarity takes a request of its own."""
+        """Return a pair for a reviewer, as plain JSON. The similarity takes a separate request."""
         said = row.model_dump(mode="json", include={"pair_id", "fingerprint", "uploaded_at", "updated_at"})
         pictures = {role: self._picture(picture) for role, picture in row.pictures.items()}
         notes = [{"by": person(each.by), "at": clock.iso(each.at), "note": each.note} for each in known.notes]
@@ -248,7 +248,7 @@ class Reviewing:
 
 
 def _holder(reviewer: str, desk: str) -> str:
-    """Return the holder of a lease: two pages of one reviewer are two, and no reviewer can name another one's page."""
+    """Return the holder of a lease: each page of a reviewer is one, and reviewers cannot forge each other's pages."""
     return f"{reviewer} {desk}"
 
 
@@ -266,5 +266,5 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a JSON number, as near as a double comes."""
+    """Return the nearest double."""
     return None if value is None else float(value)
