@@ -241,7 +241,7 @@ class Comparer:
         decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
         if written := self._write(row.as_decided(decision) if decision else row, erased_at):
             return written
-        stands = self.verdicts.row(row.pair_id)
+        stands = self.first_read.of(row.pair_id).standing.row
         if decision is None and stands and stands.decision and stands.fingerprint == row.fingerprint:
             return self._write(row.as_decided(stands.decision), erased_at)
         return None
