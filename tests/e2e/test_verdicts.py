@@ -227,7 +227,7 @@ def test_our_own_look_says_which_picture_is_unusable_and_what_to_do(deployed: De
     )
 
     assert small.startswith("second picture: 255x400 pixels; at least 256 a side are needed")
-    assert "second picture: 23 bytes" in letter
+    assert "second picture: 21 bytes" in letter
     assert "upload a JPEG, PNG or HEIC" in letter
     assert neither.index("first picture:") < neither.index("second picture:")
 
