@@ -1,4 +1,4 @@
-"""The gate's item: what all workers share of when they may call."""
+"""The gate's item, which all workers share."""
 
 import logging
 import random
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ITEM = "gate"
-"""Its id in the idempotency table, where Powertools' ids have a prefix of their own."""
+"""Item id in the idempotency table; Powertools' ids have a prefix."""
 MOST_TRIES = 5
-"""Of a change that other writers are faster than. With the pauses between them they take two seconds at most."""
+"""Attempts when other writers are faster. With their pauses they take at most two seconds."""
 FIRST_PAUSE_SECONDS = 0.05
 
 
@@ -62,7 +62,7 @@ class GateItem:
 
     @aws_errors()
     def enter(self, seen: Gate | None = None) -> Slot:
-        """Take the next slot, or be the one who tries. Raises Closed or RateLimited."""
+        """Take the next slot or the probe. Raises Closed or RateLimited."""
         gate = seen or self.state()
         while True:
             now = self._now()
@@ -91,7 +91,7 @@ class GateItem:
             self._change(lambda gate, now: gate.given_back(slot, now), "no call was made")
 
     def block(self, blocked: Blocked) -> Closed:
-        """The account is refused: close for everybody."""
+        """Block the gate: ADVANCE refuses the account."""
         self._change(lambda gate, now: gate.blocked(self._rules, blocked.code, blocked.message, now), blocked.message)
         return Closed(blocked.code, blocked.message, seconds=self._rules.pause)
 
@@ -104,7 +104,7 @@ class GateItem:
         interval, shift = gate.interval(self._rules, now), gate.shift(self._rules, now)
         values = {":now": now, ":pace": gate.pace_at(now), ":version": gate.version, ":rate": self._rules.per_second}
         values |= {":free": now - shift}
-        if gate.next_slot + shift <= now:  # no worker waits: the slots begin anew
+        if gate.next_slot + shift <= now:  # no worker waits: slots start again from now
             next_slot, in_turn = ":next", "(attribute_not_exists(next_slot) OR next_slot <= :free)"
             values |= {":next": now + interval}
         else:
@@ -132,7 +132,7 @@ class GateItem:
         return Slot(at=float(str(answer["Attributes"]["next_slot"])) - interval, taken_at=now)
 
     def _count_unanswered(self, outcome: Outcome) -> None:
-        """Count a call that was not answered, whatever others write. It never raises."""
+        """Count an unanswered call, without a condition. It never raises."""
         try:
             with aws_errors():
                 self._table.update_item(
@@ -162,7 +162,7 @@ class GateItem:
 
     @aws_errors()
     def _replace(self, gate: Gate, changed: Gate) -> bool:
-        """Write what has changed if nothing else has meanwhile. Slots and counts of that time stay as they are."""
+        """Write the changes if the version is the same. Concurrent slots and counts are kept."""
         author = uuid.uuid4().hex
         values = {name: value for name, value in vars(changed).items() if value != getattr(gate, name)}
         item = {name: value for name, value in values.items() if value is not None} | {"author": author}
@@ -182,7 +182,7 @@ class GateItem:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            # botocore repeats a write whose response was lost; the repetition finds the first one.
             return self._item().get("author") == author
         return True
 
@@ -195,5 +195,5 @@ def gate_of(item: Mapping[str, Any]) -> Gate:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """DynamoDB takes no floats; microseconds are exact enough."""
+    """DynamoDB accepts no floats; microseconds are exact enough."""
     return {name: Decimal(f"{value:.6f}") if isinstance(value, float) else value for name, value in values.items()}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEPT = timedelta(days=14)
-"""As long as the queue keeps a message, DynamoDB keeps its mark at most."""
+"""A marker expires when the queue would drop its message."""
 FORGOTTEN = timedelta(hours=2)
 """If no worker begins with a claimed pair within this time, the search died before it sent the message."""
 
@@ -59,7 +59,7 @@ class InFlightMarkers:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            # botocore repeats a write whose response was lost; the repetition finds the first one.
             mark = self._item(objects)
             if mark.get("owner") != owner:
                 raise Later("another worker has the pair") from error
@@ -77,8 +77,8 @@ class InFlightMarkers:
 
     @aws_errors()
     def defer(self, objects: str, until: datetime) -> None:
-        """The worker came to an end, and the message will come back."""
-        # By the same operation as `begin`: were it another's permission that is missing, workers would seem to die.
+        """Record that the worker finished and the message will come back."""
+        # The same operation as `begin`: if this one lacked a permission, workers would seem to die.
         self._table.update_item(
             Key={"id": marker_id(objects)},
             UpdateExpression="SET due = :due, expiration = :expiration "
@@ -89,7 +89,7 @@ class InFlightMarkers:
 
     @aws_errors()
     def finish(self, objects: str) -> None:
-        """The worker came to an end, and the message is done."""
+        """Record that the worker finished and the message is done."""
         self._table.delete_item(Key={"id": marker_id(objects)})
 
     @aws_errors()
@@ -118,7 +118,7 @@ class InFlightMarkers:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            # A write that arrived and whose response was lost is repeated by botocore, and then meets itself.
+            # botocore repeats a write whose response was lost; the repetition finds the first one.
             stands: Any = error.response.get("Item", {})
             return bool(stands.get("author", {}).get("S") == author)
         return True
@@ -142,7 +142,7 @@ class InFlightMarkers:
 
 
 def marker_id(objects: str) -> str:
-    """The id of the mark of a pair's objects."""
+    """Return the marker's id for a pair's objects."""
     return f"underway#{objects}"
 
 

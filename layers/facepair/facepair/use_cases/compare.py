@@ -22,11 +22,11 @@ from facepair.use_cases.ports import Decisions, FirstRead, FleetGate, InFlight, 
 logger = logging.getLogger(__name__)
 
 MOST_DEATHS = 3
-"""Receives that may end their worker before the pair is given up."""
+"""Workers that a pair may crash before it is given up."""
 
 
 class Deferred(Exception):
-    """Not now: the message has to come back in `seconds`. The row says why, where there is something to say."""
+    """The message must come back in `seconds`. The row may say why."""
 
     def __init__(self, reason: RetryReason, seconds: int) -> None:
         super().__init__(f"in {seconds} s: {reason}")
@@ -64,7 +64,7 @@ class _Read:
 
 
 class Asks(Protocol):
-    """Brings an outcome, at most once per two contents."""
+    """Returns an outcome, charged at most once per two contents."""
 
     def ask(self, question: Question) -> Outcome: ...
 
@@ -86,9 +86,9 @@ class Comparer:
     backoff: Backoff
 
     def compare(self, pair_id: str, attempt: Attempt) -> Row | None:
-        """Bring a pair's row up to date with the bucket; the row, or None if there was nothing new to write.
+        """Bring a pair's row up to date with the bucket. Return the row, or None if nothing changed.
 
-        Raises Deferred for what passes by itself. Anything else that it raises is unexpected and safe to try again.
+        Raises Deferred for temporary obstacles. Any other exception is unexpected and safe to retry.
         """
         try:
             return self._compare(pair_id, attempt)
@@ -122,7 +122,7 @@ class Comparer:
         return self._take(unread, attempt, start)
 
     def _settle_deleted(self, row: Row) -> Row | None:
-        """A picture is gone while its pair waited."""
+        """Handle a picture that was deleted while its pair waited."""
         return self._replace(row, row.pictures_deleted())
 
     def _replace(self, stands: Row, row: Row) -> Row | None:
@@ -153,7 +153,7 @@ class Comparer:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
 
     def _take(self, unread: Case, attempt: Attempt, start: Start) -> Row | None:
-        """Compare, and leave a mark meanwhile: a pair that ends one worker after the other has to be noticed."""
+        """Compare under an in-flight marker, so that a pair that crashes worker after worker is noticed."""
         pair = unread.pair
         alive_until = clock.now() + timedelta(seconds=attempt.time_left())
         if self.in_flight.begin(pair.objects, alive_until) > MOST_DEATHS:
@@ -213,7 +213,7 @@ class Comparer:
         pending: Callable[[str, str, datetime], Row],
         erased_at: datetime | None,
     ) -> Deferred:
-        """Write what keeps the pair, and until when, where there is something to say to its readers."""
+        """Write why the pair waits and until when, if that concerns its readers."""
         seconds = reason.delay(self.backoff, attempt.receive_count)
         if reason.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
@@ -263,7 +263,7 @@ def _check_not_erased(pair: Pair, start: Start) -> None:
 
 
 def _read(fetched: _Fetched) -> _Read:
-    """Fit one picture after the other: two at once could need more memory than the function has."""
+    """Fit pictures one at a time: two at once could exceed the function's memory."""
     content, upload = fetched.content, fetched.upload
     if isinstance(content, Unusable):
         return _Read(fetched.version_id, f"{upload.etag}, {upload.size} bytes", content)
