@@ -1,6 +1,6 @@
-"""What the use cases need of the world. facepair/aws and facepair/advance stand behind it, and fakes in tests.
+"""Ports of the use cases, implemented by facepair/aws and facepair/advance, and by fakes in tests.
 
-Where AWS does not do what it is asked (throttled, denied, down), a port raises Unavailable, unless it says otherwise.
+If AWS fails a request (throttled, denied, down), a port raises Unavailable, unless documented otherwise.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,39 +26,39 @@ class Uploads(Protocol):
     """The images bucket."""
 
     def find(self, pair_id: str) -> Pair:
-        """The pair as it is in the bucket now, whichever event came."""
+        """Return the pair as it is in the bucket now, whatever the event said."""
 
     def all(self, after: str) -> Iterator[Upload]:
-        """Every object whose key sorts behind `after`, in the order of their keys."""
+        """Yield objects whose key sorts after `after`, in key order."""
 
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
         """Content and version id of exactly the object that was listed. Raises Later if it has changed since, and
         Unreadable if S3 refuses to return it."""
 
     def version(self, upload: Upload) -> str | None:
-        """The version id alone, without a download. Raises as `read` does."""
+        """Return the version id without a download. Raises as `read` does."""
 
 
 class Verdicts(Protocol):
     """The verdicts table."""
 
     def row(self, pair_id: str) -> Row | None:
-        """A pair's row, as it is at this moment."""
+        """Return a pair's current row."""
 
     def standing(self, pair_id: str) -> Standing:
-        """A pair's row, and what its item says of an erasure, as they are at this moment."""
+        """Return a pair's current row, and the erasure that its item records."""
 
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
-        """The rows of many pairs, by pair id; those that exist. They may be some moments old."""
+        """Return the existing rows of many pairs, by pair id (eventually consistent)."""
 
     def pending(self) -> Iterator[Row]:
-        """The PENDING rows, those that were written longest ago first. They may be some moments old."""
+        """Yield PENDING rows, oldest write first (eventually consistent)."""
 
     def replace(self, stands: Row, row: Row) -> bool:
-        """Write a row over exactly the one that was read; False, and nothing written, if it has changed since."""
+        """Replace exactly the row that was read. Return False, without writing, if it has changed."""
 
     def write(self, row: Row, erased_at: datetime | None) -> bool:
-        """Move the pair's row forward; False, and nothing written, if a newer one stands.
+        """Move the pair's row forward. Return False, without writing, if there is a newer one.
 
         `erased_at` is what `standing` said of an erasure when the worker began. Raises Later if the pair was erased
         since.
@@ -88,52 +88,52 @@ class Ledger(Protocol):
     """The calls to the comparison API: one row each, and one worker alone can write the next of a pair."""
 
     def of_pair(self, pair_id: str) -> Sequence[Call]:
-        """All calls of a pair, oldest first."""
+        """Return all calls of a pair, oldest first."""
 
     def get(self, pair_id: str, call: str) -> Call | None:
-        """One call; None if its row has expired."""
+        """Return one call; None if its row has expired."""
 
     def keep(self, call: Call) -> None:
-        """Keep a row for at least as long as if it were written now."""
+        """Extend a row's expiry to that of one written now."""
 
     def open(
         self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
     ) -> Call:
-        """Write the row of a call that is about to be sent.
+        """Write the row of a call before it is sent.
 
-        Raises Later if this number is taken: another worker is calling, or the pair was erased.
+        Raises Later if its number is taken: another worker is calling, or the pair was erased.
         """
 
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
-        """Write what became of a call. A late answer still replaces UNKNOWN; nothing replaces an answer.
+        """Write the outcome of a call. A late answer replaces UNKNOWN; nothing replaces an answer.
 
-        Raises Later if the call was answered while it was given up.
+        Raises Later if the call was answered while being given up.
         """
 
     def approve(self, call: Call, by: str) -> bool:
-        """Write that an operator approves one more call although this one was not answered.
+        """Record that an operator approves one more call after this unanswered one.
 
-        False if it was approved already, or was answered after all."""
+        Return False if it is already approved or was answered after all."""
 
 
 class UnsavedRefusals(Protocol):
-    """Free refusals that the ledger could not take. Without them their calls would count as perhaps charged."""
+    """Free refusals that could not be saved in the ledger; without them, their calls would count as perhaps charged."""
 
     def save(self, call: Call, refusal: Outcome) -> None:
-        """Keep what a call was answered until its row can be completed."""
+        """Save a call's outcome until its row can be completed."""
 
     def of(self, call: Call) -> Outcome | None:
-        """The refusal of a call, if one was kept."""
+        """Return the saved refusal of a call, if any."""
 
 
 class ComparisonApi(Protocol):
     """The paid API."""
 
     deadline: float
-    """Seconds after which a call has ended, whatever it brought."""
+    """Seconds after which a call has ended."""
 
     def compare(self, token: str, first: "Fitted", second: "Fitted") -> Outcome:
-        """What one call brings; whatever goes wrong is an outcome too. `call` is not known to it."""
+        """Make one call. Failures are outcomes too. `call` is left unset."""
 
 
 class Tokens(Protocol):
@@ -147,23 +147,23 @@ class Idempotency(Protocol):
     """Runs a comparison once per fingerprint; afterwards its stored outcome is the answer."""
 
     def keep(self, fingerprint: str) -> None:
-        """Keep a stored outcome for at least as long as if it were stored now."""
+        """Extend a stored outcome's expiry to that of one stored now."""
 
     def discard(self, fingerprint: str) -> None:
-        """Delete a stored outcome that must not be used any more."""
+        """Delete a stored outcome that must not be used again."""
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
-        """The outcome, new or stored. Raises Later while another worker is comparing, and what `compare` raises."""
+        """Return the outcome, new or stored. Raises Later while another worker compares, or what `compare` raises."""
 
 
 class FleetGate(Protocol):
     """When the fleet may call: pace, blocked account, an API that does not answer. See domain/gate.py."""
 
     def look(self, seen: Gate) -> Closed | RateLimited | None:
-        """What keeps all workers from calling now, by a state that was just read."""
+        """Return what keeps all workers from calling now, from a state that was just read."""
 
     def enter(self, seen: Gate | None = None) -> Slot:
-        """Take the next slot; or, while the gate is closed and a probe is due, be the one who tries.
+        """Take the next slot, or the probe if the gate is closed and one is due.
 
         It is taken by the state that was `seen` if that still holds, else by what is read now. Raises Closed or
         RateLimited.
@@ -176,26 +176,26 @@ class FleetGate(Protocol):
         """
 
     def give_back(self, slot: Slot) -> None:
-        """Give a slot back that was not used for a call. It never raises."""
+        """Give an unused slot back. It never raises."""
 
     def block(self, blocked: Blocked) -> Closed:
-        """The account is refused: close for everybody. What is to be raised."""
+        """Block the gate: ADVANCE refuses the account. Return the exception to raise."""
 
 
 class InFlight(Protocol):
     """Which pairs have a message in flight, and how often one has ended its worker. `objects` identifies a pair's."""
 
     def begin(self, objects: str, alive_until: datetime) -> int:
-        """A worker begins; how many have begun without coming to an end, this one included.
+        """Record that a worker starts. Return how many have started and not finished, including this one.
 
-        Raises Later while another one can be alive.
+        Raises Later while another one may be alive.
         """
 
     def defer(self, objects: str, until: datetime) -> None:
-        """The worker came to an end, and the message will come back."""
+        """Record that the worker finished and the message will come back."""
 
     def finish(self, objects: str) -> None:
-        """The worker came to an end, and the message is done."""
+        """Record that the worker finished and the message is done."""
 
     def claim(self, objects: str, late: timedelta) -> bool:
         """Whether no message is known to be in flight, or the known one is `late`: then only the caller may
@@ -209,26 +209,26 @@ class UploadsQueue(Protocol):
     """The queue of uploads, and its dead-letter queue."""
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
-        """Let a received message come back in `seconds`."""
+        """Make a received message visible again in `seconds`."""
 
     def dead_letter(self, body: str) -> None:
-        """Move a malformed message to the dead-letter queue at once: receiving it again would not help."""
+        """Move a malformed message to the dead-letter queue at once, because retries cannot succeed."""
 
     def send(self, bodies: Sequence[str]) -> None:
-        """Send messages, however many."""
+        """Send any number of messages."""
 
     def has_backlog(self) -> bool:
-        """Whether more messages wait to be received than are being worked on."""
+        """Return whether more messages wait than are in progress."""
 
 
 class Cursor(Protocol):
     """Where the search for missed pairs stopped."""
 
     def load(self) -> str:
-        """The last key that was looked at; empty to begin at the beginning."""
+        """Return the last key that was checked; empty to start at the beginning."""
 
     def save(self, key: str) -> None:
-        """Remember the last key that was looked at; empty for the bucket's end."""
+        """Save the last key that was checked; empty at the end of the bucket."""
 
 
 class Parallel(Protocol):
@@ -240,7 +240,7 @@ class Parallel(Protocol):
 
 
 class Metrics(Protocol):
-    """What is counted for alarms and dashboards. It never raises."""
+    """Metrics for alarms and dashboards. It never raises."""
 
     def add(self, metric: Metric, value: float = 1) -> None:
         """Add to a metric."""
@@ -250,17 +250,17 @@ class Bus(Protocol):
     """The bus on which change events are published."""
 
     def put(self, changes: Sequence[Change]) -> None:
-        """Publish changes, however many. If it raises, some of them may have been published."""
+        """Publish any number of changes. If it raises, some may have been published."""
 
 
 class WrittenRows(Protocol):
-    """The verdicts table's rows as stored, whichever release wrote them."""
+    """The verdicts table's rows as stored by any release."""
 
     def since(self, moment: datetime) -> Iterator[StoredRow]:
-        """Rows written at that moment or later, in the order of their writing."""
+        """Yield rows written at that time or later, oldest write first."""
 
     def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
-        """The rows of pairs; those that exist."""
+        """Return the current rows of pairs, omitting missing ones."""
 
 
 class DeadLetterSink(Protocol):
@@ -274,11 +274,11 @@ class WebhookQueue(DeadLetterSink, Protocol):
     """The queue of webhooks that are still to be delivered, and its dead-letter queue."""
 
     def defer(self, receipt_handle: str, seconds: int) -> None:
-        """Let a received message come back in `seconds`."""
+        """Make a received message visible again in `seconds`."""
 
 
 class WebhookReceiver(Protocol):
     """The user's own server."""
 
     def take(self, webhook: Webhook) -> None:
-        """Deliver one. Raises Undelivered if it does not say that it has taken it."""
+        """Deliver one webhook. Raises Undelivered unless the receiver accepts it."""
