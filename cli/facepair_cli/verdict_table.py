@@ -82,6 +82,11 @@ def _reasons(image: StoredRow) -> list[str]:
 
 
 def decision(review: StoredRow) -> str:
-    """Who decided a row, and why."""
-    told = f"decided by {review.get('by')} at {review.get('at')}, it was {review.get('from')}"
-    return f"{told}: {review['reason']}" if review.get("reason") else told
+    """Return who decided a row and why, whether they saw the similarity, and what other reviewers thought."""
+    said = f"decided by {review.get('by')} at {review.get('at')}, it was {review.get('from')}"
+    if review.get("reason"):
+        said += f": {review['reason']}"
+    if review.get("saw_similarity"):
+        said += "; the similarity was seen"
+    others = [f"{each['by']} {each['verdict']} ({each['reason']})" for each in review.get("opinions", ())]
+    return f"{said}; before: {', '.join(others)}" if others else said

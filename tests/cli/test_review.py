@@ -161,6 +161,7 @@ def shown(page: Page) -> str:
     """The pair that is before the reviewer, as soon as both its pictures are."""
     for role in ("first", "second"):
         expect(page.locator(f"#{role} img")).to_be_visible()
+    expect(page.locator("#pass")).to_have_attribute("aria-disabled", "false")
     return page.locator("#pair").inner_text()
 
 
@@ -289,7 +290,7 @@ def test_it_works_without_a_mouse_and_has_names_for_who_does_not_see_it(
     assert page.get_by_role("img", name="First picture, cropped to the face").is_visible()
     expect(page.get_by_role("status")).to_contain_text("Pair names/1")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="The keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="How to compare, and the keys")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     while page.evaluate("document.activeElement.id") != "reject":

@@ -95,9 +95,10 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def shown(page: Page) -> str:
-    """Return the pair on the page as soon as both its pictures are shown."""
+    """Return the pair on the page as soon as it can be decided."""
     for role in ("first", "second"):
         expect(page.locator(f"#{role} img")).to_be_visible()
+    expect(page.locator("#pass")).to_have_attribute("aria-disabled", "false")
     return page.locator("#pair").inner_text()
 
 
@@ -608,12 +609,12 @@ def test_a_pair_id_that_hides_characters_is_shown_escaped(
 PEAK = """
 import io, resource, sys, threading
 from PIL import Image
-from facepair_cli.review.pictures import Held
+from facepair_cli.review.pictures import Fetched, Held
 content = io.BytesIO()
 Image.new("RGBA", (4000, 4000), (200, 150, 120, 128)).save(content, "WEBP", lossless=True, quality=0, method=0)
 said = {"pair_id": "a", "fingerprint": "f", "first": {"url": "u"}, "second": {"url": "u"}}
 pictures = [Held.of(said).pictures["first"] for _ in range(int(sys.argv[1]))]
-shown = [threading.Thread(target=each.shown, args=(lambda _: (200, content.getvalue()),)) for each in pictures]
+shown = [threading.Thread(target=each.shown, args=(lambda _: Fetched(200, content.getvalue()),)) for each in pictures]
 [each.start() for each in shown]
 [each.join() for each in shown]
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -67,7 +67,7 @@ class ReviewFunction:
                 self.answer(HTTPStatus(status), answer.encode())
 
             def do_GET(self) -> None:
-                self.answer(HTTPStatus.OK, picture())
+                self.answer(HTTPStatus.OK, picture(), {"Last-Modified": "Sat, 31 Jan 2026 12:00:00 GMT"})
 
         self._server = Server(Answers)
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
@@ -91,6 +91,10 @@ class ReviewFunction:
 
     def wait(self) -> None:
         self._released.wait()
+
+    def release(self) -> None:
+        """Let the requests that hang end."""
+        self._released.set()
 
     def close(self) -> None:
         self._released.set()

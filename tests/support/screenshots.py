@@ -40,8 +40,7 @@ def taken(browser: Browser, sandbox: Sandbox, scheme: str) -> bytes:
         with browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=scheme) as context:  # type: ignore[arg-type]
             page = context.new_page()
             page.goto(address)
-            for role in ("first", "second"):
-                page.wait_for_selector(f"#{role} img:not([hidden])")
+            page.wait_for_selector("#pass[aria-disabled=false]")
             page.keyboard.press("2")
             return page.screenshot()
 

@@ -14,8 +14,9 @@ from facepair.domain.review import asked
 from facepair.domain.verdict import Verdict
 from facepair_cli.review.courier import carry, carry_due
 from facepair_cli.review.decisions import Decided
-from facepair_cli.review.desk import AHEAD, LAST_TRIES, UNDO_SECONDS, Desk, Ending, NotAnswered, Refused
-from facepair_cli.review.pictures import Unseen
+from facepair_cli.review.desk import AHEAD, LAST_TRIES, UNDO_SECONDS, Desk
+from facepair_cli.review.pictures import Fetched, Unseen
+from facepair_cli.review.ports import Ending, NotAnswered, Refused
 from tests.fakes import SUCCESS, picture
 from tests.support.waiting import eventually
 from tests.world import World
@@ -46,8 +47,9 @@ class StackOf:
     def renew(self) -> None:
         self.trouble = None
 
-    def fetch(self, link: str) -> tuple[int, bytes]:
-        return self.pictures.get(link.partition("?")[0].rpartition("/")[2], (200, picture()))
+    def fetch(self, link: str) -> Fetched:
+        answer = self.pictures.get(link.partition("?")[0].rpartition("/")[2], (200, picture()))
+        return Fetched(*answer, uploaded_at="Sat, 31 Jan 2026 12:00:00 GMT")
 
 
 class Reviewer:
@@ -432,7 +434,8 @@ def handle(desk: Desk) -> str:
 def test_a_picture_is_shown_as_it_was_sent_for_comparison(desk: Desk, stack: StackOf) -> None:
     shown = desk.picture(handle(desk), "first", stack.fetch)
 
-    assert (shown.content, shown.shown_size) == (picture(), (256, 256))
+    assert (shown.fitted.content, shown.fitted.shown_size) == (picture(), (256, 256))
+    assert shown.uploaded_at == "Sat, 31 Jan 2026 12:00:00 GMT"
 
 
 @pytest.mark.parametrize(
@@ -455,9 +458,9 @@ def test_a_picture_that_cannot_be_shown_comes_with_a_remedy(
 def test_an_expired_link_is_renewed(stack: StackOf, desk: Desk) -> None:
     address, links = handle(desk), list[str]()
 
-    def expired_at_first(link: str) -> tuple[int, bytes]:
+    def expired_at_first(link: str) -> Fetched:
         links.append(link)
-        return (403, b"Request has expired") if len(links) == 1 else stack.fetch(link)
+        return Fetched(403, b"Request has expired") if len(links) == 1 else stack.fetch(link)
 
     desk.picture(address, "first", expired_at_first)
 
@@ -507,3 +510,97 @@ def test_the_courier_sends_a_decision_when_its_delay_is_over(
 
     eventually(lambda: desk.state()["recorded"] == 1)
     assert verdicts(world)["a"] == "PASS"
+
+
+# --- similarity, skipped pairs, pairs for another reviewer, and a page that wakes -----------------------------------
+
+
+def test_the_similarity_is_asked_for_when_it_is_revealed(world: World, rita: Reviewer) -> None:
+    before = rita.looks()
+    rita.desk.reveal("b")
+    after = rita.carried()
+
+    assert not [pair for pair in before["pairs"] if "similarity" in pair]
+    assert {pair["pair_id"]: pair.get("similarity") for pair in after["pairs"]} == {"a": None, "b": 61.5, "c": None}
+    assert rita.stack.asked.count("reveal") == 1
+    rita.decides(decided(world, "b"))
+    rita.decides(decided(world, "a"))
+    rita.ends()
+    assert [world.item(pair_id)["review"]["saw_similarity"] for pair_id in ("b", "a")] == [True, False]
+
+
+def test_every_similarity_is_asked_for_where_the_command_says_so(stack: StackOf) -> None:
+    reviewer = Reviewer(stack)
+    reviewer.desk = Desk(lambda: reviewer.seconds, shows_similarity=True)
+
+    state = reviewer.carried()
+
+    assert [pair["similarity"] for pair in state["pairs"]] == [61.5, 61.5, 61.5]
+
+
+def test_a_similarity_that_is_refused_does_not_stop_the_desk(stack: StackOf, rita: Reviewer, world: World) -> None:
+    stack.trouble = Refused("action cannot be understood")
+    rita.desk.reveal("a")
+    rita.carried()
+    stack.trouble = None
+
+    assert rita.desk.state()["problem"] is None
+    assert rita.decides(decided(world, "a"))["pending"]
+
+
+def test_a_skipped_pair_comes_back_when_no_other_is_left(world: World, rita: Reviewer) -> None:
+    skipped = rita.skips("a")
+    after_one = rita.decides(decided(world, "b"))
+    after_all = rita.decides(decided(world, "c"))
+
+    assert (ids(skipped), ids(after_one), ids(after_all)) == (["b", "c"], ["c"], ["a"])
+    assert ids(rita.skips("a")) == ["a"]
+    assert ids(Reviewer(StackOf(world, BO)).carried()) == []
+
+
+def test_a_pair_that_a_reviewer_cannot_decide_goes_to_another_with_the_note(world: World, rita: Reviewer) -> None:
+    fingerprint = world.item("a")["fingerprint"]
+    rita.decides(Decided(str(next(IDS)), "a", fingerprint, "CANNOT_TELL", [], "too dark"))
+    assert rita.ends() == []
+
+    bo = Reviewer(StackOf(world, BO)).carried()
+
+    assert verdicts(world)["a"] == "MANUAL_CHECK"
+    assert bo["pairs"][0]["pair_id"] == "a"
+    assert [note["note"] for note in bo["pairs"][0]["notes"]] == ["too dark"]
+
+
+def test_a_note_can_be_undone_as_a_decision_can(world: World, rita: Reviewer) -> None:
+    note = Decided(str(next(IDS)), "a", world.item("a")["fingerprint"], "CANNOT_TELL", [], "too dark")
+    rita.decides(note)
+
+    assert rita.undoes(note) == "a"
+    assert rita.ends() == []
+    assert world.opinions.known == {}
+
+
+def test_a_decision_against_ones_own_in_another_window_is_reported_so(world: World, stack: StackOf) -> None:
+    one, other = Reviewer(stack), Reviewer(stack)
+    one.carried()
+    world.leases.held.clear()  # the first window slept for longer than its leases
+    other.carried()
+    other.decides(decided(world, "a", "REJECT"))
+    other.ends()
+
+    one.decides(decided(world, "a", "PASS"))
+
+    [lost] = one.ends()
+    assert lost.startswith("Not recorded: a as PASS. You decided it before in another window, at ")
+    assert verdicts(world)["a"] == "REJECT"
+
+
+def test_the_state_says_which_look_was_answered_last(rita: Reviewer, stack: StackOf) -> None:
+    answered = rita.looks()
+    stack.trouble = SIGNED_OUT
+    asked = rita.desk.look()
+    rita.carried()
+
+    assert answered["looked"] == answered["looks"]
+    assert rita.desk.state()["looked"] < asked["looks"]
+    stack.trouble = None
+    assert rita.passes(60)["looked"] >= asked["looks"]

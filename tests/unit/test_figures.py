@@ -293,3 +293,27 @@ def test_charges_are_counted_in_the_month_and_on_the_day_of_their_answer() -> No
 
     assert charges.by_day == {(date(2026, 10, 5), Charge.CHARGED): 1, (date(2026, 10, 31), Charge.CHARGED): 1}
     assert (charges.of(Charge.CHARGED), charges.of(Charge.FREE)) == (2, 0)
+
+
+def test_the_report_has_the_agreement_of_reviewers_and_compares_who_saw_the_similarity() -> None:
+    verdicts, month = VerdictCounts(DEPLOYED), Month.parse("2026-10")
+
+    def reviewed(verdict: str, *before: str, saw: bool | None) -> None:
+        opinions = [{"by": "bo", "verdict": each, "reason": "seen"} for each in before]
+        review = {"by": "anna", "at": clock.iso(NOON), "from": "MANUAL_CHECK", "opinions": opinions}
+        verdicts.add(row("60", decided=verdict, review=review | {"saw_similarity": saw}))
+
+    reviewed("PASS", "PASS", saw=True)
+    reviewed("PASS", "PASS", "REJECT", saw=True)
+    reviewed("REJECT", "REJECT", saw=False)
+    reviewed("PASS", saw=None)
+
+    decisions = verdicts.decisions
+    page = Report("stack", month, NOON, verdicts, ChargeCounts(month)).html()
+
+    assert (decisions.agreement.count, decisions.agreement.of) == (2, 3)
+    assert decisions.passed_by_sight(True).fraction == 1
+    assert decisions.passed_by_sight(False).fraction == 0
+    assert "66.7 %" in page
+    assert "Agreement of the first two reviewers" in page
+    assert "By whether the reviewer saw the similarity" in page

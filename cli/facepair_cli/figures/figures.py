@@ -51,10 +51,18 @@ class DecisionCounts:
     """By the lowest similarity of the band."""
     hours: Durations = field(default_factory=lambda: Durations(HOURS, timedelta(hours=1)))
     """From the later upload to the decision; the time of the verdict between them is not kept."""
+    by_sight: dict[bool, Counter[Verdict]] = field(default_factory=dict)
+    """By whether the reviewer saw the similarity; without decisions of earlier releases, which did not record it."""
+    agreed: Counter[bool] = field(default_factory=Counter)
+    """Decisions of several reviewers, by whether the first two agreed."""
 
     def add(self, row: Judgement) -> None:
         if row.review is None:
             return
+        if row.review.saw_similarity is not None:
+            self.by_sight.setdefault(row.review.saw_similarity, Counter())[row.verdict] += 1
+        if (agreed := row.reviewers_agree) is not None:
+            self.agreed[agreed] += 1
         self.by_person.setdefault(row.review.by, Counter())[row.verdict] += 1
         self.hours.add(row.review.at - row.uploaded_at)
         if row.similarity is not None:
@@ -63,6 +71,16 @@ class DecisionCounts:
     @property
     def total(self) -> int:
         return sum(counts.total() for counts in self.by_person.values())
+
+    @property
+    def agreement(self) -> Share:
+        """The decisions of several reviewers in which the first two agreed."""
+        return Share(self.agreed[True], self.agreed.total())
+
+    def passed_by_sight(self, saw: bool) -> Share:
+        """The decisions that passed, of those with or without the similarity before the reviewer."""
+        counts = self.by_sight[saw]
+        return Share(counts[Verdict.PASS], counts.total())
 
     def passed(self, lowest: int) -> Share:
         """Those of a band that a person let pass."""

@@ -7,17 +7,27 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from facepair.domain.change import StoredRow
+from facepair.domain.pair import Role
 from facepair.domain.row import Moment
 from facepair.domain.verdict import Policy, Verdict
 from facepair_cli.output import note
 
 
+class OpinionSummary(BaseModel, frozen=True):
+    """What another reviewer decided before."""
+
+    verdict: Verdict
+    retake: tuple[Role, ...] = ()
+
+
 class ReviewSummary(BaseModel, frozen=True):
-    """A person's, over the verdict `before`."""
+    """A person's, over the verdict `before`. `saw_similarity` is None in rows of earlier releases."""
 
     by: str
     at: Moment
     before: Verdict = Field(alias="from")
+    saw_similarity: bool | None = None
+    opinions: tuple[OpinionSummary, ...] = ()
 
 
 class Judgement(BaseModel, frozen=True):
@@ -30,12 +40,22 @@ class Judgement(BaseModel, frozen=True):
     uploaded_at: Moment
     updated_at: Moment
     policy: Policy
+    retake: tuple[Role, ...] = ()
     review: ReviewSummary | None = None
 
     @classmethod
     def of(cls, image: StoredRow) -> Self:
         """Raises ValueError for a row that cannot be read."""
         return cls.model_validate(image)
+
+    @property
+    def reviewers_agree(self) -> bool | None:
+        """Whether the first two reviewers agreed; None if there was one."""
+        if self.review is None or not self.review.opinions:
+            return None
+        final = OpinionSummary(verdict=self.verdict, retake=self.retake)
+        one, other, *_ = (*self.review.opinions, final)
+        return (one.verdict, set(one.retake)) == (other.verdict, set(other.retake))
 
     @property
     def by_similarity(self) -> Verdict:

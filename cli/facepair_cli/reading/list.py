@@ -24,7 +24,7 @@ COLUMNS = (
     *("pricing_strategy", "uploaded_at", "fingerprint", "retake", "waiting_for", "retry_at"),
 )
 """Of the CSV, by the row's attributes; behind them stand those of a person's decision."""
-DECISION = ("by", "at", "from", "reason")
+DECISION = ("by", "at", "from", "reason", "saw_similarity", "also_by")
 
 
 @click.command("list", epilog=f"{HOW_TO_READ}\n\n{TIMES}")
@@ -86,8 +86,8 @@ def write_csv(images: Iterable[StoredRow], file: TextIO) -> None:
     writer.row((*COLUMNS, *(f"review_{name}" for name in DECISION)))
     for image in images:
         review = image.get("review", {})
-        cells = (" ".join(cell) if isinstance(cell, list) else cell for cell in map(image.get, COLUMNS))
-        writer.row((*cells, *map(review.get, DECISION)))
+        cells = (*map(image.get, COLUMNS), *map(review.get, DECISION))
+        writer.row(" ".join(cell) if isinstance(cell, list) else cell for cell in cells)
 
 
 def _print_table(images: Iterable[StoredRow]) -> None:

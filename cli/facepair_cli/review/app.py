@@ -14,9 +14,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from facepair_cli.review.decisions import Decided
-from facepair_cli.review.desk import Desk, Ending, ReviewBackend
+from facepair_cli.review.desk import Desk
 from facepair_cli.review.guard import Guard, Keys
 from facepair_cli.review.pictures import Unseen
+from facepair_cli.review.ports import Ending, ReviewBackend
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -75,8 +76,10 @@ def make(desk: Desk, stack: ReviewBackend, keys: Keys, host: str, presence: Pres
             shown = desk.picture(request.path_params["handle"], request.path_params["role"], stack.fetch)
         except Unseen as unseen:
             return JSONResponse({"error": str(unseen)}, status_code=503 if unseen.again else 404)
-        size = "{}x{}".format(*shown.shown_size)
-        return Response(shown.content, media_type=shown.content_type, headers={"X-Upload-Size": size})
+        headers = {"X-Upload-Size": "{}x{}".format(*shown.fitted.shown_size)}
+        if shown.uploaded_at:
+            headers["X-Uploaded-At"] = shown.uploaded_at
+        return Response(shown.fitted.content, media_type=shown.fitted.content_type, headers=headers)
 
     async def states(_: Request) -> Response:
         """The desk's state, a line of JSON for each change, as long as the page is open."""
@@ -115,6 +118,7 @@ def make(desk: Desk, stack: ReviewBackend, keys: Keys, host: str, presence: Pres
         "/decide": lambda **decision: desk.decide(Decided(**decision)),
         "/undo": desk.undo,
         "/skip": desk.skip,
+        "/reveal": desk.reveal,
         "/close": close,
     }
     return Starlette(

@@ -22,8 +22,11 @@ INTERRUPTED = 130
 
 @click.command()
 @click.option("--url", metavar="URL", help="The stack's output ReviewUrl; without it the stack is asked for it.")
+@click.option(
+    "--show-similarity", is_flag=True, help="Show each pair's similarity without being asked. It biases people."
+)
 @stack_option
-def review(url: str | None, stack: Stack) -> None:
+def review(url: str | None, show_similarity: bool, stack: Stack) -> None:
     """Open the page that decides MANUAL_CHECK pairs.
 
     The page is served on this machine to one browser. It ends when it is closed, or with Ctrl-C; what was decided is
@@ -41,7 +44,7 @@ def review(url: str | None, stack: Stack) -> None:
         raise click.ClickException(f"The stack {stack.name} has no ReviewUrl yet; deploy the present release.")
     with TemporaryDirectory(prefix="facepair-review-") as private:
         ended = serve(
-            Desk(),
+            Desk(shows_similarity=show_similarity),
             ReviewStack(url or stack.outputs["ReviewUrl"], stack.account),
             opens=lambda origin, token: _open(origin, token, Path(private)),
             waits=_wait,

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from facepair_cli.review.desk import Desk, NotAnswered, Refused, ReviewBackend
+from facepair_cli.review.desk import Desk
+from facepair_cli.review.ports import NotAnswered, Refused, ReviewBackend
 
 logger = logging.getLogger(__name__)
 

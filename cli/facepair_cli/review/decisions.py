@@ -5,11 +5,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from facepair.domain import clock
+from facepair.domain.opinions import is_same_person, person
+from facepair.domain.verdict import Verdict
+
+CANNOT_TELL = "CANNOT_TELL"
 
 
 @dataclass(frozen=True)
 class Decided:
-    """A decision that was made on the page, which chooses the `id`: a repeated request is the same decision."""
+    """A decision that was made on the page, which chooses the `id`: a repeated request is the same decision.
+
+    `verdict` is also CANNOT_TELL, which leaves the pair with the reason as a note to another reviewer.
+    """
 
     id: str
     pair_id: str
@@ -20,6 +27,9 @@ class Decided:
 
     def request(self) -> dict[str, Any]:
         """Return the request to ReviewFunction."""
+        if self.verdict == CANNOT_TELL:
+            about = {"pair_id": self.pair_id, "fingerprint": self.fingerprint}
+            return {"action": "cannot_tell", "note": self.reason} | about
         return {"action": "decide"} | {name: value for name, value in asdict(self).items() if name != "id"}
 
 
@@ -41,17 +51,16 @@ class Lost:
         return f"Not recorded: {about}. {self.why}"
 
 
-def refusal(decided: Decided, stands: Mapping[str, Any] | None) -> str:
-    """Return why ReviewFunction did not record a decision, from what `stands` for the pair."""
+def refusal(decided: Decided, stands: Mapping[str, Any] | None, reviewer: str | None) -> str:
+    """Return why ReviewFunction did not record a reviewer's decision, from what `stands` for the pair."""
     if stands is None:
         return "Its row is gone: it was erased."
     review = stands.get("review")
     if review and stands.get("fingerprint") == decided.fingerprint:
         at = f"{clock.parse(review['at']).astimezone():%H:%M}"
-        return f"{_person(review['by'])} decided before you, at {at}: {stands['verdict']}."
+        if reviewer and is_same_person(reviewer, review["by"]):
+            return f"You decided it before in another window, at {at}: {stands['verdict']}."
+        return f"{person(review['by'])} decided before you, at {at}: {stands['verdict']}."
+    if stands["verdict"] == Verdict.MANUAL_CHECK and stands.get("fingerprint") == decided.fingerprint:
+        return "You gave another opinion about it before, which holds; another reviewer decides."
     return "It was uploaded again meanwhile; if it has to be looked at, it comes back."
-
-
-def _person(arn: str) -> str:
-    """Return the end of an ARN: the name of a user, or of a role's session."""
-    return arn.rpartition("/")[2]

@@ -9,12 +9,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from facepair.domain.picture import Fitted
 from facepair.domain.review import COUNTED, MOST_AT_ONCE
 from facepair_cli.review.decisions import Decided, Lost, refusal
-from facepair_cli.review.pictures import LINK_SECONDS, Expired, Held, Unseen
+from facepair_cli.review.pictures import LINK_SECONDS, Expired, Fetch, Held, Shown, Unseen
+from facepair_cli.review.ports import Ending
 
 AHEAD = 4
 """Pairs kept for the page, including the one being looked at."""
@@ -28,42 +28,23 @@ LINKS_WITHIN = 60.0
 """How long a picture waits for new links, in seconds."""
 
 
-class NotAnswered(Exception):
-    """The stack did not answer. The message is a sentence with the remedy; the request is repeated later."""
-
-
-class Refused(Exception):
-    """The stack refused the request and would refuse it again. The message is a sentence with the reason."""
-
-
-class Ending(Exception):
-    """The desk takes no more decisions."""
-
-
-class ReviewBackend(Protocol):
-    """ReviewFunction, and S3."""
-
-    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the function's answer. Raises NotAnswered and Refused."""
-
-    def renew(self) -> None:
-        """Read the credentials again before the next request: the reviewer may have signed in."""
-
-    def fetch(self, link: str) -> tuple[int, bytes]:
-        """Return status and content of what is at a link. Raises Unseen."""
-
-
 class Desk:
     """What the page works with. Each of its requests returns the desk's state as plain JSON; `version` grows with each
-    change, so that the page can ignore a state that arrives late. All times are seconds of `now`."""
+    change, so that the page can ignore a state that arrives late. All times are seconds of `now`.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    With `shows_similarity` the desk asks for the similarity of each pair; otherwise only for those that are revealed.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, shows_similarity: bool = False) -> None:
         self._now = now
+        self._shows_similarity = shows_similarity
         self._name = secrets.token_urlsafe(12)
         self._changed = threading.Condition()
         self._version = 0
         self._held: dict[str, Held] = {}  # by pair id
         self._skipped: list[str] = []
+        self._revealed: set[str] = set()  # pair ids
+        self._looks = self._look_asked = self._looked = 0  # the page's requests to look: made, sent, answered
         self._returned: list[str] = []  # pair ids that others may have, once the stack knows
         self._unsent: deque[Decided] = deque()
         self._pending: Decided | None = None
@@ -81,8 +62,6 @@ class Desk:
         self._asked: Mapping[str, Any] | None = None  # the request that the courier is carrying
         self._ending = self._ended = False
 
-    # --- the page's requests -----------------------------------------------------------------------------------------
-
     @property
     def version(self) -> int:
         return self._version
@@ -90,15 +69,17 @@ class Desk:
     def state(self) -> dict[str, Any]:
         """Return the state without changing it."""
         with self._changed:
-            on_the_way = [*self._unsent, *([self._pending] if self._pending else [])]
             return self._said | {
                 "version": self._version,
                 "pairs": [each.for_the_page() for each in self._held.values() if not self._is_decided(each.pair_id)],
                 "pending": self._pending and self._pending.id,
-                "unsent": [each.id for each in on_the_way],
+                "unsent": [each.id for each in self._on_the_way()],
                 "recorded": self._recorded,
                 "notices": [str(each) for each in self._lost],
                 "looking": self._wants_pairs,
+                "looks": self._looks,
+                "looked": self._looked,
+                "shows_similarity": self._shows_similarity,
                 "problem": self._problem,
                 "ending": self._ending,
                 "ended": self._ended,
@@ -108,6 +89,7 @@ class Desk:
         """Look for pairs, which also renews the leases of those on the desk."""
         with self._changed:
             self._wants_pairs = True
+            self._looks += 1
             return self._now_changed()
 
     def retry(self) -> dict[str, Any]:
@@ -144,7 +126,7 @@ class Desk:
             return self.state() | {"undone": undone}
 
     def skip(self, pair_id: str) -> dict[str, Any]:
-        """Leave a pair to other reviewers."""
+        """Leave a pair to other reviewers. It comes back when no other pair is left."""
         with self._changed:
             if not self._is_decided(pair_id) and pair_id in self._held:
                 del self._held[pair_id]
@@ -152,7 +134,13 @@ class Desk:
                 self._returned.append(pair_id)
             return self.look()
 
-    def picture(self, handle: str, role: str, fetch: Callable[[str], tuple[int, bytes]]) -> Fitted:
+    def reveal(self, pair_id: str) -> dict[str, Any]:
+        """Ask for the similarity of a pair, which records that the reviewer sees it."""
+        with self._changed:
+            self._revealed.add(pair_id)
+            return self._now_changed()
+
+    def picture(self, handle: str, role: str, fetch: Fetch) -> Shown:
         """Return a picture of a pair on this desk. Waits for new links where they have expired. Raises Unseen."""
         with self._changed:
             held = next((each for each in self._held.values() if each.handle == handle), None)
@@ -165,8 +153,6 @@ class Desk:
         except Expired:
             self._renew_links()
             return held.pictures[role].shown(fetch)
-
-    # --- the courier's requests --------------------------------------------------------------------------------------
 
     def next_request(self) -> Mapping[str, Any] | None:
         """Wait until a request to the stack is due and return it; None once the desk has ended."""
@@ -195,24 +181,29 @@ class Desk:
         with self._changed:
             self._problem, self._failures = None, 0
             match self._asked:
-                case {"action": "decide"} if not self._ended:
+                case {"action": "decide" | "cannot_tell"} if not self._ended:
                     self._sent(answer["decided"], answer["stands"])
                 case {"action": "pairs", "skip": skipped}:
                     self._found(answer, set(skipped))
+                case {"action": "reveal", "pair_id": pair_id, "fingerprint": fingerprint}:
+                    self._reveal(pair_id, fingerprint, answer["similarity"])
                 case {"action": "give_back", "pair_ids": pair_ids}:
                     self._returned = [each for each in self._returned if each not in pair_ids]
             self._asked = None
             self._now_changed()
 
     def refused(self, reason: str) -> None:
-        """The stack has refused the request that was due. A decision is not sent again: others wait behind it."""
+        """The stack has refused the request that was due. What others wait behind is not sent again."""
         with self._changed:
-            if self._asked and self._asked["action"] == "decide" and not self._ended:
-                self._lost.append(Lost(self._unsent.popleft(), reason))
-                self._asked = None
-                self._now_changed()
-            else:
-                self.not_answered(reason)
+            match self._asked:
+                case {"action": "decide" | "cannot_tell"} if not self._ended:
+                    self._lost.append(Lost(self._unsent.popleft(), reason))
+                case {"action": "reveal", "pair_id": pair_id, "fingerprint": fingerprint}:
+                    self._reveal(pair_id, fingerprint, None)
+                case _:
+                    return self.not_answered(reason)
+            self._asked = None
+            self._now_changed()
 
     def not_answered(self, problem: str) -> None:
         """The stack has not answered the request that was due: it is repeated after a pause."""
@@ -221,8 +212,6 @@ class Desk:
             self._failures += 1
             self._problem, self._retry_at, self._asked = problem, self._now() + pause, None
             self._now_changed()
-
-    # --- the end -----------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
         """Take no more decisions, have those that were made sent and the pairs given back. The desk has ended when that
@@ -249,7 +238,7 @@ class Desk:
 
     @property
     def unsent(self) -> int:
-        """How many decisions are on their way."""
+        """The number of decisions on their way."""
         return len(self._unsent)
 
     def _end_now(self) -> None:
@@ -271,7 +260,10 @@ class Desk:
         return self.state()
 
     def _is_decided(self, pair_id: str) -> bool:
-        return any(each.pair_id == pair_id for each in (*self._unsent, *([self._pending] if self._pending else [])))
+        return any(each.pair_id == pair_id for each in self._on_the_way())
+
+    def _on_the_way(self) -> list[Decided]:
+        return [*self._unsent, *([self._pending] if self._pending else [])]
 
     def _end_pending(self) -> None:
         """The pending decision can no longer be undone."""
@@ -288,7 +280,10 @@ class Desk:
                 self._returned.extend(self._held)
                 self._held.clear()
             return {"action": "give_back", "pair_ids": self._returned[:MOST_AT_ONCE]}
+        if (held := self._to_reveal()) and not self._ending:
+            return {"action": "reveal", "pair_id": held.pair_id, "fingerprint": held.said["fingerprint"]}
         if self._wants_pairs and not self._ending:
+            self._look_asked = self._looks
             holding = list(self._held)
             count = min(AHEAD + sum(map(self._is_decided, holding)), MOST_AT_ONCE)
             return {"action": "pairs", "holding": holding, "skip": self._skipped[-COUNTED:], "count": count}
@@ -301,7 +296,7 @@ class Desk:
         if is_recorded:
             self._recorded += 1
         else:
-            self._lost.append(Lost(decided, refusal(decided, stands)))
+            self._lost.append(Lost(decided, refusal(decided, stands, self._said["reviewer"])))
 
     def _found(self, answer: Mapping[str, Any], skipped: set[str]) -> None:
         """Put pairs on the desk. Those already there keep their pictures and get new links."""
@@ -318,7 +313,21 @@ class Desk:
         self._held = held
         self._said = {name: answer[name] for name in ("reviewer", "waiting", "at_least")}
         self._linked_at = self._now()
-        self._wants_pairs = False
+        self._looked = self._look_asked
+        self._wants_pairs = self._looks > self._looked
+        if self._skipped and skipped and all(map(self._is_decided, held)):
+            self._skipped.clear()  # only these are left
+            self._wants_pairs = True
+
+    def _reveal(self, pair_id: str, fingerprint: str, similarity: float | None) -> None:
+        held = self._held.get(pair_id)
+        if held and held.said["fingerprint"] == fingerprint:
+            held.reveal(similarity)
+
+    def _to_reveal(self) -> Held | None:
+        """Return the first pair whose similarity is to be shown and not known."""
+        wanted = (each for each in self._held.values() if self._shows_similarity or each.pair_id in self._revealed)
+        return next((each for each in wanted if not each.is_revealed and not self._is_decided(each.pair_id)), None)
 
     def _renew_links(self) -> None:
         with self._changed:
@@ -335,6 +344,7 @@ class Desk:
     def _pause(self) -> float | None:
         """Return how long nothing is due, in seconds; None if that takes a request of the page."""
         times = [self._undo_until] if self._pending else []
-        if self._retry_at > self._now() and (self._unsent or self._returned or self._wants_pairs or self._ending):
+        waits = self._unsent or self._returned or self._wants_pairs or self._ending or self._to_reveal()
+        if self._retry_at > self._now() and waits:
             times.append(self._retry_at)
         return max(0.0, min(times) - self._now()) if times else None

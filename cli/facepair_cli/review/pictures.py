@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from facepair.domain.picture import Fitted, Unusable, fit
 
@@ -35,8 +35,23 @@ class Expired(Unseen):
     """S3 refuses the link; a newer one may lead to the picture."""
 
 
-type Fetch = Callable[[str], tuple[int, bytes]]
-"""GETs a link and returns status and content. Raises Unseen where nothing answers."""
+class Fetched(NamedTuple):
+    """What is at a link. `uploaded_at` is the time that S3 names, in HTTP's format."""
+
+    status: int
+    content: bytes
+    uploaded_at: str | None = None
+
+
+class Shown(NamedTuple):
+    """A picture as the page shows it, and when it was uploaded."""
+
+    fitted: Fitted
+    uploaded_at: str | None
+
+
+type Fetch = Callable[[str], Fetched]
+"""GETs a link. Raises Unseen where nothing answers."""
 
 
 @dataclass
@@ -44,27 +59,27 @@ class PagePicture:
     """One picture of a pair; `url` is its newest link."""
 
     url: str | None
-    _fitted: Fitted | None = None
+    _shown: Shown | None = None
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    def shown(self, fetch: Fetch) -> Fitted:
+    def shown(self, fetch: Fetch) -> Shown:
         """Return what was sent to ADVANCE, made by the same code. Raises Unseen."""
         with self._one_at_a_time:
-            if self._fitted is None:
-                self._fitted = self._fit(fetch)
-            return self._fitted
+            if self._shown is None:
+                self._shown = self._fit(fetch)
+            return self._shown
 
-    def _fit(self, fetch: Fetch) -> Fitted:
+    def _fit(self, fetch: Fetch) -> Shown:
         if self.url is None:
             raise Unseen("Its row does not say which version of the picture was compared, so none can be shown.")
-        status, content = fetch(self.url)
+        status, content, uploaded_at = fetch(self.url)
         if status in (404, 410):
             raise Unseen("This picture is not in the bucket any more. Press T to have it taken again, or S to skip.")
         if status != 200:
             refused = Expired if status == 403 else Unseen
             raise refused(f"S3 does not give this picture (HTTP {status}). Press A to try again.", again=True)
         try:
-            return DECODER.submit(fit, content).result()
+            return Shown(DECODER.submit(fit, content).result(), uploaded_at)
         except (CancelledError, RuntimeError):
             raise Unseen("facepair review is ending.") from None
         except Unusable as unusable:
@@ -84,6 +99,14 @@ class Held:
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "Held":
         return cls(said, {role: PagePicture(said[role]["url"]) for role in ("first", "second")})
+
+    @property
+    def is_revealed(self) -> bool:
+        return "similarity" in self.said
+
+    def reveal(self, similarity: float | None) -> None:
+        """Let the page show the similarity."""
+        self.said = {**self.said, "similarity": similarity}
 
     @property
     def pair_id(self) -> str:

@@ -14,9 +14,10 @@ import uvicorn
 from facepair_cli.review import courier
 from facepair_cli.review.app import Presence, make
 from facepair_cli.review.decisions import Lost
-from facepair_cli.review.desk import Desk, ReviewBackend
+from facepair_cli.review.desk import Desk
 from facepair_cli.review.guard import Keys
 from facepair_cli.review.pictures import stop_decoding
+from facepair_cli.review.ports import ReviewBackend
 
 ADDRESS = "127.0.0.1"
 END_SECONDS = 15.0

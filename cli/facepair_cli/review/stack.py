@@ -14,8 +14,8 @@ from botocore.utils import get_environ_proxies
 from facepair_cli.account import Account
 from facepair_cli.errors import sentence
 from facepair_cli.function_url import FunctionUrl, NotUnderstood
-from facepair_cli.review.desk import NotAnswered, Refused
-from facepair_cli.review.pictures import Unseen
+from facepair_cli.review.pictures import Fetched, Unseen
+from facepair_cli.review.ports import NotAnswered, Refused
 
 POLICY = "ReviewerPolicy"
 SIGN_IN = "No decision is lost: sign in again where facepair review runs, then try again."
@@ -25,6 +25,8 @@ SECONDS = 30
 ANSWERS = {
     "pairs": {"reviewer", "waiting", "at_least", "pairs"},
     "decide": {"decided", "stands"},
+    "cannot_tell": {"decided", "stands"},
+    "reveal": {"similarity"},
     "give_back": set[str](),
 }
 """The fields of ReviewFunction's answer to each action. An answer without them comes from something else."""
@@ -58,13 +60,13 @@ class ReviewStack:
             raise NotAnswered(f"The answer of {self._url} is not ReviewFunction's. Check the network and --url.")
         return answer
 
-    def fetch(self, link: str) -> tuple[int, bytes]:
-        """Return status and content of what is at a link. Raises Unseen, which does not mention the link."""
+    def fetch(self, link: str) -> Fetched:
+        """Return what is at a link. Raises Unseen, which does not mention the link."""
         verify: Any = self._signed_in()._session.get_config_variable("ca_bundle") or True
         client = URLLib3Session(verify, get_environ_proxies(link), SECONDS)
         try:
             answer = client.send(AWSRequest("GET", link).prepare())
-            return answer.status_code, answer.content
+            return Fetched(answer.status_code, answer.content, answer.headers.get("Last-Modified"))
         except BotoCoreError as error:
             # The error's text has the link, which gives access to the picture.
             raise Unseen(f"S3 cannot be reached ({type(error).__name__}). Press A to try again.", again=True) from None

@@ -1,6 +1,9 @@
-// One of the two pictures: loads it, says what keeps it from being shown, and shows the face or the whole.
+// One of the two pictures: loads it, says what keeps it from being shown, and what is known of it.
 
 import { request } from "/static/desk.js";
+
+const SMALL = 100; // pixels: a smaller face is hard to judge
+const FACE_GREY = 110; // of 255: a face darker than this is lightened to it on request
 
 /** A text from outside, with control, formatting and other invisible characters escaped as the command line does. */
 export function escaped(text) {
@@ -11,12 +14,10 @@ export function escaped(text) {
   });
 }
 
-const MARGIN = 0.5; // of the face's size, on each side: hair, chin and ears belong to a face
+const loaded = new Map(); // address -> promise of a picture
 
-const loaded = new Map(); // address -> promise of a Picture
-
-/** A picture that was loaded: `image` is ready to be shown, `face` where the face is in parts of the picture, or null;
- *  or `trouble`, the sentence that says why it cannot be shown. */
+/** Return a loaded picture: `image` is ready to be shown, with the `face` in parts of the picture or null, its size and
+ *  time of upload; or `trouble`, the sentence that says why it cannot be shown. */
 export function load(shown) {
   if (!loaded.has(shown.address)) loaded.set(shown.address, fetched(shown));
   return loaded.get(shown.address);
@@ -35,118 +36,131 @@ async function fetched({ address, face }) {
   try {
     const answer = await request(address); // an <img> could not bring the page's token, or say why it fails
     if (!answer.ok) {
-      if (answer.status >= 500) forget(address);
+      if (answer.status >= 500) loaded.delete(address);
       return { trouble: (await answer.json()).error };
     }
     const content = await answer.blob();
     const [width, height] = answer.headers.get("X-Upload-Size").split("x").map(Number);
     const image = new Image();
+    image.draggable = false;
     image.src = URL.createObjectURL(content);
     await image.decode();
     const part = face && { left: face.left / width, top: face.top / height, right: face.right / width, bottom: face.bottom / height };
-    return { image, face: part, size: `${width} × ${height}` };
+    return { image, face: part, width, height, uploadedAt: answer.headers.get("X-Uploaded-At") };
   } catch {
-    forget(address);
+    loaded.delete(address);
     return { trouble: "This picture did not arrive. Press A to try again." };
   }
 }
 
-function forget(address) {
-  return loaded.delete(address);
-}
-
-/** Where a picture is shown. */
+/** Where a picture is shown. `changed` is called when it is there, or cannot be. */
 export class Frame {
-  constructor(figure, role) {
-    this.frame = figure.querySelector(".frame");
-    this.mark = figure.querySelector(".mark");
-    this.trouble = figure.querySelector(".trouble");
-    this.caption = figure.querySelector("figcaption");
+  constructor(figure, role, changed) {
+    const find = (selector) => figure.querySelector(selector);
+    Object.assign(this, { figure, changed, element: find(".frame"), mark: find(".mark"), trouble: find(".trouble") });
+    Object.assign(this, { file: find(".file"), facts: find(".facts"), light: find("input") });
     this.name = role === "first" ? "First" : "Second";
     this.picture = null;
-    new ResizeObserver(() => this.place()).observe(this.frame);
+    this.light.oninput = () => this.shine();
   }
 
   get ready() {
     return this.picture?.image !== undefined;
   }
 
+  get settled() {
+    return this.picture !== null;
+  }
+
   /** Show one picture of a pair. */
-  async show(shown, whole) {
+  async show(shown) {
     const picture = load(shown);
     this.wanted = picture;
-    this.whole = whole;
     this.clear("Loading …");
-    this.say(shown, "");
+    this.shown = shown;
+    this.light.value = 0;
+    this.say(null);
     const arrived = await picture;
     if (this.wanted !== picture) return; // another pair by now
     this.picture = arrived;
     this.trouble.textContent = arrived.trouble ?? "";
-    if (!arrived.image) return;
-    this.frame.querySelector("img").replaceWith(arrived.image);
-    this.say(shown, arrived.size);
-    this.place();
+    if (arrived.image) {
+      this.element.querySelector("img").replaceWith(arrived.image);
+      this.shine();
+    }
+    this.say(arrived);
+    this.changed();
   }
 
   clear(words) {
     this.picture = null;
     this.trouble.textContent = words;
-    this.frame.querySelector("img").hidden = true;
+    this.element.querySelector("img").hidden = true;
     this.mark.hidden = true;
   }
 
-  say(shown, size) {
-    const name = document.createElement("b");
-    name.textContent = this.name;
-    const facts = [shown.file, size, ...shown.adjusted].filter(Boolean).map(escaped);
-    this.caption.replaceChildren(name, `  ${facts.join(" · ")}`);
-    this.caption.title = facts.join(" · ");
+  /** Say what is known: the face's size first, which may be too small to judge. */
+  say(arrived) {
+    const { file, face, adjusted } = this.shown;
+    const [width, height] = face ? [face.right - face.left, face.bottom - face.top].map(Math.round) : [];
+    const isSmall = face && Math.min(width, height) < SMALL;
+    const when = arrived?.uploadedAt && new Date(arrived.uploadedAt);
+    this.file.textContent = this.file.title = escaped(file);
+    this.facts.replaceChildren();
+    if (isSmall) {
+      const warning = document.createElement("strong");
+      warning.textContent = `⚠ Small face, hard to judge: ${width} × ${height} px`;
+      this.facts.append(warning);
+    }
+    const facts = [
+      face ? (isSmall ? null : `Face ${width} × ${height} px`) : "Face not located",
+      arrived?.width && `picture ${arrived.width} × ${arrived.height}`,
+      when && `uploaded ${when.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })}`,
+      adjusted.length ? `adjusted: ${adjusted.map(escaped).join(", ")}` : arrived?.width && "as uploaded",
+    ].filter(Boolean);
+    this.facts.append((isSmall ? " · " : "") + facts.join(" · "));
+    this.facts.title = this.facts.textContent;
   }
 
-  zoom(whole) {
-    this.whole = whole;
-    this.place();
-  }
-
-  /** Scale and move the picture so that the face with its margin, or all of it, fits into the frame. */
-  place() {
+  /** Put the picture so that a point of it, in parts, is at a place of the frame, at a scale. */
+  put(scale, part, x, y, what) {
     if (!this.ready) return;
     const { image, face } = this.picture;
-    const [width, height] = [image.naturalWidth, image.naturalHeight];
-    const part = this.whole || !face ? { left: 0, top: 0, right: 1, bottom: 1 } : widened(face);
-    const across = (part.right - part.left) * width;
-    const down = (part.bottom - part.top) * height;
-    const scale = Math.min(this.frame.clientWidth / across, this.frame.clientHeight / down);
-    const left = placed(this.frame.clientWidth, width * scale, ((part.left + part.right) / 2) * width * scale);
-    const top = placed(this.frame.clientHeight, height * scale, ((part.top + part.bottom) / 2) * height * scale);
-    put(image, left, top, width * scale, height * scale);
-    image.alt = `${this.name} picture, ${this.whole || !face ? "whole" : "cropped to the face"}`;
+    const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+    const [left, top] = [x - part.x * width, y - part.y * height];
+    place(image, left, top, width, height);
+    image.alt = `${this.name} picture, ${what}`;
     image.hidden = false;
     this.mark.hidden = !face;
-    if (face) {
-      const [x, y] = [face.left * width * scale, face.top * height * scale];
-      put(this.mark, left + x, top + y, face.right * width * scale - x, face.bottom * height * scale - y);
-    }
+    if (!face) return;
+    const [across, down] = [(face.right - face.left) * width, (face.bottom - face.top) * height];
+    place(this.mark, left + face.left * width, top + face.top * height, across, down);
+  }
+
+  /** Show the picture as bright as its slider says: each step of 1 doubles the light. */
+  shine() {
+    const times = 2 ** Number(this.light.value);
+    this.light.setAttribute("aria-valuetext", times === 1 ? "as it is" : `${times.toFixed(1)} times as bright`);
+    if (this.picture?.image) this.picture.image.style.filter = times === 1 ? "" : `brightness(${times})`;
+  }
+
+  /** Set the slider so that a dark face can be seen. Return whether it was dark. */
+  lighten() {
+    if (!this.ready) return false;
+    const { image, face } = this.picture;
+    const { left, top, right, bottom } = face ?? { left: 0, top: 0, right: 1, bottom: 1 };
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    const pixels = new OffscreenCanvas(16, 16).getContext("2d");
+    pixels.drawImage(image, left * width, top * height, (right - left) * width, (bottom - top) * height, 0, 0, 16, 16);
+    const values = pixels.getImageData(0, 0, 16, 16).data.filter((_, index) => index % 4 < 3);
+    const grey = values.reduce((sum, value) => sum + value, 0) / values.length;
+    if (grey > FACE_GREY * 0.7) return false;
+    this.light.value = Math.log2(FACE_GREY / Math.max(grey, 4));
+    this.shine();
+    return true;
   }
 }
 
-function widened(face) {
-  const across = (face.right - face.left) * MARGIN;
-  const down = (face.bottom - face.top) * MARGIN;
-  return {
-    left: Math.max(0, face.left - across),
-    top: Math.max(0, face.top - down),
-    right: Math.min(1, face.right + across),
-    bottom: Math.min(1, face.bottom + down),
-  };
-}
-
-/** Where a picture begins so that its `middle` is the frame's, without leaving an edge of the frame empty. */
-function placed(frame, size, middle) {
-  if (size <= frame) return (frame - size) / 2;
-  return Math.min(0, Math.max(frame - size, frame / 2 - middle));
-}
-
-function put(element, left, top, width, height) {
+function place(element, left, top, width, height) {
   Object.assign(element.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
 }

@@ -1,33 +1,36 @@
 // The review page: what is shown, and what the reviewer does. The command that serves the page keeps the decisions.
 
 import { Desk } from "/static/desk.js";
-import { escaped, Frame, keep, load } from "/static/picture.js";
+import { Gate } from "/static/gate.js";
+import { isComposing, keyOf } from "/static/keys.js";
+import { escaped, keep, load } from "/static/picture.js";
+import { Pictures } from "/static/pictures.js";
+import { Reasons } from "/static/reasons.js";
+import { $, announce, likeness, notice, problem, say } from "/static/words.js";
 
-const REASONS = [
-  "Clearly one person",
-  "Looks have changed",
-  "Clearly two persons",
-  "Alike, yet two",
-  "Covered or blurred",
-  "Photo of a photo",
-];
-const BY_ITSELF = { PASS: "Same person", REJECT: "Different persons", RETAKE: "Picture not usable" };
-const SAID = { PASS: "passed", REJECT: "rejected", RETAKE: "to be taken again" };
+const SAID = { PASS: "passed", REJECT: "rejected", RETAKE: "to be taken again", CANNOT_TELL: "left to another reviewer with your note" };
+const KEYS_OF = { PASS: "P", REJECT: "R", RETAKE: "T", CANNOT_TELL: "C" };
 const REFRESH = 20_000; // milliseconds: renews what this page holds, and looks for what is new
+const MOVE = 60; // pixels
+const SKIP = 500; // milliseconds for which a pair is shown before it can be skipped
 
-const $ = (id) => document.getElementById(id);
-const frames = { first: new Frame($("first"), "first"), second: new Frame($("second"), "second") };
-
-let state = { pairs: [], waiting: 0, at_least: false, pending: null, unsent: [], recorded: 0, notices: [], looking: true };
+let state = { pairs: [], waiting: 0, at_least: false, pending: null, unsent: [], recorded: 0, notices: [], looking: true, looks: 0, looked: 0 };
 let seen = 0; // notices that were shown
 let current = null; // the pair that is looked at
-let whole = false;
+let shownAt = 0;
 let gone = false; // it is not to be decided any more
+let last = null; // the decision that was made last
+let revealed = false;
 const leaving = new Set(); // pairs that are decided or skipped, as long as the command does not know
+const skipped = new Set();
+const drafts = new Map(); // address of a pair -> its reason, chosen and typed
+
+const reasons = new Reasons($("listed"), $("typed"));
+const pictures = new Pictures(() => gate.look());
+const gate = new Gate({ pictures, changed: ready, refresh: async () => (await desk.post("/pairs"))?.looks ?? Infinity });
+const desk = new Desk({ take, connection, refused: problem });
 
 // --- what the command says ----------------------------------------------------------------------------------------
-
-const desk = new Desk({ take, connection, refused: problem });
 
 /** The command's newest state. */
 function take(newest) {
@@ -41,7 +44,10 @@ function take(newest) {
   const still = current && newest.pairs.find((pair) => pair.address === current.address);
   if (current && !still && !gone && !newest.ending) vanish();
   else if (!current && !leaving.size) show(pairs[0]);
-  if (!current) empty();
+  else if (still) Object.assign(current, still);
+  gate.answered(newest.looked);
+  if (current) similarity();
+  else empty();
   count();
   if (newest.ended) end();
 }
@@ -49,7 +55,7 @@ function take(newest) {
 function connection(isThere) {
   if (isThere) {
     problem(state.problem);
-    if (current && !(frames.first.ready && frames.second.ready)) show(current);
+    if (current && !pictures.ready) show(current);
     return;
   }
   const open = [...desk.open.values()];
@@ -71,17 +77,24 @@ function queue() {
 // --- what is shown ------------------------------------------------------------------------------------------------
 
 function show(pair) {
+  if (current) drafts.set(current.address, reasons.draft);
+  const isAnother = pair?.address !== current?.address;
   current = pair ?? null;
   gone = false;
+  shownAt = performance.now();
   $("gone").hidden = true;
   for (const part of ["work", "decisions", "view"]) $(part).hidden = !current;
   $("empty").hidden = Boolean(current);
-  $("pair").textContent = escaped(current?.pair_id);
-  $("pair").title = $("pair").textContent;
+  $("pair").textContent = $("pair").title = escaped(current?.pair_id);
   which(false);
-  reason("");
+  if (document.activeElement === $("typed")) $("typed").blur();
+  reasons.draft = drafts.get(current?.address) ?? { typed: "" };
   if (!current) return empty();
-  for (const role of ["first", "second"]) frames[role].show(current[role], whole);
+  if (isAnother) revealed = false;
+  pictures.show(current);
+  notes();
+  similarity();
+  gate.look();
   announce(`Pair ${current.pair_id}.`);
 }
 
@@ -91,10 +104,35 @@ function empty() {
     : state.looking
     ? ["One moment", "The next pairs are on their way."]
     : left() > 0
-    ? ["Others have the rest", "Pairs that wait are before other reviewers. What they leave comes here by itself."]
+    ? ["Others have the rest", "Pairs that wait are before other reviewers, or need another person after you. What comes back to you comes by itself."]
     : ["Nothing waits", "Every pair is decided. New ones come here by themselves."];
   $("empty").querySelector("h2").textContent = title;
   $("empty").querySelector("p").textContent = text;
+}
+
+/** What other reviewers have left with this pair. */
+function notes() {
+  const said = current.notes.map(({ by, note }) => `${by} cannot tell: ${note}`);
+  if (skipped.has(current.pair_id)) said.push("You skipped this pair before.");
+  $("notes").textContent = said.map(escaped).join(" · ");
+  $("notes").hidden = !said.length;
+}
+
+/** The similarity, where the reviewer wants to see it and has seen both pictures. */
+function similarity() {
+  const isWanted = revealed || state.shows_similarity;
+  const value = isWanted && gate.looked ? current.similarity : undefined;
+  $("likeness").hidden = !isWanted;
+  $("reveal").setAttribute("aria-pressed", isWanted);
+  likeness(value, current.policy);
+}
+
+/** The gate has opened or closed. */
+function ready() {
+  for (const button of $("decisions").querySelectorAll("button")) button.setAttribute("aria-disabled", !gate.isOpen);
+  if (!current) return;
+  similarity();
+  $("ready").textContent = gate.isOpen ? "Ready to decide." : "";
 }
 
 /** How many wait, here and before others. */
@@ -104,7 +142,9 @@ function left() {
 
 function count() {
   const more = state.at_least ? "over " : "";
+  const unsent = new Set([...state.unsent, ...desk.undelivered().map(({ id }) => id)]).size;
   $("progress").textContent = `${more}${left()} to decide · ${state.recorded} recorded`;
+  $("unsent").textContent = unsent ? `${unsent} not sent yet` : "";
   $("undo").disabled = !lastDecision();
 }
 
@@ -118,17 +158,6 @@ function vanish() {
   say($("gone-says").textContent);
 }
 
-/** Something that the reviewer should know; it stays until they decide the next pair. */
-function notice(sentences) {
-  if (sentences) $("notice").textContent = escaped(sentences);
-  $("notice").hidden = !$("notice").textContent;
-}
-
-function problem(sentence) {
-  $("problem").hidden = !sentence;
-  $("problem").querySelector("p").textContent = escaped(sentence);
-}
-
 function end() {
   const lost = [...state.notices, ...desk.undelivered().map((each) => `Not recorded: ${named([each])}.`)];
   problem(
@@ -140,45 +169,34 @@ function end() {
   for (const button of document.querySelectorAll("button")) button.disabled = true;
 }
 
-let words = ""; // what was said last
-
-/** Say something that matters; the next pair's announcement comes behind it. */
-function say(text) {
-  words = escaped(text);
-  $("said").textContent = words;
-}
-
-/** For screen readers: what comes now. */
-function announce(text) {
-  const heard = document.createElement("span");
-  heard.className = "heard";
-  heard.textContent = ` ${escaped(text)}`;
-  $("said").replaceChildren(words, heard);
-}
-
 // --- what the reviewer does ---------------------------------------------------------------------------------------
 
-function decide(verdict, retake = []) {
-  if (!current || gone || state.ending) return;
-  if (verdict !== "RETAKE" && !(frames.first.ready && frames.second.ready)) return cannot();
-  const { pair_id, fingerprint } = current;
-  const because = $("typed").value.trim() || chosen() || BY_ITSELF[verdict];
-  const retaken = retake.length ? `: ${retake.join(" and ")}` : "";
-  leave(pair_id, `${pair_id} ${SAID[verdict]}${retaken}. U takes it back.`,
-    () => desk.decide({ pair_id, fingerprint, verdict, retake, reason: because }));
+function isAccepted(verdict) {
+  if (!current || gone || state.ending) return false;
+  const why = gate.closed;
+  if (why) say(why);
+  else if (["PASS", "REJECT"].includes(verdict) && !pictures.ready) {
+    say("A pair can be passed or rejected only if both pictures are shown: T has the picture taken again, S leaves the pair to another reviewer.");
+  } else if (!reasons.fit(verdict)) {
+    say(`“${reasons.chosen}” is no reason for ${KEYS_OF[verdict]}. Nothing was decided: choose another reason, or take it away.`);
+  } else return true;
+  return false;
 }
 
-function cannot() {
-  const trouble = [frames.first, frames.second].some((frame) => frame.picture?.trouble);
-  say(trouble
-    ? "A pair can be passed or rejected only if both pictures are shown: T has the picture taken again, S leaves the pair to another reviewer."
-    : "Wait until both pictures are there.");
+function decide(verdict, retake = []) {
+  if (!isAccepted(verdict)) return;
+  const { pair_id, fingerprint, address } = current;
+  const retaken = retake.length ? `: ${retake.join(" and ")}` : "";
+  const decision = { pair_id, fingerprint, verdict, retake, reason: reasons.of(verdict) };
+  last = { pair_id, verdict, address };
+  leave(pair_id, `${pair_id} ${SAID[verdict]}${retaken}. U takes it back.`, () => desk.decide(decision));
 }
 
 function skip() {
-  if (!current || gone || state.ending) return;
+  if (!current || gone || state.ending || performance.now() - shownAt < SKIP) return;
   const { pair_id } = current;
-  leave(pair_id, `${pair_id} is left to another reviewer.`, () => desk.post("/skip", { pair_id }));
+  skipped.add(pair_id);
+  leave(pair_id, `${pair_id} is skipped: another reviewer may decide it, or it comes back at the end.`, () => desk.post("/skip", { pair_id }));
 }
 
 /** Show the next pair at once; the command gets the request meanwhile. */
@@ -203,24 +221,37 @@ function lastDecision() {
 
 async function undo() {
   if (state.ending) return;
-  const last = lastDecision();
-  const answer = last && await desk.post("/undo", { decision_id: last });
+  const id = lastDecision();
+  const answer = id && await desk.post("/undo", { decision_id: id });
   const pair = answer?.undone && queue().find((each) => each.pair_id === answer.undone);
   if (pair) show(pair);
-  say(answer?.undone ? `${answer.undone} is undecided again.` : "There is nothing to take back: every decision is sent.");
+  if (answer?.undone) {
+    last = null;
+    return say(`${answer.undone} is undecided again.`);
+  }
+  say(last ? `Nothing to undo: ${last.pair_id} was sent as ${last.verdict} and cannot be taken back.` : "Nothing to undo.");
 }
 
-function zoom() {
-  whole = !whole;
-  $("whole").setAttribute("aria-pressed", whole);
-  frames.first.zoom(whole);
-  frames.second.zoom(whole);
-  say(whole ? "Whole pictures." : "Faces.");
+function reveal() {
+  if (!current || gone) return;
+  revealed = !revealed;
+  if (revealed && current.similarity === undefined) desk.post("/reveal", { pair_id: current.pair_id });
+  similarity();
+}
+
+function whole() {
+  pictures.toggleWhole();
+  $("whole").setAttribute("aria-pressed", pictures.whole);
+  say(pictures.whole ? "Whole pictures." : "Faces.");
+}
+
+function lighten() {
+  say(pictures.lighten() ? "Dark pictures are shown lighter. The sliders change that." : "Neither face is dark. The sliders change the light.");
 }
 
 function again() {
   problem("");
-  desk.post("/again").then(() => current && !gone && show(current));
+  desk.post("/again").then(() => current && !gone && !pictures.ready && show(current));
 }
 
 function next() {
@@ -240,30 +271,32 @@ function retake(role) {
   if (role) decide("RETAKE", role === "both" ? ["first", "second"] : [role]);
 }
 
-function chosen() {
-  return document.querySelector("#listed :checked")?.value;
-}
-
-/** Choose a reason; choosing it again takes it away. */
-function reason(text) {
-  for (const each of document.querySelectorAll("#listed input")) each.checked = each.value === text && !each.checked;
-  $("typed").value = "";
-}
-
 // --- keys ---------------------------------------------------------------------------------------------------------
 
 const KEYS = {
   p: () => decide("PASS"),
   r: () => decide("REJECT"),
-  t: () => current && !gone && which(true),
+  t: () => isAccepted("RETAKE") && which(true),
+  c: () => decide("CANNOT_TELL"),
   u: undo,
-  w: zoom,
+  v: reveal,
+  w: whole,
+  l: lighten,
   s: skip,
   a: again,
+  "+": () => pictures.in(),
+  "=": () => pictures.in(),
+  "-": () => pictures.out(),
+  0: () => pictures.reset(),
+  arrowleft: () => pictures.move(MOVE, 0),
+  arrowright: () => pictures.move(-MOVE, 0),
+  arrowup: () => pictures.move(0, MOVE),
+  arrowdown: () => pictures.move(0, -MOVE),
   "?": () => $("help").showModal(),
   "/": () => $("typed").focus(),
 };
 const RETAKES = { 1: "first", 2: "second", b: "both", escape: "" };
+const OF_CONTROLS = ["enter", " ", "tab", "arrowleft", "arrowright", "arrowup", "arrowdown"];
 
 document.addEventListener("keydown", (event) => {
   const modified = event.ctrlKey || event.metaKey;
@@ -271,8 +304,11 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault(); // a page that is reloaded cannot open again
     return again();
   }
-  if (modified || event.altKey || event.repeat || $("help").open) return;
-  const key = event.key.toLowerCase();
+  const isButton = event.target.closest?.("button");
+  if (event.repeat && event.key === "Enter" && isButton) event.preventDefault(); // it would press the button each time
+  if (modified || event.altKey || $("help").open || isComposing(event) && event.target === $("typed")) return;
+  const key = keyOf(event);
+  if (event.repeat && !["+", "=", "-"].includes(key) && !key.startsWith("arrow")) return;
   if (event.target === $("typed")) {
     if (key === "enter" || key === "escape") $("typed").blur();
     return;
@@ -284,33 +320,25 @@ document.addEventListener("keydown", (event) => {
 });
 
 function action(key, target) {
+  if (key === "enter" && gone) return next;
+  if (key === "escape" && !$("which").hidden) return () => which(false);
+  if (OF_CONTROLS.includes(key) && target.closest?.("button, input")) return null;
+  if (!$("shortcuts").checked && key.length === 1) return null;
   if (!$("which").hidden) return key in RETAKES ? () => retake(RETAKES[key]) : null;
-  if (gone && key === "enter") return next;
-  if (REASONS[key - 1]) return () => current && reason(REASONS[key - 1]);
-  if (key === "enter" || key === " ") return null; // of the button that has the focus
-  return target.closest?.("dialog") ? null : KEYS[key];
+  if (key >= "1" && key <= String(reasons.count)) return () => current && reasons.choose(Number(key));
+  return KEYS[key];
 }
 
 // --- the page begins, and ends ------------------------------------------------------------------------------------
 
-REASONS.forEach((text, index) => {
-  const label = document.createElement("label");
-  const radio = Object.assign(document.createElement("input"), { type: "radio", name: "reason", value: text });
-  const key = document.createElement("kbd");
-  key.textContent = index + 1;
-  label.append(radio, key, text);
-  $("listed").append(label);
-});
-$("pass").onclick = () => decide("PASS");
-$("reject").onclick = () => decide("REJECT");
-$("retake").onclick = () => which(true);
-$("whole").onclick = zoom;
-$("skip").onclick = skip;
-$("undo").onclick = undo;
-$("next").onclick = next;
-$("try-again").onclick = again;
-$("ask-help").onclick = () => $("help").showModal();
+const BUTTONS = {
+  pass: KEYS.p, reject: KEYS.r, retake: KEYS.t, "cannot-tell": KEYS.c, undo, reveal, whole, lighten, skip, next,
+  "try-again": again, "zoom-in": KEYS["+"], "zoom-out": KEYS["-"], "ask-help": KEYS["?"],
+};
+for (const [id, does] of Object.entries(BUTTONS)) $(id).onclick = does;
 for (const button of $("which").querySelectorAll("button")) button.onclick = () => retake(button.dataset.retake);
+// A button that is clicked does not keep the focus: Space would press it again, for another pair.
+document.addEventListener("mousedown", (event) => event.target.closest("button, #listed label") && event.preventDefault());
 
 history.replaceState(null, "", "/"); // the one-time token is used
 addEventListener("pagehide", () => desk.close());

@@ -1,0 +1,73 @@
+// When a decision is accepted: after both pictures were looked at, and not just after the machine slept.
+
+const LOOK = 500; // milliseconds for which both pictures were shown
+const BEAT = 1000;
+const ASLEEP = 15_000; // milliseconds without a beat: this machine slept, or the page was not run
+
+export class Gate {
+  /** `changed` is called when the gate opens or closes; `refresh` resolves to the number of a look at the stack. */
+  constructor({ pictures, changed, refresh }) {
+    Object.assign(this, { pictures, changed, refresh });
+    this.opens = 0; // the timer
+    this.looked = false;
+    this.refreshing = false;
+    this.awaited = Infinity; // the look that ends the refresh
+    this.beat = Date.now();
+    setInterval(() => this.tick(), BEAT);
+    document.addEventListener("visibilitychange", () => {
+      this.tick();
+      this.look();
+    });
+  }
+
+  /** Return why no decision is accepted now, as a sentence; empty if one is. */
+  get closed() {
+    this.tick();
+    if (this.refreshing) return "This page was not running for a while. It looks for changes first; then decide.";
+    if (this.looked) return "";
+    return this.pictures.settled ? "Look at both pictures first." : "Wait until both pictures are there.";
+  }
+
+  get isOpen() {
+    return this.looked && !this.refreshing;
+  }
+
+  /** Another pair is shown, or one of its pictures has come: the time to look begins when both have. */
+  look() {
+    clearTimeout(this.opens);
+    this.looked = false;
+    this.changed();
+    if (!this.pictures.settled || document.hidden) return;
+    // After two frames the pictures are on the screen.
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      clearTimeout(this.opens);
+      this.opens = setTimeout(() => {
+        this.looked = this.pictures.settled && !document.hidden;
+        this.changed();
+      }, LOOK);
+    }));
+  }
+
+  tick() {
+    const slept = Date.now() - this.beat > ASLEEP;
+    this.beat = Date.now();
+    if (slept) this.isStale = true;
+    if (this.isStale && !document.hidden) this.wake();
+  }
+
+  /** Look for changes before the next decision: leases may have ended, and pairs may have been decided. */
+  wake() {
+    this.isStale = false;
+    this.refreshing = true;
+    this.awaited = Infinity;
+    this.changed();
+    this.refresh().then((look) => { this.awaited = look; });
+  }
+
+  /** The stack has answered the look of this number. */
+  answered(look) {
+    if (!this.refreshing || look < this.awaited) return;
+    this.refreshing = false;
+    this.changed();
+  }
+}
