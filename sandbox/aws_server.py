@@ -14,7 +14,6 @@ Prints its own URL, alone on one line, once it listens.
 """
 
 import argparse
-import importlib
 import json
 import re
 import threading
@@ -25,7 +24,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import urllib3
-from moto import backends
 from moto.dynamodbstreams.models import dynamodbstreams_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.sqs import models as moto_sqs
@@ -34,7 +32,7 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
-from sandbox import transactions
+from sandbox import moto_speed, transactions
 from sandbox.aws import REGION
 from sandbox.function_urls import FunctionUrls, secret_of
 from sandbox.upload_forms import UploadForms
@@ -166,17 +164,13 @@ def main() -> None:
     parser.add_argument("--lambda-url", required=True, help="where Lambda's Invoke is answered")
     arguments = parser.parse_args()
 
-    # moto would look through its folder for them at every request: about a quarter of a request's time.
-    services = frozenset(backends.list_of_moto_modules())
-    backends.list_of_moto_modules = lambda: services
+    moto_speed.speed_up()
     transactions.mend()
     moto = OneAtATime(UploadForms(DomainDispatcherApplication(create_backend_app), secret_of))
     invokes = LambdaInvokes(moto, arguments.lambda_url)
     application = FunctionUrls(invokes, invokes.invoke)
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=QuietHandler)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
-    # CloudFormation brings all of moto along, almost two seconds: meanwhile others may be served.
-    threading.Thread(target=importlib.import_module, args=("moto.cloudformation.models",), daemon=True).start()
     server.serve_forever()
 
 

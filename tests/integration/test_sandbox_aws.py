@@ -95,3 +95,26 @@ def test_objects_survive_the_way_through(local_aws: LocalAws) -> None:
 
     assert s3.get_object(Bucket=bucket, Key="ünïcode + %20/first.jpg")["Body"].read() == content
     assert s3.head_object(Bucket=bucket, Key="ünïcode + %20/first.jpg")["ContentLength"] == len(content)
+
+
+def test_dynamodb_values_of_every_type_survive_the_way_through(local_aws: LocalAws) -> None:
+    dynamodb, table = local_aws.client("dynamodb"), f"values-{uuid4()}"
+    dynamodb.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    flat = {"s": {"S": "é"}, "n": {"N": "1.5"}, "b": {"B": b"\xff"}, "yes": {"BOOL": True}, "none": {"NULL": True}}
+    sets = {"ss": {"SS": ["a", "b"]}, "ns": {"NS": ["1", "2"]}, "bs": {"BS": [b"\xfe"]}}
+    item = {"id": {"S": "1"}, **flat, **sets, "m": {"M": flat | {"l": {"L": [{"M": flat}, {"L": []}]}}}}
+
+    dynamodb.put_item(TableName=table, Item=item)
+
+    assert dynamodb.get_item(TableName=table, Key={"id": {"S": "1"}})["Item"] == item
+
+
+def test_a_service_that_no_template_uses_is_there_all_the_same(local_aws: LocalAws) -> None:
+    zones = local_aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
+
+    assert "us-east-1a" in {zone["ZoneName"] for zone in zones}
