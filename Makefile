@@ -46,7 +46,7 @@ check: lint .lambda/installed ## Run what belongs before every commit: static ch
 	$(PYTHON) -m pytest -q -n 2 tests/unit tests/stack tests/docs tests/e2e/test_verdicts.py
 
 test: lint lowest browser .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
-	$(PYTHON) -m pytest -n $(WORKERS) --no-loadscope-reorder
+	$(PYTHON) -m pytest -n $(WORKERS) --no-loadscope-reorder $(if $(TIMES),-p tests.support.seconds)
 
 lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
 	.venv/bin/ruff check
