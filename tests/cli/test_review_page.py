@@ -481,7 +481,7 @@ def test_a_hundred_pairs_of_three_reviewers_are_each_decided_once(
         for pair_id, item in world.verdicts.items.items()
     }
     assert recorded == decided
-    assert len(lost) <= 1
+    assert len(lost) <= 2  # one that could still be undone, one on its way
 
 
 # --- for everyone ----------------------------------------------------------------------------------------------------
