@@ -182,7 +182,7 @@ def test_space_after_a_click_decides_nothing(page: Page) -> None:
     ready(page, "c")
 
 
-def test_unsent_decisions_are_counted_and_sent_after_half_a_minute(function: ReviewFunction, page: Page) -> None:
+def test_unsent_decisions_are_counted(function: ReviewFunction, page: Page) -> None:
     page.keyboard.press("p")
     ready(page, "b")
 

@@ -88,20 +88,6 @@ def test_a_picture_overwritten_while_it_is_compared_is_compared_anew(cloud: Faul
     assert cloud.states(pair).count("ANSWERED") == 2
 
 
-def test_a_picture_deleted_while_it_is_compared_takes_nothing_away(cloud: FaultyCloud) -> None:
-    pair = cloud.put(cloud.pair("disorder/deleted"), {"delay": 1})
-    cloud.when_asked(pair)
-    cloud.sandbox.aws("s3").delete_object(
-        Bucket=cloud.sandbox.outputs["ImagesBucket"], Key=f"{pair.pair_id}/second.jpg"
-    )
-
-    row = cloud.row_that(pair.pair_id, lambda row: row["verdict"] == "PASS")
-    cloud.idle()
-
-    assert cloud.row(pair.pair_id) == row
-    cloud.paid_once(pair)
-
-
 def test_a_multipart_upload_is_an_upload_like_any_other(cloud: FaultyCloud) -> None:
     pair, s3 = cloud.pair("disorder/multipart"), cloud.sandbox.aws("s3")
     where = {"Bucket": cloud.sandbox.outputs["ImagesBucket"], "Key": f"{pair.pair_id}/first.jpg"}

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from facepair.domain import clock
-from facepair.domain.verdict import TOO_LITTLE_TIME
 from facepair.use_cases.compare import MOST_DEATHS
-from tests.support.deployed import BEN, notification, picture
+from tests.support.deployed import notification
 from tests.support.faulty_cloud import (
     DEADLINE,
     TIMEOUT,
@@ -33,7 +31,7 @@ RETRY = {"ON_UNKNOWN_OUTCOME": "retry"}
 
 @pytest.fixture(scope="module")
 def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
-    """Five workers, each with a message: two are killed while the API thinks, three cannot save what it answered.
+    """Four workers, each with a message: two are killed while the API thinks, two cannot save what it answered.
 
     The messages of the ones with `hold`, the deployed policy, come back to the fleet. A worker with `retry` takes over
     for the other two, whose messages are deleted.
@@ -43,7 +41,6 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
         "killed, retry": [SLOW],
         "late": [LATE],
         "late, retry": [LATE, SUCCESSOR],
-        "overtaken": [LATE],
     }
     pairs = {name: cloud.pair(f"dying/{name}") for name in steps}
     with ExitStack() as open_workers:
@@ -62,7 +59,7 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
                 events[name], other = cloud.received(pair)
                 if name.endswith("retry"):
                     cloud.delete(events[name], other)
-        for name in ("late", "late, retry", "overtaken"):
+        for name in ("late", "late, retry"):
             # It cannot reach the ledger before it is dead by all accounts.
             cloud.aws.fault("UpdateItem", "drop", f'"{pairs[name].pair_id}"', "CallsTable", "91.5", times=4, delay=3.5)
         started = time.monotonic()
@@ -71,14 +68,11 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
         for name in ("killed", "killed, retry"):
             cloud.when_asked(pairs[name])
             workers[name].kill()
-        cloud.when_asked(pairs["overtaken"])
-        next_second()
-        cloud.upload(f"{pairs['overtaken'].pair_id}/second.jpg", picture(BEN, "overtaking"))
 
         time.sleep(max(0, started + TIMEOUT + 1 - time.monotonic()))
         for name in ("killed, retry", "late, retry"):
             assert not failures(successor, events[name])
-        late = [pairs[name] for name in ("late", "late, retry", "overtaken")]
+        late = [pairs[name] for name in ("late", "late, retry")]
         cloud.wait(
             lambda: all(cloud.states(pair)[0] == "ANSWERED" for pair in late), lambda: "a late one never finished"
         )
@@ -187,38 +181,3 @@ def test_a_worker_thought_dead_does_not_overwrite_its_successor(cloud: FaultyClo
     assert (first["similarity"], second["similarity"]) == (91.5, 42.5)
     assert (row["verdict"], row["transaction_id"]) == ("REJECT", second["transaction_id"])
     assert len(cloud.charges(pairs["late, retry"])) == 2
-
-
-def test_a_worker_thought_dead_does_not_overwrite_a_newer_upload(cloud: FaultyCloud, pairs: dict[str, Pair]) -> None:
-    row = cloud.settled(pairs["overtaken"].pair_id)
-
-    calls = cloud.ledger(pairs["overtaken"].pair_id)
-    # On a busy machine a row may have been opened too late for its call: then there was no call.
-    assert len(cloud.checks(pairs["overtaken"])) == 2, calls
-    asked = [call for call in calls if call["code"] != TOO_LITTLE_TIME]
-    assert len(asked) == 2, calls
-    first, second = asked
-    assert (row["verdict"], row["fingerprint"]) == ("REJECT", second["fingerprint"])
-    assert first["fingerprint"] == pairs["overtaken"].fingerprint
-    assert len(cloud.charges(pairs["overtaken"])) == 2  # two distinct pairs of contents
-
-
-def test_a_call_that_is_repeated_and_not_answered_again_is_held(cloud: FaultyCloud) -> None:
-    pair = cloud.pair("dying/dropped twice, retry")
-    with cloud.worker(Worker, RETRY) as worker:
-        with cloud.held():
-            cloud.put(pair, {"drop": "after_reading"}, {"drop": "after_reading"})
-            event, other = cloud.received(pair)
-            cloud.delete(event, other)
-
-        assert failures(worker, event)
-        pending = cloud.row_with(pair.pair_id, "PENDING")
-        time.sleep(max(0, (clock.parse(pending["retry_at"]) - clock.now()).total_seconds()))
-        assert not failures(worker, event)
-        assert not failures(worker, other)
-
-    assert pending["code"] == "OUTCOME_UNKNOWN"
-    row = cloud.settled(pair.pair_id)
-    assert (row["verdict"], row["code"]) == ("UNDETERMINED", "OUTCOME_UNKNOWN")
-    assert cloud.states(pair) == ["UNKNOWN", "UNKNOWN"]
-    assert len(cloud.charges(pair)) == 2
