@@ -163,7 +163,7 @@ def the_api_does_not_answer(watch: Watch) -> Iterator[list[Datapoint]]:
 @heard_by("WorkerDiedAlarm", "UndeterminedAlarm", "CompareErrorsAlarm")
 def a_picture_ends_every_worker(watch: Watch) -> Iterator[list[Datapoint]]:
     cloud, pair = watch.cloud, watch.cloud.pair("alarms/deadly")
-    cloud.aws.fault("GetObject", "delay", pair.pair_id, times=DEATHS, delay=5)
+    cloud.aws.fault("GetObject", "delay", f"{pair.pair_id}/first", times=DEATHS, delay=5)
     with ExitStack() as workers:
         ready = [workers.enter_context(cloud.worker(Worker)) for _ in range(DEATHS)]
         with cloud.held():
