@@ -1,4 +1,4 @@
-"""The direction of imports: outer parts import inner ones, never the reverse. The tests read every module."""
+"""Import directions: outer parts import inner ones, never the reverse."""
 
 import ast
 import re
@@ -69,7 +69,7 @@ def begins_with(name: str, packages: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_inner_parts_import_no_outer_ones(module: Path) -> None:
+def test_inner_parts_do_not_import_outer_ones(module: Path) -> None:
     inner, forbidden = DIRECTIONS[part(module)]
 
     for name in imports(module):
@@ -118,7 +118,7 @@ def test_use_cases_start_no_threads_so_the_exploration_can_order_them(module: Pa
     assert not [name for name in imports(module) if begins_with(name, {"threading", "concurrent", "asyncio"})]
 
 
-def test_every_part_of_the_package_has_its_direction() -> None:
+def test_every_part_of_the_package_has_an_import_rule() -> None:
     assert {part(module) for module in modules()} == set(DIRECTIONS)
 
 

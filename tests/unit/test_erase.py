@@ -18,7 +18,7 @@ UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
 
 
 class Killed(BaseException):
-    """Nothing catches it: the worker is gone."""
+    """Kill the worker: no handler catches this exception."""
 
 
 def erase(world: World, pair_id: str = "anna") -> Erasure:
@@ -50,7 +50,7 @@ def nothing_is_left(world: World, pair_id: str = "anna") -> None:
         assert (call.erased, call.outcome, call.fingerprint) == (True, None, "")
 
 
-def test_pictures_with_all_versions_row_records_and_what_the_ledger_says_of_faces_go(world: World) -> None:
+def test_an_erasure_removes_pictures_versions_row_records_and_faces_in_the_ledger(world: World) -> None:
     compared(world)
     world.upload("anna/first.jpg", shade=9)
     world.work()
@@ -95,7 +95,7 @@ def test_what_is_uploaded_after_the_second_of_an_erasure_is_compared_and_paid_fo
     assert world.api.posts == 2
 
 
-def test_a_new_submission_s_calls_are_not_touched_by_the_erasure_before_it(world: World) -> None:
+def test_an_erasure_leaves_the_calls_of_a_later_submission_alone(world: World) -> None:
     compared(world)
 
     def a_later_upload_is_compared() -> None:
@@ -135,7 +135,7 @@ def test_a_stripped_call_answers_nothing_even_if_its_fingerprint_is_still_there(
     assert world.api.posts == 2
 
 
-def test_a_pair_that_waits_for_the_account_is_not_written_again_by_who_has_read_its_row(world: World) -> None:
+def test_a_stale_worker_does_not_rewrite_an_erased_pair_that_waited_for_the_account(world: World) -> None:
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "no money"))
     world.upload_pair()
     world.work()
@@ -244,7 +244,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_worker_that_is_overtaken_anywhere_brings_nothing_back(world: World, moment: str) -> None:
+def test_a_worker_overtaken_at_any_point_restores_nothing(world: World, moment: str) -> None:
     fake, operation = MOMENTS[moment]
     erasures: list[Erasure] = []
     world.upload_pair()
@@ -262,7 +262,7 @@ def test_a_worker_that_is_overtaken_anywhere_brings_nothing_back(world: World, m
     assert world.api.posts <= 1
 
 
-def test_the_last_moment_at_which_a_worker_can_be_alive_is_waited_for(world: World) -> None:
+def test_an_erasure_waits_until_no_worker_can_be_alive(world: World) -> None:
     world.upload_pair()
     world.api.at("answer", Killed())
     with pytest.raises(Killed):
@@ -283,7 +283,7 @@ def test_there_is_no_wait_when_all_is_saved(world: World) -> None:
     assert erase(world).ask_again_in == 1
 
 
-def test_an_unknown_outcome_is_not_waited_for(world: World) -> None:
+def test_an_erasure_does_not_wait_for_an_unknown_outcome(world: World) -> None:
     world.api.answers(UNKNOWN)
     world.upload_pair()
     world.work()
@@ -293,7 +293,7 @@ def test_an_unknown_outcome_is_not_waited_for(world: World) -> None:
     assert (erasure.ask_again_in, erasure.unanswered, erasure.transaction_ids) == (1, 1, [])
 
 
-def test_an_erasure_that_aws_interrupted_is_completed_by_the_next(world: World) -> None:
+def test_the_next_erasure_completes_an_interrupted_one(world: World) -> None:
     compared(world)
     world.erasable_records.at("take", Unavailable("throttled"))
     with pytest.raises(Unavailable):
@@ -324,7 +324,7 @@ def test_a_new_picture_beside_an_old_one_that_is_being_erased_is_not_compared_wi
     assert [each.upload.key for each in world.bucket.versions] == ["anna/first.jpg"]
 
 
-def test_a_picture_that_was_read_before_the_erasure_is_not_sent_after_it(world: World) -> None:
+def test_a_picture_read_before_the_erasure_is_not_sent_after_it(world: World) -> None:
     world.upload_pair()
     world.gate.at("enter", lambda: erase(world))
 
@@ -348,7 +348,7 @@ def test_a_pair_that_never_was_gets_no_tombstone(world: World) -> None:
     assert (world.verdicts.items, world.ledger.calls_of("unknown")) == ({}, [])
 
 
-def test_only_the_pair_itself_is_erased_not_those_below_it(world: World) -> None:
+def test_erasing_a_pair_leaves_the_pairs_below_it(world: World) -> None:
     compared(world)
     compared(world, "anna/below")
 
