@@ -162,8 +162,7 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
     docs/reference/attributes.md says what each means. Writing the row sets `updated_at` and `expires_at` (epoch
     seconds); `listed_at` is when the bucket was listed for it. `erased_before` is the second up to which the pair had
     been erased: a worker that does not know of that erasure writes no row. Validation errors are logged, so they do not
-    quote their
-    input.
+    quote their input.
     """
 
     pair_id: str
