@@ -1,1 +1,1 @@
-"""The operator's command line, never part of a layer."""
+"""The command line. It is never part of a layer."""

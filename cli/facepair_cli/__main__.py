@@ -1,11 +1,11 @@
-"""The entry point of `facepair`, and of `python -m facepair_cli`."""
+"""Entry point of `facepair` and `python -m facepair_cli`."""
 
 import signal
 import sys
 
 
 def run() -> None:
-    """Run the command line. Ctrl-C ends it with status 130 while it loads, and quietly at exit."""
+    """Run the command line. Ctrl-C during imports exits with status 130."""
     try:
         from facepair_cli.cli import main
 

@@ -1,4 +1,4 @@
-"""Ask before a command spends money, deletes or resends."""
+"""Confirm before a command spends money, deletes or resends."""
 
 import os
 import select
@@ -18,21 +18,21 @@ yes_option: Callable[..., Any] = click.option("--yes", is_flag=True, help="Skip 
 def confirm(question: str, *, otherwise: str) -> None:
     """Ask at the terminal and return if the answer is yes.
 
-    Raises NotConfirmed without a terminal, Interrupted for Ctrl-C, and click.ClickException for any other answer.
-    `otherwise` says what was not done.
+    Raises NotConfirmed without a terminal, Interrupted on Ctrl-C and ClickException for any other answer. `otherwise`
+    says what was not done.
     """
     if answer(f"{question} [y/N]: ", otherwise=otherwise).casefold() not in ("y", "yes"):
         raise click.ClickException(otherwise)
 
 
 def require_terminal(*, otherwise: str) -> None:
-    """Raise NotConfirmed if there is no terminal to confirm at. `otherwise` says what was not done."""
+    """Raise NotConfirmed if there is no terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise NotConfirmed(f"{otherwise} There is no terminal to confirm at: pass --yes.")
 
 
 def answer(question: str, *, otherwise: str) -> str:
-    """Return what is typed at the terminal; an empty text for the end of input. Raises as `confirm` does."""
+    """Return the line typed at the terminal, empty at end of input. Raises like `confirm`."""
     require_terminal(otherwise=otherwise)
     try:
         click.echo(escaped(question), nl=False, err=True)
@@ -46,8 +46,8 @@ def answer(question: str, *, otherwise: str) -> str:
 
 
 def _wait_for_a_line() -> None:
-    """Return when a line can be read. A blocking read would miss a Ctrl-C that came just before it."""
-    if sys.platform == "win32":  # where select only accepts sockets
+    """Wait until a line can be read. A blocking read would miss a Ctrl-C that came just before it."""
+    if sys.platform == "win32":  # select accepts only sockets there
         return
     woken, waker = os.pipe()
     os.set_blocking(waker, False)

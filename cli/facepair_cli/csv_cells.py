@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: text from outside is escaped, and never becomes a formula."""
+"""Write CSV that is safe to open in a spreadsheet."""
 
 import csv
 import unicodedata
@@ -8,7 +8,7 @@ from typing import IO
 from facepair_cli.escaping import escaped
 
 FORMULA_BEGINS = tuple("=+-@")
-"""Characters that start a formula in spreadsheets (OWASP, CSV Injection)."""
+"""First characters of a formula (OWASP, CSV Injection)."""
 HOW_TO_READ = (
     "In CSV, a text that a spreadsheet would take for a formula (it begins with =, +, - or @) gets an apostrophe in "
     "front, and so does one that begins with an apostrophe, at the start of a cell and after each semicolon in it: a "
@@ -18,7 +18,7 @@ HOW_TO_READ = (
 
 
 class CellWriter:
-    """Writes rows of CSV; see HOW_TO_READ. None is an empty cell, and numbers stay numbers."""
+    """Write rows of CSV; see HOW_TO_READ. None becomes an empty cell; numbers stay numbers."""
 
     def __init__(self, file: IO[str]) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
@@ -28,11 +28,11 @@ class CellWriter:
 
 
 def _text(cell: str) -> str:
-    """A spreadsheet that separates by semicolons begins a cell after each."""
+    """Escape each part: a spreadsheet that separates by semicolons starts a cell after each."""
     parts = escaped(cell).split(";")
     return ";".join(f"'{part}" if part.startswith("'") or _is_formula(part) else part for part in parts)
 
 
 def _is_formula(text: str) -> bool:
-    """Some spreadsheets skip blanks and quotes, and take full-width signs for plain ones (NFKC makes them plain)."""
+    """Some spreadsheets skip leading blanks and quotes, and accept full-width signs (NFKC makes them plain)."""
     return unicodedata.normalize("NFKC", text.lstrip(' "')[:1]).startswith(FORMULA_BEGINS)

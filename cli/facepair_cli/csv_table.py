@@ -12,26 +12,26 @@ import click
 from facepair_cli.output import counted
 
 SEPARATORS = (";", "\t", ",")
-"""The separator that splits the header into most cells wins, and the first of equals: names may contain commas."""
+"""The one that splits the header into the most cells wins; on a tie, the first, since names may contain commas."""
 EXCEL_SAYS = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
-"""A first line by which Excel names the separator."""
+"""Excel may name the separator in the first line."""
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How files of spreadsheets begin: xlsx and ods, xls."""
+"""First bytes of xlsx and ods files, and of xls files."""
 
 
 @dataclass(frozen=True)
 class CsvRow:
-    """A row's cells, as many as the header has, and the number of its last line."""
+    """A row's cells, one per header, and the number of its last line."""
 
     line: int
     cells: list[str]
 
 
 class CsvTable:
-    """Yield the rows after the header, without empty ones.
+    """A CSV file with a header; empty rows are skipped.
 
-    UTF-8, or UTF-16 with a byte order mark; separated by commas, semicolons or tabs. With `any_bytes`, bytes that are
-    not UTF-8 are replaced. Raises click.ClickException, with the line, for what cannot be read.
+    Accepts UTF-8, or UTF-16 with a byte order mark, separated by commas, semicolons or tabs. With `any_bytes`, bytes
+    that are not UTF-8 are replaced. Raises ClickException, with the line, for what cannot be read.
     """
 
     def __init__(self, path: Path, *, any_bytes: bool = False) -> None:
@@ -53,7 +53,7 @@ class CsvTable:
             yield CsvRow(row.line, row.cells[: len(self.header)] + [""] * -extra)
 
     def _read(self) -> Iterator[CsvRow]:
-        """Yield the header and the rows that have any text."""
+        """Yield the header and the non-empty rows."""
         try:
             with self._path.open(encoding=self._encoding, errors=self._errors, newline="") as file:
                 separator = _separator(file)
@@ -77,7 +77,7 @@ class CsvTable:
 
 
 def _separator(file: TextIO) -> str:
-    """Return the separator of the header, and leave the file where the header begins."""
+    """Return the header's separator and position the file at the header."""
     first = file.readline()
     if said := EXCEL_SAYS.fullmatch(first):
         return said[1]

@@ -1,4 +1,4 @@
-"""Errors as one sentence with the remedy, and the exit status: 1 not done, 2 usage error, 130 interrupted."""
+"""Report errors as one sentence with the remedy. Exit status: 1 not done, 2 usage error, 130 interrupted."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from facepair.domain.retry import Unavailable
 from facepair_cli.escaping import escaped
 
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
-"""AWS's codes for a missing permission; a HEAD request has no body and so only a status."""
+"""AWS error codes for a missing permission; HEAD responses have only the status."""
 SIGNED_OUT = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -28,11 +28,11 @@ SIGNED_OUT = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-"""AWS's codes for expired or invalid credentials."""
+"""AWS error codes for expired or invalid credentials."""
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C ended the command; the message says what was done by then."""
+    """Ctrl-C ended the command. The message says what was done until then."""
 
     exit_code = 130
 
@@ -42,14 +42,14 @@ class Interrupted(click.ClickException):
 
 
 class NotConfirmed(click.ClickException):
-    """The command needs a confirmation and has no terminal to ask at."""
+    """A confirmation is needed, but there is no terminal."""
 
     exit_code = 2
 
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Import packages of an extra. Raises click.ClickException with the remedy if they are not installed."""
+    """Import packages of an extra. Raises ClickException with the remedy if they are missing."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -61,9 +61,9 @@ def extra(name: str) -> Iterator[None]:
 
 @contextmanager
 def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
-    """Turn every exception into a click.ClickException of one line.
+    """Turn every exception into a one-line ClickException.
 
-    `policy` returns the name of the managed policy that allows what the command does, if there is one.
+    `policy` returns the managed policy that the command needs, or None.
     """
     try:
         try:
@@ -78,7 +78,7 @@ def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
     except (Unavailable, BotoCoreError, ClientError) as error:
         raise click.ClickException(escaped(sentence(error, policy()))) from error
     except OSError as error:
-        if error.errno == errno.EPIPE:  # `facepair list | head`; click ends the command quietly
+        if error.errno == errno.EPIPE:  # `facepair list | head`: click exits quietly
             raise
         _give_up_stdout()
         where = f"{error.filename}: " if error.filename else ""
@@ -95,7 +95,7 @@ def one_sentence(policy: Callable[[], str | None]) -> Iterator[None]:
 
 
 def sentence(error: Exception, policy: str | None) -> str:
-    """Return what went wrong with AWS, and what to do."""
+    """Return what went wrong with AWS and what to do."""
     cause = error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error
     said = str(cause).rstrip(".")
     match cause:
@@ -116,7 +116,7 @@ def sentence(error: Exception, policy: str | None) -> str:
 
 
 def is_passing(error: Exception) -> bool:
-    """Return whether the same request may succeed later: no connection, too many requests, or an error inside AWS."""
+    """Return whether a retry may help: no connection, throttling or a server error."""
     cause = error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error
     if isinstance(cause, ClientError):
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -130,7 +130,7 @@ def _remedy(error: OSError) -> str:
 
 
 def _give_up_stdout() -> None:
-    """Flush the streams, or the interpreter would fail at exit with a traceback."""
+    """Redirect stdout to /dev/null, so that the interpreter's flush at exit cannot fail with a traceback."""
     try:
         click.echo(nl=False)
     except OSError:

@@ -42,6 +42,6 @@ def _json_escape(character: str) -> str:
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == int(value) else float(value)
-    if isinstance(value, set):  # DynamoDB has sets, and another program may have written the row
+    if isinstance(value, set):  # DynamoDB has sets; another program may have written the row
         return sorted(value)
     raise TypeError(f"{value!r} cannot be written as JSON")

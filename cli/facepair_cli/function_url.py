@@ -1,4 +1,4 @@
-"""Call the stack's functions by their URLs, where AWS identifies the caller."""
+"""Call the stack's functions by URL; AWS identifies the caller."""
 
 import json
 import os
@@ -16,39 +16,39 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 SECONDS = 60
-"""Timeouts to connect and to read; the latter exceeds every function's timeout."""
+"""Connect and read timeout; exceeds every function's timeout."""
 
 
 class NotUnderstood(click.ClickException):
-    """The function refuses this request and would refuse it again."""
+    """The function rejects this request; repeating it is pointless."""
 
 
 class TooManyRequests(click.ClickException):
-    """AWS throttled the request; the function was not called."""
+    """AWS throttled the request; the function did not run."""
 
 
 @dataclass(frozen=True)
 class FunctionUrl:
-    """A function's URL with AuthType AWS_IAM. `policy` is the managed policy of the stack that allows to call it."""
+    """A function URL with AuthType AWS_IAM. `policy` is the managed policy that allows calling it."""
 
     session: boto3.Session
     url: str
     policy: str
 
     def post(self, question: Mapping[str, object]) -> Any:
-        """The function's JSON to a JSON question. One request, no redirect is followed, nothing is repeated.
+        """Send one JSON request, without retries or redirects, and return the JSON response.
 
-        Raises click.ClickException, which says what to do, for every answer but 200; and botocore's errors where there
-        are no credentials, no region or no way to AWS.
+        Raises ClickException, with the remedy, for any status but 200, and botocore's errors if there are no
+        credentials, no region or no connection.
         """
         credentials = self.session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        if not self.session.region_name:  # it is part of the signature
+        if not self.session.region_name:  # part of the signature
             raise NoRegionError
         request = AWSRequest("POST", self.url, {"Content-Type": "application/json"}, json.dumps(question).encode())
         SigV4Auth(credentials, "lambda", self.session.region_name).add_auth(request)
-        # botocore's HTTP client uses the same proxies and certificates as all other calls.
+        # botocore's HTTP client applies the same proxies and certificates as every other AWS call.
         bundle = self.session._session.get_config_variable("ca_bundle")
         verify: Any = bundle or os.environ.get("REQUESTS_CA_BUNDLE", True)
         client = URLLib3Session(verify, get_environ_proxies(self.url), SECONDS)
@@ -79,13 +79,13 @@ class FunctionUrl:
                     f"{self.policy}, and credentials that are still valid. AWS says: {message}"
                 )
             case HTTPStatus.TOO_MANY_REQUESTS:
-                return f"The function behind {self.url} is called too often just now; try again: {message}"
+                return f"The function behind {self.url} is called too often; try again later: {message}"
             case _:
-                return f"The function behind {self.url} did not do it (HTTP {status}); its log says why: {message}"
+                return f"The function behind {self.url} failed (HTTP {status}); its log says why: {message}"
 
 
 def _message(said: str) -> str:
-    """Return a response's `message` field, or its beginning if it is not such JSON."""
+    """Return the response's `message` field, or else its first 200 characters."""
     try:
         fields = {name.lower(): value for name, value in json.loads(said).items()}
     except (ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""A calendar month."""
+"""Calendar months."""
 
 import re
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from enum import StrEnum, auto
 from typing import Self
 
 NEIGHBOURHOOD = timedelta(days=1)
-"""Margin around a month on an invoice, for different clocks and time zones."""
+"""Margin around an invoice's month, for clock and time zone differences."""
 
 
 class Place(StrEnum):
-    """Where a moment is, as seen from a month."""
+    """Position of a time relative to a month."""
 
     INSIDE = auto()
-    BESIDE = auto()  # within a day of its ends
+    BESIDE = auto()  # within a day of its start or end
     ELSEWHERE = auto()
 
 
 @dataclass(frozen=True)
 class Month:
-    """From `start` to `end`, which is the next month's start; in UTC."""
+    """From `start` (inclusive) to `end` (exclusive), in UTC."""
 
     start: datetime
     end: datetime
 
     @classmethod
     def parse(cls, text: str, zone: tzinfo = UTC) -> Self:
-        """`2026-10`, as a clock in that zone sees it. Raises ValueError for anything else."""
+        """Parse `2026-10` as a month in `zone`. Raises ValueError for anything else."""
         found = re.fullmatch(r"([1-9]\d{3})-(0[1-9]|1[0-2])", text)
         if not found:
-            raise ValueError(f"{text!r} is no month: write it as 2026-10")
+            raise ValueError(f"{text!r} is not a month: write it as 2026-10")
         year, month = map(int, found.groups())
         start = datetime(year, month, 1, tzinfo=zone)
         end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
@@ -43,7 +43,7 @@ class Month:
         return Place.BESIDE if near else Place.ELSEWHERE
 
     def is_at_an_end(self, moment: datetime) -> bool:
-        """Whether a moment of the month is within a day of one of its ends."""
+        """Return whether a time in the month is within a day of its start or end."""
         return not self.start + NEIGHBOURHOOD <= moment < self.end - NEIGHBOURHOOD
 
     @property

@@ -1,4 +1,4 @@
-"""Print output: lines for people, JSON for programs. Outside text is escaped here."""
+"""Print output: text for people, JSON for programs. Outside text is escaped here."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -11,27 +11,26 @@ json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True
 
 
 def say(line: str) -> None:
-    """Print a line of the answer."""
+    """Print a line of the result."""
     click.echo(escaped(line))
 
 
 def note(line: str) -> None:
-    """Print a progress line on stderr."""
+    """Print a message on stderr."""
     click.echo(escaped(line), err=True)
 
 
 def counted(number: int, what: str, plural: str = "") -> str:
-    """Return `1 row`, `2,000 rows`; `plural` is for words that do not just take an s."""
+    """Return `1 row` or `2,000 rows`. `plural` is for irregular plurals."""
     return f"{number:,} {what if number == 1 else plural or f'{what}s'}"
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document."""
     click.echo(json_text(value, indent=2))
 
 
 def print_json_array(values: Iterable[object]) -> None:
-    """Print one JSON array, each element as it comes."""
+    """Print a JSON array, streaming its elements."""
     separator = "["
     for value in values:
         click.echo(f"{separator}\n{json_text(value)}", nl=False)
@@ -40,13 +39,13 @@ def print_json_array(values: Iterable[object]) -> None:
 
 
 def print_json_lines(values: Iterable[object]) -> None:
-    """Print one JSON document per line, each as it comes."""
+    """Print one JSON document per line."""
     for value in values:
         click.echo(json_text(value))
 
 
 def print_json_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print one JSON object, field by field; the items of an iterator as they come, so that memory stays flat."""
+    """Print a JSON object, streaming its fields and the items of iterators, so that memory stays flat."""
     separator = "{\n"
     for name, value in fields:
         click.echo(f"{separator}  {json_text(name)}: ", nl=False)

@@ -1,4 +1,4 @@
-"""Output files: checked before the work starts and replaced atomically at the end."""
+"""Output files: checked before the work starts, replaced atomically at the end."""
 
 import errno
 import os
@@ -14,16 +14,15 @@ import click
 from click.shell_completion import CompletionItem
 
 PROBE = b"\0" * 65536
-"""Written and removed again by the check: a full disk still creates empty files."""
+"""Written by the check: a full disk still allows empty files."""
 
 
 class OutputFile:
-    """A file to write. Links are resolved, so a link's target is replaced and not the link.
+    """A file to write.
 
-    The text goes into a file beside the target, which then replaces it: readers see the old text or the new one, never
-    a part. `-`, devices, pipes and files that the shell has opened (`/dev/stdout`) are written directly.
-
-    Raises OSError if it cannot be written.
+    The text goes into a file next to the target, which then replaces it, so readers never see half of it. If the name
+    is a link, its target is replaced. `-`, devices, pipes and files opened by the shell (`/dev/stdout`) are written
+    directly. Raises OSError if the file cannot be written.
     """
 
     def __init__(self, name: str) -> None:
@@ -31,33 +30,33 @@ class OutputFile:
         self._target = Path(name).resolve(strict=False)
         self._descriptor = _direct(name)
         if self._descriptor is not None:
-            os.write(self._descriptor, b"")  # fails for a full device and for a descriptor that is only read
+            os.write(self._descriptor, b"")  # fails for a full device or a read-only descriptor
         else:
             self._check()
 
     @property
     def is_direct(self) -> bool:
-        """Whether it is written directly and cannot be replaced."""
+        """Return whether the file is written directly instead of replaced."""
         return self._descriptor is not None
 
     @property
     def is_stdout(self) -> bool:
-        """Whether it is standard output, so that messages must go to stderr."""
+        """Return whether it is standard output; then messages go to stderr."""
         return self._descriptor == 1
 
     def is_same(self, path: Path) -> bool:
-        """Return whether a path leads to this file, so that writing would overwrite it."""
+        """Return whether writing would overwrite the file at `path`."""
         return self._descriptor is None and self._target.exists() and path.exists() and self._target.samefile(path)
 
     def read(self) -> str:
-        """Return the file's current text; empty if it does not exist or is written directly."""
+        """Return the current text; empty if there is no file or it is written directly."""
         return self._target.read_text("utf-8") if self._descriptor is None and self._target.exists() else ""
 
     @contextmanager
     def open(self) -> Iterator[IO[str]]:
-        """Yield a text file in UTF-8. If the block or the writing fails, the target stays as it was.
+        """Yield a UTF-8 text file. If the block fails, the target stays unchanged.
 
-        Raises click.ClickException if the text cannot be written.
+        Raises ClickException if writing fails.
         """
         try:
             with self._opened() as file:
@@ -82,7 +81,7 @@ class OutputFile:
 
     @contextmanager
     def _part(self) -> Iterator[tuple[Path, int]]:
-        """Yield a new file beside the target and its open descriptor; the file is gone afterwards."""
+        """Yield a new file next to the target, with its descriptor; it is removed at the end."""
         part = self._target.with_name(f".facepair-{secrets.token_hex(8)}.part")
         descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         try:
@@ -100,7 +99,7 @@ class OutputFile:
 
 
 class OutputPath(click.ParamType[OutputFile]):
-    """An option's value that names a file to write."""
+    """An option that names a file to write."""
 
     name = "file"
 
@@ -120,7 +119,7 @@ class OutputPath(click.ParamType[OutputFile]):
 
 
 def _direct(name: str) -> int | None:
-    """Return the descriptor to write directly to; None for a file that is to be replaced."""
+    """Return the descriptor to write to directly, or None for a file to be replaced."""
     if name == "-":
         return 1
     try:
@@ -135,13 +134,13 @@ def _direct(name: str) -> int | None:
 
 
 def _open_for_writing(found: os.stat_result) -> int | None:
-    """Return the first descriptor by which this process can write to a file already, if there is one."""
-    if sys.platform == "win32":  # which has no /dev/stdout
+    """Return the first writable descriptor that this process already has on the file, or None."""
+    if sys.platform == "win32":  # has no /dev/stdout
         return None
     import fcntl
 
     for descriptor in sorted(int(each) for each in os.listdir("/dev/fd")):  # noqa: PTH208 - names, not paths
-        with suppress(OSError):  # listing the folder has a descriptor of its own, closed by now
+        with suppress(OSError):  # the listing's own descriptor is closed by now
             writable = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
             if writable and os.path.samestat(os.fstat(descriptor), found):
                 return descriptor

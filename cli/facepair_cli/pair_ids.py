@@ -1,4 +1,4 @@
-"""Pair ids from the command line or from a file."""
+"""Pair ids from arguments or files."""
 
 from collections.abc import Iterator
 from typing import IO
@@ -7,7 +7,7 @@ import click
 
 
 class PairIdType(click.ParamType[str]):
-    """A pair id, or a prefix of pair ids. S3 and DynamoDB only accept UTF-8."""
+    """A pair id or prefix: non-empty and, as S3 and DynamoDB require, UTF-8."""
 
     name = "pair"
 
@@ -25,7 +25,7 @@ PAIR = PairIdType()
 
 
 def lines(file: IO[str]) -> Iterator[str]:
-    """Yield the pair ids of a file, one per line. Raises click.ClickException if it is not UTF-8."""
+    """Yield the pair ids of a file, one per line. Raises ClickException if it is not UTF-8."""
     try:
         yield from (line for each in file if (line := each.rstrip("\r\n")))
     except UnicodeDecodeError as error:

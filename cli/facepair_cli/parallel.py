@@ -7,10 +7,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 def for_each[Thing, Result](
     work: Callable[[Thing], Result], things: Iterable[Thing], done: Callable[[Result], None], *, threads: int
 ) -> None:
-    """Do the work for each item in parallel, and pass each result to `done` in this thread.
+    """Process items in parallel and pass each result to `done` in this thread.
 
-    After Ctrl-C or an error, nothing new is started; work in progress finishes and is passed to `done` before the
-    exception is raised.
+    After Ctrl-C or an error, nothing new starts; work in progress finishes and reaches `done` before the exception is
+    raised.
     """
     under_way: set[Future[Result]] = set()
     with ThreadPoolExecutor(threads) as pool:
@@ -30,7 +30,6 @@ def for_each[Thing, Result](
 
 
 def _hand_over[Result](under_way: set[Future[Result]], done: Callable[[Result], None]) -> None:
-    """Wait for the next ones to finish, and hand over their results."""
     for future in wait(under_way, return_when=FIRST_COMPLETED).done:
         under_way.discard(future)
         done(future.result())

@@ -1,4 +1,4 @@
-"""Read many rows, showing their number first and then progress, both on stderr."""
+"""Announce how many rows will be read, then show progress, on stderr."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,10 +10,10 @@ from facepair_cli.output import counted, note
 
 
 def announced[T](rows: Iterable[T], what: str, size: tuple[int, int], *, part: bool = False) -> Iterator[T]:
-    """Yield the rows, after a line about their number and price; at a terminal a bar shows progress.
+    """Yield the rows after announcing their number and price; at a terminal, show a progress bar.
 
-    `what` is one of them; `size` is the table's, in rows and bytes, as DynamoDB last counted it. With `part`, fewer
-    may be read.
+    `what` is the singular noun; `size` is the table's (rows, bytes) by DynamoDB's last count. `part`: fewer rows may be
+    read.
     """
     count, total = size
     note(f"Reading {'at most ' if part else ''}about {counted(count, what)}{cost.price_of_bytes(total)}.")

@@ -1,4 +1,4 @@
-"""The stack that a command works with: found by its name, everything else by its outputs and parameters."""
+"""The stack a command works with, found by name; the rest comes from its outputs and parameters."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 class Stack:
-    """What a command needs of a deployed stack; each part is looked for when it is first used.
+    """A deployed stack, whose parts are looked up on first use.
 
-    Raises click.ClickException, whose message says what to do, where there is no such stack.
+    Raises ClickException with the remedy if there is no such stack.
     """
 
     def __init__(self, account: Account) -> None:
@@ -45,7 +45,6 @@ class Stack:
         return self.account.session()
 
     def client(self, service: str, config: Config = PATIENT) -> Any:
-        """Return a boto3 client."""
         with _endpoint_checked():
             return self.session.client(service, config=config)  # type: ignore[call-overload]
 
@@ -59,23 +58,21 @@ class Stack:
 
     @property
     def arn(self) -> str:
-        """The stack's ARN. A stack that was deleted and created again has another one."""
+        """The stack's ARN. A stack that is deleted and created again gets a new one."""
         return str(self._described["StackId"])
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
-        """The parameters with which it was deployed."""
         return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
 
     @cached_property
     def operate(self) -> FunctionUrl:
-        """OperateFunction."""
         return self.function_url("OperateUrl", policy="OperatorPolicy")
 
     def function_url(self, output: str, *, policy: str) -> FunctionUrl:
-        """Return the function whose URL is that output; `policy` is the managed policy that allows calling it.
+        """Return the function whose URL is in `output`; `policy` is the managed policy that allows calling it.
 
-        Raises click.ClickException if the stack is of an earlier release.
+        Raises ClickException if the stack is of an earlier release.
         """
         if output not in self.outputs:
             raise click.ClickException(
@@ -86,12 +83,12 @@ class Stack:
 
     @property
     def names(self) -> Names:
-        """The stems of the two pictures' file names."""
+        """File name stems of the two pictures."""
         return Names(self.parameters["FirstName"], self.parameters["SecondName"])
 
     @property
     def policy(self) -> Policy:
-        """The thresholds deployed."""
+        """The deployed thresholds."""
         return Policy(
             pass_above=Decimal(self.parameters["PassAbove"]), reject_below=Decimal(self.parameters["RejectBelow"])
         )
@@ -102,12 +99,11 @@ class Stack:
             return self.session.resource("dynamodb", config=PATIENT)
 
     def table(self, output: str) -> "Table":
-        """The table of that output."""
         return self.tables.Table(self.outputs[output])
 
     @cached_property
     def caller(self) -> str:
-        """The ARN under which AWS knows who runs the command."""
+        """The caller's ARN."""
         return str(self.client("sts").get_caller_identity()["Arn"])
 
     @cached_property
@@ -116,17 +112,17 @@ class Stack:
 
     @cached_property
     def verdicts(self) -> VerdictsTable:
-        """To be read only."""
+        """Read-only."""
         return VerdictsTable(self.tables, self.outputs["VerdictsTable"])
 
     @cached_property
     def calls(self) -> CallsTable:
-        """To be read only."""
+        """Read-only."""
         return CallsTable(self.table("CallsTable"))
 
     @cached_property
     def written(self) -> StoredRows:
-        """The rows as stored, whichever release wrote them."""
+        """Rows as stored, including those of earlier releases."""
         return StoredRows(self.tables.Table(self.outputs["VerdictsTable"]))
 
     @cached_property
@@ -140,19 +136,16 @@ class Stack:
 
     @cached_property
     def gate(self) -> GateItem:
-        """To be read only."""
+        """Read-only."""
         return GateItem(self.tables.Table(self.outputs["IdempotencyTable"]), self.gate_rules)
 
     @cached_property
     def in_flight(self) -> InFlightMarkers:
-        """To be read only."""
+        """Read-only."""
         return InFlightMarkers(self.tables.Table(self.outputs["IdempotencyTable"]))
 
     def queue(self, output: str) -> DeadLetterQueue:
-        """The queue of that output.
-
-        Raises click.ClickException where the stack has none of that name.
-        """
+        """Return the queue in that output. Raises ClickException if the stack does not have it."""
         if output not in self.outputs:
             raise click.ClickException(f"The stack {self.name} has no {output}: it has one only with WebhookUrl.")
         return DeadLetterQueue(self._sqs, self.outputs[output])
@@ -178,19 +171,19 @@ class Stack:
 
 @contextmanager
 def _endpoint_checked() -> Iterator[None]:
-    """Raise click.ClickException for an address that botocore refuses with a plain ValueError."""
+    """Raise ClickException for an endpoint that botocore rejects with a plain ValueError."""
     try:
         yield
     except BotoCoreError:
         raise
     except ValueError as error:
         raise click.ClickException(
-            f"{error} is no address. Check AWS_ENDPOINT_URL, and endpoint_url in your AWS profile."
+            f"{error} is not an address. Check AWS_ENDPOINT_URL, and endpoint_url in your AWS profile."
         ) from error
 
 
 def stack_option[R](command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command its Stack as `stack`, and the options that say where it is: before the command or after it."""
+    """Pass a command its Stack as `stack`, and accept the options that locate it before or after the command."""
 
     @click.option("--stack", "name", metavar="NAME", help="The stack's name, as before the command.")
     @click.option("--region", metavar="NAME", help="The AWS region, as before the command.")

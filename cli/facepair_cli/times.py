@@ -1,4 +1,4 @@
-"""Times on the command line: one way to say them, for every command."""
+"""Times on the command line."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -9,16 +9,16 @@ from facepair.domain import clock
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 TIMES = """\b
-Times are ISO 8601, in UTC unless they have an offset, or go back from now:
-  2026-01-31                  the beginning of that day
-  2026-01-31T18:30            half past six in the evening
-  2026-01-31T18:30:00+02:00   the same two hours earlier
-  30m, 24h, 7d, 2w            so many minutes, hours, days or weeks ago"""
+Times are ISO 8601, in UTC without an offset, or relative to now:
+  2026-01-31                  midnight
+  2026-01-31T18:30            6.30 pm
+  2026-01-31T18:30:00+02:00   16:30 UTC
+  30m, 24h, 7d, 2w            minutes, hours, days or weeks ago"""
 """For the help of commands that take a time."""
 
 
 class Time(click.ParamType[datetime]):
-    """A moment, with its offset; see TIMES."""
+    """A time with its offset; see TIMES."""
 
     name = "time"
 
@@ -38,7 +38,7 @@ TIME = Time()
 
 
 def moment(said: str, now: datetime) -> datetime:
-    """Return the time that a user wrote. Raises ValueError in one sentence, with the remedy."""
+    """Parse a time from the command line. Raises ValueError with the remedy."""
     try:
         if ago := re.fullmatch(r"([0-9]+)([mhdw])", said.strip()):
             return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
@@ -51,7 +51,7 @@ def moment(said: str, now: datetime) -> datetime:
 
 
 def check_order(since: datetime | None, until: datetime | None) -> None:
-    """Raises click.UsageError if nothing can lie between the two."""
+    """Raise UsageError unless `since` is before `until`."""
     if since and until and since >= until:
         raise click.UsageError(
             f"Nothing lies between --since {clock.iso(since)} and --until {clock.iso(until)}: --since must be earlier."

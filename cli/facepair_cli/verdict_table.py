@@ -1,7 +1,6 @@
-"""Rows of the verdicts table for a person's eyes: in a terminal of 80 columns or more, and in a log.
+"""Rows as a table for terminals of 80 columns or more, and for logs.
 
-Each row is an entry of its own under common columns, so that a reader sees entries come one by one, or all at once:
-`Group(heading(), *map(entry, rows))`.
+Rows are rendered one by one below a common heading, so they can be streamed: `Group(heading(), *map(entry, rows))`.
 """
 
 from rich.console import Group, RenderableType
@@ -27,23 +26,22 @@ STYLES = {
     Verdict.UNDETERMINED: "bold yellow",
 }
 WIDEST = 100
-"""Columns of the terminal that are used at most: the eye loses longer lines."""
+"""Columns used at most; longer lines are hard to read."""
 VERDICT_WIDTH = max(map(len, Verdict))
 GAP = 2
 
 
 def heading() -> RenderableType:
-    """The columns' names, over a rule."""
+    """Return the column names over a rule."""
     names = _line(*(Text(name, style="bold") for name in ("Verdict", "Pair", "Similarity", "Seconds")))
     return Constrain(Group(names, Rule(style="default")), WIDEST)
 
 
 def entry(row: Row | StoredRow, *, note: str = "", seconds: float | None = None) -> RenderableType:
-    """A row, or its attributes as stored: verdict, pair and similarity in one line, below it what
-    else is to be said.
+    """Return a row as verdict, pair and similarity on one line, with the details below.
 
-    `note` is the teller's own remark; `seconds` is how long the verdict took. Words longer than a line are folded,
-    so nothing of a key or a message is lost.
+    `note` is an extra remark; `seconds` is how long the verdict took. Long words are folded, so nothing of a key or
+    message is lost.
     """
     image: StoredRow = row.item() if isinstance(row, Row) else row
     line = _line(
@@ -69,7 +67,7 @@ def _line(verdict: Text, pair: Text, similarity: Text, seconds: Text) -> Table:
 
 
 def _reasons(image: StoredRow) -> list[str]:
-    """Why it is this verdict, what is waited for, and what was changed in the pictures: a sentence each."""
+    """Return why the row has this verdict, what it waits for and how the pictures were changed."""
     reasons = [] if image.get("code") in (None, "SUCCESS") else [f"{image['code']}: {image.get('message')}"]
     if "retry_at" in image:
         reasons.append(f"next try at {image['retry_at']}")
@@ -82,7 +80,7 @@ def _reasons(image: StoredRow) -> list[str]:
 
 
 def decision(review: StoredRow) -> str:
-    """Return who decided a row and why, whether they saw the similarity, and what other reviewers thought."""
+    """Return who decided a row and why, whether they saw the similarity, and the other reviewers' opinions."""
     said = f"decided by {review.get('by')} at {review.get('at')}, it was {review.get('from')}"
     if review.get("reason"):
         said += f": {review['reason']}"

@@ -46,7 +46,7 @@ def test_a_picture_that_ends_every_process_is_its_own_problem_and_no_one_else_s(
         end_the_one_that_looks()
         end_the_one_that_looks()
 
-        assert looked.result() == Problem("WORKER_DIED", "it ends every process that looks at it; take it again")
+        assert looked.result() == Problem("WORKER_DIED", "it crashes every process that opens it; take it again")
     assert pictures.problem(tmp_path / "good") is None
 
 

@@ -381,7 +381,7 @@ def test_a_decision_about_pictures_that_were_replaced_is_not_recorded(
     assert shown(page) == "replaced/2"
     page.keyboard.press("p")
 
-    expect(page.locator("#notice")).to_contain_text("Not recorded: replaced/1 as PASS. It was uploaded again meanwhile")
+    expect(page.locator("#notice")).to_contain_text("Not recorded: replaced/1 as PASS. It was uploaded again")
     assert "review" not in deployed.settled("replaced/1")
 
 

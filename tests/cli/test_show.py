@@ -10,7 +10,7 @@ def test_a_pair_that_was_never_uploaded_is_an_error_with_the_remedy(facepair: Co
     shown = facepair("show", "never/there")
 
     assert shown.returncode == 1
-    assert shown.stderr == "Error: There is no row of never/there; `facepair list` has those that exist.\n"
+    assert shown.stderr == "Error: There is no row of never/there; `facepair list` shows all rows.\n"
 
 
 def test_a_stack_that_does_not_exist_is_an_error_with_the_remedy(facepair: CommandLine) -> None:
@@ -28,7 +28,7 @@ def test_a_pairs_history_is_shown_in_order(facepair: CommandLine, deployed: Depl
     shown = facepair("show", pair_id)
 
     assert shown.returncode == 0, shown.stderr
-    story = shown.stdout[shown.stdout.index("What happened") :]
+    story = shown.stdout[shown.stdout.index("History (UTC)") :]
     steps = ["first.jpg was uploaded", "ADVANCE was called (000001): SUCCESS, charged", "The row was written: PASS"]
     assert sorted(steps, key=story.index) == steps
 

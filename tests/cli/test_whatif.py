@@ -53,7 +53,7 @@ def test_a_person_reads_counts_with_intervals_a_plot_and_that_they_are_few(facep
     assert "Rows with a similarity: 10. Then: PASS above 80, REJECT below 60; deployed: PASS above 70" in text
     assert "│ MANUAL_CHECK │ 0 │ 3 │ 2 │ 5 │" in text
     assert "Another verdict: 4 of 10, 40.0 % (16.8 to 68.7 %)." in text
-    assert "These are too few rows to choose thresholds by." in text
+    assert "Too few rows to choose thresholds by." in text
     assert "REJECT, and were decided PASS: 1" in text
     assert "Similarities. Deployed: 55, 70 (dotted). Then: 60, 80." in text
     assert "█" in asked.stdout
@@ -87,4 +87,4 @@ def test_where_there_is_no_row_there_is_nothing_to_say(facepair: CommandLine) ->
     asked = facepair("whatif", "--pass-above", "80", "--reject-below", "60", "--since", "2041-01-01")
 
     assert asked.returncode == 0
-    assert asked.stdout.startswith("There is no row with a similarity")
+    assert asked.stdout.startswith("No row has a similarity")

@@ -267,7 +267,7 @@ def test_make_delete_follows_the_same_rules(desk: Desk) -> None:
     ("variables", "says"),
     [
         ({"AWS_DEFAULT_REGION": "", "AWS_REGION": ""}, "No AWS region is set. Pass --region, or set AWS_REGION."),
-        ({"AWS_ENDPOINT_URL": "nowhere"}, "Invalid endpoint: nowhere is no address. Check AWS_ENDPOINT_URL, and"),
+        ({"AWS_ENDPOINT_URL": "nowhere"}, "Invalid endpoint: nowhere is not an address. Check AWS_ENDPOINT_URL, and"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "AWS was not reached: Could not connect to the endpoint URL"),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Unable to locate credentials. Sign in to AWS, or"),
         ({"AWS_REGION": "no region", "AWS_DEFAULT_REGION": "no region"}, "Provided region_name 'no region' doesn't"),

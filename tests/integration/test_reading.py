@@ -292,7 +292,7 @@ def test_a_pair_without_a_row_is_shown_as_far_as_it_is_known(office: Office) -> 
 
     assert shown.exit_code == 1
     assert "unread/first.jpg was uploaded: the first picture" in shown.stdout
-    assert shown.stderr.startswith("Error: There is no row of unread: it is not dealt with yet")
+    assert shown.stderr.startswith("Error: There is no row of unread: the pair is still in the queue")
 
 
 # --- Status -----------------------------------------------------------------------------------------------------------

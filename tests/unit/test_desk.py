@@ -349,9 +349,7 @@ def test_a_decision_about_replaced_pictures_is_not_recorded(world: World, rita: 
 
     rita.decides(looked_at)
 
-    assert rita.ends() == [
-        "Not recorded: a as PASS. It was uploaded again meanwhile; if it has to be looked at, it comes back."
-    ]
+    assert rita.ends() == ["Not recorded: a as PASS. It was uploaded again; it comes back if it needs a review."]
     assert world.stored("a").verdict is Verdict.MANUAL_CHECK
 
 
@@ -443,7 +441,7 @@ def test_a_picture_is_shown_as_it_was_sent_for_comparison(desk: Desk, stack: Sta
     [
         ((404, b""), "is not in the bucket any more. Press T"),
         ((200, b"some text"), "cannot be shown: .* are not a picture that can be read"),
-        ((403, b""), r"S3 does not give this picture \(HTTP 403\). Press A to try again"),
+        ((403, b""), r"S3 refused this picture \(HTTP 403\). Press A to try again"),
     ],
 )
 def test_a_picture_that_cannot_be_shown_comes_with_a_remedy(

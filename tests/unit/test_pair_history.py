@@ -76,8 +76,7 @@ def test_deletions_and_files_with_other_names_are_listed() -> None:
     versions = [version("anna/notes.txt", 0), version("anna/first.jpg", 5, role="first", deleted=True)]
 
     assert lines(found(None, versions=versions)) == [
-        "anna/notes.txt was uploaded: ignored, as it is named like neither picture; "
-        "1,000 bytes, version anna/notes.txt of 0",
+        "anna/notes.txt was uploaded: ignored, as its name matches no role; 1,000 bytes, version anna/notes.txt of 0",
         "anna/first.jpg was deleted",
     ]
 
@@ -142,7 +141,7 @@ def test_a_ledger_row_emptied_by_an_erasure_is_accepted() -> None:
     [
         ("WAITING", {"waiting_for": "second"}, "waits for the second picture"),
         ("PENDING", {"retry_at": "2026-01-31T13:00:00.000Z", "code": "SERVICE_BUSY"}, "at 2026-01-31T13:00:00.000Z"),
-        ("UNDETERMINED", {}, "until a person does something"),
+        ("UNDETERMINED", {}, "An operator must act: see the runbook"),
         ("MANUAL_CHECK", {}, "facepair review"),
         ("RETAKE", {"retake": ["first", "second"]}, "a new picture: first and second"),
     ],
@@ -163,7 +162,7 @@ def test_a_pending_pair_names_what_stops_the_whole_fleet_and_until_when() -> Non
     _, fleet = next_steps(found(row("PENDING", retry_at="soon"), gate=gate), NOON)
 
     assert fleet == (
-        "The whole fleet waits since 2026-01-31T12:00:00.000Z (ACCOUNT_DISABLED: no); "
+        "All workers have been waiting since 2026-01-31T12:00:00.000Z (ACCOUNT_DISABLED: no); "
         "the next try is at 2026-01-31T12:10:00.000Z."
     )
 
@@ -173,9 +172,9 @@ def test_an_active_worker_and_a_message_in_flight_are_listed() -> None:
 
     _, worker, message, deaths = next_steps(found(None, mark=mark), NOON)
 
-    assert worker == "A worker may be at it until 2026-01-31T12:02:00.000Z."
-    assert message == "Its message is in the queue, and back at 2026-01-31T12:12:00.000Z at the latest."
-    assert deaths == "2 workers have begun with it and not come to an end."
+    assert worker == "A worker may be processing it until 2026-01-31T12:02:00.000Z."
+    assert message == "Its message is in the queue and comes back by 2026-01-31T12:12:00.000Z."
+    assert deaths == "2 workers started on it and did not finish."
 
 
 def test_the_pair_is_the_objects_that_exist_now() -> None:

@@ -313,7 +313,7 @@ def test_the_plan_gives_reasons_and_shortens_long_lists(desk: Desk) -> None:
         "12 pairs of them will be RETAKE without a call, IMAGE_INVALID_FORMAT:",
         *(f"    text/{number:02}: first picture: {reason}" for number in range(10)),
         "    and 2 more",
-        "The same two pictures under several pair ids, each of which is a call of its own:",
+        "The same two pictures under several pair ids, each a call of its own:",
         "    anna = ben",
         "That makes 2 calls of the comparison API at most; your contract with ADVANCE says what a call costs.",
     ]

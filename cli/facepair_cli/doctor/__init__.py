@@ -1,1 +1,1 @@
-"""Check a deployment."""
+"""`facepair doctor`."""

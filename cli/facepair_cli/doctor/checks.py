@@ -1,7 +1,7 @@
-"""The checks of `facepair doctor`: each returns what it found, or raises Failed with the remedy, or Skipped.
+"""The checks of `facepair doctor`. Each returns what it found, or raises Failed with the remedy, or Skipped.
 
-They check what only the account can show. The output is meant for bug reports, so it names no secret, address or
-person.
+They check what only the account can show. The output is meant for bug reports: no secrets, addresses or names of
+people.
 """
 
 import json
@@ -27,9 +27,9 @@ OUTPUTS_OF_THE_WEBHOOK = ("WebhookSecret", "WebhookQueue", "WebhookDeadLetterQue
 FED_FUNCTIONS = ("CompareFunction", "PublishFunction", "DeliverFunction")
 """Functions with an event source mapping; the last one only with a webhook."""
 UNHURRIED = Config(connect_timeout=5, read_timeout=150, retries={"total_max_attempts": 1})
-"""Timeout for invoking CompareFunction."""
+"""For invoking CompareFunction, which may take long."""
 PROBLEM = "PROBLEM:"
-"""How Lambda's LastProcessingResult begins if a mapping cannot read its source."""
+"""Prefix of Lambda's LastProcessingResult if a mapping cannot read its source."""
 UNCONFIRMED = ("PendingConfirmation", "Deleted")
 """SNS's placeholders for a subscription's ARN."""
 
@@ -47,21 +47,19 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found, for people."""
-
     check: str
     status: CheckStatus
     detail: str
 
 
 def results(stack: Stack) -> Iterator[Result]:
-    """Run every check in turn, even after one fails."""
+    """Run every check, even after a failure."""
     for name, check in CHECKS.items():
         yield run(name, lambda check=check: check(stack))  # type: ignore[misc]
 
 
 def run(name: str, check: Callable[[], str]) -> Result:
-    """Return the result of one check, whatever AWS responds."""
+    """Run one check; errors from AWS become its result."""
     try:
         return Result(name, "ok", check())
     except Skipped as skipped:
@@ -88,7 +86,7 @@ def _of_aws(error: Exception) -> str:
 
 
 def deployment(stack: Stack) -> str:
-    """The stack's last deployment is complete."""
+    """The last deployment is complete."""
     [described] = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
     status = str(described["StackStatus"])
     if status.endswith("_IN_PROGRESS"):
@@ -99,7 +97,7 @@ def deployment(stack: Stack) -> str:
 
 
 def outputs(stack: Stack) -> str:
-    """Everything that the commands look for is there."""
+    """Every output that the commands need exists."""
     wanted = [*OUTPUTS, *(OUTPUTS_OF_THE_WEBHOOK if _has_webhook(stack) else ())]
     if missing := [name for name in wanted if name not in stack.outputs]:
         raise Failed(f"no {', '.join(missing)}: deploy this release of facepair")
@@ -107,7 +105,7 @@ def outputs(stack: Stack) -> str:
 
 
 def secret(stack: Stack) -> str:
-    """The secret has a value. The token check shows whether it is right."""
+    """The secret has a value. (The token check shows whether it is right.)"""
     described = stack.client("secretsmanager").describe_secret(SecretId=stack.outputs["CredentialsSecret"])
     stages = [stage for stages in described.get("VersionIdsToStages", {}).values() for stage in stages]
     if "AWSCURRENT" not in stages:
@@ -119,7 +117,7 @@ def secret(stack: Stack) -> str:
 
 
 def token(stack: Stack) -> str:
-    """CompareFunction obtains a token: with its role, the secret, the key and its way to the API."""
+    """CompareFunction can get a token: its role, the secret, the key and the network work."""
     answer = stack.client("lambda", UNHURRIED).invoke(
         FunctionName=stack.outputs["CompareFunction"], Payload=json.dumps({"check": "token"}).encode()
     )
@@ -134,7 +132,6 @@ def token(stack: Stack) -> str:
 
 
 def notification(stack: Stack) -> str:
-    """The bucket notifies the queue of every upload."""
     found = stack.client("s3").get_bucket_notification_configuration(Bucket=stack.outputs["ImagesBucket"])
     queue = stack.outputs["UploadsQueue"].rpartition("/")[2]
     events = [
@@ -170,7 +167,7 @@ def event_sources(stack: Stack) -> str:
 
 
 def schedule(stack: Stack) -> str:
-    """The hourly search is started."""
+    """The hourly search is scheduled."""
     function = stack.client("lambda").get_function_configuration(FunctionName=stack.outputs["FindMissedFunction"])
     events = stack.client("events")
     rules = events.list_rule_names_by_target(TargetArn=function["FunctionArn"])["RuleNames"]
@@ -199,7 +196,7 @@ def alarms(stack: Stack) -> str:
 
 
 def key(stack: Stack) -> str:
-    """The keys can be used."""
+    """The keys are usable."""
     keys = {name: arn for name in ("KmsKeyArn", "PreviousKmsKeyArn") if (arn := stack.parameters.get(name))}
     if not keys:
         raise Skipped("KmsKeyArn is empty: AWS's keys are used")

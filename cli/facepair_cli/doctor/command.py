@@ -40,7 +40,7 @@ def doctor(pair: tuple[Path, Path] | None, yes: bool, as_json: bool, stack: Stac
       facepair doctor
       facepair --stack facepair-staging doctor --pair first.jpg second.jpg
     """
-    parameters = stack.parameters  # one sentence if there is no such stack
+    parameters = stack.parameters  # fail early if there is no such stack
     if pair:
         _agree_to(pair, int(parameters["MaxUploadMegabytes"]), yes)
     if not as_json:
@@ -58,7 +58,7 @@ def doctor(pair: tuple[Path, Path] | None, yes: bool, as_json: bool, stack: Stac
 
 
 def _agree_to(pair: tuple[Path, Path], max_upload_megabytes: int, yes: bool) -> None:
-    """Ask, once it is clear that the pictures can be compared."""
+    """Ask for confirmation once both pictures are known to be usable."""
     with extra("submit"):
         from facepair_cli.doctor.pair import check_pictures
 

@@ -1,4 +1,4 @@
-"""One real, charged comparison from end to end, for `facepair doctor --pair`."""
+"""One real, paid comparison from end to end, for `facepair doctor --pair`."""
 
 import secrets
 import time
@@ -18,13 +18,13 @@ from facepair_cli.submit.pictures import LocalPictures
 from facepair_cli.submit.submitter import SETTLED
 
 PREFIX = "doctor/"
-"""Prefix that distinguishes these pairs from customers' in the ledger and on the invoice."""
+"""Sets these pairs apart from customers' in the ledger and on the invoice."""
 PATIENCE_SECONDS = 180
 PAUSE_SECONDS = 1
 
 
 def check_pictures(files: tuple[Path, Path], max_upload_megabytes: int) -> None:
-    """Raise click.ClickException for a picture that CompareFunction would not send to the API."""
+    """Raise ClickException for a picture that would not be sent to the API."""
     with LocalPictures(max_upload_megabytes) as pictures:
         for file in files:
             if problem := pictures.problem(file):
@@ -34,7 +34,7 @@ def check_pictures(files: tuple[Path, Path], max_upload_megabytes: int) -> None:
 def compare(stack: Stack, files: tuple[Path, Path]) -> str:
     """Upload a new pair and return its verdict. Raises Failed with the pair's last state.
 
-    Nothing is removed afterwards: the call is in the ledger and will be on the invoice.
+    Nothing is removed: the call stays in the ledger and will be on the invoice.
     """
     started = time.monotonic()
     pair = _upload(stack, f"{PREFIX}{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", files)
@@ -60,7 +60,7 @@ def _upload(stack: Stack, pair_id: str, files: tuple[Path, Path]) -> Pair:
 
 
 def _settled(stack: Stack, pair: Pair, deadline: float) -> Row | None:
-    """Return the row once it is settled and about exactly these pictures; None if that takes too long."""
+    """Return the settled row of exactly these pictures, or None at the deadline."""
     while time.monotonic() < deadline:
         row = stack.verdicts.row(pair.pair_id)
         if row and row.covers(pair) and row.verdict in SETTLED:

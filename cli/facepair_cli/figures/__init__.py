@@ -1,1 +1,1 @@
-"""The report of a month: one self-contained HTML file."""
+"""A month's report as one self-contained HTML file, and `whatif`."""

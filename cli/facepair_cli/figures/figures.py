@@ -1,4 +1,4 @@
-"""Counts for a month, in constant memory."""
+"""A month's counts, in constant memory."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from facepair_cli.figures.share import Share
 from facepair_cli.month import Month, Place
 
 SECONDS = (1, 2, 5, 10, 30, 60, 300, 3_600, 86_400)
-"""Bounds of the histogram of waiting times. S3 gives upload times in whole seconds, so finer ones would be noise."""
+"""Bounds of the histogram of times to the verdict. S3 reports upload times in whole seconds."""
 HOURS = (1, 4, 8, 24, 48, 96, 168)
-"""Steps of how long a person's decision took."""
+"""Bounds of the histogram of times to a reviewer's decision."""
 BAND = 5
-"""Points of similarity that decisions are counted together by."""
+"""Width of a similarity band, in points."""
 
 
 @dataclass
 class Durations:
-    """How many took up to each of `steps`, and longer."""
+    """Histogram of durations: counts up to each of `steps`, and above."""
 
     steps: tuple[int, ...]
     unit: timedelta
@@ -38,23 +38,21 @@ class Durations:
         return self.counts.total()
 
     def within(self, number: int) -> Share:
-        """Those that took no longer than the step of that number."""
+        """Return the share that took no longer than step `number`."""
         return Share(sum(self.counts[each] for each in range(number + 1)), self.total)
 
 
 @dataclass
 class DecisionCounts:
-    """Reviewers' decisions, counted by reviewer and similarity."""
-
     by_person: dict[str, Counter[Verdict]] = field(default_factory=dict)
     by_band: dict[int, Counter[Verdict]] = field(default_factory=dict)
-    """By the lowest similarity of the band."""
+    """Key: the band's lowest similarity."""
     hours: Durations = field(default_factory=lambda: Durations(HOURS, timedelta(hours=1)))
-    """From the later upload to the decision; the time of the verdict between them is not kept."""
+    """From the later upload to the decision; the time of the verdict in between is not stored."""
     by_sight: dict[bool, Counter[Verdict]] = field(default_factory=dict)
-    """By whether the reviewer saw the similarity; without decisions of earlier releases, which did not record it."""
+    """Key: whether the reviewer saw the similarity. Earlier releases did not record it."""
     agreed: Counter[bool] = field(default_factory=Counter)
-    """Decisions of several reviewers, by whether the first two agreed."""
+    """Key: whether the first two of several reviewers agreed."""
 
     def add(self, row: Judgement) -> None:
         if row.review is None:
@@ -74,31 +72,31 @@ class DecisionCounts:
 
     @property
     def agreement(self) -> Share:
-        """The decisions of several reviewers in which the first two agreed."""
+        """The share of decisions by several reviewers in which the first two agreed."""
         return Share(self.agreed[True], self.agreed.total())
 
     def passed_by_sight(self, saw: bool) -> Share:
-        """The decisions that passed, of those with or without the similarity before the reviewer."""
+        """Return the share of PASS among decisions made with (or without) seeing the similarity."""
         counts = self.by_sight[saw]
         return Share(counts[Verdict.PASS], counts.total())
 
     def passed(self, lowest: int) -> Share:
-        """Those of a band that a person let pass."""
+        """Return the share of PASS among a band's decisions."""
         counts = self.by_band[lowest]
         return Share(counts[Verdict.PASS], counts.total())
 
 
 @dataclass
 class VerdictCounts:
-    """The rows that were written in a month, as they are now: a pair that was uploaded again later is not there."""
+    """A month's rows as they are now. A pair uploaded again later is not counted."""
 
     policy: Policy
-    """The thresholds deployed."""
+    """The deployed thresholds."""
     by_day: Counter[tuple[date, Verdict]] = field(default_factory=Counter)
     similarities: Counter[tuple[int, Verdict]] = field(default_factory=Counter)
-    """By whole points, 100 among 99, and the verdict that `policy` gives: a threshold may lie within a point."""
+    """Keys: whole point (100 counts as 99) and the verdict by `policy`, as a threshold may lie within a point."""
     seconds: Durations = field(default_factory=lambda: Durations(SECONDS, timedelta(seconds=1)))
-    """From the later upload to the verdict; of rows that no person has decided."""
+    """From the later upload to the verdict, without reviewed rows."""
     decisions: DecisionCounts = field(default_factory=DecisionCounts)
 
     def add(self, row: Judgement) -> None:
@@ -115,19 +113,19 @@ class VerdictCounts:
         return self.by_day.total()
 
     def of(self, verdict: Verdict) -> Share:
-        """Those with a verdict."""
+        """Return the share of a verdict."""
         return Share(sum(count for (_, each), count in self.by_day.items() if each is verdict), self.total)
 
 
 @dataclass
 class ChargeCounts:
-    """The calls of a month, by day and by what they cost."""
+    """A month's calls by day and cost."""
 
     month: Month
     by_day: Counter[tuple[date, Charge]] = field(default_factory=Counter)
 
     def add(self, entry: Entry) -> None:
-        """Count a call, if it is of the month."""
+        """Count a call if it is in the month."""
         if self.month.place(entry.at) is Place.INSIDE:
             self.by_day[entry.at.date(), entry.charge] += 1
 
@@ -140,5 +138,5 @@ class ChargeCounts:
 
 
 def band(similarity: Decimal) -> int:
-    """The lowest whole similarity of the band that one is in."""
+    """Return the lowest point of a similarity's band."""
     return point(similarity) // BAND * BAND

@@ -1,4 +1,4 @@
-"""Verdicts that other thresholds would give for the stored similarities."""
+"""Verdicts that other thresholds would give."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,27 +9,28 @@ from facepair_cli.figures.judgement import Judgement
 from facepair_cli.figures.share import Share
 
 JUDGED = (Verdict.PASS, Verdict.MANUAL_CHECK, Verdict.REJECT)
-"""The verdicts that depend on a similarity, best first."""
+"""Verdicts that depend on a similarity, best first."""
 
 
 @dataclass
 class Flows:
-    """Counts, by the verdict now and the verdict that `policy` would have made.
+    """Counts by the verdict now and the verdict by `policy`.
 
-    Where a person has decided, the verdict now is the one before: thresholds change who is asked, not the answer.
+    Reviewed rows count with their verdict before the review: thresholds decide which pairs are reviewed, not the
+    reviewer's answer.
     """
 
     policy: Policy
     counts: Counter[tuple[Verdict, Verdict]] = field(default_factory=Counter)
     similarities: Counter[int] = field(default_factory=Counter)
-    """By whole points, 100 among 99: where in the scale of 0 to 100 they are."""
+    """Key: whole point, 0 to 99 (100 counts as 99)."""
     decided: Counter[tuple[Verdict, Verdict]] = field(default_factory=Counter)
-    """What persons have decided, by the verdict of `policy` and by theirs."""
+    """Reviewers' decisions. Keys: verdict by `policy`, the reviewer's verdict."""
     policies: Counter[Policy] = field(default_factory=Counter)
-    """The thresholds by which the verdicts now were made."""
+    """Thresholds behind the verdicts now."""
 
     def add(self, row: Judgement) -> None:
-        """Count a row; one without a similarity is none of these."""
+        """Count a row, unless it has no similarity."""
         if row.similarity is None or row.by_similarity not in JUDGED:
             return
         then = self.policy.judge(row.similarity)
@@ -45,22 +46,20 @@ class Flows:
 
     @property
     def changed(self) -> Share:
-        """Those that would have another verdict."""
+        """The share whose verdict would change."""
         return Share(sum(count for (now, then), count in self.counts.items() if now is not then), self.total)
 
     def now(self, verdict: Verdict) -> Share:
-        """Those with this verdict."""
         return Share(sum(self.counts[verdict, then] for then in JUDGED), self.total)
 
     def then(self, verdict: Verdict) -> Share:
-        """Those that would have this verdict."""
         return Share(sum(self.counts[now, verdict] for now in JUDGED), self.total)
 
     def table(self) -> dict[Verdict, dict[Verdict, int]]:
-        """{verdict now: {verdict then: count}}, with those of which there are none."""
+        """Return {verdict now: {verdict then: count}}, including zeros."""
         return {now: {then: self.counts[now, then] for then in JUDGED} for now in JUDGED}
 
 
 def point(similarity: Decimal) -> int:
-    """The whole point of the scale that a similarity is in: 0 to 99."""
+    """Return a similarity's whole point: 0 to 99."""
     return min(int(similarity), 99)

@@ -1,4 +1,4 @@
-"""What figures need of a row: the similarity, the verdict that it has made, and what a person has made of that."""
+"""The part of a row that figures need: similarity, verdict and review."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -14,14 +14,14 @@ from facepair_cli.output import note
 
 
 class OpinionSummary(BaseModel, frozen=True):
-    """What another reviewer decided before."""
+    """An earlier reviewer's opinion."""
 
     verdict: Verdict
     retake: tuple[Role, ...] = ()
 
 
 class ReviewSummary(BaseModel, frozen=True):
-    """A person's, over the verdict `before`. `saw_similarity` is None in rows of earlier releases."""
+    """A reviewer's decision; `before` is the verdict it replaced. Rows of earlier releases have no `saw_similarity`."""
 
     by: str
     at: Moment
@@ -31,7 +31,7 @@ class ReviewSummary(BaseModel, frozen=True):
 
 
 class Judgement(BaseModel, frozen=True):
-    """A row, as far as figures go. Everything else of it is left out, so that little has to be read and kept."""
+    """The attributes of a row that figures need; leaving out the rest saves memory."""
 
     pair_id: str
     verdict: Verdict
@@ -45,12 +45,12 @@ class Judgement(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, image: StoredRow) -> Self:
-        """Raises ValueError for a row that cannot be read."""
+        """Parse a stored row. Raises ValueError if it cannot be read."""
         return cls.model_validate(image)
 
     @property
     def reviewers_agree(self) -> bool | None:
-        """Whether the first two reviewers agreed; None if there was one."""
+        """Whether the first two reviewers agreed; None with one reviewer."""
         if self.review is None or not self.review.opinions:
             return None
         final = OpinionSummary(verdict=self.verdict, retake=self.retake)
@@ -59,12 +59,12 @@ class Judgement(BaseModel, frozen=True):
 
     @property
     def by_similarity(self) -> Verdict:
-        """The verdict before a person decided, or as it stands."""
+        """The verdict before any review."""
         return self.review.before if self.review else self.verdict
 
 
 def judgements(images: Iterable[StoredRow]) -> Iterator[Judgement]:
-    """Yield the rows as figures need them. A row that cannot be read is named on stderr and left out."""
+    """Yield the rows for figures. An unreadable row is skipped, with a note on stderr."""
     for image in images:
         try:
             yield Judgement.of(image)

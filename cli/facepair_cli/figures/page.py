@@ -1,4 +1,4 @@
-"""The page's text around its plots."""
+"""The report's page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from facepair_cli.month import Month
 
 
 def _shown(value: object) -> object:
-    """Escape text from outside; what the page itself has marked as HTML stays."""
+    """Escape outside text; keep what the page has marked as HTML."""
     return escaped(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
@@ -32,8 +32,6 @@ TEMPLATES = Environment(
 
 @dataclass(frozen=True)
 class Report:
-    """What a page shows."""
-
     stack: str
     month: Month
     made_at: datetime
@@ -41,7 +39,7 @@ class Report:
     charges: ChargeCounts
 
     def html(self) -> str:
-        """The page: one file that needs no other."""
+        """Return the page as one self-contained file."""
         return TEMPLATES.get_template("page.html").render(
             report=self,
             title=f"{self.month.start:%B %Y}",
@@ -57,7 +55,7 @@ class Report:
         )
 
     def _plots(self) -> Mapping[str, str]:
-        """By name; none where there is nothing to draw."""
+        """Return the plots by name; those without data are missing."""
         verdicts, charges, days = self.verdicts, self.charges, self.month.days
         drawn = {}
         if verdicts.total:
@@ -74,7 +72,7 @@ class Report:
 
     @property
     def bands(self) -> Sequence[tuple[str | int, ...]]:
-        """Each band of five points, from the lowest that there is, with its rows by verdict."""
+        """Counts by verdict for each band, from the lowest that occurs."""
         counts = self.verdicts.similarities
         points = [point for point, _ in counts]
         bands = range(min(points) // BAND * BAND, max(points) + 1, BAND)
@@ -91,6 +89,6 @@ def percent(share: Share) -> str:
 
 
 def interval(share: Share) -> str:
-    """With what is to be said of too few."""
+    """Return the interval as text, marked if there is too little data."""
     low, high = share.interval
     return f"{100 * low:.1f} to {100 * high:.1f} %{', too few' if share.too_few else ''}"

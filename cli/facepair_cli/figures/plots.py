@@ -1,4 +1,4 @@
-"""The plots of a month, as SVG inside the page."""
+"""A month's plots, as inline SVG."""
 
 import html
 import io
@@ -35,12 +35,12 @@ NAMES = {INK: "ink", LINE: "line", PAGE: "page"} | {
     for colours in (VERDICT_COLOURS, CHARGE_COLOURS)
     for each, colour in colours.items()
 }
-"""The names of the colours in page.css, which has them for light and dark screens."""
+"""Names of the colours in page.css, which defines them for light and dark mode."""
 
 
 @dataclass(frozen=True)
 class PlotSize:
-    """A plot's size in inches, of which the page makes its own width, and what fits into it."""
+    """Size in inches, and the layout that fits; the page scales it to its width."""
 
     name: str
     width: float
@@ -49,16 +49,16 @@ class PlotSize:
     legend_spacing: float
     days_between_ticks: int
     slanted: float
-    """Degrees by which names below bars are turned."""
+    """Rotation of the bars' labels, in degrees."""
 
 
 WIDE = PlotSize("wide", 9.0, 2.9, legend_columns=7, legend_spacing=2, days_between_ticks=2, slanted=0)
 NARROW = PlotSize("narrow", 4.2, 3.1, legend_columns=3, legend_spacing=1, days_between_ticks=5, slanted=55)
-"""For a phone."""
+"""For phones."""
 STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: searched, read aloud, and small
+    "svg.fonttype": "none",  # keeps text searchable, accessible and small
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # matplotlib brings and measures it; the page sets its own, which is narrower
+    "font.sans-serif": ["DejaVu Sans"],  # bundled with matplotlib, which measures it; the page's own font is narrower
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -87,7 +87,7 @@ def verdicts_by_day(verdicts: VerdictCounts, days: Sequence[date]) -> str:
 
 
 def similarities(verdicts: VerdictCounts) -> str:
-    """Bars of one point; a bar that a threshold goes through has a part for either verdict."""
+    """Bars of one point; a bar split by a threshold has a part for each verdict."""
     policy = verdicts.policy
 
     def draw(axes: Axes, size: PlotSize) -> None:
@@ -105,7 +105,6 @@ def similarities(verdicts: VerdictCounts) -> str:
 
 
 def seconds(durations: Durations) -> str:
-    """`durations` in seconds."""
     names = [*(f"≤ {brief(step)}" for step in durations.steps), "longer"]
 
     def draw(axes: Axes, size: PlotSize) -> None:
@@ -149,7 +148,7 @@ def band_name(lowest: int) -> str:
 
 
 def brief(seconds: int) -> str:
-    """`30 s`, `5 min`, `1 h`, `7 d`."""
+    """Return a duration as `30 s`, `5 min`, `1 h` or `7 d`."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"
@@ -172,7 +171,7 @@ def _stack[K: StrEnum](
     edges: bool = True,
     hatched: K | None = None,
 ) -> None:
-    """Draw bars on top of each other, with a legend of those that there are."""
+    """Draw stacked bars, with a legend of the layers that occur."""
     heights = [0] * len(places)
     for key, counts in layers.items():
         bars = [(place, count, below) for place, count, below in zip(places, counts, heights, strict=True) if count]
@@ -197,7 +196,7 @@ def _stack[K: StrEnum](
 
 
 def _svg(name: str, description: str, draw: Callable[[Axes, PlotSize], None]) -> str:
-    """Return a plot as elements of HTML, one for each size, of which the page shows one."""
+    """Return the plot as SVG elements, one per size; the page shows one."""
     return "".join(_drawn(f"{name}-{size.name}", description, draw, size) for size in (WIDE, NARROW))
 
 
@@ -215,5 +214,5 @@ def _drawn(name: str, description: str, draw: Callable[[Axes, PlotSize], None], 
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
     for colour, its_name in NAMES.items():
         svg = svg.replace(colour, f"var(--{its_name})")
-    # Ids are of the whole page.
+    # Ids must be unique on the page.
     return re.sub(r'(id="|href="#|url\(#)', rf"\1{name}-", svg)

@@ -27,7 +27,7 @@ def report(month_text: str, output: OutputFile, stack: Stack) -> None:
     Example: facepair report --month 2026-10 --output october.html
     """
     with extra("report"):
-        from facepair_cli.figures.page import Report  # matplotlib takes a second
+        from facepair_cli.figures.page import Report  # matplotlib takes a second to import
 
     try:
         month = Month.parse(month_text)

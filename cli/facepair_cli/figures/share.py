@@ -4,28 +4,28 @@ from dataclasses import dataclass
 from math import sqrt
 
 Z = 1.959964
-"""Of the normal distribution: 95 of 100 intervals hold the true share."""
+"""Normal quantile for 95 % confidence."""
 WIDEST = 0.20
-"""A share whose interval is wider than 20 points of a hundred is too little to act upon; 93 of any kind are enough."""
+"""Shares with a wider interval are too uncertain to act on. 93 observations always suffice."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """`count` of `of`."""
+    """`count` out of `of`."""
 
     count: int
     of: int
 
     @property
     def fraction(self) -> float:
-        """0 to 1; 0 of nothing."""
+        """0 to 1; 0 if `of` is 0."""
         return self.count / self.of if self.of else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true share is, with 95 % confidence, if what was counted is a sample of what will come.
+        """The 95 % confidence interval: Wilson's score interval (J. Am. Stat. Assoc. 22, 1927).
 
-        Wilson's score interval (J. Am. Stat. Assoc. 22, 1927): it stays within 0 and 1, and holds for few and none.
+        It stays within 0 and 1 and works for few or no observations.
         """
         if not self.of:
             return 0.0, 1.0
@@ -37,12 +37,12 @@ class Share:
 
     @property
     def too_few(self) -> bool:
-        """Whether nothing can be concluded from it."""
+        """Whether there is too little data to draw a conclusion."""
         low, high = self.interval
         return high - low > WIDEST
 
     def __str__(self) -> str:
-        """For people: `34 of 934, 3.6 % (2.6 to 5.0 %)`."""
+        """Return `34 of 934, 3.6 % (2.6 to 5.0 %)`."""
         if not self.of:
             return "0 of 0"
         low, high = self.interval

@@ -1,4 +1,4 @@
-"""`facepair whatif`: what other thresholds would have made of the stored similarities."""
+"""`facepair whatif`: what other thresholds would have decided."""
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -20,14 +20,14 @@ from facepair_cli.times import TIME, TIMES, check_order
 from facepair_cli.verdict_table import STYLES, WIDEST
 
 SIMILAR = (*JUDGED, Verdict.RETAKE)
-"""The verdicts of rows with a similarity: a person may have asked for other pictures in spite of it."""
+"""Verdicts of rows with a similarity: a reviewer may ask for a RETAKE in spite of one."""
 BIN = 2
-"""Points of similarity of a bar of the plot."""
+"""Points of similarity per bar."""
 HEIGHT = 14
 
 
 class Threshold(click.ParamType[Decimal]):
-    """A number, kept as exact as it was typed."""
+    """A threshold, kept exactly as typed."""
 
     name = "similarity"
 
@@ -35,7 +35,7 @@ class Threshold(click.ParamType[Decimal]):
         try:
             return Decimal(str(value))
         except InvalidOperation:
-            self.fail(f"{value!r} is no number from 0 to 100", param, ctx)
+            self.fail(f"{value!r} is not a number from 0 to 100", param, ctx)
 
 
 @click.command(epilog=TIMES)
@@ -82,7 +82,7 @@ def whatif(
 
 
 def _sentence(error: ValidationError) -> str:
-    """What pydantic says, in the options' words."""
+    """Rephrase pydantic's error in terms of the options."""
     said = error.errors()[0]
     where = "".join(f"--{str(name).replace('_', '-')}: " for name in said["loc"])
     message = said["msg"].removeprefix("Value error, ")
@@ -108,7 +108,7 @@ def _plain(flows: Flows) -> dict[str, object]:
 
 def _text(flows: Flows, deployed: Policy) -> RenderableType:
     if not flows.total:
-        return Text("There is no row with a similarity; `facepair list` has those that exist.")
+        return Text("No row has a similarity; `facepair list` shows all rows.")
     return Group(*_lines(flows, deployed))
 
 
@@ -125,12 +125,12 @@ def _lines(flows: Flows, deployed: Policy) -> list[RenderableType]:
         ),
     ]
     if flows.changed.too_few:
-        lines.append(Text("These are too few rows to choose thresholds by.", style="bold"))
+        lines.append(Text("Too few rows to choose thresholds by.", style="bold"))
     others = sum(count for policy, count in flows.policies.items() if policy != deployed)
     if others:
-        lines.append(Text(f"Verdicts now that were made by other thresholds than those deployed: {others:,}."))
+        lines.append(Text(f"Verdicts made with other thresholds than those deployed: {others:,}."))
     if flows.decided:
-        lines.append(Text("Persons have decided some of these; they would have been:"))
+        lines.append(Text("Reviewers decided some of these. With these thresholds:"))
         lines += [
             Text(f"  {then}, and were decided {decided}: {count:,}")
             for (then, decided), count in sorted(flows.decided.items())
@@ -143,7 +143,7 @@ def _told(policy: Policy) -> str:
 
 
 def _flow_table(flows: Flows) -> Table:
-    table = Table(title="Verdicts now, and what they would be", title_justify="left", title_style="bold")
+    table = Table(title="Verdicts now and then", title_justify="left", title_style="bold")
     table.add_column("now")
     for then in JUDGED:
         table.add_column(f"then {then}", justify="right", header_style=STYLES[then])
@@ -155,7 +155,7 @@ def _flow_table(flows: Flows) -> Table:
 
 
 def _plot(flows: Flows, deployed: Policy, width: int) -> str:
-    """The similarities as bars, with the thresholds as lines, in characters alone."""
+    """Return a text plot of the similarities, with the thresholds as lines."""
     from plotext import figure, uncolorize
 
     bars = [sum(flows.similarities[each] for each in range(low, low + BIN)) for low in range(0, 100, BIN)]
@@ -171,7 +171,7 @@ def _plot(flows: Flows, deployed: Policy, width: int) -> str:
             figure.line(float(threshold), "v", style=style)
     figure.draw(figure.bar([low + BIN / 2 for low in range(0, 100, BIN)], bars, width=1, marker="full"))
     figure.ruler("x").lim(0, 100).ticks(range(0, 101, 10))
-    # Room above the highest bar, in which the lines are seen.
+    # Leave room above the highest bar for the lines.
     figure.ruler("y").lim(0, highest * 1.2).ticks([0, highest])
     figure.label("similarity", axis="x")
     figure.label("rows", axis="y")

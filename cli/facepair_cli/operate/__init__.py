@@ -1,1 +1,1 @@
-"""Approve retries, and publish or deliver again."""
+"""Approve retries, resend events, redrive dead letters."""

@@ -14,9 +14,9 @@ from facepair_cli.stack import Stack, stack_option
 
 UPLOADS = ("DeadLetterQueue", "UploadsQueue")
 WEBHOOKS = ("WebhookDeadLetterQueue", "WebhookQueue")
-"""Outputs: from where, and where to."""
+"""Outputs of the source and destination queues."""
 SHOWN = 5
-"""Unreadable messages of which the beginning is shown."""
+"""Unreadable messages shown at most."""
 
 
 @click.command()
@@ -67,7 +67,7 @@ def redrive(webhooks: bool, yes: bool, as_json: bool, stack: Stack) -> None:
 
 
 def _redriven(function: FunctionUrl, wanted: Redrive) -> Iterator[Mapping[str, Any]]:
-    """Yield what each request has moved, until there is no more, or only known messages that cannot be read."""
+    """Yield the result of each request, until nothing is left but known unreadable messages."""
     known = set[str]()
     while True:
         done = function.post(wanted.model_dump(mode="json"))

@@ -68,7 +68,7 @@ def _count(stack: Stack, since: datetime) -> Count:
 
 
 def _since(function: FunctionUrl, since: datetime) -> Iterator[Resent]:
-    """Yield what each request has published, from a time on; a request has time for some thousand rows."""
+    """Yield the result of each request; one covers a few thousand rows."""
     begin: datetime | None = since
     while begin:
         done = Resent(**function.post(Resend(since=begin).model_dump(mode="json", exclude_none=True)))
@@ -83,6 +83,5 @@ def _since(function: FunctionUrl, since: datetime) -> Iterator[Resent]:
 
 
 def _pairs(function: FunctionUrl, pair_ids: tuple[str, ...]) -> Iterator[Resent]:
-    """Yield what each request has published of these pairs."""
     for batch in batched(dict.fromkeys(pair_ids), MOST_PAIRS, strict=False):
         yield Resent(**function.post(Resend(pair_ids=batch).model_dump(mode="json", exclude_none=True)))

@@ -1,4 +1,4 @@
-"""`facepair retry`: an operator approves one more call for pairs with an unknown outcome."""
+"""`facepair retry`: approve one more call for pairs with an unknown outcome."""
 
 import sys
 from collections import Counter
@@ -55,7 +55,7 @@ def retry(pair_ids: tuple[str, ...], file: IO[str] | None, yes: bool, as_json: b
 
 
 def _answers(function: FunctionUrl, pair_ids: Iterable[str], done: Counter[bool]) -> Iterator[Answer]:
-    """Yield each pair's answer as it comes; `done` counts whether they are approved."""
+    """Yield each pair's answer as it arrives; count in `done` whether it is approved."""
     for batch in batched(pair_ids, MOST_PAIRS, strict=False):
         for each in function.post(Retry(pair_ids=batch).model_dump(mode="json"))["answers"]:
             answer = Answer.model_validate(each)

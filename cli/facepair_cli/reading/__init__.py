@@ -1,1 +1,1 @@
-"""Show rows, pairs and the state of the stack."""
+"""Read rows, pairs and the state of the stack."""

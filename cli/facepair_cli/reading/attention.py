@@ -1,4 +1,4 @@
-"""Read the state of the stack, in bounded time, and whether it needs action."""
+"""Read the state of the stack, in bounded time, and what needs action."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +12,13 @@ from facepair.domain.gate import Gate, GateState
 from facepair.domain.verdict import PICTURE_UNREADABLE, PICTURES_DELETED, Verdict
 
 MOST_COUNTED = 10_000
-"""Rows of a verdict that are looked at: a second, and a tenth of a cent, at most."""
+"""Rows counted per verdict: at most about a second and a tenth of a cent."""
 COUNTING_SECONDS = 1.5
-"""No further page is counted after this time: the command should take about two seconds."""
+"""No page is read after this; the command should take about two seconds."""
 OLDEST_AMONG = 1_000
-"""Rows among which the oldest upload is looked for: a page of them."""
+"""Rows searched for the oldest upload: one page."""
 LONG = timedelta(hours=1)
-"""A pair that stays deferred for longer deserves attention; OldestPostponedAlarm uses the same limit."""
+"""A pair deferred for longer needs attention; OldestPostponedAlarm has the same limit."""
 WAITS = (Verdict.PENDING, Verdict.WAITING)
 
 DEAD_LETTERS = {
@@ -29,41 +29,37 @@ DEAD_LETTERS = {
     "--since …`, and empty the queue",
     "WebhookDeadLetterQueue": "webhooks were given up: when the receiver takes messages, `facepair redrive --webhooks`",
 }
-"""The dead-letter queues, by the outputs that name them: what lies there means, and what to do."""
+"""Dead-letter queues by output: what a message there means, and the remedy."""
 
 
 class CountedRows(Protocol):
-    """Counts the verdicts table's rows."""
-
     def count(
         self, verdict: Verdict, at_most: int, *, seconds: float, code: str | None = None, other_than: str | None = None
     ) -> Count:
-        """How many rows there are of a verdict, with this `code`, or with another one than `other_than`; no more than
-        `at_most` are looked at, nor another page after so many seconds."""
+        """Count the rows of a verdict, optionally with this `code` or without `other_than`.
+
+        Looks at no more than `at_most` rows, and starts no page after `seconds`.
+        """
 
     def oldest(self, verdict: Verdict, at_most: int) -> Oldest | None:
-        """Of a verdict's rows the one whose upload was first, among `at_most`."""
+        """Return the row with the earliest upload among a verdict's first `at_most`."""
 
 
 class CountedQueue(Protocol):
-    """Counts a queue's messages."""
-
-    def backlog(self) -> Backlog:
-        """How many there are."""
+    def backlog(self) -> Backlog: ...
 
 
 class ReadableGate(Protocol):
-    """The gate, looked at."""
-
-    def state(self) -> Gate:
-        """The state that all workers share."""
+    def state(self) -> Gate: ...
 
 
 @dataclass(frozen=True)
 class Status:
-    """Rows by verdict, those UNDETERMINED that need a person, those with a picture that S3 does not return, the oldest
-    pairs that wait, uploads that are to be dealt with, dead letters by the output that names their queue, and the
-    gate."""
+    """The state of the stack.
+
+    `unsettled`: UNDETERMINED rows that need an operator. `unreadable`: rows with a picture that S3 does not return.
+    `oldest`: the pairs waiting longest. `dead_letters`: by the output of their queue.
+    """
 
     verdicts: Mapping[Verdict, Count]
     unsettled: Count
@@ -74,7 +70,7 @@ class Status:
     gate: Gate
 
     def attention(self) -> Iterator[str]:
-        """Yield one sentence for each action that the stack needs."""
+        """Yield one sentence per action needed."""
         for name, backlog in self.dead_letters.items():
             if backlog.all:
                 yield f"{_messages(backlog.all)} in {name}: {DEAD_LETTERS[name]}."
@@ -85,7 +81,7 @@ class Status:
                 "the runbook (UndeterminedAlarm) what to do."
             )
         if (checks := self.verdicts[Verdict.MANUAL_CHECK]).number:
-            yield f"{_pairs(checks)} MANUAL_CHECK: a person decides, `facepair review`."
+            yield f"{_pairs(checks)} MANUAL_CHECK: decide with `facepair review`."
         if self.unreadable.number:
             yield (
                 f"{_pairs(self.unreadable)} PENDING with {PICTURE_UNREADABLE}, since S3 refuses to return a picture: "
@@ -104,9 +100,9 @@ class Status:
             return
         closed = f"since {clock.iso(clock.at(gate.closed_at))} ({gate.code}: {gate.message})"
         if gate.standing is GateState.BLOCKED:
-            yield f"ADVANCE refuses the account {closed}: see the runbook, BlockedAlarm; then it goes on by itself."
+            yield f"ADVANCE refuses the account {closed}: see the runbook, BlockedAlarm. Then work resumes."
         else:
-            yield f"ADVANCE does not answer {closed}: ask them; it goes on by itself with the first answer."
+            yield f"ADVANCE does not answer {closed}: ask ADVANCE; work resumes with the first answer."
 
 
 def look(

@@ -23,7 +23,7 @@ COLUMNS = (
     *("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "updated_at"),
     *("pricing_strategy", "uploaded_at", "fingerprint", "retake", "waiting_for", "retry_at"),
 )
-"""Of the CSV, by the row's attributes; behind them stand those of a person's decision."""
+"""CSV columns: the row's attributes. Those of the review follow."""
 DECISION = ("by", "at", "from", "reason", "saw_similarity", "also_by")
 
 
@@ -81,7 +81,7 @@ def list_rows(
 
 
 def write_csv(images: Iterable[StoredRow], file: TextIO) -> None:
-    """The export: one line a row, as they come."""
+    """Write the export, streaming the rows."""
     writer = CellWriter(file)
     writer.row((*COLUMNS, *(f"review_{name}" for name in DECISION)))
     for image in images:
@@ -98,7 +98,7 @@ def _print_table(images: Iterable[StoredRow]) -> None:
 
 
 def _seconds(image: StoredRow) -> float | None:
-    """From the later upload to the row; None while there is no verdict."""
+    """Return the time from the later upload to the row; None without a verdict."""
     if image["verdict"] in (Verdict.WAITING, Verdict.PENDING) or "uploaded_at" not in image:
         return None
     return (clock.parse(image["updated_at"]) - clock.parse(image["uploaded_at"])).total_seconds()

@@ -1,4 +1,4 @@
-"""A pair's history in order: uploads, calls with their cost, the row, what is next."""
+"""A pair's history in order: uploads, calls with their cost, the row and the next step."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ TIME_WIDTH = len("2026-01-31 12:00:00")
 
 @dataclass(frozen=True)
 class PairHistory:
-    """All that is known of a pair. `row` is None where it has none, `mark` where no message is known to be queued."""
+    """All that is known about a pair. `mark` is None if no queued message is known."""
 
     pair_id: str
     row: StoredRow | None
@@ -34,7 +34,7 @@ class PairHistory:
     gate: Gate
 
     def document(self) -> dict[str, Any]:
-        """The row's attributes, and `calls`: the ledger's rows. `uploads` are the versions in the bucket."""
+        """Return the row's attributes, `calls` (ledger rows) and `uploads` (object versions)."""
         uploads = [
             {
                 "key": each.upload.key,
@@ -53,22 +53,20 @@ class PairHistory:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened, and what there is to say of it."""
-
     at: datetime
     what: str
     details: tuple[str, ...] = ()
 
 
 def _with_charge(call: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row of the ledger; rows of earlier releases get their `charged` by the rule."""
+    """Add `charged` to a ledger row of an earlier release."""
     if "sent_at" not in call:
         return call
     return {"charged": is_charged(call.get("code"), call.get("pricing_strategy")), **call}
 
 
 def rendered(found: PairHistory, now: datetime) -> RenderableType:
-    """The row as in every table, with the history below it."""
+    """Return the row as in every table, with the history below it."""
     table = Table.grid(padding=(0, GAP, 0, 0))
     table.add_column(width=TIME_WIDTH)
     table.add_column(overflow="fold")
@@ -77,12 +75,12 @@ def rendered(found: PairHistory, now: datetime) -> RenderableType:
         for detail in event.details:
             table.add_row("", Text(escaped(detail), style="dim"))
     row = [heading(), entry(found.row), Text()] if found.row else []
-    coming = [Text(), Text("What is next", style="bold"), *(Text(escaped(step)) for step in next_steps(found, now))]
-    return Group(*row, Text("What happened, in UTC", style="bold"), table, *coming)
+    coming = [Text(), Text("Next", style="bold"), *(Text(escaped(step)) for step in next_steps(found, now))]
+    return Group(*row, Text("History (UTC)", style="bold"), table, *coming)
 
 
 def events(found: PairHistory) -> list[Event]:
-    """What happened, oldest first."""
+    """Return all events, oldest first."""
     return sorted([*_uploads(found), *_calls(found.calls), *_written(found.row)], key=lambda event: event.at)
 
 
@@ -95,7 +93,7 @@ def _uploads(found: PairHistory) -> Iterator[Event]:
         if version.deleted:
             yield Event(upload.last_modified, f"{upload.key} was deleted")
             continue
-        what = f"the {version.role} picture" if version.role else "ignored, as it is named like neither picture"
+        what = f"the {version.role} picture" if version.role else "ignored, as its name matches no role"
         details = [f"{upload.size:,} bytes, version {version.version_id}"]
         if changes := adjusted.get(version.version_id):
             details.append(f"changed to fit: {changes}")
@@ -105,7 +103,7 @@ def _uploads(found: PairHistory) -> Iterator[Event]:
 
 
 def _calls(calls: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
-    """Yield each call, and its approval if there was one, without what an erasure has removed."""
+    """Yield each call and approval, as far as an erasure has left them."""
     for call in calls:
         if "permitted_by" in call and "permitted_at" in call:
             yield Event(clock.parse(call["permitted_at"]), f"{call['permitted_by']} approved one more call")
@@ -139,27 +137,27 @@ def _written(row: StoredRow | None) -> Iterator[Event]:
 
 
 def next_steps(found: PairHistory, now: datetime) -> Iterator[str]:
-    """Yield why it waits, until when, and for which reviewer; nothing for a final verdict."""
+    """Yield what the pair waits for, and until when; nothing for a final verdict."""
     verdict = found.row["verdict"] if found.row else None
     gate = found.gate
     match verdict:
         case Verdict.WAITING if found.row:
-            yield f"It waits for the {found.row.get('waiting_for')} picture; nothing happens until that is uploaded."
+            yield f"It waits for the {found.row.get('waiting_for')} picture; upload it."
         case Verdict.PENDING if found.row:
-            yield f"It is tried again by itself at {found.row.get('retry_at')} or soon after ({found.row.get('code')})."
+            yield f"It is retried automatically at {found.row.get('retry_at')} or soon after ({found.row.get('code')})."
         case Verdict.UNDETERMINED if found.row and found.row.get("code") == PICTURES_DELETED:
-            yield "It stays so until both pictures are uploaded again."
+            yield "Upload both pictures again."
         case Verdict.UNDETERMINED:
-            yield "It stays so until a person does something: the runbook (UndeterminedAlarm) says what, by the code."
+            yield "An operator must act: see the runbook (UndeterminedAlarm) for this code."
         case Verdict.MANUAL_CHECK:
-            yield "A person decides: `facepair review`."
+            yield "Decide it with `facepair review`."
         case Verdict.RETAKE if found.row:
             yield f"It needs a new picture: {' and '.join(found.row.get('retake', []))}."
         case None:
             yield "There is no row yet."
     if verdict in (Verdict.PENDING, None) and gate.standing is not GateState.OPEN:
         since, until = clock.iso(clock.at(gate.closed_at)), clock.iso(clock.at(gate.reopens_at))
-        yield f"The whole fleet waits since {since} ({gate.code}: {gate.message}); the next try is at {until}."
+        yield f"All workers have been waiting since {since} ({gate.code}: {gate.message}); the next try is at {until}."
     yield from _of_the_mark(found.mark, now)
     if found.row and "expires_at" in found.row:
         yield f"The row is deleted after {clock.iso(clock.at(float(found.row['expires_at'])))}."
@@ -169,7 +167,7 @@ def _of_the_mark(mark: Mark | None, now: datetime) -> Iterator[str]:
     if mark is None:
         return
     if mark.alive_until and mark.alive_until > now:
-        yield f"A worker may be at it until {clock.iso(mark.alive_until)}."
-    yield f"Its message is in the queue, and back at {clock.iso(mark.due)} at the latest."
+        yield f"A worker may be processing it until {clock.iso(mark.alive_until)}."
+    yield f"Its message is in the queue and comes back by {clock.iso(mark.due)}."
     if mark.begun > 1:
-        yield f"{mark.begun} workers have begun with it and not come to an end."
+        yield f"{mark.begun} workers started on it and did not finish."

@@ -27,14 +27,14 @@ def show(pair_id: str, as_json: bool, stack: Stack) -> None:
     """
     found = _found(pair_id, stack)
     if not (found.row or found.calls or found.versions):
-        raise click.ClickException(f"There is no row of {pair_id}; `facepair list` has those that exist.")
+        raise click.ClickException(f"There is no row of {pair_id}; `facepair list` shows all rows.")
     if as_json:
         print_json(found.document())
     else:
         Console(highlight=False).print(rendered(found, clock.now()))
     if not found.row:
         raise click.ClickException(
-            f"There is no row of {pair_id}: it is not dealt with yet, or the row has expired or was erased."
+            f"There is no row of {pair_id}: the pair is still in the queue, or its row has expired or was erased."
         )
 
 

@@ -1,4 +1,4 @@
-"""`facepair status`: whether the stack needs an action, and which."""
+"""`facepair status`: the state of the stack, and the actions it needs."""
 
 import time
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _document(seen: Status, attention: list[str], rules: Rules) -> dict[str, Any
 
 
 def _of_the_gate(gate: Gate, rules: Rules) -> dict[str, Any]:
-    """`pace` in calls a second; `unanswered` calls in a row; times where it is closed."""
+    """Return the gate for JSON: `pace` in calls per second; times only while it is closed."""
     closed = gate.standing is not GateState.OPEN
     return {
         "state": gate.standing,

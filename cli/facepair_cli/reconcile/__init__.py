@@ -1,1 +1,1 @@
-"""An invoice, the ledger, and both side by side: what `facepair reconcile` is made of."""
+"""Compare an invoice with the ledger."""

@@ -1,4 +1,4 @@
-"""Both sides in one place: in a temporary file, so that a million rows of each take no memory to speak of."""
+"""Ledger and invoice side by side in a temporary file, so that memory stays flat for millions of rows."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from facepair_cli.month import Month, Place
 from facepair_cli.reconcile.rules import Billed, Class, Finding, reconcile
 
 COLUMNS = ("class", "transaction_id", "line", "pair_id", "call", "at", "code", "pricing_strategy")
-"""Of a finding: the invoice's line, and the ledger's call, its time and cost."""
+"""Columns of a finding."""
 TABLES = f"""
     PRAGMA journal_mode = OFF;
     PRAGMA temp_store = FILE;
@@ -34,9 +34,9 @@ SIDE_BY_SIDE = """
 
 
 class Books:
-    """A context manager. What does not fit into SQLite's cache of 2 MB is in a file without a name, which goes with it.
+    """A temporary SQLite database, deleted on exit.
 
-    It takes some 400 bytes of disk for each call of the ledger and row of the invoice.
+    Beyond a 2 MB cache it lives on disk: about 400 bytes per call and invoice row.
     """
 
     def __init__(self) -> None:
@@ -50,15 +50,15 @@ class Books:
         self._file.close()
 
     def enter(self, entries: Iterable[Entry]) -> int:
-        """Take in the ledger; how many entries that were."""
+        """Store the ledger's entries and return their number."""
         return self._insert("ledger", map(_of_entry, entries))
 
     def bill(self, rows: Iterable[Billed]) -> int:
-        """Take in the invoice; how many rows that were."""
+        """Store the invoice's rows and return their number."""
         return self._insert("invoice", ((row.transaction_id, row.line) for row in rows))
 
     def settle(self, month: Month) -> dict[Class, int]:
-        """Put every row of either side into its class; how many there are of each. `findings` has the differences."""
+        """Classify every row of both sides and return the count per class. `findings` has the differences."""
         counts = dict.fromkeys(Class, 0)
         self._file.execute("BEGIN")
         for _, rows in groupby(self._file.execute(SIDE_BY_SIDE), key=lambda row: row[0]):
@@ -73,16 +73,16 @@ class Books:
         return counts
 
     def findings(self, kind: Class) -> Iterator[dict[str, Any]]:
-        """What ended in a class, by transaction id."""
+        """Yield a class's findings, by transaction id."""
         found = self._file.execute("SELECT * FROM findings WHERE class = ? ORDER BY transaction_id, line", (kind,))
         return (dict(zip(COLUMNS, row, strict=True)) for row in found)
 
     def transaction_ids(self, kind: Class) -> Iterator[str]:
-        """The ids of what ended in a class: one for each row."""
+        """Yield a class's transaction ids, one per row."""
         return (found["transaction_id"] for found in self.findings(kind))
 
     def without_id(self, month: Month) -> Iterator[Entry]:
-        """Yield the calls of a month that may be on the invoice under an id that the ledger does not have."""
+        """Yield the month's calls that may be on the invoice under an id that the ledger lacks."""
         for row in self._file.execute("SELECT * FROM ledger WHERE transaction_id IS NULL ORDER BY sent_at"):
             entry = _entry(*row)
             if entry.charge is not Charge.FREE and month.place(entry.at) is Place.INSIDE:

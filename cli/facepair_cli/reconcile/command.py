@@ -33,16 +33,16 @@ MEANINGS = {
     Class.BILLED_TWICE: "billed once more than it was charged",
 }
 EXAMPLES = 3
-"""Transaction ids that are shown of a class."""
+"""Transaction ids shown per class."""
 SHOWN = 10
-"""Calls without an id that are shown."""
+"""Calls without an id shown."""
 NEXT_INVOICE = "within a day of the month's ends, so perhaps on the neighbouring month's invoice"
 OTHER_MONTH = "the ledger has it, in another month"
 WITHOUT_ID = "perhaps billed under an id that the ledger does not have"
 
 
 class Zone(click.ParamType[tzinfo]):
-    """A time zone of the IANA database."""
+    """An IANA time zone."""
 
     name = "zone"
 
@@ -50,7 +50,7 @@ class Zone(click.ParamType[tzinfo]):
         try:
             return ZoneInfo(str(value))
         except (ZoneInfoNotFoundError, ValueError):
-            self.fail(f"{value!r} is no time zone; write Europe/Berlin", param, ctx)
+            self.fail(f"{value!r} is not a time zone: write it as Europe/Berlin", param, ctx)
 
 
 @click.command()
@@ -149,7 +149,6 @@ def _print(books: Books, counts: dict[Class, int], month: Month, show: Callable[
 
 
 def _write(output: OutputFile, books: Books, month: Month) -> None:
-    """Write the differences, by class, and the calls without a transaction id."""
     with output.open() as file:
         cells = CellWriter(file)
         cells.row((*COLUMNS, "remark"))

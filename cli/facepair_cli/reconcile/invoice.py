@@ -1,4 +1,4 @@
-"""An invoice: a CSV whose first row is the header, with a column of transaction ids."""
+"""Invoices: CSV files with a header and a column of transaction ids."""
 
 import re
 from collections.abc import Iterator
@@ -12,14 +12,17 @@ from facepair_cli.reconcile.rules import Billed
 NAMES_AN_ID = re.compile(
     r".*(transaction|request|txn|trx)s?(id|identifier).*|(transaction|request|txn|trx)(no|nr|number|ref)?"
 )
-"""Of a header without blanks and signs: `Transaction ID`, `requestId`, `Transaction No.`; not `Transaction date`."""
+"""Matches headers without spaces and signs:
+
+`Transaction ID`, `requestId`, `Transaction No.`; not `Transaction date`.
+"""
 
 
 class Invoice:
-    """The rows with a transaction id. `column` is the header of the ids; without it, the only header that names a
-    transaction or request id.
+    """The invoice's rows that have a transaction id.
 
-    Raises click.ClickException, which lists the headers, if there is no such column or more than one.
+    `column` is the header of the ids; by default, the only header that names a transaction or request id. Raises
+    ClickException, which lists the headers, if that is not exactly one column.
     """
 
     def __init__(self, path: Path, column: str | None = None) -> None:
@@ -29,7 +32,7 @@ class Invoice:
         self.lines_without_id: list[int] = []
 
     def billed(self) -> Iterator[Billed]:
-        """Yield the rows with an id, and note the lines of the others."""
+        """Yield the rows with an id; collect the lines of the others in `lines_without_id`."""
         for row in self._table.rows():
             if transaction_id := _without_quotes(row.cells[self._number]):
                 yield Billed(transaction_id, row.line)
@@ -59,5 +62,5 @@ def _letters(name: str) -> str:
 
 
 def _without_quotes(cell: str) -> str:
-    """Remove what spreadsheets put around a text so that it stays one: an apostrophe, `="…"`."""
+    """Remove the marks by which spreadsheets keep text as text: an apostrophe, `="…"`."""
     return cell.strip().removeprefix("=").strip("'\"").strip()

@@ -1,4 +1,4 @@
-"""The ledger against an invoice: every charge of a month, on either side, ends in exactly one class."""
+"""Reconciliation: every charge of a month, on either side, ends in exactly one class."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from facepair_cli.month import Month, Place
 
 
 class Class(StrEnum):
-    """What becomes of a row of the invoice, or of a charged call of the ledger."""
+    """The outcome for an invoice row or a charged call."""
 
-    MATCHED = "matched"  # one of each
-    BILLED_UNKNOWN = "billed_unknown"  # on the invoice; the ledger has no such call
-    CHARGED_NOT_BILLED = "charged_not_billed"  # in the ledger; not on the invoice
-    BILLED_FREE = "billed_free"  # on the invoice; the call was not charged
+    MATCHED = "matched"  # on both sides
+    BILLED_UNKNOWN = "billed_unknown"  # on the invoice only
+    CHARGED_NOT_BILLED = "charged_not_billed"  # in the ledger only
+    BILLED_FREE = "billed_free"  # on the invoice, but the call was free
     BILLED_TWICE = "billed_twice"  # on the invoice once more than in the ledger
 
 
@@ -24,7 +24,7 @@ DIFFERENCES = tuple(each for each in Class if each is not Class.MATCHED)
 
 @dataclass(frozen=True)
 class Billed:
-    """A row of the invoice, which is the month's whatever else it says."""
+    """An invoice row. It counts for the invoice's month, whatever else it says."""
 
     transaction_id: str
     line: int
@@ -32,10 +32,10 @@ class Billed:
 
 @dataclass(frozen=True)
 class Finding:
-    """A class, and what ended in it.
+    """A class, with its invoice row and call.
 
-    The call of what is MATCHED may lie beyond the month's ends, within a day. The entry of a row that is billed unknown
-    is one of another month, if the ledger has any.
+    The call of a MATCHED row may lie up to a day outside the month. The entry of a BILLED_UNKNOWN row is a call of
+    another month, if the ledger has one.
     """
 
     kind: Class
@@ -44,12 +44,10 @@ class Finding:
 
 
 def reconcile(billed: Sequence[Billed], charges: Sequence[Entry], month: Month) -> Iterator[Finding]:
-    """Yield the findings of one transaction id, from all its rows of both sides.
+    """Yield the findings for one transaction id, given all its rows of both sides.
 
-    A call within a day of the month's ends may be on either month's invoice, so it can match; but it belongs to the
-    neighbouring month, so it is no finding by itself.
-
-    A call that the API stated FREE under a paid code may be billed or not: it can match, but is no finding by itself.
+    Two kinds of calls can match but are no finding by themselves: those within a day of the month's ends, which may be
+    on either month's invoice, and those stated FREE under a paid code, which may be billed or not.
     """
     near = sorted(
         (each for each in charges if month.place(each.at) is not Place.ELSEWHERE),
@@ -74,6 +72,6 @@ def reconcile(billed: Sequence[Billed], charges: Sequence[Entry], month: Month) 
 
 
 def _taken(rows: list[Billed], calls: list[Entry]) -> Iterator[tuple[Billed, Entry]]:
-    """Take pairs out of both, as many as there are."""
+    """Yield pairs until either side is empty."""
     while rows and calls:
         yield rows.pop(0), calls.pop(0)

@@ -1,1 +1,1 @@
-"""The page on which a person decides manual checks: served on this machine, to one browser, as long as it is open."""
+"""The review page: served on this machine to one browser, while it is open."""

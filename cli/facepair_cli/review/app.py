@@ -1,4 +1,4 @@
-"""What the browser is served: the page, for the one-time token, and the desk, to that page alone."""
+"""The web application: serves the page for the one-time token, and the desk to that page only."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from facepair_cli.review.ports import Ending, ReviewBackend
 STATIC = Path(__file__).parent / "static"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 GRACE_SECONDS = 5.0
-"""How long the page may have lost its connection."""
+"""How long the page may lose its connection before it counts as closed."""
 NOT_OPENED = (
     "This page opens with the address that facepair review printed, once. It cannot open again in a second window or "
     "after a reload: start facepair review again."
@@ -34,7 +34,7 @@ USED = (
 
 
 class Presence:
-    """Whether the page is open: it keeps a connection. Calls `over` when the page has closed."""
+    """Tracks whether the page is open (it keeps a connection), and calls `over` when it has closed."""
 
     def __init__(self, over: Callable[[], None]) -> None:
         self.over = over
@@ -54,7 +54,7 @@ class Presence:
 
 
 def make(desk: Desk, stack: ReviewBackend, keys: Keys, host: str, presence: Presence) -> Starlette:
-    """Return the application for one desk under one host and port."""
+    """Return the application that serves one desk at one host and port."""
 
     async def page(request: Request) -> Response:
         sent = request.url.query if request.method == "GET" else (await request.body()).decode(errors="replace")
@@ -82,7 +82,7 @@ def make(desk: Desk, stack: ReviewBackend, keys: Keys, host: str, presence: Pres
         return Response(shown.fitted.content, media_type=shown.fitted.content_type, headers=headers)
 
     async def states(_: Request) -> Response:
-        """The desk's state, a line of JSON for each change, as long as the page is open."""
+        """Stream the desk's state: a line of JSON per change, while the page is open."""
 
         async def lines() -> AsyncIterator[str]:
             presence.come()
@@ -104,7 +104,7 @@ def make(desk: Desk, stack: ReviewBackend, keys: Keys, host: str, presence: Pres
         return desk.retry()
 
     def close(decisions: list[dict[str, Any]]) -> dict[str, Any]:
-        """The page closes, and brings the decisions that it could not send before."""
+        """The page is closing; take the decisions that it has not sent yet."""
         try:
             for each in decisions:
                 desk.decide(Decided(**each))
@@ -134,7 +134,7 @@ def make(desk: Desk, stack: ReviewBackend, keys: Keys, host: str, presence: Pres
 
 
 def _action(does: Callable[..., dict[str, Any]]) -> Callable[[Request], Any]:
-    """Return an endpoint that calls `does` with the fields of the request's JSON object."""
+    """Return an endpoint that calls `does` with the request's JSON fields as arguments."""
 
     async def answer(request: Request) -> Response:
         try:

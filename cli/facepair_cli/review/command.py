@@ -41,7 +41,7 @@ def review(url: str | None, show_similarity: bool, stack: Stack) -> None:
         from facepair_cli.review.stack import ReviewStack
 
     if not url and "ReviewUrl" not in stack.outputs:
-        raise click.ClickException(f"The stack {stack.name} has no ReviewUrl yet; deploy the present release.")
+        raise click.ClickException(f"The stack {stack.name} has no ReviewUrl: update it to this release (make deploy).")
     with TemporaryDirectory(prefix="facepair-review-") as private:
         ended = serve(
             Desk(shows_similarity=show_similarity),
@@ -55,8 +55,8 @@ def review(url: str | None, show_similarity: bool, stack: Stack) -> None:
 def _open(origin: str, token: str, private: Path) -> None:
     """Print the page's address and, at a terminal, open it in the browser.
 
-    Every local user can read command lines, and a browser keeps addresses: so the browser gets a file that only this
-    user can read, and the file posts the token.
+    Local users can read command lines, and browsers keep addresses. So the browser gets a file that only this user can
+    read, which posts the token.
     """
     click.echo(f"Review at {origin}/?token={token}")
     click.echo("This address opens the page once. Closing the page ends this command, and so does Ctrl-C.")
@@ -66,7 +66,7 @@ def _open(origin: str, token: str, private: Path) -> None:
     file = private / "open.html"
     file.touch(mode=0o600)
     file.write_text(OPENING.format(origin=origin, token=token), encoding="utf-8")
-    # In a thread: some browsers keep the call until they are closed.
+    # In a thread: some browsers block this call until they are closed.
     threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True).start()
 
 
@@ -82,12 +82,12 @@ OPENING = """<!doctype html>
 
 
 def _wait(unsent: int) -> None:
-    with contextlib.suppress(OSError):  # the terminal may have been closed
+    with contextlib.suppress(OSError):  # the terminal may be closed
         click.echo(f"Sending {unsent} decision(s); press Ctrl-C to stop waiting.", err=True)
 
 
 def _report(ended: "Ended") -> None:
-    """Name every decision that is not known to be recorded. Exits with status 1 if there is one."""
+    """Name every decision that may not be recorded; exit with status 1 if there is one."""
     for each in ended.lost:
         click.echo(escaped(str(each)), err=True)
     if ended.lost:

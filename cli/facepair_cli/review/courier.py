@@ -1,4 +1,4 @@
-"""Carries the desk's requests to the stack, one at a time, and the answers back."""
+"""Carries the desk's requests to the stack, one at a time, and returns the answers."""
 
 import logging
 from collections.abc import Mapping
@@ -11,13 +11,12 @@ logger = logging.getLogger(__name__)
 
 
 def carry(desk: Desk, stack: ReviewBackend) -> None:
-    """Carry requests until the desk has ended."""
     while request := desk.next_request():
         _carry(request, desk, stack)
 
 
 def carry_due(desk: Desk, stack: ReviewBackend) -> bool:
-    """Carry the request that is due. Return whether one was."""
+    """Carry the request that is due. Return whether there was one."""
     request = desk.due()
     if request:
         _carry(request, desk, stack)
@@ -31,6 +30,6 @@ def _carry(request: Mapping[str, Any], desk: Desk, stack: ReviewBackend) -> None
         desk.not_answered(str(error))
     except Refused as error:
         desk.refused(str(error))
-    except Exception as error:  # without the courier every later decision would be lost in silence
+    except Exception as error:  # if the courier died, later decisions would be lost silently
         logger.exception("The courier met an error")
         desk.not_answered(f"facepair review met an error ({type(error).__name__}); its terminal says more.")

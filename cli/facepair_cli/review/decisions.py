@@ -1,4 +1,4 @@
-"""Decisions that were made on the page, and what is said of those that were not recorded."""
+"""Decisions made on the page, and what is said about those not recorded."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,9 +13,9 @@ CANNOT_TELL = "CANNOT_TELL"
 
 @dataclass(frozen=True)
 class Decided:
-    """A decision that was made on the page, which chooses the `id`: a repeated request is the same decision.
+    """A decision. The page chooses its `id`, so a repeated request is the same decision.
 
-    `verdict` is also CANNOT_TELL, which leaves the pair with the reason as a note to another reviewer.
+    The verdict CANNOT_TELL leaves the pair to another reviewer, with the reason as a note.
     """
 
     id: str
@@ -26,7 +26,6 @@ class Decided:
     reason: str
 
     def request(self) -> dict[str, Any]:
-        """Return the request to ReviewFunction."""
         if self.verdict == CANNOT_TELL:
             about = {"pair_id": self.pair_id, "fingerprint": self.fingerprint}
             return {"action": "cannot_tell", "note": self.reason} | about
@@ -35,8 +34,10 @@ class Decided:
 
 @dataclass(frozen=True)
 class Lost:
-    """A decision that is not known to be recorded. `why` is the stack's reason, if it gave one; `is_under_way` if the
-    decision was sent and not answered."""
+    """A decision that may not be recorded.
+
+    `why` is the stack's reason, if it gave one. `is_under_way`: sent, but not answered.
+    """
 
     decided: Decided
     why: str | None = None
@@ -52,7 +53,7 @@ class Lost:
 
 
 def refusal(decided: Decided, stands: Mapping[str, Any] | None, reviewer: str | None) -> str:
-    """Return why ReviewFunction did not record a reviewer's decision, from what `stands` for the pair."""
+    """Return why the decision was not recorded; `stands` is the pair's current row, if any."""
     if stands is None:
         return "Its row is gone: it was erased."
     review = stands.get("review")
@@ -62,5 +63,5 @@ def refusal(decided: Decided, stands: Mapping[str, Any] | None, reviewer: str | 
             return f"You decided it before in another window, at {at}: {stands['verdict']}."
         return f"{person(review['by'])} decided before you, at {at}: {stands['verdict']}."
     if stands["verdict"] == Verdict.MANUAL_CHECK and stands.get("fingerprint") == decided.fingerprint:
-        return "You gave another opinion about it before, which holds; another reviewer decides."
-    return "It was uploaded again meanwhile; if it has to be looked at, it comes back."
+        return "Your earlier opinion stands; another reviewer decides."
+    return "It was uploaded again; it comes back if it needs a review."

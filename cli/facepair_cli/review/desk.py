@@ -1,7 +1,7 @@
-"""A reviewer's desk: the pairs on it, the decision that can still be undone, and the decisions on their way.
+"""A reviewer's desk: the pairs on it, the decision that can be undone, and decisions being sent.
 
-The desk does no I/O. The page's requests change it and return at once; a courier (courier.py) asks it for the next
-request to the stack and brings the answer back. So a stack that hangs delays neither the page nor an undo.
+The desk does no I/O. The page's requests return at once; a courier (courier.py) asks for the next request to the stack
+and returns the answer. So a slow stack delays neither the page nor an undo.
 """
 
 import secrets
@@ -17,22 +17,23 @@ from facepair_cli.review.pictures import LINK_SECONDS, Expired, Fetch, Held, Sho
 from facepair_cli.review.ports import Ending
 
 AHEAD = 4
-"""Pairs kept for the page, including the one being looked at."""
+"""Pairs kept for the page, including the one it shows."""
 UNDO_SECONDS = 30.0
-"""A decision is sent after this time, unless another decision or the end of the page sends it earlier."""
+"""A decision is sent after this time, or earlier by the next decision or the end of the page."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds between attempts while the stack does not answer; the last one repeats."""
 LAST_TRIES = 3
-"""Attempts in a row, at the end, before the desk gives up."""
+"""Consecutive failures at the end before the desk gives up."""
 LINKS_WITHIN = 60.0
-"""How long a picture waits for new links, in seconds."""
+"""Seconds that a picture waits for new links."""
 
 
 class Desk:
-    """What the page works with. Each of its requests returns the desk's state as plain JSON; `version` grows with each
-    change, so that the page can ignore a state that arrives late. All times are seconds of `now`.
+    """What the page works with.
 
-    With `shows_similarity` the desk asks for the similarity of each pair; otherwise only for those that are revealed.
+    Every request of the page returns the desk's state as plain JSON. `version` grows with each change, so that the page
+    can ignore late states. Times are in seconds of `now`. With `shows_similarity`, the desk asks for every pair's
+    similarity, otherwise only for revealed ones.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic, *, shows_similarity: bool = False) -> None:
@@ -44,13 +45,13 @@ class Desk:
         self._held: dict[str, Held] = {}  # by pair id
         self._skipped: list[str] = []
         self._revealed: set[str] = set()  # pair ids
-        self._looks = self._look_asked = self._looked = 0  # the page's requests to look: made, sent, answered
-        self._returned: list[str] = []  # pair ids that others may have, once the stack knows
+        self._looks = self._look_asked = self._looked = 0  # the page's looks: made, sent, answered
+        self._returned: list[str] = []  # pair ids to give back to other reviewers
         self._unsent: deque[Decided] = deque()
         self._pending: Decided | None = None
         self._undo_until = 0.0
-        self._known: dict[str, Decided] = {}  # every decision ever received, by its id
-        self._undone: set[str] = set()  # their ids
+        self._known: dict[str, Decided] = {}  # all decisions received, by id
+        self._undone: set[str] = set()  # ids
         self._lost: list[Lost] = []
         self._said: dict[str, Any] = {"reviewer": None, "waiting": 0, "at_least": False}
         self._recorded = 0
@@ -59,7 +60,7 @@ class Desk:
         self._problem: str | None = None
         self._failures = 0  # in a row
         self._retry_at = 0.0
-        self._asked: Mapping[str, Any] | None = None  # the request that the courier is carrying
+        self._asked: Mapping[str, Any] | None = None  # the request being carried
         self._ending = self._ended = False
 
     @property
@@ -67,7 +68,6 @@ class Desk:
         return self._version
 
     def state(self) -> dict[str, Any]:
-        """Return the state without changing it."""
         with self._changed:
             return self._said | {
                 "version": self._version,
@@ -86,21 +86,20 @@ class Desk:
             }
 
     def look(self) -> dict[str, Any]:
-        """Look for pairs, which also renews the leases of those on the desk."""
+        """Ask for pairs, which also renews the leases of those on the desk."""
         with self._changed:
             self._wants_pairs = True
             self._looks += 1
             return self._now_changed()
 
     def retry(self) -> dict[str, Any]:
-        """Repeat at once what the stack did not answer."""
+        """Repeat the unanswered request now."""
         with self._changed:
             self._retry_at = self._now()
             return self.look()
 
     def decide(self, decided: Decided) -> dict[str, Any]:
-        """Keep a decision so that it can be undone, and send the one before it. A repeated request changes nothing.
-        Raises Ending."""
+        """Hold a decision for undo and send the previous one. Idempotent. Raises Ending."""
         with self._changed:
             if decided.id in self._known:
                 return self.state()
@@ -116,7 +115,7 @@ class Desk:
             return self.look()
 
     def undo(self, decision_id: str) -> dict[str, Any]:
-        """Undo the decision unless it is on its way. `undone` is its pair id, for a repeated request too, or null."""
+        """Undo a decision that is not being sent yet. `undone` is its pair id, or null. Idempotent."""
         with self._changed:
             if self._pending and self._pending.id == decision_id:
                 self._pending = None
@@ -126,7 +125,7 @@ class Desk:
             return self.state() | {"undone": undone}
 
     def skip(self, pair_id: str) -> dict[str, Any]:
-        """Leave a pair to other reviewers. It comes back when no other pair is left."""
+        """Leave a pair to other reviewers. It returns when no other pair is left."""
         with self._changed:
             if not self._is_decided(pair_id) and pair_id in self._held:
                 del self._held[pair_id]
@@ -135,13 +134,13 @@ class Desk:
             return self.look()
 
     def reveal(self, pair_id: str) -> dict[str, Any]:
-        """Ask for the similarity of a pair, which records that the reviewer sees it."""
+        """Ask for a pair's similarity; the stack records that the reviewer sees it."""
         with self._changed:
             self._revealed.add(pair_id)
             return self._now_changed()
 
     def picture(self, handle: str, role: str, fetch: Fetch) -> Shown:
-        """Return a picture of a pair on this desk. Waits for new links where they have expired. Raises Unseen."""
+        """Return a picture of a pair on this desk, waiting for new links if they expired. Raises Unseen."""
         with self._changed:
             held = next((each for each in self._held.values() if each.handle == handle), None)
             if held is None or role not in held.pictures:
@@ -155,7 +154,7 @@ class Desk:
             return held.pictures[role].shown(fetch)
 
     def next_request(self) -> Mapping[str, Any] | None:
-        """Wait until a request to the stack is due and return it; None once the desk has ended."""
+        """Wait for the next request to the stack and return it; None once the desk has ended."""
         with self._changed:
             while not self._ended:
                 if request := self.due():
@@ -167,7 +166,7 @@ class Desk:
             return None
 
     def due(self) -> Mapping[str, Any] | None:
-        """Return the request that is due, if one is."""
+        """Return the request that is due, if any."""
         with self._changed:
             now = self._now()
             if self._pending and now >= self._undo_until:
@@ -177,7 +176,7 @@ class Desk:
             return self._asked and {"desk": self._name, **self._asked}
 
     def answered(self, answer: Mapping[str, Any]) -> None:
-        """The stack has answered the request that was due."""
+        """Handle the stack's answer to the current request."""
         with self._changed:
             self._problem, self._failures = None, 0
             match self._asked:
@@ -193,7 +192,7 @@ class Desk:
             self._now_changed()
 
     def refused(self, reason: str) -> None:
-        """The stack has refused the request that was due. What others wait behind is not sent again."""
+        """Handle a refusal of the current request. It is not repeated if others wait behind it."""
         with self._changed:
             match self._asked:
                 case {"action": "decide" | "cannot_tell"} if not self._ended:
@@ -206,7 +205,7 @@ class Desk:
             self._now_changed()
 
     def not_answered(self, problem: str) -> None:
-        """The stack has not answered the request that was due: it is repeated after a pause."""
+        """Repeat the current request after a pause."""
         with self._changed:
             pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
             self._failures += 1
@@ -214,15 +213,17 @@ class Desk:
             self._now_changed()
 
     def end(self) -> None:
-        """Take no more decisions, have those that were made sent and the pairs given back. The desk has ended when that
-        is done, or after a few failures in a row."""
+        """Take no more decisions; send those made and give the pairs back.
+
+        The desk has ended when that is done, or after LAST_TRIES failures in a row.
+        """
         with self._changed:
             self._ending, self._failures, self._retry_at = True, 0, self._now()
             self._end_pending()
             self._now_changed()
 
     def stop(self) -> list[Lost]:
-        """End at once, and return every decision that is not known to be recorded."""
+        """End now. Return every decision that may not be recorded."""
         with self._changed:
             self._end_now()
             return self._lost
@@ -233,16 +234,15 @@ class Desk:
 
     @property
     def problem(self) -> str | None:
-        """What keeps decisions from being sent, in a sentence."""
+        """Why decisions cannot be sent, as a sentence."""
         return self._problem
 
     @property
     def unsent(self) -> int:
-        """The number of decisions on their way."""
         return len(self._unsent)
 
     def _end_now(self) -> None:
-        """From now on nothing changes, whatever the courier still brings."""
+        """Freeze the desk, whatever the courier still brings."""
         if self._ended:
             return
         self._end_pending()
@@ -252,7 +252,7 @@ class Desk:
         self._ending = self._ended = True
         self._now_changed()
 
-    # --- inner parts, all under the lock -----------------------------------------------------------------------------
+    # --- internals; all hold the lock ---------------------------------------------------------------------------------
 
     def _now_changed(self) -> dict[str, Any]:
         self._version += 1
@@ -272,7 +272,7 @@ class Desk:
             self._pending = None
 
     def _request(self) -> Mapping[str, Any] | None:
-        """Return what the stack should be asked first, if anything: decisions come before everything else."""
+        """Return the next request to the stack, if any; decisions come first."""
         if self._unsent:
             return self._unsent[0].request()
         if self._returned or (self._ending and self._held):
@@ -290,7 +290,7 @@ class Desk:
         return None
 
     def _sent(self, is_recorded: bool, stands: Mapping[str, Any] | None) -> None:
-        """The first decision on its way has arrived."""
+        """The first unsent decision has been answered."""
         decided = self._unsent.popleft()
         self._held.pop(decided.pair_id, None)
         if is_recorded:
@@ -325,7 +325,7 @@ class Desk:
             held.reveal(similarity)
 
     def _to_reveal(self) -> Held | None:
-        """Return the first pair whose similarity is to be shown and not known."""
+        """Return the first pair that needs its similarity."""
         wanted = (each for each in self._held.values() if self._shows_similarity or each.pair_id in self._revealed)
         return next((each for each in wanted if not each.is_revealed and not self._is_decided(each.pair_id)), None)
 
@@ -342,7 +342,7 @@ class Desk:
         return self._ending and self._failures >= LAST_TRIES
 
     def _pause(self) -> float | None:
-        """Return how long nothing is due, in seconds; None if that takes a request of the page."""
+        """Return the seconds until something is due; None if that depends on the page."""
         times = [self._undo_until] if self._pending else []
         waits = self._unsent or self._returned or self._wants_pairs or self._ending or self._to_reveal()
         if self._retry_at > self._now() and waits:

@@ -1,6 +1,6 @@
-"""Which requests the page's server answers: those of the one page that it has opened.
+"""Which requests the page's server answers: only those of the page that it opened.
 
-Cookies reach every port of 127.0.0.1, so there are none. The page keeps its token in memory and sends it in a header.
+There are no cookies, which reach every port of 127.0.0.1. The page keeps its token in memory and sends it in a header.
 """
 
 import hmac
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LONGEST_BODY = 64 * 1024
-"""In bytes. A browser sends no more when it closes a page."""
+"""In bytes: the most that a browser sends while closing a page."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -24,8 +24,11 @@ HEADERS = {
 
 
 class Keys:
-    """`once` opens the page, one time. `page` comes with each request of the page, and `server` with each answer: when
-    this server is gone, another program can listen on its port, and the page must not believe it."""
+    """The tokens.
+
+    `once` opens the page, once. `page` comes with each request of the page. `server` comes with each response: once
+    this server is gone, another program may listen on its port, and the page must not trust it.
+    """
 
     def __init__(self) -> None:
         self.once, self.page, self.server = (secrets.token_urlsafe(32) for _ in range(3))
@@ -39,8 +42,7 @@ class Keys:
 
 
 class Guard:
-    """ASGI middleware that refuses, before anything is done: a name that only resolves to this machine, requests of
-    other pages, and requests without the page's token."""
+    """ASGI middleware: rejects other host names (DNS rebinding), other pages and requests without the page's token."""
 
     def __init__(self, app: ASGIApp, *, keys: Keys, host: str) -> None:
         self._app = app
@@ -70,7 +72,7 @@ class Guard:
         return headers.getlist("host") == [self._host] and self._keys.is_page(headers.get("x-page-token", ""))
 
     def _refusal(self, scope: Scope, headers: Headers) -> str | None:
-        """Return why a request is refused, if it is."""
+        """Return why the request is rejected, or None."""
         if headers.getlist("host") != [self._host]:
             return f"This page is http://{self._host} and nothing else."
         if scope["method"] not in ("GET", "POST"):
@@ -78,11 +80,11 @@ class Guard:
         if int(headers.get("content-length", "0")) > LONGEST_BODY or "transfer-encoding" in headers:
             return f"A request has at most {LONGEST_BODY} bytes."
         if scope["path"] == "/":
-            return None  # the page itself checks the one-time token
+            return None  # the page checks the one-time token
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return "Another page sent this request."
         if scope["path"].startswith("/static/"):
-            return None  # the same for everyone, and without secrets
+            return None  # public, the same for everyone
         if scope["method"] == "POST" and headers.get("origin") != f"http://{self._host}":
             return "Another page sent this request."
         if not self._keys.is_page(headers.get("x-page-token", "")):

@@ -1,4 +1,4 @@
-"""A picture on its way to the page: fetched by its link, upright, as it was sent to ADVANCE; never on disk."""
+"""Pictures for the page: fetched by link, shown upright as sent to ADVANCE, never stored on disk."""
 
 import secrets
 import threading
@@ -10,21 +10,20 @@ from typing import Any, NamedTuple
 from facepair.domain.picture import Fitted, Unusable, fit
 
 LINK_SECONDS = 60
-"""How long a link leads to its picture."""
+"""Lifetime of a link."""
 SHOWN = ("file", "adjusted", "face")
-"""What the page gets of a picture. The link is not among it."""
+"""Fields that the page gets; the link is not one of them."""
 DECODER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
-"""Decoding takes up to 1 GB, and the page asks for several pictures at once. One thread for all: each thread that has
-decoded keeps memory of its own."""
+"""One thread for all pictures: decoding takes up to 1 GB, and each thread that has decoded keeps its memory."""
 
 
 def stop_decoding() -> None:
-    """Leave pictures that wait to be decoded: a process waits for its decoder before it exits."""
+    """Drop queued pictures: the process waits for its decoder at exit."""
     DECODER.shutdown(wait=False, cancel_futures=True)
 
 
 class Unseen(Exception):
-    """The picture cannot be shown. The message is a sentence for the page; `again` if another attempt may help."""
+    """The picture cannot be shown. The message is for the page; `again` if a retry may help."""
 
     def __init__(self, sentence: str, *, again: bool = False) -> None:
         super().__init__(sentence)
@@ -32,11 +31,11 @@ class Unseen(Exception):
 
 
 class Expired(Unseen):
-    """S3 refuses the link; a newer one may lead to the picture."""
+    """S3 refuses the link; a newer one may work."""
 
 
 class Fetched(NamedTuple):
-    """What is at a link. `uploaded_at` is the time that S3 names, in HTTP's format."""
+    """The response to a link. `uploaded_at` is S3's Last-Modified header."""
 
     status: int
     content: bytes
@@ -44,14 +43,12 @@ class Fetched(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A picture as the page shows it, and when it was uploaded."""
-
     fitted: Fitted
     uploaded_at: str | None
 
 
 type Fetch = Callable[[str], Fetched]
-"""GETs a link. Raises Unseen where nothing answers."""
+"""GETs a link. Raises Unseen if there is no response."""
 
 
 @dataclass
@@ -63,7 +60,7 @@ class PagePicture:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def shown(self, fetch: Fetch) -> Shown:
-        """Return what was sent to ADVANCE, made by the same code. Raises Unseen."""
+        """Return the picture as sent to ADVANCE. Raises Unseen."""
         with self._one_at_a_time:
             if self._shown is None:
                 self._shown = self._fit(fetch)
@@ -77,7 +74,7 @@ class PagePicture:
             raise Unseen("This picture is not in the bucket any more. Press T to have it taken again, or S to skip.")
         if status != 200:
             refused = Expired if status == 403 else Unseen
-            raise refused(f"S3 does not give this picture (HTTP {status}). Press A to try again.", again=True)
+            raise refused(f"S3 refused this picture (HTTP {status}). Press A to try again.", again=True)
         try:
             return Shown(DECODER.submit(fit, content).result(), uploaded_at)
         except (CancelledError, RuntimeError):
@@ -90,7 +87,7 @@ class PagePicture:
 
 @dataclass
 class Held:
-    """A pair on the desk: what the function says of it, and its pictures, under an address that cannot be guessed."""
+    """A pair on the desk: ReviewFunction's data about it, and its pictures at an unguessable address."""
 
     said: Mapping[str, Any]
     pictures: Mapping[str, PagePicture]
@@ -105,7 +102,6 @@ class Held:
         return "similarity" in self.said
 
     def reveal(self, similarity: float | None) -> None:
-        """Let the page show the similarity."""
         self.said = {**self.said, "similarity": similarity}
 
     @property
@@ -122,7 +118,7 @@ class Held:
             picture.url = said[role]["url"]
 
     def for_the_page(self) -> dict[str, Any]:
-        """Return what the page shows. It never gets a link."""
+        """Return the pair without its links."""
         address = f"/pictures/{self.handle}"
         pictures = {
             role: {name: self.said[role].get(name) for name in SHOWN} | {"address": f"{address}/{role}"}

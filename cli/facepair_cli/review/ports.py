@@ -1,4 +1,4 @@
-"""What a desk needs of the outside: ReviewFunction and S3, and how they fail."""
+"""Ports of the desk: ReviewFunction and S3, and how they fail."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,25 +7,22 @@ from facepair_cli.review.pictures import Fetched
 
 
 class NotAnswered(Exception):
-    """The stack did not answer. The message is a sentence with the remedy; the request is repeated later."""
+    """The stack did not answer; the request is repeated later. The message includes the remedy."""
 
 
 class Refused(Exception):
-    """The stack refused the request and would refuse it again. The message is a sentence with the reason."""
+    """The stack refuses the request; repeating it is pointless. The message gives the reason."""
 
 
-class Ending(Exception):
-    """The desk takes no more decisions."""
+class Ending(Exception): ...
 
 
 class ReviewBackend(Protocol):
-    """ReviewFunction, and S3."""
-
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the function's answer. Raises NotAnswered and Refused."""
+        """Return ReviewFunction's answer. Raises NotAnswered or Refused."""
 
     def renew(self) -> None:
-        """Read the credentials again before the next request: the reviewer may have signed in."""
+        """Reload the credentials before the next request: the reviewer may have signed in again."""
 
     def fetch(self, link: str) -> Fetched:
-        """Return what is at a link. Raises Unseen."""
+        """Fetch a link. Raises Unseen."""

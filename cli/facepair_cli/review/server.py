@@ -1,4 +1,4 @@
-"""Serves a desk's page on this machine until the page closes or a signal ends it."""
+"""Serve a desk's page on this machine until the page closes or a signal arrives."""
 
 import signal
 import socket
@@ -21,35 +21,35 @@ from facepair_cli.review.ports import ReviewBackend
 
 ADDRESS = "127.0.0.1"
 END_SECONDS = 15.0
-"""How long the last decisions may take."""
+"""Time limit for sending the last decisions."""
 GOODBYE_SECONDS = 2.0
-"""How long the page may take to receive the last state."""
+"""Time limit for the page to receive the last state."""
 QUIET_SECONDS = 1.0
-"""An end that takes no longer is not mentioned."""
+"""Sending that takes longer is announced."""
 ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
 """Ctrl-C, a shutdown, a closed terminal. Windows has no SIGHUP."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a page ended: with the decisions that are not known to be recorded, and with the reason."""
+    """How the page ended: decisions that may not be recorded, and the problem, if any."""
 
     lost: list[Lost]
     problem: str | None
     is_interrupted: bool
-    """Ctrl-C was pressed again while the last decisions were sent."""
+    """Ctrl-C was pressed again while decisions were being sent."""
 
 
 type Events = SimpleQueue[str]
-"""What may end the page: a name of ENDS, CLOSED or SENT. A signal handler can use a SimpleQueue, but not an Event."""
+"""Names of ENDS, CLOSED or SENT. A signal handler may use a SimpleQueue, but not an Event."""
 CLOSED, SENT = "closed", "sent"
 
 
 def serve(desk: Desk, stack: ReviewBackend, opens: Callable[[str, str], None], waits: Callable[[int], None]) -> Ended:
-    """Serve the page until it closes or a signal comes; then send what was decided and give the pairs back.
+    """Serve the page until it closes or a signal arrives, then send the decisions and give the pairs back.
 
-    `opens` gets the page's origin and its one-time token; `waits` gets the number of decisions, if sending takes long.
-    The server and the courier run in threads that the process need not wait for, whatever hangs.
+    `opens` gets the origin and the one-time token; `waits` gets the number of unsent decisions if sending takes long.
+    Server and courier run in daemon threads, so nothing that hangs delays the exit.
     """
     events: Events = SimpleQueue()
     with socket.create_server((ADDRESS, 0)) as listener, _signals(events):
@@ -71,7 +71,7 @@ def serve(desk: Desk, stack: ReviewBackend, opens: Callable[[str, str], None], w
 
 
 def _start(runs: Callable[[], None], ends: Callable[[], None]) -> threading.Thread:
-    """Run in a thread, and call `ends` afterwards, whatever happened."""
+    """Run in a thread; always call `ends` afterwards."""
 
     def run() -> None:
         try:
@@ -85,10 +85,10 @@ def _start(runs: Callable[[], None], ends: Callable[[], None]) -> threading.Thre
 
 
 def _is_interrupted(first: str, desk: Desk, events: Events, waits: Callable[[int], None]) -> bool:
-    """Wait until the last decisions are sent. Return whether Ctrl-C stopped the waiting.
+    """Wait until the last decisions are sent. Return whether Ctrl-C ended the wait.
 
-    One Ctrl-C is a normal way to end, also just after the page was closed; the next one stops the waiting, and so does
-    the first one after `waits`, which offers it.
+    One Ctrl-C is a normal way to end, even just after the page was closed. The second ends the wait, and so does the
+    first one after `waits` has offered it.
     """
     seen, has_said = [first], False
     quiet_until, until = (time.monotonic() + seconds for seconds in (QUIET_SECONDS, END_SECONDS))
@@ -107,8 +107,10 @@ def _is_interrupted(first: str, desk: Desk, events: Events, waits: Callable[[int
 
 @contextmanager
 def _signals(events: Events) -> Iterator[None]:
-    """Turn signals into events. A signal that the parent process has us ignore (nohup) stays ignored, but for Ctrl-C,
-    which shells have their background processes ignore."""
+    """Turn signals into events.
+
+    A signal that the parent ignores (nohup) stays ignored, except SIGINT, which shells ignore for background jobs.
+    """
     before = {
         each: signal.getsignal(each)
         for each in (getattr(signal, name) for name in ENDS if hasattr(signal, name))

@@ -1,4 +1,4 @@
-"""ReviewFunction as the desk asks it, and S3 as its links lead there."""
+"""ReviewFunction and S3, as the desk uses them."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ POLICY = "ReviewerPolicy"
 SIGN_IN = "No decision is lost: sign in again where facepair review runs, then try again."
 ON_AWS = re.compile(r"https://[a-z0-9]+\.lambda-url\.(?P<region>[a-z0-9-]+)\.on\.aws/?")
 SECONDS = 30
-"""For connecting to S3, and between two parts of a picture."""
+"""Timeout for connecting to S3 and between two parts of a picture."""
 ANSWERS = {
     "pairs": {"reviewer", "waiting", "at_least", "pairs"},
     "decide": {"decided", "stands"},
@@ -29,11 +29,11 @@ ANSWERS = {
     "reveal": {"similarity"},
     "give_back": set[str](),
 }
-"""The fields of ReviewFunction's answer to each action. An answer without them comes from something else."""
+"""Fields of ReviewFunction's answer to each action; an answer without them is not ReviewFunction's."""
 
 
 class ReviewStack:
-    """A facepair_cli.review.desk.ReviewBackend: the function behind a URL, called with the sessions of an account."""
+    """The ReviewBackend behind a function URL, with an account's credentials."""
 
     def __init__(self, url: str, account: Account | None = None) -> None:
         self._url = url
@@ -41,11 +41,10 @@ class ReviewStack:
         self._session: boto3.Session | None = None
 
     def renew(self) -> None:
-        """Read the credentials' files again before the next request; those in the environment stay what they were."""
+        """Reload the credential files before the next request; environment variables stay as they are."""
         self._session = None
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the function's answer. Raises NotAnswered and Refused."""
         try:
             answer = FunctionUrl(self._signed_in(), self._url, POLICY).post(request)
         except NotUnderstood as error:
@@ -54,21 +53,21 @@ class ReviewStack:
             raise NotAnswered(
                 f"{error.message} {SIGN_IN}" if "credentials" in error.message else error.message
             ) from error
-        except (BotoCoreError, ClientError) as error:  # an expired role is a ClientError of STS
+        except (BotoCoreError, ClientError) as error:  # STS reports an expired role as a ClientError
             raise NotAnswered(f"{sentence(error, POLICY)} {SIGN_IN}") from error
         if not isinstance(answer, dict) or not ANSWERS[request["action"]] <= answer.keys():
             raise NotAnswered(f"The answer of {self._url} is not ReviewFunction's. Check the network and --url.")
         return answer
 
     def fetch(self, link: str) -> Fetched:
-        """Return what is at a link. Raises Unseen, which does not mention the link."""
+        """Fetch a link. Raises Unseen, without mentioning the link."""
         verify: Any = self._signed_in()._session.get_config_variable("ca_bundle") or True
         client = URLLib3Session(verify, get_environ_proxies(link), SECONDS)
         try:
             answer = client.send(AWSRequest("GET", link).prepare())
             return Fetched(answer.status_code, answer.content, answer.headers.get("Last-Modified"))
         except BotoCoreError as error:
-            # The error's text has the link, which gives access to the picture.
+            # The error's text contains the link, which grants access to the picture.
             raise Unseen(f"S3 cannot be reached ({type(error).__name__}). Press A to try again.", again=True) from None
         finally:
             client.close()

@@ -1,1 +1,1 @@
-"""Pairs on this machine, checked, sent and followed: what `facepair submit` is made of."""
+"""`facepair submit` and `facepair link`."""

@@ -1,4 +1,4 @@
-"""`facepair submit`: upload pairs of this machine."""
+"""`facepair submit`: check and upload local pairs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`facepair link`: presigned forms with which a pair is uploaded without AWS credentials."""
+"""`facepair link`: presigned forms to upload a pair without AWS credentials."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,11 +14,11 @@ from facepair_cli.stack import Stack, stack_option
 from facepair_cli.submit.submission import LONGEST_KEY
 
 EXTENSION = ".jpg"
-"""Contents decide what a picture is, so that one extension serves all kinds."""
+"""One extension serves all formats: content decides what a picture is."""
 LONGEST_MINUTES = 7 * 24 * 60
-"""A signature of SigV4 is valid for seven days at most."""
+"""The longest validity of a SigV4 signature: seven days."""
 REPLACED_BY_S3 = "${filename}"
-"""S3 puts the file's own name in its place, wherever it is in a form's key."""
+"""S3 replaces it anywhere in a form's key by the file's name."""
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Pairs on this machine: a folder of them, or a CSV that names their files. Every file gets its key here."""
+"""Find local pairs in a folder or a CSV, and assign each file its key."""
 
 import os
 from collections import Counter
@@ -18,19 +18,18 @@ ERRORS_SHOWN = 10
 
 @dataclass
 class Input:
-    """What was found, in its order; `ignored` counts what is no pair's, by what it is."""
+    """The pairs in input order; `ignored` counts everything else by kind."""
 
     pairs: list[Submission | LeftOut] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
 
     @property
     def files(self) -> Iterator[Path]:
-        """The pictures of complete pairs."""
         return (file.path for pair in self.pairs if isinstance(pair, Submission) for file in pair.files.values())
 
 
 def read(source: Path, names: Names) -> Input:
-    """The pairs of a folder or a CSV. Raises click.ClickException, which names what is wrong and what to do."""
+    """Return the pairs of a folder or CSV. Raises ClickException with the remedy."""
     found = from_folder(source, names) if source.is_dir() else from_csv(source, names)
     if not found.pairs:
         raise click.ClickException(
@@ -41,10 +40,10 @@ def read(source: Path, names: Names) -> Input:
 
 
 def from_folder(folder: Path, names: Names) -> Input:
-    """Pairs of a folder, in the order of their ids: the path below it, as it is on the disk, in NFC or NFD.
+    """Return a folder's pairs, sorted by id: the relative path as on disk, in NFC or NFD.
 
-    Symbolic links, hidden files and folders, and other names are ignored and counted. A pair that lacks a picture, or
-    has two of one role, is left out.
+    Symbolic links, hidden files and other names are ignored and counted. A pair with a missing or duplicate role is
+    left out.
     """
     found = Input()
     for path, files in _folders(folder, found.ignored):
@@ -58,7 +57,7 @@ def from_folder(folder: Path, names: Names) -> Input:
 
 
 def _folders(top: Path, ignored: Counter[str]) -> Iterator[tuple[Path, list[Path]]]:
-    """Every folder and its plain files. Raises click.ClickException for one that cannot be read."""
+    """Yield every folder with its regular files. Raises ClickException for an unreadable one."""
 
     def stop(error: OSError) -> None:
         raise click.ClickException(f"{error.filename} cannot be read: {error.strerror}") from error
@@ -72,7 +71,7 @@ def _folders(top: Path, ignored: Counter[str]) -> Iterator[tuple[Path, list[Path
 
 
 def _oddity(path: Path) -> str | None:
-    """What is never looked at."""
+    """Return why a path is ignored, or None."""
     if path.name.startswith("."):
         return "hidden"
     if path.is_symlink():
@@ -92,16 +91,14 @@ def _pair(pair_id: str, pictures: list[tuple[Role, Path]]) -> Submission | LeftO
 
 
 def from_csv(file: Path, names: Names) -> Input:
-    """Pairs of a CSV with the columns pair_id, first and second, in the order of its lines; paths are relative to it.
+    """Return the pairs of a CSV with the columns pair_id, first and second, in order; paths are relative to it.
 
-    A picture's key ends as its file does. Raises click.ClickException that names the lines.
+    A picture's key keeps its file's extension. Raises ClickException that names the lines.
     """
     return _Lines(file, names).read()
 
 
 class _Lines:
-    """The lines of one CSV."""
-
     def __init__(self, file: Path, names: Names) -> None:
         self._file = file
         self._stems: dict[Role, str] = {"first": names.first, "second": names.second}

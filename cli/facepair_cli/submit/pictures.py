@@ -1,4 +1,4 @@
-"""Pictures on this machine, looked at by the code that runs in Lambda, in as many processes as there are processors."""
+"""Check local pictures with the code that runs in Lambda, one process per CPU."""
 
 import hashlib
 import multiprocessing
@@ -20,7 +20,7 @@ from facepair_cli.submit.submission import Content, Problem
 
 
 def problem(file: Path, max_upload_megabytes: int) -> Problem | None:
-    """Why a picture cannot be used, as CompareFunction would find; None if it can. Raises OSError."""
+    """Return why CompareFunction could not use a picture, or None. Raises OSError."""
     try:
         check_size_of_upload(file.stat().st_size, max_upload_megabytes)
         fit(file.read_bytes())
@@ -30,9 +30,9 @@ def problem(file: Path, max_upload_megabytes: int) -> Problem | None:
 
 
 class LocalPictures:
-    """A facepair_cli.submit.submitter.PictureFiles, for many threads at once; a context manager.
+    """Thread-safe PictureFiles, as a context manager.
 
-    A picture that ends the process that looks at it is a problem of that picture alone.
+    A picture that crashes its process fails alone.
     """
 
     def __init__(self, max_upload_megabytes: int, processes: int | None = None) -> None:
@@ -61,12 +61,12 @@ class LocalPictures:
             return self._problem_alone(file)
 
     def _problem_alone(self, file: Path) -> Problem | None:
-        """In a process for nothing else: it may have been a neighbour's picture that ended all of them."""
+        """Check in a process of its own, as a neighbouring picture may have crashed the pool."""
         with _processes(1) as alone:
             try:
                 return self._found(alone, file)
             except BrokenProcessPool:
-                return Problem(WORKER_DIED, "it ends every process that looks at it; take it again")
+                return Problem(WORKER_DIED, "it crashes every process that opens it; take it again")
 
     def _found(self, pool: ProcessPoolExecutor, file: Path) -> Problem | None:
         with _deaf_to_interrupts():  # the first task starts the processes
@@ -85,13 +85,13 @@ class LocalPictures:
 
 
 def _processes(count: int) -> ProcessPoolExecutor:
-    """Spawned, as a fork of a process with threads may hang."""
+    """Spawn: forking a process with threads may hang."""
     return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
 
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that start meanwhile never hear of Ctrl-C: it is for the command alone, which lets them end."""
+    """Block SIGINT for processes started inside: only the command handles Ctrl-C."""
     if sys.platform == "win32":
         yield
         return

@@ -1,4 +1,4 @@
-"""The text of a submission's plan, shown before anything is sent."""
+"""Describe a plan before anything is sent."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,14 +13,14 @@ EXAMPLES = 10
 
 
 def lines(found: Input, plan: Plan) -> Iterator[str]:
-    """The plan, line by line; of long lists the beginning, and how many more there are."""
+    """Yield the plan's lines; long lists are shortened."""
     ignored = ", ".join(f"{what} {count:,}" for what, count in found.ignored.items() if count)
     yield pairs(len(found.pairs)) + (f" (ignored: {ignored})" if ignored else "")
     if plan.left_out:
         yield f"{pairs(len(plan.left_out))} cannot be sent:"
         yield from _some((f"{pair.pair_id}: {pair.why}" for pair in plan.left_out), len(plan.left_out))
     if alike := lookalikes(pair.pair_id for pair in found.pairs):
-        yield "Pair ids that look the same and are not (accents composed in one, NFC, and apart in the other, NFD):"
+        yield "Pair ids that look the same but differ (accents composed, NFC, or decomposed, NFD):"
         yield from _some((" and ".join(map(ascii, pair_ids)) for pair_ids in alike), len(alike))
     if plan.there:
         yield f"{pairs(len(plan.there))} in the bucket already, with these contents"
@@ -33,10 +33,10 @@ def lines(found: Input, plan: Plan) -> Iterator[str]:
         yield f"{pairs(len(unfit))} of them will be {verdict} without a call, {code}:"
         yield from _some(map(_problems, unfit), len(unfit))
     if plan.duplicates:
-        yield "The same two pictures under several pair ids, each of which is a call of its own:"
+        yield "The same two pictures under several pair ids, each a call of its own:"
         yield from _some((" = ".join(pair_ids) for pair_ids in plan.duplicates), len(plan.duplicates))
     if plan.selfsame:
-        yield "The same file as both pictures, so that the verdict says nothing:"
+        yield "The same file as both pictures, so the verdict is meaningless:"
         yield from _some(plan.selfsame, len(plan.selfsame))
     yield (
         f"That makes {counted(plan.calls, 'call')} of the comparison API at most; your contract with ADVANCE says what "
@@ -45,7 +45,7 @@ def lines(found: Input, plan: Plan) -> Iterator[str]:
 
 
 def left_out(plan: Plan) -> str:
-    """Which pairs were not submitted as asked, and why, in one sentence."""
+    """Return in one sentence which pairs were not submitted, and why."""
     told = [f"{pair.pair_id}: {pair.why}" for pair in plan.left_out[:EXAMPLES]]
     more = [f"and {len(plan.left_out) - EXAMPLES:,} more"] if len(plan.left_out) > EXAMPLES else []
     return f"{pairs(len(plan.left_out))} cannot be submitted as asked: {'; '.join(told + more)}."

@@ -1,4 +1,4 @@
-"""Local pairs that are about to be uploaded: what happens to each, and the cost."""
+"""Local pairs to upload: what happens to each, and the cost."""
 
 import unicodedata
 from collections import defaultdict
@@ -9,14 +9,14 @@ from pathlib import Path
 from facepair.domain.pair import ROLES, Pair, Role
 
 LONGEST_KEY = 1024
-"""Bytes of a key in UTF-8 (quota of S3)."""
+"""In bytes of UTF-8 (S3 quota)."""
 LARGEST_OBJECT = 5 * 1024**3
-"""Bytes that one PutObject takes (quota of S3)."""
+"""In bytes, by PutObject (S3 quota)."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A picture on this machine, and the key that it gets in the bucket."""
+    """A local picture and its key in the bucket."""
 
     path: Path
     key: str
@@ -24,7 +24,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A pair that is not submitted as asked, and why."""
+    """A pair that is not submitted, and why."""
 
     pair_id: str
     why: str
@@ -32,13 +32,13 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A complete pair on this machine."""
+    """A complete local pair."""
 
     pair_id: str
     files: Mapping[Role, File]
 
     def impossible(self) -> str | None:
-        """Why it cannot be in a bucket under this name; None if it can. Names are taken as they are, in NFC or NFD."""
+        """Return why S3 cannot store the pair under this name, or None."""
         for file in self.files.values():
             try:
                 length = len(file.key.encode())
@@ -51,7 +51,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds: its SHA-256 in hex, and its size in bytes."""
+    """A file's SHA-256 (hex) and size in bytes."""
 
     sha256: str
     size: int
@@ -59,7 +59,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a picture cannot be used, under the code that the pair's row will have."""
+    """Why a picture cannot be used; `code` is that of the pair's future row."""
 
     code: str
     message: str
@@ -67,8 +67,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """A pair as it was looked at: its contents, the bucket's pair at that time, which of the contents count in it
-    already, and which pictures cannot be used (of a pair that has to be sent)."""
+    """A checked pair.
+
+    `standing`: the pair in the bucket at that time. `there`: roles whose content is in the bucket already. `problems`:
+    unusable pictures, if anything has to be sent.
+    """
 
     submission: Submission
     contents: Mapping[Role, Content]
@@ -82,7 +85,7 @@ class Considered:
 
     @property
     def to_send(self) -> list[Role]:
-        """The pictures that the bucket lacks."""
+        """The roles that the bucket lacks."""
         return [role for role in ROLES if role not in self.there]
 
     @property
@@ -91,13 +94,13 @@ class Considered:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """What identifies its two contents, whichever is the first: faces have no order."""
+        """Identify the two contents regardless of their order."""
         return tuple(sorted(content.sha256 for content in self.contents.values()))
 
 
 @dataclass
 class Plan:
-    """What submitting would do, pair by pair in the order of the input."""
+    """What submitting will do, in input order."""
 
     pairs: list[Considered] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -110,17 +113,17 @@ class Plan:
 
     @property
     def there(self) -> list[Considered]:
-        """Pairs of which nothing has to be sent."""
+        """Pairs with nothing to send."""
         return [pair for pair in self.pairs if not pair.to_send]
 
     @property
     def new(self) -> list[Considered]:
-        """Pairs of which something has to be sent."""
+        """Pairs with something to send."""
         return [pair for pair in self.pairs if pair.to_send]
 
     @property
     def calls(self) -> int:
-        """Calls to the comparison API, at most: contents that were compared under the same pair id before cost none."""
+        """The most calls needed; contents compared before under the same pair id cost none."""
         return sum(not pair.problems for pair in self.new)
 
     @property
@@ -129,7 +132,7 @@ class Plan:
 
     @property
     def unfit(self) -> Mapping[str, list[Considered]]:
-        """Pairs that will have no call, for their pictures cannot be used, by the code that their row will have."""
+        """Pairs without a call, as their pictures are unusable, by their row's future code."""
         found: dict[str, list[Considered]] = defaultdict(list)
         for pair in self.new:
             if pair.problems:
@@ -138,7 +141,7 @@ class Plan:
 
     @property
     def duplicates(self) -> list[list[str]]:
-        """Pair ids that show the same two pictures, in whatever order; each pair is compared by a call of its own."""
+        """Groups of pair ids with the same two pictures, in any order; each pair costs a call."""
         found: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for pair in self.pairs:
             if not pair.problems:
@@ -147,14 +150,14 @@ class Plan:
 
     @property
     def selfsame(self) -> list[str]:
-        """Pairs of which both pictures are one and the same file: they pass, and that says nothing."""
+        """Pairs whose two pictures are the same file, so that PASS means nothing."""
         return [pair.pair_id for pair in self.pairs if len(set(pair.shown)) == 1 and not pair.problems]
 
 
 def lookalikes(pair_ids: Iterable[str]) -> list[list[str]]:
-    """Pair ids that look the same: one in composed form (NFC), the other decomposed (NFD).
+    """Return groups of pair ids that differ only in NFC and NFD.
 
-    S3 and DynamoDB treat them as different, and nothing normalizes them.
+    S3 and DynamoDB treat them as different.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for pair_id in pair_ids:

@@ -1,4 +1,4 @@
-"""Upload pairs from a local folder: check them, send them, and follow them to their verdicts."""
+"""Check local pairs, upload them and follow them to their verdicts."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -14,47 +14,48 @@ from facepair.use_cases.ports import Verdicts
 from facepair_cli.submit.submission import LARGEST_OBJECT, Considered, Content, LeftOut, Problem, Submission
 
 SETTLED = FINAL | {Verdict.UNDETERMINED}
-"""Verdicts that do not change by themselves."""
+"""Verdicts that do not change on their own."""
 ROWS_A_SECOND = 500
-"""Rows that a follower reads at most, so that following ten thousand pairs costs cents."""
+"""Bounds the cost of following: cents for ten thousand pairs."""
 LONGEST_PAUSE_SECONDS = 15.0
 GROWTH = 1.5
-REPLACED = "The pair was uploaded anew meanwhile; the table has the verdict of that"
+REPLACED = "The pair was uploaded again; its row has the newer verdict"
 
 
 class Drop(Protocol):
-    """The images bucket, as those who upload use it."""
+    """The images bucket, for uploads."""
 
     def find(self, pair_id: str) -> Pair:
-        """The pair as it is in the bucket now."""
+        """Return the pair as it is in the bucket now."""
 
     def holds(self, upload: Upload, sha256: str) -> bool:
-        """Whether an object has the content of this SHA-256 (hex); False where that is not known, or the object has
-        changed since it was listed."""
+        """Return whether an object has this SHA-256 (hex); False if unknown or if the object has changed since."""
 
     def upload(self, key: str, file: Path, sha256: str) -> str:
-        """Put a file into the bucket, unless its content has another SHA-256; the new object's ETag. Raises OSError."""
+        """Upload a file, unless its content has another SHA-256. Return the new ETag. Raises OSError."""
 
 
 class PictureFiles(Protocol):
-    """The pictures on this machine. Raises OSError."""
+    """Local pictures. Methods raise OSError."""
 
-    def content(self, file: Path) -> Content:
-        """What a file holds."""
+    def content(self, file: Path) -> Content: ...
 
     def problem(self, file: Path) -> Problem | None:
-        """Why a picture cannot be used; None if it can."""
+        """Return why a picture cannot be used, or None."""
 
 
 @dataclass(frozen=True)
 class Submitter:
-    """Looks at pairs and sends them. A pair's content decides what is sent: never anything that counts already."""
+    """Checks pairs and sends what the bucket lacks, by content."""
 
     drop: Drop
     pictures: PictureFiles
 
     def consider(self, submission: Submission) -> Considered | LeftOut:
-        """Look at a pair, here and in the bucket. What need not be sent is not checked either. Raises Unavailable."""
+        """Check a pair, locally and in the bucket; pictures are only checked if something has to be sent.
+
+        Raises Unavailable.
+        """
         pair_id, files = submission.pair_id, submission.files
         if why := submission.impossible():
             return LeftOut(pair_id, why)
@@ -78,7 +79,7 @@ class Submitter:
     def send(self, considered: Considered) -> Pair | LeftOut:
         """Upload what is missing. Return the pair as it is in the bucket now.
 
-        Raises Unavailable: then some or all of it may have been uploaded.
+        Raises Unavailable, perhaps after part of it was uploaded.
         """
         etags = {role: upload.etag for role, upload in considered.standing.uploads.items()}
         for role in considered.to_send:
@@ -101,14 +102,14 @@ def _unreadable(error: OSError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdicted:
-    """A pair's last word: the row of exactly the contents that were sent, or None if others have taken their place."""
+    """A pair's result: the row of exactly the contents sent, or None if they were replaced."""
 
     pair_id: str
     row: Row | None
 
 
 class Followed:
-    """Pairs on their way to their verdicts: those of exactly the objects that were found in the bucket."""
+    """Follows pairs, as found in the bucket, until their verdicts."""
 
     def __init__(self, verdicts: Verdicts, pairs: Iterable[Pair]) -> None:
         self._verdicts = verdicts
@@ -119,11 +120,10 @@ class Followed:
 
     @property
     def waiting(self) -> int:
-        """How many have no verdict yet."""
         return len(self._waiting)
 
     def look(self) -> list[Verdicted]:
-        """Read the rows of those that wait; those that have become settled, in the order in which they were given."""
+        """Read the rows of waiting pairs; return those newly settled, in order."""
         self._rows = dict(self._verdicts.rows(list(self._waiting)))
         new = [
             Verdicted(pair_id, None if row.is_newer_than(pair) else row)
@@ -138,21 +138,21 @@ class Followed:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look: longer the more there is to read, and while nothing changes."""
+        """Seconds until the next look: longer with more rows to read and while nothing changes."""
         return max(self._pause, self.waiting / ROWS_A_SECOND)
 
     @property
     def states(self) -> Mapping[tuple[Verdict, str | None], int]:
-        """How many of those that wait are in which state, by verdict and code, as last seen; the others have no row."""
+        """Count the waiting pairs by last seen verdict and code; pairs without a row are not counted."""
         return Counter((row.verdict, row.code) for row in self._own_rows())
 
     @property
     def next_try(self) -> datetime | None:
-        """When the first of those that are PENDING is due."""
+        """The earliest retry of a PENDING pair."""
         return min((row.retry_at for row in self._own_rows() if row.retry_at), default=None)
 
     def _own_rows(self) -> list[Row]:
-        """The rows of those that wait that speak of these objects: an older row says nothing of them."""
+        """The waiting pairs' rows, without those about older objects."""
         return [row for pair_id, pair in self._waiting.items() if (row := self._rows.get(pair_id)) and row.covers(pair)]
 
 

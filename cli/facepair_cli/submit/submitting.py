@@ -1,4 +1,4 @@
-"""The steps of `facepair submit`, each with its progress, and a sentence about what was done if it is interrupted."""
+"""The steps of `facepair submit`, with progress and a summary if interrupted."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,15 +35,15 @@ from facepair_cli.submit.submitter import REPLACED, Drop, Followed, Submitter
 from facepair_cli.submit.verdicts_coming import VerdictsComing
 
 THREADS = 16
-"""Requests to S3 at once: enough for any line, and for one thread to wait for each process that checks pictures."""
+"""Parallel requests to S3: saturates any line and keeps all checking processes busy."""
 FAILURES_IN_A_ROW = 20
-"""One pair's failure does not stop the others; so many in a row have a cause that the others share."""
+"""So many failures in a row have a common cause; a single one does not stop the others."""
 POLICY = "SubmitterPolicy"
 COLUMNS = ("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "updated_at")
 
 
 def consider(found: Input, drop: Drop, pictures: LocalPictures, progress: Console) -> Plan:
-    """Check every pair, here and in the bucket. A pair that cannot be checked is left out and named."""
+    """Check every pair, locally and in the bucket. A pair that fails is left out and named."""
     submitter = Submitter(drop, pictures)
     seen: dict[str, Considered | LeftOut] = {pair.pair_id: pair for pair in found.pairs if isinstance(pair, LeftOut)}
     complete = [pair for pair in found.pairs if isinstance(pair, Submission)]
@@ -64,9 +64,9 @@ def consider(found: Input, drop: Drop, pictures: LocalPictures, progress: Consol
 
 
 def send(plan: Plan, drop: Drop, pictures: LocalPictures, progress: Console) -> Mapping[str, Pair]:
-    """Upload what the bucket lacks. Return the pairs as they count in the bucket now, by pair id.
+    """Upload what the bucket lacks. Return the pairs as they are in the bucket now, by pair id.
 
-    A pair that could not be uploaded is added to what the plan leaves out, and the others go on.
+    A pair that fails is added to `plan.left_out`; the others continue.
     """
     submitter = Submitter(drop, pictures)
     standing = {pair.pair_id: pair.standing for pair in plan.there}
@@ -101,7 +101,7 @@ type AwsFailure = Unavailable | BotoCoreError | ClientError
 
 
 def _tried[Thing, Result](work: Callable[[Thing], Result], thing: Thing) -> Result | AwsFailure:
-    """Return the result, or the error of AWS instead of raising it."""
+    """Return the result, or the AWS error instead of raising it."""
     try:
         return work(thing)
     except (Unavailable, BotoCoreError, ClientError) as error:
@@ -109,14 +109,14 @@ def _tried[Thing, Result](work: Callable[[Thing], Result], thing: Thing) -> Resu
 
 
 class _Failures:
-    """Turns errors of AWS into pairs that are left out, until there are too many in a row."""
+    """Turns AWS errors into left-out pairs, until too many come in a row."""
 
     def __init__(self, so_far: Callable[[], str]) -> None:
         self._so_far = so_far
         self._in_a_row = 0
 
     def note[Result](self, pair_id: str, outcome: Result | AwsFailure) -> Result | LeftOut:
-        """Return the result, or why the pair is left out. Raises click.ClickException if it is one too many."""
+        """Return the result, or the pair as left out. Raises ClickException for one failure too many."""
         if not isinstance(outcome, (Unavailable, BotoCoreError, ClientError)):
             self._in_a_row = 0
             return outcome
@@ -128,9 +128,9 @@ class _Failures:
 
 
 def follow(verdicts: Verdicts, standing: Iterable[Pair], console: Console) -> Followed:
-    """Show verdicts as they come, until every pair has one for exactly these contents.
+    """Show verdicts as they arrive, until every pair has one for exactly these contents.
 
-    A lost connection is shown and survived. Raises click.ClickException for what time does not heal.
+    Waits through lost connections; raises ClickException for lasting errors.
     """
     followed = Followed(verdicts, standing)
 
@@ -154,7 +154,7 @@ def follow(verdicts: Verdicts, standing: Iterable[Pair], console: Console) -> Fo
 
 
 def write(output: OutputFile, found: Input, plan: Plan, followed: Followed) -> None:
-    """Write the verdicts as CSV, in the order of the input."""
+    """Write the verdicts as CSV, in input order."""
     why = {pair.pair_id: pair.why for pair in plan.left_out}
     with output.open() as content:
         cells = CellWriter(content)
@@ -175,7 +175,7 @@ def _cells(row: Row) -> list[object]:
 
 @contextmanager
 def _progress(console: Console, *columns: ProgressColumn) -> Iterator[Progress]:
-    """Yield a progress bar that is shown at a terminal only and disappears in the end."""
+    """Yield a progress bar, shown only at a terminal and removed at the end."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -190,7 +190,7 @@ def _progress(console: Console, *columns: ProgressColumn) -> Iterator[Progress]:
 
 @contextmanager
 def _interruptible(so_far: Callable[[], str]) -> Iterator[None]:
-    """Let Ctrl-C end the command with a sentence about what was done."""
+    """On Ctrl-C, report what was done."""
     try:
         yield
     except KeyboardInterrupt:

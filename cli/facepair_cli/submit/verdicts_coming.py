@@ -1,5 +1,4 @@
-"""Verdicts as they come, of a few pairs or of thousands: in a terminal a table that stays in its place, in a log a line
-for each."""
+"""Show verdicts as they arrive: a live table in a terminal, one line each in a log."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -18,12 +17,10 @@ from facepair_cli.submit.submitter import REPLACED, Followed, Verdicted
 from facepair_cli.verdict_table import STYLES, entry, heading
 
 LATEST = 10
-"""Entries that stay in a terminal."""
+"""Entries shown in a terminal."""
 
 
 class VerdictsComing:
-    """Shows what comes; a context manager."""
-
     def __init__(self, console: Console, followed: Followed) -> None:
         self._console = console
         self._followed = followed
@@ -31,7 +28,7 @@ class VerdictsComing:
         self._counts: Counter[Verdict] = Counter()
         self._told: frozenset[str | None] = frozenset()
         self._lost = False
-        # Drawn when there is news: a thread that draws by the clock would read what a look is just changing.
+        # Drawn on changes only: a timer thread would read `followed` while it changes.
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -48,7 +45,6 @@ class VerdictsComing:
             self._console.print(self._sums())
 
     def show(self, new: Sequence[Verdicted]) -> None:
-        """Show what one look has found."""
         self._lost = False
         self._counts.update(each.row.verdict for each in new if each.row)
         self._latest.extendleft(new)
@@ -60,20 +56,20 @@ class VerdictsComing:
             self._tell_what_keeps_them()
 
     def show_lost(self, why: str) -> None:
-        """Say once, until the next look succeeds, that AWS cannot be asked at the moment."""
+        """Report once, until AWS answers again, that it does not."""
         if not self._lost:
             self._console.print(Text(escaped(f"{why} Still waiting: everything was sent.")))
         self._lost = True
 
     def _tell_what_keeps_them(self) -> None:
-        """In a log only when it is something else than before, not for every pair."""
+        """In a log, report only changes."""
         codes = frozenset(code for verdict, code in self._followed.states if verdict is Verdict.PENDING)
         if codes - self._told:
             self._console.print(Text(waiting(self._followed)))
         self._told = codes
 
     def _table(self) -> RenderableType:
-        """What matters most comes first, and the newest entry: a terminal too small for all of it loses the rest."""
+        """Most important first: a small terminal cuts off the rest."""
         return Group(self._sums(), Text(waiting(self._followed)), heading(), *map(_entry, self._latest))
 
     def _sums(self) -> Text:
@@ -85,7 +81,7 @@ class VerdictsComing:
 
 
 def waiting(followed: Followed) -> str:
-    """How many wait, and what for."""
+    """Return how many pairs wait, and for what."""
     if not followed.waiting:
         return ""
     states = followed.states
