@@ -1,3 +1,3 @@
-"""Compares two face pictures with ADVANCE.AI: once, however often it is asked."""
+"""Compare two face pictures with ADVANCE.AI, and pay only once."""
 
 __version__ = "0.2.0"

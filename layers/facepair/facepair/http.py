@@ -1,4 +1,4 @@
-"""One HTTP POST that cannot surprise: one connection, one request, one deadline, nothing followed, nothing repeated."""
+"""One HTTP POST: one connection, one request, one deadline; no redirects, no retries."""
 
 import base64
 import re
@@ -19,15 +19,15 @@ from urllib3.response import BaseHTTPResponse
 from facepair import __version__
 
 CONNECTING_SHARE = 1 / 3
-"""Of a call's time, for DNS, TCP and TLS: a request that is sent must have time left to be answered."""
+"""Of a call's time, for DNS, TCP and TLS, so that time remains for the answer."""
 LONGEST_ANSWER = 1_000_000
-"""Bytes; the documented answers have about a thousand."""
+"""Bytes; documented answers have about a thousand."""
 LONGEST_RETRY_AFTER = 12 * 3600.0
-"""Seconds: the longest visibility timeout of a message. A longer Retry-After is cut to it."""
+"""Seconds: the longest visibility timeout. Longer values are cut."""
 
 
 class PostFailed(Exception):
-    """Root of what can go wrong with a POST. `message` is for people; `http_status` is None where nothing came back."""
+    """Base of the errors of a POST. `http_status` is None without a response."""
 
     def __init__(self, message: str, *, http_status: int | None = None) -> None:
         super().__init__(message)
@@ -36,26 +36,26 @@ class PostFailed(Exception):
 
 
 class Unreached(PostFailed):
-    """The request was never sent (DNS, connect, proxy, TLS): nothing happened, try again."""
+    """The request was not sent (DNS, connect, proxy, TLS): safe to retry."""
 
 
 class NoAnswer(PostFailed):
-    """The request may have been read and acted upon, and no answer came back: never repeat blindly what costs."""
+    """The request may have been processed, but no answer arrived: do not repeat what costs money."""
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """An HTTP proxy that connects to a URL's host by CONNECT (RFC 9110, 9.3.6): it sees the host, not the request.
+    """An HTTP proxy used by CONNECT (RFC 9110, 9.3.6), so it sees the host but not the request.
 
-    `url` is http://host:port. `credentials` returns the user's name and password, or None for a proxy that needs none.
-    It is called for each connection, within the connection's share of the time.
+    `url` is http://host:port. `credentials` returns user name and password, or None; it is called for each connection,
+    within the connection's share of the time.
     """
 
     url: str
     credentials: Callable[[], tuple[str, str] | None]
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of CONNECT beside Host."""
+        """Return the headers of CONNECT besides Host."""
         credentials = self.credentials()
         if credentials is None:
             return {}
@@ -64,7 +64,7 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete HTTP answer, whatever its status."""
+    """A complete HTTP response with any status."""
 
     status: int
     headers: Mapping[str, str]
@@ -72,14 +72,14 @@ class Reply:
 
 
 class Deadline:
-    """Cuts a connected socket off at a moment of the monotonic clock, wherever the reading or writing on it stands.
+    """Shuts a connected socket down at a monotonic time, even during a read or write.
 
-    A socket's own timeout starts again with every byte: a server that trickles holds a caller as long as it likes.
+    A socket's own timeout restarts with every byte, so a server could trickle for ever.
     """
 
     def __init__(self, sock: socket.socket, moment: float) -> None:
         self.passed = False
-        self._sock = sock  # the connection forgets it at the headers of an answer with `Connection: close`
+        self._sock = sock  # the connection drops it after headers with `Connection: close`
         self._timer = threading.Timer(max(0.0, moment - time.monotonic()), self._cut)
 
     def _cut(self) -> None:
@@ -95,18 +95,17 @@ class Deadline:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, proxy: Proxy | None = None) -> Reply:
-    """POST on a connection of its own, so that none is used that died while the environment was frozen.
+    """POST on a new connection, as an old one may have died while the environment was frozen.
 
-    `seconds` limit all of it, from the look-up of the name to the last byte of the answer; a third of them is for the
-    connection, through the proxy if there is one. A redirect is an answer like any other: following it would send the
-    body twice and the token to another host.
+    `seconds` limit everything from the DNS look-up to the last byte; connecting, through any proxy, gets a third. A
+    redirect is returned as it is: following it would send the body twice and the token to another host.
 
-    Raises Unreached if nothing was sent, NoAnswer if something was and no complete answer came back.
+    Raises Unreached if nothing was sent, NoAnswer if no complete answer arrived.
     """
     with _answered(url, body, headers, seconds, CONNECTING_SHARE * seconds, proxy) as (response, deadline):
         try:
             answer = response.read(LONGEST_ANSWER + 1)
-        except Exception as error:  # whatever it is: the request was on its way
+        except Exception as error:  # whatever it is, the request was sent
             raise _no_answer(url, error, deadline, seconds) from error
         if deadline.passed:
             raise NoAnswer(f"called {url}, then: no complete answer within {seconds:g} s")
@@ -118,10 +117,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, p
 def post_for_status(
     url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, proxy: Proxy | None = None
 ) -> Reply:
-    """POST as `post` does, and leave the answer's body unread: a broken, endless or huge one is an answer all the same.
+    """POST without reading the response's body, which may be broken, endless or huge.
 
-    The connection may take all of the time. Raises Unreached if nothing was sent, NoAnswer if something was and no
-    status and headers came back.
+    Connecting may take all `seconds`. Raises Unreached if nothing was sent, NoAnswer if no status and headers arrived.
     """
     with _answered(url, body, headers, seconds, connecting=seconds, proxy=proxy) as (response, _):
         return Reply(response.status, response.headers, b"")
@@ -131,21 +129,21 @@ def post_for_status(
 def _answered(
     url: str, body: bytes, headers: Mapping[str, str], seconds: float, connecting: float, proxy: Proxy | None
 ) -> Iterator[tuple[BaseHTTPResponse, Deadline]]:
-    """The answer's status and headers, and the deadline until which its body can be read."""
+    """Yield the response, with its body unread, and the deadline for reading it."""
     moment = time.monotonic() + seconds
     try:
         connection = _connected(url, connecting, proxy)
-    except Exception as error:  # whatever it is: nothing was sent
+    except Exception as error:  # whatever it is, nothing was sent
         reason = f"no connection within {connecting:.3g} s" if isinstance(error, TimeoutError) else error
         through = f" through the proxy {proxy.url}" if proxy else ""
         raise Unreached(f"cannot reach {url}{through}: {reason}") from error
-    connection.timeout = seconds  # from here on the deadline counts
+    connection.timeout = seconds  # from here on, the Deadline applies
     with closing(connection), Deadline(connection.sock, moment) as deadline:
         try:
             sent = {"User-Agent": f"facepair/{__version__}"} | dict(headers)
             connection.request("POST", _target(url), body=body, headers=sent, preload_content=False)
             response = connection.getresponse()
-        except Exception as error:  # whatever it is: the request was on its way
+        except Exception as error:  # whatever it is, the request was sent
             raise _no_answer(url, error, deadline, seconds) from error
         with closing(response):
             yield response, deadline
@@ -157,7 +155,7 @@ def _no_answer(url: str, error: Exception, deadline: Deadline, seconds: float) -
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After: `10`, the documented `10s`, or an HTTP date; None if absent, past or unreadable."""
+    """Return a Retry-After in seconds (`10`, the documented `10s`, or a date); None if absent, past or unreadable."""
     if header is None:
         return None
     if number := re.fullmatch(r":?\s*(\d{1,9}(?:\.\d+)?)\s*s?", header.strip(), re.IGNORECASE):
@@ -171,16 +169,16 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
 
 
 def _target(url: str) -> str:
-    """What the request line names: path and query."""
+    """Return the request target: path and query."""
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _connected(url: str, seconds: float, proxy: Proxy | None) -> HTTPConnection:
-    """Return a new connection. Raises TimeoutError after `seconds`, and whatever else prevents it.
+    """Return a new connection; nothing of the request is sent. Raises TimeoutError after `seconds`.
 
-    In a thread that can be abandoned, because nothing can interrupt the look-up of a name, and a host of several
-    addresses, a TLS handshake or a proxy's answer would start a socket's timeout again. Nothing of the request is sent.
+    It connects in a thread that can be abandoned: DNS look-ups cannot be interrupted, and each further address, a TLS
+    handshake or a proxy's answer restarts a socket's timeout.
     """
     target = urlsplit(url)
     first_hop = urlsplit(proxy.url) if proxy else target
@@ -202,17 +200,17 @@ def _connected(url: str, seconds: float, proxy: Proxy | None) -> HTTPConnection:
     threading.Thread(target=connect, daemon=True).start()
     try:
         connected.result(seconds)
-        if time.monotonic() > latest:  # this process stood still meanwhile
+        if time.monotonic() > latest:  # this process was suspended
             raise TimeoutError
     except BaseException:
         connected.add_done_callback(lambda _: connection.close())
-        _shut(connection.sock)  # a proxy that trickles its answer would keep the thread
+        _shut(connection.sock)  # a trickling proxy would keep the thread
         raise
     return connection
 
 
 def _shut(sock: socket.socket | None) -> None:
-    """Wake whatever is blocked on the socket. The plain socket's shutdown leaves a TLS object to its own thread."""
+    """Wake whatever is blocked on the socket. The plain socket's shutdown leaves TLS objects to their thread."""
     if sock is not None:
         with suppress(OSError):  # closed in the meantime
             socket.socket.shutdown(sock, socket.SHUT_RDWR)

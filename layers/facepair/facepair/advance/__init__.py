@@ -1,4 +1,4 @@
-"""The client of ADVANCE.AI's API. It knows nothing of AWS, of pairs or of rows."""
+"""The client of ADVANCE.AI's API. Imports nothing of AWS; knows no pairs or rows."""
 
 from facepair.advance.client import Advance, Credentials, SendablePicture
 from facepair.advance.comparison import AdvanceComparison

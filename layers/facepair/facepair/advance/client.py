@@ -1,4 +1,4 @@
-"""The two endpoints that facepair uses (API documentation: Token Authentication, Face Comparison)."""
+"""The two endpoints in use (API documentation: Token Authentication, Face Comparison)."""
 
 import hashlib
 import json
@@ -17,11 +17,11 @@ from facepair.http import NoAnswer
 
 TOKEN_PATH = "/openapi/auth/ticket/v1/generate-token"
 COMPARISON_PATH = "/openapi/face-recognition/v4/check"
-"""The default. ADVANCE's newer pages have it at /intl/openapi/face-identity/v1/face-comparison, with a region."""
+"""The default. ADVANCE's newer documentation has /intl/openapi/face-identity/v1/face-comparison, with a region."""
 
 
 class Credentials(BaseModel):
-    """The account's keys; in JSON `{"accessKey": "...", "secretKey": "..."}`."""
+    """The account's keys, as JSON `{"accessKey": "...", "secretKey": "..."}`."""
 
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, str_strip_whitespace=True, hide_input_in_errors=True
@@ -31,12 +31,12 @@ class Credentials(BaseModel):
     secret_key: str = Field(min_length=1, repr=False)
 
     def signature(self, timestamp: int) -> str:
-        """SHA-256 of both keys and the 13-digit timestamp, put together (API documentation, Token Authentication)."""
+        """Return the SHA-256 of both keys and the 13-digit timestamp, concatenated (Token Authentication)."""
         return hashlib.sha256(f"{self.access_key}{self.secret_key}{timestamp}".encode()).hexdigest()
 
 
 class SendablePicture(Protocol):
-    """A picture within the API's limits: JPEG or PNG, under 2 MB, 256 to 4096 pixels a side."""
+    """A JPEG or PNG within the API's limits: under 2 MB, sides of 256 to 4096 pixels."""
 
     @property
     def content(self) -> bytes: ...
@@ -46,9 +46,9 @@ class SendablePicture(Protocol):
 
 
 class Advance:
-    """The API at one host. Every method makes exactly one HTTP request, and `deadline` seconds limit it.
+    """The API at one host. Each method makes exactly one HTTP request, within `deadline` seconds.
 
-    `region`, where the faces are from (ISO alpha-2), is sent with a comparison unless it is empty.
+    `region` (ISO alpha-2, where the faces are from) is sent with comparisons unless empty.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Advance:
         self._proxy = proxy
 
     def mint(self, credentials: Credentials, validity: int) -> Token:
-        """A new access token for `validity` seconds (60 to 86400). Free.
+        """Get a new token, valid for `validity` seconds (60 to 86400). Free.
 
-        Raises TokenRefused, Unreached, or NoAnswer when what came back is no answer of the API.
+        Raises TokenRefused, Unreached, or NoAnswer if the response is not the API's.
         """
         timestamp = int(now().timestamp() * 1000)
         request = {
@@ -90,11 +90,11 @@ class Advance:
         return Token(token=issued.token, expires_ms=issued.expired_time)
 
     def compare(self, token: str, first: SendablePicture, second: SendablePicture) -> ApiAnswer:
-        """Compare the faces of two pictures, at a charge that depends on the answer's code.
+        """Compare two faces; the answer's code decides the charge.
 
         Raises Unreached (not charged) or NoAnswer (perhaps charged).
         """
-        # Fixed file names: those of the uploads may identify people, or break the header.
+        # Fixed file names: those of the uploads may identify people or break the header.
         body, content_type = urllib3.encode_multipart_formdata(
             [
                 *([("region", self._region)] if self._region else []),

@@ -1,4 +1,4 @@
-"""What a call of the comparison API brings, as an outcome: an answer, one that breaks its contract, or none."""
+"""Turn a comparison call into an outcome: an answer, one that breaks the contract, or none."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -20,14 +20,14 @@ from facepair.http import NoAnswer, Unreached
 
 
 class AdvanceComparison:
-    """A facepair.use_cases.ports.ComparisonApi: one HTTP request for each comparison, and whatever comes of it."""
+    """The ComparisonApi port: one HTTP request per comparison."""
 
     def __init__(self, advance: Advance) -> None:
         self._advance = advance
         self.deadline = advance.deadline
 
     def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
-        """The outcome of one call: NETWORK_ERROR if nothing was sent, OUTCOME_UNKNOWN if nothing came back."""
+        """Make one call. NETWORK_ERROR if nothing was sent, OUTCOME_UNKNOWN without an answer."""
         try:
             answer = self._advance.compare(token, first, second)
         except Unreached as error:
@@ -38,7 +38,7 @@ class AdvanceComparison:
 
 
 def _read(answer: ApiAnswer, first: Fitted, second: Fitted) -> Outcome:
-    """The outcome of an answer. A SUCCESS that breaks its contract is a BAD_ANSWER, never a verdict."""
+    """Return an answer's outcome. A SUCCESS that breaks the contract becomes BAD_ANSWER."""
     outcome = Outcome(
         code=answer.code,
         message=answer.message,
@@ -66,7 +66,7 @@ def _read(answer: ApiAnswer, first: Fitted, second: Fitted) -> Outcome:
 
 
 def _seen(face: FacePosition | None, fitted: Fitted) -> Seen:
-    """A face as the API found it in what was sent, in pixels of the upload."""
+    """Return a face of the sent picture in pixels of the upload."""
     if face is None:
         return Seen(adjusted=fitted.adjusted)
     box = fitted.on_upload(Box(float(face.left), float(face.top), float(face.right), float(face.bottom)))

@@ -1,10 +1,10 @@
-"""What stands between us and a token. What can go wrong with a POST itself is in facepair/http.py."""
+"""Reasons for having no token. http.py has the errors of a POST."""
 
 
 class TokenRefused(Exception):
-    """generate-token answered something else than a token. Free; `code` says whether to try again or to stop.
+    """generate-token returned no token. Free; `code` decides whether to retry or stop.
 
-    `message` is for people; `retry_after` in seconds, where the API asked for it.
+    `retry_after` is in seconds, if the API gave it.
     """
 
     def __init__(self, code: str, message: str, *, http_status: int, retry_after: float | None = None) -> None:
@@ -16,4 +16,4 @@ class TokenRefused(Exception):
 
 
 class CredentialsInvalid(Exception):
-    """There are no usable credentials; the message says what to put where."""
+    """There are no usable credentials. The message says what to store where."""

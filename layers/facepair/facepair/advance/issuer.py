@@ -1,4 +1,4 @@
-"""Where new tokens come from: generate-token, with the account's credentials."""
+"""Get new tokens from generate-token, with the account's credentials."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,22 +12,20 @@ from facepair.http import NoAnswer, Unreached
 
 
 class CredentialsStore(Protocol):
-    """Where the account's credentials are."""
-
     def load(self) -> Credentials:
-        """The credentials. Raises CredentialsInvalid for a person to fix, Later while the store is down."""
+        """Return the credentials. Raises CredentialsInvalid (needs an operator) or Later (store unavailable)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenIssuer:
-    """Gets new tokens, valid for `validity` seconds."""
+    """Issues tokens, valid for `validity` seconds."""
 
     advance: Advance
     credentials: CredentialsStore
     validity: int
 
     def issue(self) -> Token:
-        """A new token. Free. Raises Blocked for a person to fix, Later for what passes."""
+        """Get a new token. Free. Raises Blocked (needs an operator) or Later (passes)."""
         try:
             return self.advance.mint(self.credentials.load(), self.validity)
         except CredentialsInvalid as error:
@@ -45,9 +43,9 @@ class TokenIssuer:
             raise Later(message, code=code, retry_after=refusal.retry_after) from refusal
 
     def check(self) -> dict[str, object]:
-        """Return whether a token can be had now, as plain JSON: `obtained`, and if not, the `code` and `message`.
+        """Return whether a token can be obtained, as JSON: `obtained`, and if not, `code` and `message`.
 
-        Never the token. Minting is free.
+        Never returns the token. Free.
         """
         try:
             self.issue()

@@ -1,4 +1,4 @@
-"""The access token: kept in memory, shared through a store, renewed before it expires and when it is refused."""
+"""The access token: kept in memory, shared through a store, renewed before it expires or when refused."""
 
 import math
 import random
@@ -11,30 +11,29 @@ from facepair.domain.clock import now
 
 
 class Token(BaseModel, frozen=True, hide_input_in_errors=True):
-    """An access token and when it expires, in epoch milliseconds. Never printed."""
+    """An access token; expires at `expires_ms` (epoch milliseconds). Never printed."""
 
-    token: str = Field(repr=False, pattern=r"^[\x20-\x7e]+$")  # goes into a header
+    token: str = Field(repr=False, pattern=r"^[\x20-\x7e]+$")  # sent as a header
     expires_ms: int
 
 
 class TokenStore(Protocol):
-    """Where environments share a token. Neither method raises: without the store each environment has its own token."""
+    """Shares the token among execution environments. Methods never raise: without the store each uses its own."""
 
     def load(self) -> Token | None:
-        """The shared token, if there is one."""
+        """Return the shared token, if any."""
 
-    def save(self, token: Token) -> None:
-        """Share a token."""
+    def save(self, token: Token) -> None: ...
 
 
 MINTING_SECONDS = 1.0
-"""About how long generate-token takes: the scale on which early renewals are spread."""
+"""About how long generate-token takes; scales how early renewals start."""
 MARGIN_SECONDS = 5.0
-"""A token this near its end may expire on its way, or be judged by a clock that is ahead."""
+"""A token this close to its end may expire in transit, or by a clock that is ahead."""
 
 
 class TokenKeeper:
-    """Finds a token that the API accepts, with as few new ones as possible."""
+    """Finds a token that the API accepts, minting as few as possible."""
 
     def __init__(self, store: TokenStore, mint: Callable[[], Token]) -> None:
         self._store = store
@@ -42,11 +41,11 @@ class TokenKeeper:
         self._kept: Token | None = None
 
     def tokens(self) -> Iterator[str]:
-        """Tokens to try, each after the one before it was refused.
+        """Yield tokens to try, each after the API refused the one before.
 
-        First the one in memory or else in the store; then the store's, if another environment has renewed it; last a
-        new one. A shared token may be refused here and accepted elsewhere (tokens can be tied to an IP address), so a
-        new one is kept in memory whatever becomes of the store. Whatever `mint` raises comes through.
+        First the one in memory or in the store, then the store's if another environment renewed it, then a new one. A
+        shared token may be refused here and accepted elsewhere (tokens can be tied to an IP address), so a new one
+        stays in memory whatever happens to the store. Errors of `mint` propagate.
         """
         used = self._kept if self._kept and self._is_fresh(self._kept) else self._load()
         if used:
@@ -66,7 +65,7 @@ class TokenKeeper:
         return None
 
     def _is_fresh(self, token: Token) -> bool:
-        """Whether to go on with a token, decided by chance near its end, so that a fleet does not renew it all at once.
+        """Decide by chance near its end whether to keep a token, so that a fleet does not renew it all at once.
 
         XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, VLDB 2015).
         """

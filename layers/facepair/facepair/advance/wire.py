@@ -1,4 +1,4 @@
-"""What goes over the wire: the API's JSON, tolerantly read and strictly checked."""
+"""The API's JSON, read leniently and checked strictly."""
 
 import json
 from collections.abc import Mapping
@@ -24,15 +24,15 @@ from facepair.http import NoAnswer, Reply, retry_after_seconds
 
 CODES_OF_GATEWAYS_TOO = frozenset({"SUCCESS", "ERROR"})
 ENVELOPE = frozenset({"message", "data", "extra"})
-"""What every answer of the API has beside its code (API documentation, Glossary)."""
+"""Fields besides `code` in every answer of the API (API documentation, Glossary)."""
 LONGEST_NUMBER = 38
-"""Digits, before or behind the point."""
+"""Digits before or after the point."""
 
 
 def _a_number(value: object) -> object:
-    """JSON numbers only, since pydantic would take "70" and true as well; and as long as a table can store exactly."""
+    """Accept JSON numbers only (pydantic would take "70" and true), no longer than DynamoDB stores exactly."""
     if not isinstance(value, Decimal):
-        raise ValueError(f"not a number but {type(value).__name__}")  # never its value: messages are logged
+        raise ValueError(f"not a number but {type(value).__name__}")  # without the value, as messages are logged
     _, digits, exponent = value.as_tuple()
     if isinstance(exponent, int) and (len(digits) > LONGEST_NUMBER or abs(exponent) > LONGEST_NUMBER):
         raise ValueError(f"a number of more than {LONGEST_NUMBER} digits")
@@ -40,9 +40,9 @@ def _a_number(value: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(lambda text: text[:1000])]
-"""Free text of the API's, cut so that it always fits a table row."""
+"""The API's free text, cut to fit into a table row."""
 Edge = Annotated[Decimal, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
-"""Pixels; a face reaches beyond the picture at most a little."""
+"""In pixels; faces may reach slightly beyond the picture."""
 
 
 class _Wire(BaseModel):
@@ -52,7 +52,7 @@ class _Wire(BaseModel):
 
 
 class FacePosition(_Wire):
-    """A face in pixels of the picture that was sent."""
+    """A face in pixels of the sent picture."""
 
     id: Text
     left: Edge
@@ -62,7 +62,7 @@ class FacePosition(_Wire):
 
 
 def _readable(value: object, read: ValidatorFunctionWrapHandler) -> FacePosition | None:
-    """A face that cannot be read is left out: it must not cost a similarity that has been paid for."""
+    """Drop an unreadable face: it must not cost a similarity that was paid for."""
     try:
         position: FacePosition | None = read(value)
     except ValidationError:
@@ -71,7 +71,7 @@ def _readable(value: object, read: ValidatorFunctionWrapHandler) -> FacePosition
 
 
 class ComparisonData(_Wire):
-    """`data` of a comparison's SUCCESS. Documented: the similarity is always from 0 to 100."""
+    """`data` of a comparison's SUCCESS. The documented similarity is from 0 to 100."""
 
     similarity: Annotated[Decimal, BeforeValidator(_a_number), Field(ge=0, le=100, allow_inf_nan=False)]
     first_face: Annotated[FacePosition | None, WrapValidator(_readable)] = None
@@ -81,14 +81,14 @@ class ComparisonData(_Wire):
 class IssuedToken(_Wire):
     """`data` of generate-token's SUCCESS."""
 
-    token: Annotated[str, Field(pattern=r"^[\x20-\x7e]+$")]  # goes into a header
+    token: Annotated[str, Field(pattern=r"^[\x20-\x7e]+$")]  # sent as a header
     expired_time: int  # epoch milliseconds
 
 
 class ApiAnswer(_Wire):
-    """The envelope that every endpoint answers, and what HTTP said beside it.
+    """The envelope of every answer, with the HTTP status.
 
-    `data` is as it came: read it with `comparison()` or `issued_token()`. `retry_after` in seconds.
+    Parse `data` with `comparison()` or `issued_token()`. `retry_after` is in seconds.
     """
 
     code: Annotated[str, Field(min_length=1, max_length=100)]
@@ -100,20 +100,20 @@ class ApiAnswer(_Wire):
     retry_after: float | None = None
 
     def comparison(self) -> ComparisonData:
-        """The similarity and the faces of a SUCCESS. Raises ValueError in words where they break the contract."""
+        """Return a SUCCESS's similarity and faces. Raises ValueError if they break the contract."""
         return _checked(ComparisonData, self.data)
 
     def issued_token(self) -> IssuedToken:
-        """The token of a SUCCESS. Raises ValueError in words where it breaks the contract."""
+        """Return a SUCCESS's token. Raises ValueError if it breaks the contract."""
         return _checked(IssuedToken, self.data)
 
 
 def read_answer(reply: Reply, now: datetime) -> ApiAnswer:
-    """Return the API's answer, whatever its HTTP status: errors come with 200 as well as with 4xx and 5xx.
+    """Return the API's answer, with any HTTP status: errors come with 200 as well as 4xx and 5xx.
 
-    HTTP 429 with anything else is SERVICE_BUSY, which the documentation announces to become HTTP 429. Raises NoAnswer
-    for everything else, a 503 included: a gateway also says so when its connection to the API broke after the API had
-    read the request and charged for it.
+    Any other 429 is SERVICE_BUSY, which the documentation says will become HTTP 429. Raises NoAnswer for everything
+    else, even a 503: a gateway also sends it when the connection broke after the API had read the request and charged
+    for it.
     """
     retry_after = retry_after_seconds(reply.headers.get("Retry-After"), now)
     try:
@@ -128,10 +128,10 @@ def read_answer(reply: Reply, now: datetime) -> ApiAnswer:
 
 
 def _own_json(reply: Reply) -> Mapping[str, Any]:
-    """Return the JSON object of a reply that comes from the API itself. Raises ValueError for any other reply.
+    """Return the JSON object if the API itself sent it. Raises ValueError otherwise.
 
-    Gateways answer in JSON with a `code` too. The API's own codes are strings that its documentation has, or they come
-    with a transaction id. Gateways also use SUCCESS and ERROR, so these need the rest of the API's envelope.
+    Gateways also answer JSON with a `code`. The API's codes are documented strings, or come with a transaction id.
+    Gateways also use SUCCESS and ERROR, so these require the full envelope.
     """
     if 300 <= reply.status < 400:
         raise ValueError("a redirect")

@@ -1,1 +1,1 @@
-"""What is true without any network: pure values and rules. They know nothing of AWS, HTTP or the use cases."""
+"""Values and rules, without I/O. Imports neither AWS, HTTP nor use cases."""

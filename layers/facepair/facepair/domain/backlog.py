@@ -1,11 +1,11 @@
-"""What an operator finds waiting: messages, dead letters, rows."""
+"""Counts of messages, dead letters and rows."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """A queue's messages: `waiting` to be received, and `in_flight`, received but not deleted yet."""
+    """A queue's messages: `waiting` are visible, `in_flight` received but not deleted."""
 
     waiting: int
     in_flight: int
@@ -17,7 +17,7 @@ class Backlog:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that was received from a dead-letter queue."""
+    """A message received from a dead-letter queue."""
 
     message_id: str
     body: str
@@ -26,7 +26,7 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Count:
-    """So many rows; with `lower_bound` so many or more."""
+    """A number of rows, or with `lower_bound` at least that many."""
 
     number: int
     lower_bound: bool = False
@@ -37,7 +37,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Oldest:
-    """What the row of the pair says that has waited longest: the table's attributes, by their names."""
+    """The pair that has waited longest; attributes as in the table."""
 
     pair_id: str
     uploaded_at: str

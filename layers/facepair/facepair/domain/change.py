@@ -1,4 +1,4 @@
-"""Change events: a verdict changed, or a pair was erased. Never a picture, a face or a file's name."""
+"""Change events: a verdict changed, or a pair was erased. They never contain pictures, faces or file names."""
 
 import hashlib
 import json
@@ -16,17 +16,16 @@ from facepair.domain.row import Moment, is_tombstone
 from facepair.domain.verdict import FINAL, Verdict
 
 SOURCE = "facepair"
-"""The source of every event on the bus."""
 
 type StoredRow = Mapping[str, Any]
-"""A row's attributes as stored, whichever release wrote them."""
+"""A row's attributes as stored, by any release."""
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-"""A JSON number, as near as a double comes to what the table holds."""
+"""A JSON number; the double nearest to the stored Decimal."""
 Time = Annotated[Moment, WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization")]
-"""ISO 8601 UTC in milliseconds."""
+"""ISO 8601 UTC, in milliseconds."""
 Nothing = SkipJsonSchema[None]
-"""Where there is nothing to say a field is absent, never null."""
+"""Optional fields are absent rather than null."""
 
 
 def _maybe(description: str) -> Any:
@@ -38,14 +37,13 @@ def _without_default(schema: dict[str, Any]) -> None:
 
 
 class _Detail(BaseModel):
-    # Without its input an error may be logged: it says what is wrong, and nothing of a person.
+    # Errors may be logged, so they must not quote personal data.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: str = Field(description="Identifies this change; the same when it is delivered or published again.")
     pair_id: str
 
     def json(self) -> str:  # type: ignore[override]
-        """The event's detail. Fields are absent rather than null."""
         return self.model_dump_json(exclude_none=True)
 
 
@@ -81,7 +79,7 @@ class VerdictChanged(_Detail):
 
     @classmethod
     def to(cls, image: StoredRow, previous_verdict: str | None = None) -> Self:
-        """The change that has made a row what it is. Raises ValueError for a row that cannot be read."""
+        """Describe the change that led to this row. Raises ValueError for an unreadable row."""
         told = {"id": _id(*_state(image), _moment(image)), "previous_verdict": previous_verdict}
         return cls.model_validate({**image, **told})
 
@@ -95,7 +93,7 @@ class PairErased(_Detail):
 
     @classmethod
     def of(cls, image: StoredRow, erased_at: datetime | str) -> Self:
-        """The end of a row. Raises ValueError for a row that cannot be read."""
+        """Describe the end of a row. Raises ValueError for an unreadable row."""
         pair_id = image.get("pair_id")
         return cls.model_validate(
             {"id": _id("erased", pair_id, image.get("updated_at")), "pair_id": pair_id, "erased_at": erased_at}
@@ -107,9 +105,9 @@ type Change = VerdictChanged | PairErased
 
 @dataclass(frozen=True)
 class Write:
-    """One write to the table: the row before and after it, when, and whether DynamoDB has deleted an expired row.
+    """One write to the table, from its stream.
 
-    `place` says where in the stream of writes it is.
+    `expired`: DynamoDB's TTL deleted the row. `place` identifies the stream record.
     """
 
     old: StoredRow | None
@@ -120,14 +118,13 @@ class Write:
 
     @property
     def pair_id(self) -> str:
-        """The pair that it is about."""
         return str((self.new or self.old or {}).get("pair_id"))
 
     def change(self) -> Change | None:
-        """What it has changed for the pair's readers, if anything. Raises ValueError for a row that cannot be read.
+        """Return the change that readers should learn of, or None. Raises ValueError for an unreadable row.
 
-        Nothing where verdict, code and fingerprint stay (a PENDING whose `retry_at` moves), and where a row expires.
-        What has no verdict is no row.
+        There is none if verdict, code and fingerprint stay the same (say, a PENDING with a new `retry_at`) or if the
+        row expired. Items without a verdict are not rows.
         """
         before, after = _row(self.old), _row(self.new)
         if after is None:
@@ -138,12 +135,12 @@ class Write:
 
     @property
     def _erased_at(self) -> datetime | str:
-        """When the pair was erased, as its tombstone says; otherwise when its row was deleted."""
+        """The tombstone's time, or else that of the deletion."""
         return str(self.new["erased_at"]) if self.new and is_tombstone(self.new) else self.at
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of the events' details, as docs/reference/events.schema.json has it."""
+    """Return the JSON Schema of the events' details, kept in docs/reference/events.schema.json."""
     details = TypeAdapter(VerdictChanged | PairErased).json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Detail of facepair's events"} | details
 
@@ -153,19 +150,19 @@ def _row(image: StoredRow | None) -> StoredRow | None:
 
 
 def _state(image: StoredRow) -> tuple[object, ...]:
-    """What a change is a change of, and of which pair."""
+    """Return the pair, and the fields whose change is an event."""
     return tuple(image.get(name) for name in ("pair_id", "verdict", "code", "fingerprint"))
 
 
 def _moment(image: StoredRow) -> object:
-    """What distinguishes two changes to the same state: contents can come back, after others.
+    """Return what tells apart two changes to the same state, as contents can return later.
 
-    A final row is written once. Others are written again without being changed, by every try and by every message of
-    their pair: they go by the upload that they are about.
+    A final row is written once. Other rows are rewritten by every attempt and message without a change, so they go by
+    their upload.
     """
     return image.get("updated_at" if str(image.get("verdict")) in FINAL else "uploaded_at")
 
 
 def _id(*parts: object) -> str:
-    """32 hex digits that are always the same for the same parts."""
+    """Return 32 hex digits determined by the parts."""
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]

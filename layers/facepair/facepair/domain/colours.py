@@ -1,4 +1,4 @@
-"""Make pixels plain: 8 bits, no transparency, sRGB, and look whether they show anything at all."""
+"""Reduce pixels to 8-bit sRGB without transparency, and detect blank pictures."""
 
 from io import BytesIO
 
@@ -7,23 +7,23 @@ from PIL import Image, ImageCms
 from facepair.domain import hdr
 from facepair.domain.jpeg import Size
 
-# An ICC profile's colour space -> the modes of the pictures that it describes.
+# ICC colour space -> modes of the pictures it can describe.
 PROFILED_MODES = {"RGB": ("RGB", "RGBX"), "GRAY": ("L",), "CMYK": ("CMYK",)}
 
-# A picture is of one colour if its cells, averaged, differ by no more than so many of 255 levels in any channel. A cell
-# is a 64th of each side, and 16 pixels at least: so a covered lens with noise of 15 levels (standard deviation) is of
-# one colour, and a pale face before a pale wall is not.
+# A picture is blank if the averages of its cells differ by at most this many of 255 levels in every channel. A cell is
+# 1/64 of each side, at least 16 pixels: a covered lens with noise (standard deviation 15) is blank, a pale face in
+# front of a pale wall is not.
 ONE_COLOUR = 8
 MOST_CELLS = 64
 SMALLEST_CELL = 16
 
-# What libheif puts where a tile does not decode: YCbCr of zeros. And the share of a picture from which that is seen.
+# What libheif fills in for a tile that does not decode (YCbCr zeros), and the share of the picture that proves it.
 FILL = (0, 136, 0)
 SHARE_OF_FILL = 0.002
 
 
 def is_of_one_colour(picture: Image.Image, shown_size: Size) -> bool:
-    """Return whether a picture cannot show a face, nor anything else."""
+    """Return whether a picture is blank, so that it cannot show a face."""
     across, down = (max(1, min(MOST_CELLS, side // SMALLEST_CELL)) for side in shown_size)
     cells = _sampled(picture).resize((across, down), Image.Resampling.BOX)
     return all(_range(channel) <= ONE_COLOUR for channel in cells.split()[:3])
@@ -37,7 +37,7 @@ def _range(channel: Image.Image) -> float:
 
 
 def has_filled_tiles(picture: Image.Image) -> bool:
-    """Return whether a part of a HEIC did not decode."""
+    """Return whether part of a HEIC did not decode."""
     sample = _sampled(picture)
     colours = sample.getcolors(sample.width * sample.height) or []
     filled = sum(count for count, colour in colours if isinstance(colour, tuple) and colour[:3] == FILL)
@@ -52,7 +52,6 @@ def _sampled(picture: Image.Image) -> Image.Image:
 
 
 def is_see_through(image: Image.Image) -> bool:
-    """Return whether any pixel is transparent."""
     if not image.has_transparency_data:
         return False
     opacity: tuple[int, int] = image.convert("RGBA").getchannel("A").getextrema()  # type: ignore[assignment]
@@ -60,7 +59,7 @@ def is_see_through(image: Image.Image) -> bool:
 
 
 def plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Return an 8-bit gray, RGB or CMYK picture without transparency, and what was changed for that."""
+    """Return the picture as 8-bit gray, RGB or CMYK without transparency, and the changes made."""
     if image.mode.startswith(("I", "F")):
         return _scaled_to_8_bits(image), ["scaled to 8 bits"]
     if is_see_through(image):
@@ -74,26 +73,25 @@ def plain(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale deep gray to 8 bits: `convert` alone clips everything above 255 to white.
+    """Scale deep gray to 8 bits (`convert` alone clips levels above 255).
 
-    16-bit pictures have a defined white. 32-bit integers and floats have none: their own extremes become black
-    and white.
+    White is defined for 16 bits. 32-bit integers and floats are scaled between their extremes.
     """
     if image.mode.startswith("I;16"):
         black, white = 0.0, 65535.0
     else:
         black, white = image.getextrema()  # type: ignore[assignment]
     scale = 255 / ((white - black) or 1.0)
-    # Half a level more, since the conversion to 8 bits cuts the fraction off.
+    # Add half a level: the conversion to 8 bits truncates.
     return image.convert("F").point(lambda level: level * scale + (0.5 - black * scale)).convert("L")
 
 
 def in_srgb(
     picture: Image.Image, profile: bytes | None, curve: tuple[int, int] | None = None
 ) -> tuple[Image.Image, list[str]]:
-    """Bring the colours of an embedded ICC profile, or else of high dynamic range, to sRGB.
+    """Convert from an embedded ICC profile, or else from high dynamic range, to sRGB.
 
-    A picture without either is taken for sRGB.
+    A picture with neither is taken as sRGB.
     """
     if curve and curve[1] in hdr.NAMES and not profile:
         return hdr.tone_mapped(picture, *curve), [f"converted from {hdr.NAMES[curve[1]]} to sRGB"]
@@ -103,10 +101,10 @@ def in_srgb(
             name = (source.profile.profile_description or "its colour profile").strip()
             if "sRGB" not in name and picture.mode in PROFILED_MODES.get(source.profile.xcolor_space.strip(), ()):
                 converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-                assert converted is not None  # only `inPlace=True` returns none
+                assert converted is not None  # None only with `inPlace=True`
                 return converted, [f"converted from {name} to sRGB"]
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a viewer ignores a broken profile, too
+            pass  # viewers ignore a broken profile, too
     if picture.mode == "CMYK":
         return picture.convert("RGB"), ["converted from CMYK"]
     return picture, []

@@ -1,4 +1,4 @@
-"""An entry of the ledger as it is held against an invoice: a call, and what it has cost. Nothing of faces."""
+"""A ledger row as compared with an invoice: a call and its cost, without faces."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from facepair.domain.verdict import is_paid_but_stated_free
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of CallsTable without what it says of the comparison."""
+    """A row of CallsTable without the comparison's result."""
 
     pair_id: str
     call: str
@@ -23,15 +23,14 @@ class Entry:
 
     @property
     def at(self) -> datetime:
-        """When it was charged, if it was: as near as we know."""
+        """The time of the charge, as nearly as known."""
         return self.answered_at or self.sent_at
 
     @property
     def charge(self) -> Charge:
-        """What it has cost."""
         return Charge.of(self.state, self.code, self.pricing_strategy, self.charged)
 
     @property
     def is_stated_free(self) -> bool:
-        """Whether the API has answered FREE under a paid code: then it may be billed or not."""
+        """Whether the API answered FREE under a paid code; such a call may or may not be billed."""
         return is_paid_but_stated_free(self.code, self.pricing_strategy)

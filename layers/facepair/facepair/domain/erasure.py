@@ -1,4 +1,4 @@
-"""What an erasure finds and leaves: rows of the ledger, records, and what of a person remains elsewhere."""
+"""What an erasure finds and leaves: ledger rows, records, and traces elsewhere."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,37 +15,39 @@ from facepair.domain.verdict import Meaning, comparison_code
 OF_FACES = ("similarity", "outcome")
 """Attributes of CallsTable that describe faces: an erasure removes them, and a late completion leaves them out."""
 OF_CONTENTS = ("fingerprint",)
-"""Attributes of CallsTable that identify the pictures: removed when an erasure is confirmed, since it finds records by
-them until then."""
+"""Attributes of CallsTable that identify the pictures.
+
+An erasure finds records by them, so they go once it is confirmed.
+"""
 OF_CHARGES = (
     *("pair_id", "call", "state", "owner", "sent_at", "answered_at", "alive_until", "latency_ms", "expires_at"),
     *("code", "transaction_id", "pricing_strategy", "charged", "permitted_by", "permitted_at"),
     *("earliest_upload", "erased_at", "erased_by"),
 )
-"""Attributes of CallsTable that stay, for the invoice. Each attribute that is written is in one of these lists."""
+"""Attributes of CallsTable kept for the invoice. Every attribute is in one of these three lists."""
 
 KEPT = timedelta(days=35)
-"""How long tombstones are kept: longer than a message lives (14 days in its queue and the dead-letter queue, and again
-after a redrive)."""
+"""Lifetime of tombstones: longer than a message can live (14 days in its queue and dead-letter queue, twice with a
+redrive).
+"""
 SECOND = timedelta(seconds=1)
 CURSOR = timedelta(hours=101)
-"""The search saves its cursor every hour, and Parameter Store keeps 100 versions of a parameter."""
+"""The hourly search saves its cursor in Parameter Store, which keeps 100 versions."""
 
 BACKUPS = timedelta(days=35)
-"""Of a table with point-in-time recovery (DynamoDB Developer Guide)."""
+"""Point-in-time recovery (DynamoDB Developer Guide)."""
 STREAM = timedelta(hours=24)
-"""A table's stream keeps what was written and deleted (DynamoDB Developer Guide)."""
+"""Retention of a table's stream (DynamoDB Developer Guide)."""
 MESSAGES = timedelta(days=14)
-"""The queues' MessageRetentionPeriod. It starts again when a dead letter is redriven."""
+"""The queues' MessageRetentionPeriod; a redrive restarts it."""
 
 
 @dataclass(frozen=True)
 class Charged:
-    """A row of the ledger, as far as an erasure is concerned with it.
+    """A ledger row as an erasure sees it.
 
-    `describes_faces` says whether it still does; `fingerprint` is empty once it is erased for good. `alive_until` is
-    when the last worker that may still save something about it is dead; None in a row that does not say. `state` is
-    None where it cannot be read.
+    `alive_until`: when the last worker that may still save something is dead; None if unknown. `fingerprint` is empty
+    once the erasure is confirmed. `state` is None if unreadable.
     """
 
     pair_id: str
@@ -61,29 +63,29 @@ class Charged:
 
     @property
     def is_open(self) -> bool:
-        """Whether its answer is unknown: ADVANCE may have one."""
+        """Whether its answer is unknown; ADVANCE may have one."""
         return self.state in (State.SENT, State.UNKNOWN)
 
     @property
     def is_recorded(self) -> bool:
-        """Whether its worker saves, or has saved, an idempotency record of its answer."""
+        """Whether its worker saves, or saved, an idempotency record of the answer."""
         refused_for_good = comparison_code(self.code or "").meaning is Meaning.RETAKE
         return self.state is State.ANSWERED or (self.state is State.REFUSED and refused_for_good)
 
 
 @dataclass(frozen=True)
 class Record:
-    """An idempotency record. `in_progress_until` is when its worker is dead at the latest, if it is at work."""
+    """An idempotency record. `in_progress_until`: when its worker, if any, is dead at the latest."""
 
     in_progress_until: datetime | None
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A pair's item in VerdictsTable as an erasure sees it: a row, even one that cannot be read, or a tombstone.
+    """A pair's item in VerdictsTable as an erasure sees it: a tombstone or a row, even an unreadable one.
 
-    `state` identifies this very write of it. `objects` are key and ETag of its pictures; `uploaded_at` is None where
-    it cannot be read.
+    `state` identifies this write. `objects` are the keys and ETags of its pictures. `uploaded_at` is None if
+    unreadable.
     """
 
     state: Mapping[str, object]
@@ -95,18 +97,17 @@ class Stored:
     objects: Mapping[Role, tuple[str, str]] = field(default_factory=dict)
 
     def is_later_than(self, moment: datetime) -> bool:
-        """Whether it is about a picture that was uploaded after the second of that moment."""
+        """Whether it is about a picture uploaded after the second of `moment`."""
         return self.uploaded_at is not None and self.uploaded_at >= moment + SECOND
 
 
 class Erasure(BaseModel):
-    """What was erased of a pair: everything up to the end of the second `erased_at`, by S3's clock. A later upload is a
-    new submission. `erased_by` is the ARN of the person who asked.
+    """What was erased of a pair: everything up to the end of the second `erased_at`, by S3's clock.
 
-    `known` says whether anything is, or was, stored about the pair. `complete`: nothing is left, and no worker can save
-    anything more. Otherwise the function has to be asked again after `ask_again_in` seconds. `unanswered` counts calls
-    whose transaction ids only ADVANCE knows; `expired` says that the ledger has no rows of earlier calls any more, by
-    which their records would have been found.
+    A later upload is a new submission. `erased_by` is the caller's ARN. `known`: something is, or was, stored about the
+    pair. `complete`: nothing is left and no worker can save more; otherwise ask again in `ask_again_in` seconds.
+    `unanswered` counts calls whose transaction ids only ADVANCE knows. `expired`: ledger rows have expired, so their
+    records cannot be found.
     """
 
     pair_id: str
@@ -133,9 +134,9 @@ def remaining(
     unanswered: bool,
     expired: timedelta | None,
 ) -> Iterator[Mapping[str, str | None]]:
-    """Yield where something of an erased person remains, and until when: None where only its keeper knows.
+    """Yield where traces of the erased person remain, and until when; None if only the keeper knows.
 
-    `expired` is how long records are kept, where some can no longer be found.
+    `expired` is the lifetime of records that can no longer be found, if there are any.
     """
 
     def there(where: str, keeps: timedelta | None) -> Mapping[str, str | None]:

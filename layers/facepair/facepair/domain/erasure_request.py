@@ -1,4 +1,4 @@
-"""What a person may ask of EraseFunction."""
+"""Requests that EraseFunction understands."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ class _ErasureRequest(BaseModel):
 
 
 class List(_ErasureRequest):
-    """The pairs below a prefix, from a cursor of an earlier answer on."""
+    """List the pairs with a prefix, continuing from an earlier answer's cursor."""
 
     action: Literal["list"]
     prefix: PairId
@@ -20,14 +20,12 @@ class List(_ErasureRequest):
 
 
 class Erase(_ErasureRequest):
-    """Erase a pair."""
-
     action: Literal["erase"]
     pair_id: PairId
 
 
 class Confirm(_ErasureRequest):
-    """Check an erased pair again, and confirm its erasure."""
+    """Check an erased pair again, and confirm the erasure."""
 
     action: Literal["confirm"]
     pair_id: PairId
@@ -38,7 +36,7 @@ _REQUEST: TypeAdapter[EraseRequest] = TypeAdapter(Annotated[List | Erase | Confi
 
 
 def asked(body: str) -> EraseRequest:
-    """Return the request in a JSON body. Raises ValueError in one sentence, with the remedy."""
+    """Parse a request. Raises ValueError with the remedy."""
     try:
         return _REQUEST.validate_json(body)
     except ValidationError as error:

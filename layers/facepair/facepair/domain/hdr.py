@@ -1,8 +1,7 @@
-"""Show a picture of high dynamic range (PQ or HLG) as browsers do on an ordinary screen.
+"""Convert high dynamic range (PQ, HLG) to sRGB as browsers do on an ordinary screen.
 
-An 8-bit sRGB picture ends at white. A PQ or HLG picture goes on above it, so its curve is another one, and shown
-without a conversion it is flat and dark. Chromium 156 halves the light up to reference white (203 cd/m2), and
-compresses what lies above.
+PQ and HLG extend above sRGB's white, so without conversion they look flat and dark. Chromium 156 halves the light up to
+reference white (203 cd/m2) and compresses what is above.
 """
 
 from bisect import bisect_left
@@ -14,23 +13,22 @@ from PIL import Image, ImageFilter
 PQ, HLG = 16, 18  # transfer characteristics of ITU-T H.273
 NAMES = {PQ: "PQ", HLG: "HLG"}
 
-_WHITE = 1000.0  # cd/m2: what becomes white. HLG's own peak, and that of most PQ pictures.
-# cd/m2 of the brightest channel, and what of white it becomes; measured in Chromium 156.
+_WHITE = 1000.0  # cd/m2: what becomes white. HLG's peak, and that of most PQ pictures.
+# cd/m2 of the brightest channel -> share of white, measured in Chromium 156.
 _CURVE = ((0.0, 0.0), (203, 0.5), (235, 0.565), (316, 0.665), (424, 0.76), (567, 0.847), (757, 0.922), (_WHITE, 1.0))
 
-# Linear light of BT.2020 and of P3 to that of sRGB.
+# Linear light: BT.2020 and P3 to sRGB.
 _FROM_BT2020 = ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187))
 _FROM_P3 = ((1.2249, -0.2247, 0.0), (-0.0420, 1.0419, 0.0), (-0.0197, -0.0786, 1.0979))
 _UNCHANGED = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-_MATRICES = {9: _FROM_BT2020, 11: _FROM_P3, 12: _FROM_P3}  # by the colour primaries of H.273
+_MATRICES = {9: _FROM_BT2020, 11: _FROM_P3, 12: _FROM_P3}  # by colour primaries of H.273
 
-_STEPS = 33  # of the table, on each axis
+_STEPS = 33  # of the table, per axis
 
 type LinearRgb = tuple[float, float, float]
 
 
 def tone_mapped(picture: Image.Image, primaries: int, transfer: int) -> Image.Image:
-    """Return an RGB picture, whose values follow one of these curves, in sRGB."""
     return picture.convert("RGB").filter(_table(primaries, transfer))
 
 
@@ -58,7 +56,7 @@ def _pq_in_light(*signal: float) -> LinearRgb:
 
 
 def _hlg_in_light(*signal: float) -> LinearRgb:
-    """ITU-R BT.2100, on a screen of 1000 cd/m2."""
+    """ITU-R BT.2100, for a screen of 1000 cd/m2."""
     a = 0.17883277
     b, c = 1 - 4 * a, 0.5 - a * log(4 * a)
     red, green, blue = (value**2 / 3 if value <= 0.5 else (exp((value - c) / a) + b) / 12 for value in signal)
@@ -67,7 +65,7 @@ def _hlg_in_light(*signal: float) -> LinearRgb:
 
 
 def _compressed(light: float) -> float:
-    """Return what of white this light becomes, from 0 to 1."""
+    """Return the share of white that this light becomes."""
     at = bisect_left(_CURVE, (light,))
     if at in (0, len(_CURVE)):
         return _CURVE[min(at, len(_CURVE) - 1)][1]

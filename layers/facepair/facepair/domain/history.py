@@ -1,4 +1,4 @@
-"""What can be found out of a pair beside its row and its calls."""
+"""A pair's history besides its row and calls."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from facepair.domain.pair import Names, Pair, Role, Upload
 
 @dataclass(frozen=True)
 class Version:
-    """One version of an object in a pair's folder: an upload, or, if `deleted`, the mark that S3 left of a deletion.
+    """One version of an object in a pair's folder: an upload, or, if `deleted`, a delete marker.
 
-    `latest` is what readers of the bucket see now. `role` is None for what is no picture of a pair.
+    `latest`: the version readers see now. `role` is None for objects that are not pictures of the pair.
     """
 
     upload: Upload
@@ -23,9 +23,9 @@ class Version:
 
 @dataclass(frozen=True)
 class Mark:
-    """A message about a pair's two objects is in flight: `due` is when it is back at the latest.
+    """A message about the pair's two objects is in flight and comes back by `due`.
 
-    While `alive_until` lies ahead a worker may be at it; `begun` workers have begun without coming to an end.
+    Until `alive_until` a worker may be processing it; `begun` workers started and did not finish.
     """
 
     due: datetime
@@ -34,6 +34,6 @@ class Mark:
 
 
 def pair_among(pair_id: str, versions: Iterable[Version], names: Names, listed_at: datetime) -> Pair:
-    """The pair as workers see it: the objects that are there now."""
+    """Return the pair as workers see it: from the latest versions."""
     uploads = (each.upload for each in versions if each.latest and not each.deleted)
     return Pair.among(pair_id, uploads, names, listed_at)

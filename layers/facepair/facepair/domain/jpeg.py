@@ -1,4 +1,4 @@
-"""Encode a picture as JPEG at the highest quality that keeps it below a number of bytes."""
+"""Encode a picture as JPEG at the highest quality below a number of bytes."""
 
 import math
 from bisect import bisect_left
@@ -7,11 +7,11 @@ from io import BytesIO
 
 from PIL import Image
 
-# Above 95 libjpeg spends bytes on nothing visible; below 70 its blocks begin to show, and fewer pixels do less harm.
+# Above 95 the extra bytes are invisible; below 70 blocks show, and fewer pixels do less harm.
 BEST_QUALITY = 95
 LOWEST_QUALITY = 70
 
-# Qualities are tried on a sample of about this many pixels, in strips as high as a JPEG's 4:2:0 coding unit.
+# Qualities are tried on a sample of about this many pixels, in strips as high as a 4:2:0 coding unit.
 SAMPLE_PIXELS = 500_000
 STRIP_HEIGHT = 16
 
@@ -19,9 +19,9 @@ type Size = tuple[int, int]  # width, height in pixels
 
 
 def encode_below(picture: Image.Image, most_bytes: int) -> tuple[bytes, int, Size]:
-    """The encoded picture of fewer than `most_bytes`, its quality and its size.
+    """Return the encoded picture, its quality and its size.
 
-    It has the highest quality that fits; and fewer pixels where even the lowest quality does not.
+    The quality is the highest that fits; if even the lowest does not, there are fewer pixels.
     """
     size = picture.size
     while True:
@@ -29,29 +29,29 @@ def encode_below(picture: Image.Image, most_bytes: int) -> tuple[bytes, int, Siz
         encoder = _Encoder(scaled, most_bytes)
         if best := encoder.best():
             return *best, size
-        # Fewer pixels carry a little more detail each, hence a little fewer than the bytes alone call for.
+        # Fewer pixels carry more detail each, so go slightly below the ratio of bytes.
         scale = 0.98 * math.sqrt(most_bytes / encoder.predicted(LOWEST_QUALITY))
         size = round(size[0] * scale), round(size[1] * scale)
 
 
 class _Encoder:
-    """Finds the highest JPEG quality that keeps a picture below `most_bytes`, with few encodings of the whole.
+    """Finds the highest fitting quality with few full encodings.
 
-    A JPEG's size is the sum over its blocks, so a sample of the picture predicts it to a few per cent; one encoding of
-    the whole at the quality found corrects the sample's error and usually is the result.
+    A JPEG's size is the sum over its blocks, so a sample predicts it to a few per cent. One full encoding corrects the
+    sample's error and is usually the result.
     """
 
     def __init__(self, picture: Image.Image, most_bytes: int) -> None:
-        picture.info = {}  # or Pillow would write the upload's comment and XMP into the result
+        picture.info = {}  # Pillow would copy the upload's comment and XMP
         sample = _sample(picture)
         self._picture = picture
         self._most_bytes = most_bytes
         self._whole_per_sample = picture.height / sample.height
-        # Not of self: such a cycle would keep the picture in memory until the next garbage collection.
+        # Without `self`: the cycle would keep the picture in memory until the next garbage collection.
         self._sample_bytes = cache(lambda quality: len(_jpeg(sample, quality)))
 
     def best(self) -> tuple[bytes, int] | None:
-        """The encoded picture and its quality; none if LOWEST_QUALITY is too large."""
+        """Return the encoded picture and its quality; None if LOWEST_QUALITY does not fit."""
         tried: dict[int, bytes] = {}
         while (quality := self._highest_that_should_fit()) not in tried:
             if quality < LOWEST_QUALITY:
@@ -62,7 +62,7 @@ class _Encoder:
         return tried[best], best
 
     def predicted(self, quality: int) -> float:
-        """Bytes of the whole picture at this quality, as far as is known."""
+        """Return the expected bytes of the whole picture."""
         return self._sample_bytes(quality) * self._whole_per_sample
 
     def _highest_that_should_fit(self) -> int:
@@ -72,7 +72,7 @@ class _Encoder:
 
 
 def _sample(picture: Image.Image) -> Image.Image:
-    """Strips of the picture's whole width, evenly spread; the whole of a small picture."""
+    """Return evenly spread strips of full width; a small picture whole."""
     width, height = picture.size
     every = width * height // SAMPLE_PIXELS
     if every < 2:

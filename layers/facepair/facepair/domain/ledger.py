@@ -1,4 +1,4 @@
-"""A row of the ledger: one HTTP call to the comparison API, written before the call and completed after it."""
+"""A ledger row: one HTTP call to the comparison API, written before the call and completed after it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,30 +9,28 @@ from typing import Literal, Protocol
 from facepair.domain.verdict import OUTCOME_UNKNOWN, Outcome, is_charged
 
 OnUnknownOutcome = Literal["hold", "retry"]
-"""What becomes of a pair whose call may have been charged without an answer: it is held, or called for once more."""
+"""What to do after an unknown outcome: hold the pair, or call once more."""
 MOST_UNANSWERED = 2
-"""Calls without an answer that `retry` allows for the same contents. An operator has to approve more."""
+"""Unanswered calls for the same contents before `retry` needs an operator's approval, too."""
 
 
 class State(StrEnum):
-    """What is known of a call."""
-
     SENT = "SENT"  # about to be sent, or sent and not answered yet
     ANSWERED = "ANSWERED"
     REFUSED = "REFUSED"  # not charged
     UNKNOWN = "UNKNOWN"  # perhaps charged
-    ERASED = "ERASED"  # no call: the pair was erased, and this number is taken
+    ERASED = "ERASED"  # not a call: the pair was erased, and this call number is taken
 
     @classmethod
     def after(cls, outcome: Outcome) -> "State":
-        """The state of a call that has brought this outcome."""
+        """Return the state that an outcome leads to."""
         if outcome.code == OUTCOME_UNKNOWN:
             return cls.UNKNOWN
         return cls.ANSWERED if outcome.charged else cls.REFUSED
 
 
 class Charge(StrEnum):
-    """What a call has cost, as far as it is known."""
+    """What a call cost, as far as known."""
 
     CHARGED = "charged"
     FREE = "free"
@@ -42,7 +40,7 @@ class Charge(StrEnum):
     def of(
         cls, state: str | None, code: str | None, pricing_strategy: str | None, charged: bool | None = None
     ) -> "Charge":
-        """Return the charge that a row's attributes stand for. Rows of earlier releases have no `charged`."""
+        """Return the charge from a row's attributes. Rows of earlier releases have no `charged`."""
         if state not in (State.ANSWERED, State.REFUSED):
             return cls.PERHAPS
         return cls.CHARGED if (is_charged(code, pricing_strategy) if charged is None else charged) else cls.FREE
@@ -50,14 +48,12 @@ class Charge(StrEnum):
 
 @dataclass(frozen=True)
 class Call:
-    """One row. Partition key `pair_id`, sort key `call`: the call number within its pair, so it sorts in time.
+    """A ledger row. Partition key `pair_id`, sort key `call`: the pair's call number, so calls sort by time.
 
-    `alive_until` is when the worker that wrote the row is dead at the latest; `outcome` is what it was answered;
-    `permitted_by` is who has permitted to call once more although it was not answered: an ARN, as AWS has told it.
-    `earliest_upload` is when the older of its two pictures was uploaded; rows of earlier releases lack it. `erased_at`
-    is the second up to which the pair was erased, in a row that marks an erasure and in the calls that it took: they
-    say what was charged and nothing of the pictures, and decide nothing any more. `expires_at` is in epoch seconds;
-    None for a row that never expires.
+    `alive_until`: when its worker is dead at the latest. `permitted_by`: ARN of the operator who approved a retry after
+    it. `earliest_upload`: time of the older picture; rows of earlier releases lack it. `erased_at`: in the row that
+    marks an erasure and in the calls that it took; these keep what was charged and decide nothing. `expires_at`: epoch
+    seconds, None for never.
     """
 
     pair_id: str
@@ -75,7 +71,7 @@ class Call:
 
     @property
     def erased(self) -> bool:
-        """Whether it marks an erasure, or was taken by one."""
+        """Whether it marks an erasure or was taken by one."""
         return self.erased_at is not None
 
     @property
@@ -85,9 +81,9 @@ class Call:
 
     @property
     def answer(self) -> Outcome | None:
-        """The answer that stands for these contents: every later upload of them gets it without another call.
+        """The answer that stands for these contents: later uploads of them need no call.
 
-        Earlier releases stored a paid code that was stated FREE as REFUSED.
+        Earlier releases stored a paid code stated FREE as REFUSED.
         """
         if self.unanswered or self.outcome is None:
             return None
@@ -95,7 +91,7 @@ class Call:
 
 
 class Numbered(Protocol):
-    """A row of the ledger, as far as it matters which erasure has taken it."""
+    """The part of a ledger row that decides which erasure took it."""
 
     @property
     def call(self) -> str: ...
@@ -108,13 +104,15 @@ class Numbered(Protocol):
 
 
 def last_erasure(rows: Iterable[Numbered]) -> datetime | None:
-    """Return the second up to which a pair was erased by the last erasure that the ledger knows."""
+    """Return the second of the last erasure in the ledger, if any."""
     return max((row.erased_at for row in rows if row.state is State.ERASED and row.erased_at), default=None)
 
 
 def is_taken(row: Numbered, rows: Iterable[Numbered]) -> bool:
-    """Whether a call is about pictures that one of these erasures took: they were uploaded up to its second. A call of
-    an earlier release does not say so; it was erased if its number is lower."""
+    """Return whether one of the rows' erasures took the call: its pictures were uploaded by then.
+
+    Calls of earlier releases do not say when; they were taken if their number is lower.
+    """
     if row.erased_at:
         return True
     erasures = [(each, each.erased_at) for each in rows if each.state is State.ERASED]
@@ -124,10 +122,10 @@ def is_taken(row: Numbered, rows: Iterable[Numbered]) -> bool:
 
 
 def may_call_again(unanswered: Sequence[Call], policy: OnUnknownOutcome) -> bool:
-    """Whether contents may be called for although these calls, oldest first, were not answered.
+    """Return whether to call again after these unanswered calls, oldest first.
 
-    The policy allows it, or an operator has approved it for the last of them. An approval lasts for one call that may
-    be charged: then that call is the last.
+    Either the policy allows it, or an operator has approved it for the last call. An approval covers one call, which
+    then is the last.
     """
     if not unanswered or (policy == "retry" and len(unanswered) < MOST_UNANSWERED):
         return True

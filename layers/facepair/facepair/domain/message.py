@@ -1,12 +1,10 @@
-"""A message of a queue."""
-
 from dataclasses import dataclass
 from datetime import datetime
 
 
 @dataclass(frozen=True)
 class Message:
-    """A received message. `receive_count` counts from 1; `sent_at` is when the message came into the queue."""
+    """A message received from a queue. `receive_count` starts at 1; `sent_at` is when it entered the queue."""
 
     body: str
     receipt_handle: str

@@ -1,12 +1,13 @@
-"""Every metric that is emitted, under its CloudWatch name."""
-
 from enum import StrEnum
 
 from facepair.domain.verdict import Verdict
 
 
 class Metric(StrEnum):
-    """Counts, but for those in seconds. Namespace `facepair`, dimension `service`: the stack's name."""
+    """Every metric, by its CloudWatch name.
+
+    Counts, unless named Seconds. Namespace `facepair`; dimension `service` is the stack's name.
+    """
 
     MESSAGES = "Messages"
     MALFORMED_MESSAGES = "MalformedMessages"
@@ -48,5 +49,5 @@ class Metric(StrEnum):
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Metric":
-        """The metric that counts rows of a verdict; a pair that is PENDING is counted by what keeps it."""
+        """Return the metric of a verdict. PENDING has none: it is counted by its reason."""
         return cls[verdict.name]

@@ -1,6 +1,6 @@
-"""What comes in messages: S3's notifications, read with no more assumptions than needed.
+"""Parse S3's notifications leniently.
 
-Powertools' models reject `s3:TestEvent` and odd source addresses, and leave keys URL-encoded.
+Powertools' models reject `s3:TestEvent` and unusual source addresses, and leave keys URL-encoded.
 """
 
 import json
@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 
 
 class Malformed(Exception):
-    """A message that is no notification; the exception says why."""
+    """A message is not a notification; the exception says why."""
 
 
 @dataclass(frozen=True)
 class CreatedObject:
-    """An object that a message says was created; `etag` where it says so."""
+    """An object whose creation was notified; `etag` if given."""
 
     key: str
     etag: str | None = None
@@ -24,7 +24,7 @@ class CreatedObject:
 
 class _Object(BaseModel):
     key: str
-    etag: object = Field(None, alias="eTag")  # used if it is a text: an odd one must not cost the message
+    etag: object = Field(None, alias="eTag")  # ignored unless it is text, as an odd ETag must not reject the message
 
     def created(self) -> CreatedObject:
         etag = self.etag if isinstance(self.etag, str) else None
@@ -46,9 +46,9 @@ class _Notification(BaseModel):
 
 
 def created_objects(body: str) -> list[CreatedObject]:
-    """The objects that a message says were created; none for a test event, a deletion and the like.
+    """Return the created objects; none for test events, deletions and the like.
 
-    Raises Malformed for anything that is not a JSON object of that form.
+    Raises Malformed unless the body is such a JSON object.
     """
     try:
         notification = _Notification.model_validate_json(body)
@@ -62,16 +62,16 @@ def created_objects(body: str) -> list[CreatedObject]:
 
 
 def is_in_foreign_envelope(body: str) -> bool:
-    """Return whether a message is JSON, but neither S3's notification nor its test event.
+    """Return whether a body is JSON but neither S3's notification nor its test event.
 
-    SNS wraps notifications as text, and EventBridge has a format of its own. Uploads in them are not read.
+    SNS and EventBridge wrap notifications in formats that are not read.
     """
     notification = _Notification.model_validate_json(body)
     return "records" not in notification.model_fields_set and notification.event != "s3:TestEvent"
 
 
 def created_notification(key: str, etag: str) -> str:
-    """The message that S3 sends for a created object, as far as `created_objects` reads it."""
+    """Return an S3 notification with the fields that `created_objects` reads."""
     created = {"key": quote_plus(key, safe="/"), "eTag": etag}
     record = {"eventName": "ObjectCreated:Missed", "s3": {"object": created}}
     return json.dumps({"Records": [record]})

@@ -1,4 +1,4 @@
-"""What an operator can ask OperateFunction for: approve retries, resend events, redrive dead letters."""
+"""Requests that OperateFunction understands."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -14,15 +14,15 @@ from pydantic import (
 )
 
 MOST_PAIRS = 100
-"""Pairs that one request can name: it ends long before its caller stops waiting."""
+"""Pairs per request, so that it ends well before the caller's timeout."""
 
 type PairIds = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=1024)], ...], Field(min_length=1, max_length=MOST_PAIRS)
-]  # an S3 key is no longer
+]  # the longest S3 key
 
 
 class RequestRefused(Exception):
-    """A request cannot be carried out; the message is one sentence for the operator, with the remedy."""
+    """The request cannot be carried out. The message gives the reason and the remedy."""
 
 
 class _OperatorRequest(BaseModel):
@@ -37,7 +37,7 @@ class Retry(_OperatorRequest):
 
 
 class Resend(_OperatorRequest):
-    """Publish the events of rows again: of all rows written since a time, or of these pairs."""
+    """Publish the events of rows again: of all written since a time, or of these pairs."""
 
     action: Literal["resend"] = "resend"
     since: AwareDatetime | None = None
@@ -51,7 +51,7 @@ class Resend(_OperatorRequest):
 
 
 class DeadLettersOf(StrEnum):
-    """The queue to which dead letters return."""
+    """The queue to redrive to."""
 
     UPLOADS = "uploads"
     WEBHOOKS = "webhooks"
@@ -70,7 +70,7 @@ _REQUEST: TypeAdapter[OperatorRequest] = TypeAdapter(Annotated[OperatorRequest, 
 
 
 def requested(body: str) -> OperatorRequest:
-    """Return what a request in JSON asks for. Raises RequestRefused."""
+    """Parse a request. Raises RequestRefused."""
     try:
         return _REQUEST.validate_json(body)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Opinions about two contents before a decision is final: who gave one, who cannot tell, who saw the similarity."""
+"""Reviewers' opinions about two contents before a decision is final."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from facepair.domain.verdict import Verdict
 
 
 class SecondReview(StrEnum):
-    """Which decisions need a second reviewer: the stack's parameter of this name."""
+    """Which decisions need a second reviewer: the parameter SecondReview."""
 
     NONE = "none"
     PASS = "pass"
@@ -17,7 +17,7 @@ class SecondReview(StrEnum):
 
 
 class Note(BaseModel, frozen=True):
-    """A reviewer cannot tell, and leaves this to the next one."""
+    """A reviewer cannot tell, and leaves this note for the next one."""
 
     by: str
     at: Moment
@@ -25,13 +25,13 @@ class Note(BaseModel, frozen=True):
 
 
 class Opinions(BaseModel, frozen=True):
-    """What is known about two contents while they are a MANUAL_CHECK. `version` counts changes; 0 before the first."""
+    """What is known about a MANUAL_CHECK's contents. `version` counts changes, from 0."""
 
     version: int = 0
     opinions: tuple[Opinion, ...] = ()
     notes: tuple[Note, ...] = ()
     saw: tuple[str, ...] = ()
-    """The reviewers to whom ReviewFunction returned the similarity."""
+    """Reviewers who got the similarity from ReviewFunction."""
 
     def opinion_of(self, reviewer: str) -> Opinion | None:
         return next((each for each in self.opinions if is_same_person(each.by, reviewer)), None)
@@ -40,16 +40,16 @@ class Opinions(BaseModel, frozen=True):
         return next((each for each in self.notes if is_same_person(each.by, reviewer)), None)
 
     def has_been_with(self, reviewer: str) -> bool:
-        """Return whether the reviewer has nothing left to say: these contents need another person."""
+        """Return whether the reviewer gave an opinion or a note, so that another person is needed."""
         return bool(self.opinion_of(reviewer) or self.note_of(reviewer))
 
     def was_seen_by(self, reviewer: str) -> bool:
-        """Return whether the reviewer saw the similarity."""
         return any(is_same_person(each, reviewer) for each in self.saw)
 
     def are_settled_by(self, opinion: Opinion, second_review: SecondReview) -> bool:
-        """Return whether one more opinion makes the decision final: the only one needed, the second of two that agree,
-        or a third one, which stands."""
+        """Return whether an opinion makes the decision final: the only one needed, the second of two that agree, or the
+        third.
+        """
         if second_review is SecondReview.NONE or len(self.opinions) > 1:
             return True
         if self.opinions:
@@ -63,7 +63,6 @@ class Opinions(BaseModel, frozen=True):
         return self._next(notes=(*self.notes, note))
 
     def seen_by(self, reviewer: str) -> "Opinions":
-        """Return the same with one more reviewer who saw the similarity."""
         return self._next(saw=(*self.saw, reviewer))
 
     def _next(self, **changed: object) -> "Opinions":
@@ -71,10 +70,10 @@ class Opinions(BaseModel, frozen=True):
 
 
 def person(arn: str) -> str:
-    """Return the end of an ARN: the name of a user, or of a role's session."""
+    """Return the last part of an ARN: the name of a user, or of a role's session."""
     return arn.rpartition("/")[2]
 
 
 def is_same_person(one: str, other: str) -> bool:
-    """Return whether two ARNs are one person's: a user may also call under a role, whose session has the same name."""
+    """Return whether two ARNs are the same person's: a user may also call in a role's session of the same name."""
     return person(one) == person(other)

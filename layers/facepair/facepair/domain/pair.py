@@ -1,4 +1,4 @@
-"""What a pair is: where its two pictures lie in the bucket, and what identifies their contents."""
+"""Pairs: where their pictures are in the bucket, and what identifies the contents."""
 
 import hashlib
 import json
@@ -14,32 +14,32 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 def split(key: str) -> tuple[str, str]:
-    """`a/b/first.jpg` is the file `first.jpg` of pair `a/b`; the pair id is empty for a key outside a folder."""
+    """Split `a/b/first.jpg` into pair id `a/b` and file name `first.jpg`; outside a folder the id is empty."""
     pair_id, _, file_name = key.rpartition("/")
     return pair_id, file_name
 
 
 @dataclass(frozen=True)
 class Names:
-    """The stems of the two pictures' file names (stack parameters FirstName and SecondName)."""
+    """File name stems of the two pictures (parameters FirstName and SecondName)."""
 
     first: str
     second: str
 
     def role(self, key: str) -> Role | None:
-        """The role of an object by its file name's stem, in any case; None for a file that is neither picture."""
+        """Return the role by the file name's stem, ignoring case; None for other files."""
         _, file_name = split(key)
         stem = posixpath.splitext(file_name)[0].casefold()
         return next((role for role in ROLES if getattr(self, role).casefold() == stem), None)
 
     def is_picture(self, key: str) -> bool:
-        """Whether an object belongs to a pair: it is in a folder and is named as one of the two pictures."""
+        """Return whether an object is in a folder and has the name of a picture."""
         return bool(split(key)[0]) and self.role(key) is not None
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An object of the bucket as it was listed; `size` in bytes."""
+    """An object as listed; `size` in bytes."""
 
     key: str
     etag: str
@@ -49,7 +49,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Pair:
-    """The newest upload of each role, as the bucket was at `listed_at`."""
+    """The newest upload of each role at the time `listed_at`."""
 
     pair_id: str
     first: Upload | None
@@ -58,7 +58,7 @@ class Pair:
 
     @classmethod
     def among(cls, pair_id: str, uploads: Iterable[Upload], names: Names, listed_at: datetime) -> "Pair":
-        """The pair among the objects of a folder: of two objects of one role (first.jpg, first.png) the newest wins."""
+        """Return the pair in a folder's objects. Of two objects of a role (first.jpg, first.png) the newest counts."""
         newest: dict[Role, Upload] = {}
         for upload in sorted(uploads, key=lambda upload: (upload.last_modified, upload.key)):
             role = names.role(upload.key)
@@ -68,12 +68,12 @@ class Pair:
 
     @property
     def uploads(self) -> dict[Role, Upload]:
-        """The pictures that are there."""
+        """The existing pictures."""
         return {role: upload for role in ROLES if (upload := getattr(self, role))}
 
     @property
     def missing(self) -> list[Role]:
-        """The roles that are not uploaded yet."""
+        """The roles not uploaded yet."""
         return [role for role in ROLES if getattr(self, role) is None]
 
     @property
@@ -84,17 +84,17 @@ class Pair:
 
     @property
     def uploaded_at(self) -> datetime:
-        """The later upload of those that are there; at least one must be."""
+        """The later upload. Requires at least one."""
         return max(upload.last_modified for upload in self.uploads.values())
 
     @property
     def earliest_upload(self) -> datetime:
-        """The earlier upload of those that are there; at least one must be."""
+        """The earlier upload. Requires at least one."""
         return min(upload.last_modified for upload in self.uploads.values())
 
 
 def folders(uploads: Iterable[Upload], names: Names) -> Iterator[tuple[str, list[Upload]]]:
-    """Pair ids and their pictures, from a listing sorted by key. Folder `a` ends after all keys below `a/`."""
+    """Yield pair ids with their pictures from a listing sorted by key. Folder `a` ends after all keys below `a/`."""
     unfinished: dict[str, list[Upload]] = {}
     for upload in uploads:
         for pair_id in [each for each in unfinished if not upload.key.startswith(f"{each}/")]:
@@ -105,5 +105,5 @@ def folders(uploads: Iterable[Upload], names: Names) -> Iterator[tuple[str, list
 
 
 def fingerprint(pair_id: str, first: str, second: str) -> str:
-    """Identifies two contents under a pair id: 64 hex digits, from the identities of the two contents."""
+    """Return 64 hex digits that identify two contents under a pair id."""
     return hashlib.sha256(json.dumps([pair_id, first, second]).encode()).hexdigest()

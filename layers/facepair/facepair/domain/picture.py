@@ -1,11 +1,11 @@
-"""Fit a picture to what the API accepts: JPEG or PNG, below 2 MB, 256 to 4096 pixels a side, upright.
+"""Fit a picture to the API's limits: JPEG or PNG, below 2 MB, sides of 256 to 4096 pixels, upright.
 
-A picture that already fits is sent byte for byte. Anything else a phone makes is turned upright, reduced and
-re-encoded as JPEG, without its metadata; what cannot be made to fit is refused before a call is paid for.
+A fitting picture is sent byte for byte. Other formats of phones are turned upright, reduced and re-encoded as JPEG
+without metadata. What cannot be made to fit is refused before a call is paid for.
 
-Memory is bounded by the header: a picture of more than MAX_MEGAPIXELS (a JPEG: MAX_JPEG_MEGAPIXELS) is refused before
-a pixel is decoded. At these limits a process peaks at 1 GB resident (a transparent WebP; a progressive JPEG: 0.8 GB);
-with a phone's 48-megapixel JPEG or 25-megapixel PNG it stays near 0.4 GB, as `python -m benchmarks.fit` shows.
+Memory is bounded by the header: pictures above MAX_MEGAPIXELS (JPEG: MAX_JPEG_MEGAPIXELS) are refused before decoding.
+At these limits a process peaks at 1 GB resident (transparent WebP; progressive JPEG: 0.8 GB); a phone's 48-megapixel
+JPEG or 25-megapixel PNG takes 0.4 GB (`python -m benchmarks.fit`).
 """
 
 import warnings
@@ -23,33 +23,32 @@ from facepair.domain.containers import Damaged, Jpeg, Picture
 from facepair.domain.jpeg import Size, encode_below
 from facepair.domain.pair import MEGABYTE, Role
 
-# The API's limits, from its Image Quality Requirements. "Below 2 MB" is read as the decimal megabyte, the stricter of
-# its two meanings: 5 % fewer bytes cost less than a call that fails.
+# The API's limits (Image Quality Requirements). "Below 2 MB" is read as decimal, the stricter meaning: 5 % fewer bytes
+# cost less than a failed call.
 MAX_BYTES = 2_000_000
 MIN_SIDE = 256
 MAX_SIDE = 4096
 
-# Our own limits on what is decoded. A decoded pixel takes 4 bytes, and a conversion holds two or three copies of the
-# picture; a JPEG is decoded at a reduced scale, so that 108-megapixel phones are welcome.
-MAX_MEGAPIXELS = 51  # a phone's 50 are up to 8192 x 6144
+# Our own limits. A decoded pixel takes 4 bytes, and conversions hold two or three copies. JPEGs are decoded at a
+# reduced scale, which admits 108-megapixel phones.
+MAX_MEGAPIXELS = 51  # 50 megapixels of phones are up to 8192 x 6144
 MAX_JPEG_MEGAPIXELS = 120
-# Every scan of a progressive JPEG walks the whole picture, and an empty one takes few bytes; encoders write about ten.
+# Every scan of a progressive JPEG walks the whole picture, yet takes few bytes; encoders write about ten.
 MAX_SCANS = 50
 
-# Nothing else of what Pillow can open is ever reached, least of all EPS, which runs Ghostscript.
+# Formats that may be opened. Pillow knows more, such as EPS, which runs Ghostscript.
 READABLE = ("JPEG", "PNG", "AVIF", "WEBP", "TIFF", "BMP", "GIF")
 HEIF_OR_AVIF = ("HEIF", "AVIF")
-# A phone's MPO begins as a plain JPEG: its further pictures (a depth map, the other eye) trail behind the first.
+# A phone's MPO starts as a plain JPEG; its other pictures (depth map, other eye) follow.
 CONTENT_TYPES: dict[str | None, Literal["image/jpeg", "image/png"]] = {
     "JPEG": "image/jpeg",
     "MPO": "image/jpeg",
     "PNG": "image/png",
 }
-# What every reader of JPEG and PNG shows alike. CMYK and 16-bit gray are not among them: common readers show the one
-# inverted and the other white.
+# Modes that all readers show alike. CMYK is often shown inverted, and 16-bit gray white.
 UNMISTAKABLE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
-# EXIF orientation -> what turns the stored pixels upright, and its name. Pillow turns counter-clockwise, people don't.
+# EXIF orientation -> what turns the stored pixels upright, and its name. Pillow turns counter-clockwise.
 TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored"),
     3: (Image.Transpose.ROTATE_180, "rotated 180"),
@@ -66,7 +65,7 @@ NO_FACE: UnusableCode = "NO_FACE_DETECTED"
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels from a picture's left and top edges."""
+    """A rectangle in pixels from the left and top edges."""
 
     left: float
     top: float
@@ -75,7 +74,7 @@ class Box(NamedTuple):
 
 
 class Unusable(Exception):
-    """The picture cannot be sent: it has to be taken again. `message` does not say which picture it is."""
+    """The picture cannot be sent and has to be taken again. `message` does not name its role."""
 
     def __init__(self, code: UnusableCode, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -83,24 +82,24 @@ class Unusable(Exception):
         self.message = message
 
     def api_code(self, role: Role) -> str:
-        """Return the code that the API would answer if the picture had this role."""
+        """Return the API's code for this problem with a picture of this role."""
         return f"{self.code}_FROM_{role.upper()}_IMAGE" if self.code == NO_FACE else self.code
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A picture within the API's limits, upright."""
+    """An upright picture within the API's limits."""
 
     content: bytes
     content_type: Literal["image/jpeg", "image/png"]
-    adjusted: tuple[str, ...]  # what was changed to fit, in plain words; empty if sent as uploaded
+    adjusted: tuple[str, ...]  # changes made to fit, in words; empty if sent as uploaded
     sent_size: Size
     shown_size: Size  # of the upload as a viewer shows it: upright, not reduced
 
     def on_upload(self, box: Box) -> Box:
-        """Map a box on what was sent to the uploaded picture as a viewer shows it.
+        """Map a box from the sent picture to the upload as a viewer shows it.
 
-        Both are upright, so only the scale differs, by its own ratio on each axis.
+        Both are upright, so only the scale differs, per axis.
         """
         across = self.shown_size[0] / self.sent_size[0]
         down = self.shown_size[1] / self.sent_size[1]
@@ -108,10 +107,7 @@ class Fitted:
 
 
 def check_size_of_upload(size: int, max_megabytes: int) -> None:
-    """Refuse a picture by its size alone, before it is downloaded (stack parameter MaxUploadMegabytes).
-
-    Raises Unusable.
-    """
+    """Raise Unusable for an upload above MaxUploadMegabytes, before it is downloaded."""
     if size > max_megabytes * MEGABYTE:
         raise Unusable(
             "IMAGE_INVALID_SIZE", f"it has {size / MEGABYTE:.1f} MB; at most {max_megabytes} MB are looked at"
@@ -119,11 +115,11 @@ def check_size_of_upload(size: int, max_megabytes: int) -> None:
 
 
 def fit(content: bytes) -> Fitted:
-    """Make a picture fit the API's limits, or say why it cannot.
+    """Fit a picture to the API's limits.
 
-    Raises Unusable and nothing else, whatever the bytes; but ImportError in an incomplete installation.
+    Raises Unusable, with the reason, for any bytes; ImportError if a decoder is not installed.
     """
-    # Pillow warns of oddities in a file; we decide for ourselves, by error or by limit.
+    # Pillow warns about oddities in files; our checks decide instead.
     with warnings.catch_warnings(action="ignore"), _refusing(content):
         picture = containers.read(content)
         with _open(picture) as image:
@@ -135,26 +131,26 @@ def fit(content: bytes) -> Fitted:
 
 
 def _open(picture: Picture) -> Image.Image:
-    """Open a picture by its header."""
+    """Open a picture; only its header is read."""
     formats: tuple[str, ...] = READABLE
     if picture.content[4:8] == b"ftyp":
-        import pi_heif  # takes 4 MB of memory, which a JPEG does not need
+        import pi_heif  # takes 4 MB of memory, which JPEGs do not need
 
         pi_heif.register_heif_opener()
         formats = HEIF_OR_AVIF
     image = Image.open(BytesIO(picture.content), formats=formats)
-    image.info.pop("xmp", None)  # Pillow would turn a TIFF as its XMP says
+    image.info.pop("xmp", None)  # Pillow would turn a TIFF by its XMP
     if getattr(image, "default_image", False):
-        image.seek(1)  # of an animated PNG: before it comes the picture for readers that do not know animations
+        image.seek(1)  # of an animated PNG: skip the picture for readers without animation
     return image
 
 
 @contextmanager
 def _refusing(content: bytes) -> Iterator[None]:
-    """Refuse a picture for whatever goes wrong while it is read."""
+    """Raise Unusable for whatever goes wrong while reading."""
     try:
         yield
-    except (Unusable, ImportError):  # a decoder that is missing says nothing about the picture
+    except (Unusable, ImportError):  # a missing decoder says nothing about the picture
         raise
     except Damaged as damaged:
         raise Unusable("IMAGE_INVALID_FORMAT", f"{damaged} ({len(content)} bytes)") from damaged
@@ -166,7 +162,7 @@ def _refusing(content: bytes) -> Iterator[None]:
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(str(error)) from error
-    except Exception as error:  # Pillow raises whatever a malformed file makes it stumble over
+    except Exception as error:  # Pillow raises many kinds of errors for malformed files
         raise Unusable(
             "IMAGE_INVALID_FORMAT",
             f"{len(content)} bytes of a damaged or truncated picture ({error}); upload it again",
@@ -174,13 +170,13 @@ def _refusing(content: bytes) -> Iterator[None]:
 
 
 def _shown(image: Image.Image, picture: Picture) -> Size:
-    """Return the size that is shown, before a turn by EXIF."""
+    """Return the visible size, before a turn by EXIF."""
     left, top, right, bottom = picture.crop or (0, 0, *image.size)
     return right - left, bottom - top
 
 
 def _check_size(image: Image.Image, shown: Size) -> None:
-    """Refuse by the header's numbers, before a pixel is decoded."""
+    """Check the header's size before decoding."""
     limit = MAX_JPEG_MEGAPIXELS if _is_jpeg(image) else MAX_MEGAPIXELS
     if image.width * image.height > limit * 1_000_000:
         raise _too_many_pixels(f"{image.width}x{image.height} pixels, {limit} megapixels are the limit")
@@ -199,7 +195,7 @@ def _check_size(image: Image.Image, shown: Size) -> None:
 
 
 def _check_scans(picture: Picture) -> None:
-    """Refuse a progressive JPEG that takes no memory but hours."""
+    """Refuse a progressive JPEG that would take hours to decode."""
     if isinstance(picture, Jpeg) and picture.progressive and picture.scans > MAX_SCANS:
         raise Unusable(
             "IMAGE_INVALID_FORMAT",
@@ -216,7 +212,7 @@ def _is_jpeg(image: Image.Image) -> bool:
 
 
 def _largest(size: Size) -> Size:
-    """The largest size of the same shape within the API's limit."""
+    """Return the largest size of the same shape within the API's limit."""
     return _scaled(size, min(1.0, MAX_SIDE / max(size)))
 
 
@@ -225,7 +221,7 @@ def _scaled(size: Size, scale: float) -> Size:
 
 
 def _as_it_is(image: Image.Image, picture: Picture, content: bytes) -> Fitted | None:
-    """Send the upload byte for byte if it fits, proven intact by one decode. Only what is no picture is fixed."""
+    """Return the upload byte for byte if it fits, after one decode proves it intact."""
     content_type = CONTENT_TYPES.get(image.format)
     if (
         content_type is None
@@ -237,12 +233,12 @@ def _as_it_is(image: Image.Image, picture: Picture, content: bytes) -> Fitted | 
     ):
         return None
     if not _is_jpeg(image):
-        image.load()  # a PNG's EXIF may come after its pixels
+        image.load()  # a PNG's EXIF may follow its pixels
     if _orientation(image) in TURNS:
         return None
     size = image.size
     if isinstance(picture, Jpeg):
-        # An eighth of its scale, in gray, takes every block, and little time.
+        # Decoding in gray at 1/8 scale checks every block quickly.
         small, picture = picture.decoded("GRAY", (1, 1))
         if is_of_one_colour(small, size) and is_of_one_colour(picture.decoded("RGB", (1, 1))[0], size):
             raise _one_colour()
@@ -263,21 +259,20 @@ def _one_colour() -> Unusable:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation. Pillow's own way would also take one from XMP, which browsers do not.
+    """Return the EXIF orientation, without XMP's, which browsers ignore (Pillow would use it).
 
-    A TIFF is upright already: Pillow turns it while it decodes. A viewer shows a picture with unreadable EXIF as it is
-    stored.
+    Pillow turns TIFFs while decoding. Unreadable EXIF counts as none, as in viewers.
     """
     try:
         exif = Image.Exif()
         exif.load(image.info.get("exif") or b"")
         return int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception:  # as above: anything may be in there
+    except Exception:  # malformed EXIF may raise anything
         return 1
 
 
 def _pixels(image: Image.Image, picture: Picture) -> Image.Image:
-    """Decode a picture: a JPEG at the smallest scale that is still large enough. Raises Damaged."""
+    """Decode a picture; a JPEG at the smallest sufficient scale. Raises Damaged."""
     if isinstance(picture, Jpeg):
         if image.mode == "CMYK":
             _, picture = picture.decoded("CMYK", (1, 1))
@@ -291,7 +286,7 @@ def _pixels(image: Image.Image, picture: Picture) -> Image.Image:
 
 
 def _adjusted(image: Image.Image, picture: Picture) -> Fitted:
-    """Make it plain, reduce it, and only then do what costs most a pixel: its colours, its turn, its encoding."""
+    """Convert to plain pixels and reduce first; then the steps that cost most per pixel: colours, turn, encoding."""
     adjusted = [] if _is_jpeg(image) else [f"converted from {_name(image.format)}"]
     decoded = _pixels(image, picture)
     stored_size = _shown(image, picture)

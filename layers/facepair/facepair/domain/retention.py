@@ -1,17 +1,17 @@
-"""How long something is kept: never shorter than the pictures that it speaks of."""
+"""Lifetimes of stored items: never shorter than those of their pictures."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 LATE_DELETION = timedelta(days=7)
-"""S3 deletes pictures some days after their time is over."""
+"""S3 deletes expired pictures some days late."""
 
 
 @dataclass(frozen=True)
 class Retention:
-    """`own` is the time that was asked for, `images` that of the pictures.
+    """`own` is the configured lifetime, `images` that of the pictures.
 
-    What is forgotten while the pictures are there would be made again, without end, and perhaps paid for again.
+    What expired before its pictures would be created again, and perhaps paid for again.
     """
 
     own: timedelta
@@ -19,13 +19,13 @@ class Retention:
 
     @property
     def longest_seconds(self) -> int:
-        """Seconds for which something may have to be kept, whenever its pictures were uploaded."""
+        """The longest time, in seconds, for which an item may be needed."""
         return int(max(self.own, self.images + LATE_DELETION).total_seconds())
 
     def expires_at_if_written(self, now: datetime) -> int:
-        """When something may be deleted that is written now, about pictures uploaded up to now, in epoch seconds."""
+        """Return when an item written now may expire, in epoch seconds, for pictures uploaded up to now."""
         return int(now.timestamp()) + self.longest_seconds
 
     def expires_at(self, now: datetime, uploaded_at: datetime) -> datetime:
-        """When something may be deleted that is written now about pictures uploaded then."""
+        """Return when an item written now may expire, for pictures uploaded at `uploaded_at`."""
         return max(now + self.own, uploaded_at + self.images + LATE_DELETION)

@@ -1,4 +1,4 @@
-"""What keeps a pair from its verdict for now, and how long to wait."""
+"""Why a pair has no verdict yet, and how long to wait."""
 
 import math
 import random
@@ -8,25 +8,23 @@ from facepair.domain.verdict import PICTURE_UNREADABLE
 
 
 class RetryReason(Exception):
-    """Why a pair cannot be compared now. It is surely not charged, and its message goes back to the queue.
+    """Why a pair cannot be compared now. It was not charged; its message returns to the queue.
 
-    `code` and `message` are for the PENDING row. Without a code the row does not change.
+    `code` and `message` go into the PENDING row. Without a code the row stays as it is.
     """
 
     code: str | None
     message: str
 
     def delay(self, backoff: "Backoff", receive_count: int) -> int:
-        """Return the seconds until the message comes back."""
         raise NotImplementedError
 
 
 class Later(RetryReason):
     """The pair itself has to wait.
 
-    Without a code the reason passes within the life of a worker: another worker has the pair, or the bucket changed
-    meanwhile. `retry_after` is in seconds, where known; `refusals` is how often the API has refused this pair, where
-    known.
+    Without a code the reason passes soon: another worker has the pair, or the bucket changed meanwhile. `retry_after`
+    is in seconds. `refusals`: how often the API refused this pair, if known.
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class Later(RetryReason):
 
 
 class Unreadable(Later):
-    """S3 refuses to return a picture. It may be restored from an archive, or its key allowed again."""
+    """S3 refuses to return a picture, which may be archived or encrypted with a key that is not allowed."""
 
     def __init__(self, refusal: str) -> None:
         super().__init__(
@@ -58,7 +56,7 @@ class Unreadable(Later):
 
 
 class Closed(RetryReason):
-    """The gate is closed: `code` and `message` say why; a probe may be made in `seconds`."""
+    """The gate is closed for the reason in `code` and `message`; a probe is possible in `seconds`."""
 
     def __init__(self, code: str, message: str, *, seconds: float) -> None:
         super().__init__(f"{code}: {message}")
@@ -71,7 +69,7 @@ class Closed(RetryReason):
 
 
 class RateLimited(RetryReason):
-    """More pairs want to be compared than the API allows: the next slot is free in `seconds`, too late to wait for."""
+    """More pairs than the API allows: the next slot is in `seconds`, too long to wait for."""
 
     code = "SERVICE_BUSY"
 
@@ -85,7 +83,7 @@ class RateLimited(RetryReason):
 
 
 class Blocked(Exception):
-    """The account is refused (balance, quota, access, credentials). Never charged; the gate closes and says Closed."""
+    """The account is refused (balance, quota, access, credentials). Never charged; closes the gate."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -94,21 +92,21 @@ class Blocked(Exception):
 
 
 class Unavailable(Exception):
-    """AWS did not do what it was asked: throttled, denied, down. Nothing is known to be lost; the message names it."""
+    """An AWS request failed (throttled, denied, down). The message names it."""
 
 
 QUEUE_LIMIT_SECONDS = 12 * 3600 - 120
-"""SQS counts 12 hours from the receive (quota: visibility timeout), of which an invocation takes up to two minutes."""
+"""SQS's limit is 12 hours from the receive (quota: visibility timeout), less an invocation's two minutes."""
 BURST_RECEIVES = 30
-"""A pair that has met a rate-limited gate this often does not wait in a burst: the load is above the pace for hours."""
+"""After this many receives at a rate-limited gate it is not a burst: the load exceeds the pace for hours."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential back-off with full jitter, remembered by the message's receive count. Seconds.
+    """Exponential back-off with full jitter, in seconds, based on the message's receive count.
 
-    It doubles from `first` to at most `longest`, so the wait after an outage is about as long as the outage, never more
-    than an hour; UploadsQueue's maxReceiveCount (300) then lasts for days. `soon` bounds the wait for another worker.
+    Doubles from `first` to `longest`, so a wait is at most about as long as the outage so far, and an hour;
+    UploadsQueue's maxReceiveCount (300) then lasts for days. `soon` bounds the wait for another worker.
     """
 
     first: float = 5
@@ -116,35 +114,34 @@ class Backoff:
     soon: float = 10
 
     def seconds(self, tries: int, retry_after: float = 0) -> int:
-        """Seconds until the next try: what a Retry-After asked for, or longer when that has not helped so far.
+        """Return the seconds until the next try: Retry-After, or longer if that has not helped.
 
-        `tries` from 1: how often the API refused, or else how often the message was received.
+        `tries` from 1: refusals by the API, or else receives of the message.
         """
         ceiling = min(self.longest, self.first * 2 ** min(max(tries, 1) - 1, 16))
         return math.ceil(min(QUEUE_LIMIT_SECONDS, max(1, retry_after, self.jitter(ceiling))))
 
     def seconds_soon(self, known: float = 0) -> int:
-        """Seconds until the next try of what passes by itself, at the earliest in the seconds that are `known`."""
+        """Return the seconds until a retry of something that passes by itself, no earlier than the `known` seconds."""
         return math.ceil(min(QUEUE_LIMIT_SECONDS, known + max(1, self.jitter(self.soon))))
 
     def seconds_unreadable(self) -> int:
-        """Seconds until a picture is asked for again that S3 refused to return: a person has to do something first."""
+        """Return the seconds until S3 is asked again for a picture it refused; someone has to fix that first."""
         return math.ceil(self.longest)
 
     def seconds_closed(self, receive_count: int, pause: float) -> int:
-        """Seconds until the next look at a closed gate: after the pause, and not all messages at once."""
+        """Return the seconds until the next look at a closed gate: after the pause, spread out."""
         return math.ceil(min(QUEUE_LIMIT_SECONDS, pause + self.seconds(receive_count)))
 
     def seconds_rate_limited(self, receive_count: int, wait: float) -> int:
-        """Seconds until the next look at a rate-limited gate: in turn, and rarer the longer the queue turns out to be.
+        """Return the seconds until the next look at a rate-limited gate.
 
-        In a burst it grows with the receives, not with their power: a message that comes too late leaves slots unused.
-        After about 20 minutes it grows by a tenth each time, and never waits less than half of that, or a pace below
-        the load would use up the receives within a day.
+        Grows linearly in a burst, as a late message leaves slots unused. After about 20 minutes it grows by a tenth per
+        receive, and at least half of that is waited, or a load above the pace would use up the receives within a day.
         """
         ceiling = min(self.longest, self.first * receive_count * 1.1 ** max(0, receive_count - BURST_RECEIVES))
         return math.ceil(min(self.longest, max(1, wait + ceiling / 2 + self.jitter(ceiling / 2))))
 
     def jitter(self, ceiling: float) -> float:
-        """Alone in a method so that a test can hold it still."""
+        """Return a random wait; tests replace this method."""
         return random.uniform(0, ceiling)

@@ -1,4 +1,4 @@
-"""The requests that ReviewFunction understands."""
+"""Requests that ReviewFunction understands."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,33 +12,33 @@ from facepair.domain.row import Decision, Opinion
 from facepair.domain.verdict import Verdict
 
 LEASE = timedelta(minutes=5)
-"""How long a pair is one reviewer's. Each request for pairs renews the leases of those that the page holds."""
+"""How long a pair is one reviewer's. Each request for pairs renews the leases of those held."""
 MOST_AT_ONCE = 10
-"""Pairs that one page can have."""
+"""Pairs per page."""
 COUNTED = 1000
-"""More pairs that wait are not counted."""
+"""Counting stops at this number of waiting pairs."""
 
-type PairId = Annotated[str, Field(min_length=1, max_length=1024)]  # an S3 key is no longer
+type PairId = Annotated[str, Field(min_length=1, max_length=1024)]  # the longest S3 key
 type Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """How many pairs wait for a person; `at_least`: there are more, which were not counted."""
+    """Number of pairs waiting for a reviewer; with `at_least` there are more."""
 
     count: int
     at_least: bool
 
 
 class Queued(NamedTuple):
-    """A pair that waits, as the index has it."""
+    """A waiting pair, as in the index."""
 
     pair_id: str
     fingerprint: str
 
 
 class Misunderstood(ValueError):
-    """A request that cannot be understood; the message is one sentence with the remedy."""
+    """A malformed request. The message gives the reason."""
 
 
 class _Request(BaseModel):
@@ -46,9 +46,9 @@ class _Request(BaseModel):
 
 
 class AskForPairs(_Request):
-    """The oldest pairs that wait, up to `count`: first those that the desk holds, none of those that it skips.
+    """Ask for the oldest waiting pairs, up to `count`: first those held by the desk, none of those skipped.
 
-    A desk is one page of a reviewer. The page chooses its name; it cannot reach the leases of other reviewers.
+    A desk is one page of a reviewer. The page chooses its name, which cannot reach other reviewers' leases.
     """
 
     action: Literal["pairs"]
@@ -59,7 +59,7 @@ class AskForPairs(_Request):
 
 
 class Decide(_Request):
-    """An opinion about two contents, which the reviewer has looked at."""
+    """An opinion about two contents that the reviewer has seen."""
 
     action: Literal["decide"]
     desk: str = Field(min_length=1, max_length=64)
@@ -76,7 +76,6 @@ class Decide(_Request):
         return self
 
     def by(self, reviewer: str, now: datetime, *, saw_similarity: bool) -> Opinion:
-        """Return the opinion that this reviewer gives now."""
         return Opinion(
             by=reviewer,
             at=now,
@@ -88,7 +87,7 @@ class Decide(_Request):
 
 
 class CannotTell(_Request):
-    """The reviewer cannot decide about two contents, and leaves them with a note to another one."""
+    """The reviewer cannot decide, and leaves the pair to another one with a note."""
 
     action: Literal["cannot_tell"]
     desk: str = Field(min_length=1, max_length=64)
@@ -101,7 +100,7 @@ class CannotTell(_Request):
 
 
 class Reveal(_Request):
-    """The similarity of two contents. That the reviewer saw it is recorded with their opinion."""
+    """Ask for the similarity of two contents; recorded with the reviewer's opinion."""
 
     action: Literal["reveal"]
     desk: str = Field(min_length=1, max_length=64)
@@ -110,7 +109,7 @@ class Reveal(_Request):
 
 
 class GiveBack(_Request):
-    """Pairs that other reviewers may have now."""
+    """Release pairs for other reviewers."""
 
     action: Literal["give_back"]
     desk: str = Field(min_length=1, max_length=64)
@@ -123,7 +122,7 @@ _ASKED: TypeAdapter[Asked] = TypeAdapter(Annotated[Asked, Field(discriminator="a
 
 
 def asked(request: object) -> Asked:
-    """Return the request. Raises Misunderstood."""
+    """Parse a request. Raises Misunderstood."""
     try:
         return _ASKED.validate_python(request)
     except ValidationError as error:
@@ -133,10 +132,10 @@ def asked(request: object) -> Asked:
 
 
 def has_decided(decision: Decision, opinion: Opinion) -> bool:
-    """Return whether an opinion is in a decision already: its request was repeated."""
+    """Return whether a decision includes the opinion already, as its request was repeated."""
     return any(is_repeated(each, opinion) for each in decision.opinions)
 
 
 def is_repeated(one: Opinion, other: Opinion) -> bool:
-    """Return whether two opinions are one: the same person, verdict and reason."""
+    """Return whether two opinions are the same: person, verdict and reason."""
     return one.agrees(other) and (one.by, one.reason) == (other.by, other.reason)

@@ -1,4 +1,4 @@
-"""A row of the verdicts table: what a pair's readers see."""
+"""A row of VerdictsTable: what readers see of a pair."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ from facepair.domain.verdict import (
 )
 
 if TYPE_CHECKING:
-    from facepair.domain.picture import Unusable  # decodes pictures, which not every reader of rows needs
+    from facepair.domain.picture import Unusable  # imports decoders, which readers of rows do not need
 
 
 def _moment(value: object) -> datetime:
-    """Return a stored time. Raises ValueError for anything else, which pydantic reports with the field's name."""
+    """Return a stored time. Raises ValueError, which pydantic reports with the field's name."""
     if not isinstance(value, datetime | str):
         raise ValueError("not a time: expected ISO 8601 text")
     try:
@@ -39,11 +39,11 @@ def _moment(value: object) -> datetime:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(clock.iso)]
-"""A time as the tables hold it: ISO 8601 UTC in milliseconds."""
+"""A stored time: ISO 8601 UTC in milliseconds."""
 
 
 class PictureRow(BaseModel, frozen=True):
-    """One picture of a row: the object that was looked at, and what was seen in it."""
+    """One picture of a row: the object, and what was seen in it."""
 
     key: str
     version_id: str | None = None
@@ -65,17 +65,17 @@ class PictureRow(BaseModel, frozen=True):
         )
 
     def shows(self, upload: Upload) -> bool:
-        """Whether it speaks of exactly this object."""
+        """Return whether it is about exactly this object."""
         return self.identity == {"key": upload.key, "etag": upload.etag}
 
     @property
     def identity(self) -> dict[str, str]:
-        """The attributes that distinguish this object from others of the same second."""
+        """Attributes that tell this object from others of the same second."""
         return {"key": self.key, "etag": self.etag}
 
 
 class Opinion(BaseModel, frozen=True):
-    """What one reviewer makes of two contents, while another reviewer has to agree. `by` is an ARN that AWS reports."""
+    """A reviewer's opinion while others have to agree. `by` is an ARN as AWS reports it."""
 
     by: str
     at: Moment
@@ -85,15 +85,14 @@ class Opinion(BaseModel, frozen=True):
     saw_similarity: bool = False
 
     def agrees(self, other: "Opinion") -> bool:
-        """Return whether both give the same verdict, and for RETAKE name the same pictures."""
+        """Return whether verdicts agree, for RETAKE with the same pictures."""
         return (self.verdict, set(self.retake or ())) == (other.verdict, set(other.retake or ()))
 
 
 class Review(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=True):
-    """A final decision: the reviewer's ARN as AWS reports it, when and why; `from` is the verdict before it.
+    """A final decision: the reviewer's ARN as AWS reports it, when and why; `from` is the verdict before.
 
-    `saw_similarity` is absent in rows of earlier releases. `also_by` and `opinions` are there if other reviewers gave
-    an opinion before.
+    Rows of earlier releases lack `saw_similarity`. `also_by` and `opinions` are of earlier reviewers, if any.
     """
 
     by: str
@@ -106,7 +105,7 @@ class Review(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=Tr
 
 
 class Decision(BaseModel, frozen=True):
-    """What reviewers have decided about two contents. It holds whenever these two come."""
+    """What reviewers decided about two contents; it holds whenever these two are uploaded."""
 
     verdict: Verdict
     retake: tuple[Role, ...] | None = None
@@ -114,7 +113,7 @@ class Decision(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, opinion: Opinion, others: tuple[Opinion, ...] = ()) -> Self:
-        """Return the decision that an opinion makes of a MANUAL_CHECK after those of others."""
+        """Return the final decision from an opinion and those before it."""
         review = Review(
             by=opinion.by,
             at=opinion.at,
@@ -142,13 +141,12 @@ class Decision(BaseModel, frozen=True):
 
 
 type Versions = Mapping[Role, str | None]
-"""The version ids of a pair's objects, as far as they are known."""
+"""Version ids of a pair's objects, as far as known."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A complete pair as it was looked at: its objects with their versions, the policy by which they are judged, and
-    what identifies the two contents: None until they are read."""
+    """A complete pair: its objects, their versions, the policy in force and the fingerprint (None until read)."""
 
     pair: Pair
     versions: Versions
@@ -157,12 +155,11 @@ class Case:
 
 
 class Row(BaseModel, frozen=True, hide_input_in_errors=True):
-    """What a pair's row says: the attributes of the table, by their names. None is not written.
+    """A pair's row; field names are the table's attributes, described in docs/reference/attributes.md.
 
-    docs/reference/attributes.md says what each means. Writing the row sets `updated_at` and `expires_at` (epoch
-    seconds); `listed_at` is when the bucket was listed for it. `erased_before` is the second up to which the pair had
-    been erased: a worker that does not know of that erasure writes no row. Validation errors are logged, so they do not
-    quote their input.
+    None is not written. Writing sets `updated_at` and `expires_at`. `listed_at`: when the bucket was listed.
+    `erased_before`: the second up to which the pair was erased; a worker that does not know that erasure writes no row.
+    Validation errors are logged, so they do not quote their input.
     """
 
     pair_id: str
@@ -189,12 +186,12 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
 
     @classmethod
     def waiting(cls, pair: Pair, versions: Versions, policy: Policy) -> Self:
-        """One picture is there, the other is not yet."""
+        """One picture is missing."""
         return cls._of(pair, versions, policy, {}, verdict=Verdict.WAITING, waiting_for=pair.missing[0])
 
     @classmethod
     def unusable(cls, case: Case, problems: "Mapping[Role, Unusable]") -> Self:
-        """RETAKE by our own look at the pictures, without a call, under the code that the API would have answered."""
+        """RETAKE without a call: our check found problems. Uses the API's code for the first."""
         role, first_problem = next(iter(problems.items()))
         return cls._of_case(
             case,
@@ -206,18 +203,18 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
 
     @classmethod
     def pending(cls, case: Case, code: str, message: str, retry_at: datetime) -> Self:
-        """Will be tried again by itself; `code` says what keeps it."""
+        """Deferred; `code` says why."""
         return cls._of_case(case, verdict=Verdict.PENDING, code=code, message=message, retry_at=retry_at)
 
     @classmethod
     def worker_died(cls, case: Case) -> Self:
-        """UNDETERMINED: the pair has ended every worker that took it."""
+        """UNDETERMINED: every worker that took the pair died."""
         message = "Every worker that took this pair ended before it was done; upload other pictures, or see the log"
         return cls._of_case(case, verdict=Verdict.UNDETERMINED, code=WORKER_DIED, message=message)
 
     @classmethod
     def judged(cls, case: Case, outcome: Outcome) -> Self:
-        """What asking has brought, judged by the policy in force."""
+        """An outcome, judged by the policy in force."""
         decided, retake = verdict(outcome, case.policy)
         return cls._of_case(
             case,
@@ -252,50 +249,50 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """A row as it was stored, by this release or an earlier one."""
+        """Parse a stored row, of this release or an earlier one."""
         return cls.model_validate(item)
 
     def item(self) -> dict[str, Any]:
-        """The row as it is stored: plain values and Decimals, times as ISO 8601."""
+        """Return the item to store: plain values and Decimals, times as ISO 8601."""
         return self.model_dump(exclude_none=True, by_alias=True)
 
     @property
     def pictures(self) -> dict[Role, PictureRow]:
-        """The pictures that it speaks of."""
+        """The pictures in the row."""
         return {role: picture for role in ROLES if (picture := getattr(self, role))}
 
     @property
     def is_complete(self) -> bool:
-        """Whether it speaks of both pictures."""
+        """Whether both pictures are in the row."""
         return len(self.pictures) == len(ROLES)
 
     def stands_for(self, pair: Pair) -> bool:
-        """Whether nothing is left to do for a pair: a row for newer objects, or one for these that only another upload
-        can change: a final verdict, or a free refusal, which is asked for again with the next upload."""
+        """Return whether there is nothing to do for a pair: the row is about newer objects, or about these with a
+        verdict that only another upload can change (final, or a free refusal).
+        """
         refused = self.verdict is Verdict.UNDETERMINED and not is_charged(self.code, self.pricing_strategy)
-        refused = refused and self.code != PICTURES_DELETED  # the pictures are there again
+        refused = refused and self.code != PICTURES_DELETED  # the pictures are back
         return self.is_newer_than(pair) or ((self.verdict in FINAL or refused) and self.covers(pair))
 
     @property
     def is_to_be_reviewed(self) -> bool:
-        """Whether it waits for a reviewer's decision."""
+        """Whether it needs a reviewer's decision."""
         return self.verdict is Verdict.MANUAL_CHECK and self.review is None and self.fingerprint is not None
 
     @property
     def decision(self) -> Decision | None:
-        """What a person has decided, if anything."""
+        """The reviewers' decision, if any."""
         return Decision(verdict=self.verdict, retake=self.retake, review=self.review) if self.review else None
 
     def as_decided(self, decision: Decision) -> Self:
-        """The same row with a person's decision about its contents."""
         return self.model_copy(update=dict(decision))
 
     def waiting_on(self, code: str, message: str, retry_at: datetime) -> Self:
-        """The same pair, still PENDING."""
+        """Return the row, still PENDING, with a new reason and time."""
         return self.model_copy(update={"code": code, "message": message, "retry_at": retry_at})
 
     def waits_in_vain(self, pair: Pair) -> bool:
-        """Whether it is PENDING for pictures that are no longer there, and no later upload has replaced them."""
+        """Return whether it is PENDING for pictures that are gone, without a later upload in their place."""
         if self.verdict is not Verdict.PENDING:
             return False
         if not pair.uploads or self.is_newer_than(pair):
@@ -303,21 +300,21 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
         return bool(pair.missing) and self.uploaded_at == clock.milliseconds(pair.uploaded_at)
 
     def pictures_deleted(self) -> Self:
-        """The same pair, UNDETERMINED because a picture of it is gone. It is as old as the row it replaces."""
+        """Return the row as UNDETERMINED because a picture is gone. It keeps its age."""
         message = "A picture was deleted or expired before the pair was compared; upload both pictures again"
         said = {"verdict": Verdict.UNDETERMINED, "code": PICTURES_DELETED, "message": message, "retry_at": None}
         return self.model_copy(update=said)
 
     def speaks_of(self, created: CreatedObject) -> bool:
-        """Whether one of its pictures is that object."""
+        """Return whether one of its pictures is that object."""
         return any((each.key, each.etag) == (created.key, created.etag) for each in self.pictures.values())
 
     def is_newer_than(self, pair: Pair) -> bool:
-        """Whether it speaks of a later upload, which has been deleted since."""
+        """Return whether it is about a later upload, since deleted."""
         return self.uploaded_at > clock.milliseconds(pair.uploaded_at)
 
     def covers(self, pair: Pair) -> bool:
-        """Whether it speaks of exactly these objects."""
+        """Return whether it is about exactly these objects."""
         pictures = self.pictures
         return self.uploaded_at == clock.milliseconds(pair.uploaded_at) and all(
             role in pictures and pictures[role].shows(upload) for role, upload in pair.uploads.items()
@@ -326,15 +323,14 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
 
 @dataclass(frozen=True)
 class Standing:
-    """A pair's item as a worker read it: its row, and the second up to which the pair was erased, as far as the item
-    says so. A tombstone has no row."""
+    """A pair's item as read: its row, and the second of its erasure, if known. A tombstone has no row."""
 
     row: Row | None = None
     erased_at: datetime | None = None
 
     @classmethod
     def of(cls, item: Mapping[str, Any] | None) -> Self:
-        """What an item says. Raises ValueError for a row that cannot be read."""
+        """Parse an item. Raises ValueError for an unreadable row."""
         if not item:
             return cls()
         if is_tombstone(item):
@@ -344,5 +340,5 @@ class Standing:
 
 
 def is_tombstone(item: Mapping[str, Any]) -> bool:
-    """Whether a pair's item says only that the pair was erased: it has `pair_id`, `erased_at` and `expires_at`."""
+    """Return whether an item is a tombstone: only `pair_id`, `erased_at` and `expires_at`."""
     return "erased_at" in item and "verdict" not in item

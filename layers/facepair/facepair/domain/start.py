@@ -1,5 +1,3 @@
-"""What a worker knows when it begins with a pair."""
-
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +7,9 @@ from facepair.domain.row import Standing
 
 @dataclass(frozen=True)
 class Start:
-    """The gate, the pair's item, and the second up to which an earlier release erased the pair, if one did lately."""
+    """What a worker reads first: the gate, the pair's item and, if known, the second of an erasure by an earlier
+    release.
+    """
 
     gate: Gate
     standing: Standing

@@ -1,4 +1,4 @@
-"""An answer becomes a verdict: every code of the API, and every code of our own, in one table."""
+"""Verdicts from answers: every code of the API and of our own, in one table."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,60 +32,60 @@ CERTAINTY = {
     Verdict.REJECT: 3,
     Verdict.RETAKE: 3,
 }
-"""For the same two uploads a row may only change to a verdict that is as certain or more."""
+"""For the same two uploads, a row's verdict may only become as certain or more."""
 FINAL = frozenset(verdict for verdict, certainty in CERTAINTY.items() if certainty == 3)
-"""Verdicts that stand until one of the two pictures is uploaded anew."""
+"""Verdicts that stand until a picture is uploaded again."""
 
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 """Called, perhaps charged, no answer."""
 API_NOT_ANSWERING = "API_NOT_ANSWERING"
-"""The fleet has stopped calling: too many calls in a row went unanswered."""
+"""Too many calls in a row went unanswered; the fleet stopped calling."""
 BAD_ANSWER = "BAD_ANSWER"
-"""An answer that breaks the API's contract."""
+"""The answer breaks the API's contract."""
 NETWORK_ERROR = "NETWORK_ERROR"
-"""The API was never reached."""
+"""The API was not reached."""
 CREDENTIALS_INVALID = "CREDENTIALS_INVALID"
-"""The secret, or what generate-token says of it."""
+"""The credentials are missing, or generate-token refuses them."""
 TOO_LITTLE_TIME = "TOO_LITTLE_TIME"
-"""The worker would not have lived to hear the answer, so it did not call."""
+"""Not called: the worker would not have lived to receive the answer."""
 PICTURE_UNREADABLE = "PICTURE_UNREADABLE"
-"""S3 refuses to return a picture: it is archived, or encrypted with a key that may not be used."""
+"""S3 refuses to return a picture (archived, or its key is not allowed)."""
 WORKER_DIED = "WORKER_DIED"
-"""The pair has ended every worker that took it."""
+"""Every worker that took the pair died."""
 PICTURES_DELETED = "PICTURES_DELETED"
 """A picture was deleted or expired while the pair was PENDING."""
 BUSY_CODES = frozenset({"SERVICE_BUSY", "RETRY_LATER"})
-"""Refusals of a call that came too fast."""
+"""Calls refused as too fast."""
 
 
 class Meaning(StrEnum):
-    """What a code asks us to do."""
+    """What to do about a code."""
 
     JUDGE = auto()  # the similarity decides
-    RETAKE = auto()  # a picture cannot be used
-    RETRY = auto()  # surely not charged: the same request, later
-    BLOCKED = auto()  # the account is refused: the fleet makes no calls for a while
-    RENEW_TOKEN = auto()  # the token is refused: get another one, then BLOCKED
-    HOLD = auto()  # no verdict, and no safe way to go on alone
+    RETAKE = auto()  # a picture is unusable
+    RETRY = auto()  # not charged: repeat later
+    BLOCKED = auto()  # the account is refused: the fleet pauses
+    RENEW_TOKEN = auto()  # get another token; refused again, BLOCKED
+    HOLD = auto()  # no verdict, and no safe automatic retry
 
 
 @dataclass(frozen=True)
 class Code:
-    """One row of the table: what a code means, what it costs by the documentation, which pictures it speaks of."""
+    """A code's meaning, documented price, and the pictures to take again."""
 
     meaning: Meaning
     pricing: Literal["FREE", "PAY"]
     retake: tuple[Role, ...] = ()
 
 
-# Sources: the API documentation's status codes of Face Comparison and its Glossary ("may appear in all responses").
+# Sources in the API documentation: status codes of Face Comparison, and the Glossary ("may appear in all responses").
 COMPARISON_CODES = {
     "SUCCESS": Code(Meaning.JUDGE, "PAY"),
     "NO_FACE_DETECTED_FROM_FIRST_IMAGE": Code(Meaning.RETAKE, "PAY", ("first",)),
     "NO_FACE_DETECTED_FROM_SECOND_IMAGE": Code(Meaning.RETAKE, "PAY", ("second",)),
     "FIRST_IMAGE_LOW_QUALITY_FACE": Code(Meaning.RETAKE, "PAY", ("first",)),
     "SECOND_IMAGE_LOW_QUALITY_FACE": Code(Meaning.RETAKE, "PAY", ("second",)),
-    "IMAGE_INVALID_FORMAT": Code(Meaning.RETAKE, "FREE", ROLES),  # the API does not say which picture
+    "IMAGE_INVALID_FORMAT": Code(Meaning.RETAKE, "FREE", ROLES),  # the API does not say which
     "IMAGE_INVALID_SIZE": Code(Meaning.RETAKE, "FREE", ROLES),
     "ERROR": Code(Meaning.RETRY, "FREE"),
     "SERVICE_BUSY": Code(Meaning.RETRY, "FREE"),
@@ -120,12 +120,12 @@ OWN_CODES = frozenset(
         WORKER_DIED,
     }
 )
-"""Codes that the API never answers."""
+"""Codes that the API never returns."""
 UNDOCUMENTED = Code(Meaning.HOLD, "PAY")
-"""A code that is not in the documentation: never a REJECT, and charged unless it is stated FREE."""
+"""Undocumented codes: never a REJECT, and charged unless stated FREE."""
 
-# What generate-token answers instead of a token: free, so nothing is ever at stake but time. The code of the row is the
-# API's own, or CREDENTIALS_INVALID where the API speaks of the credentials.
+# Codes of generate-token, which is free. The row gets the API's code, or CREDENTIALS_INVALID if it is about the
+# credentials.
 TOKEN_CODES = {
     "PARAMETER_ERROR": (Meaning.BLOCKED, CREDENTIALS_INVALID),  # signature error; timestamp error
     "EMPTY_PARAMETER_ERROR": (Meaning.BLOCKED, CREDENTIALS_INVALID),
@@ -139,11 +139,11 @@ TOKEN_CODES = {
     "RETRY_LATER": (Meaning.RETRY, "RETRY_LATER"),
 }
 DOCUMENTED_CODES = (COMPARISON_CODES.keys() | TOKEN_CODES.keys()) - OWN_CODES
-"""Codes of the API's own documentation, of both endpoints."""
+"""Documented codes of both endpoints."""
 
 
 class Policy(BaseModel, frozen=True):
-    """The thresholds in force, on the API's scale of 0 to 100."""
+    """The thresholds in force, on the scale of 0 to 100."""
 
     pass_above: Decimal = Field(ge=0, le=100)
     reject_below: Decimal = Field(ge=0, le=100)
@@ -155,7 +155,7 @@ class Policy(BaseModel, frozen=True):
         return self
 
     def judge(self, similarity: Decimal) -> Verdict:
-        """Above 70 pass, from 55 to 70 manual check, below 55 reject (API documentation, with its thresholds)."""
+        """Judge a similarity. The documentation's defaults: above 70 pass, 55 to 70 manual check, below 55 reject."""
         if similarity > self.pass_above:
             return Verdict.PASS
         if similarity < self.reject_below:
@@ -164,7 +164,7 @@ class Policy(BaseModel, frozen=True):
 
 
 class Face(BaseModel, frozen=True):
-    """Where a face is, in pixels of the uploaded picture as a viewer shows it."""
+    """A face's position in pixels of the upload as a viewer shows it."""
 
     id: str
     left: Decimal
@@ -174,17 +174,17 @@ class Face(BaseModel, frozen=True):
 
 
 class Seen(BaseModel, frozen=True):
-    """One picture of an asked pair: the face that was compared, and what was changed to fit the API's limits."""
+    """One picture of a call: the compared face, and the changes made to fit."""
 
     face: Face | None = None
     adjusted: tuple[str, ...] = ()
 
 
 class Outcome(BaseModel, frozen=True, hide_input_in_errors=True):
-    """What asking has brought for two contents: plain JSON by `model_dump(mode="json")`, stored and used again.
+    """The result of asking about two contents, stored as JSON and reused.
 
-    `call` is the ledger row of the call; `unsaved` says that this row could not be completed yet. `retry_at` is when
-    the API wants to be asked again, where it said so. `reversed`: the API was sent the second picture as its first.
+    `call`: its ledger row. `unsaved`: that row is not completed yet. `retry_at`: when the API wants the next call.
+    `reversed`: the second picture was sent as the first.
     """
 
     code: str
@@ -206,29 +206,31 @@ class Outcome(BaseModel, frozen=True, hide_input_in_errors=True):
 
     @property
     def settled(self) -> bool:
-        """Whether it is worth remembering for good: a charged answer, or a verdict. What is uncertain the ledger knows,
-        and a free refusal may be over with the next upload. So it knows what was asked the other way round: what is
-        remembered has the fingerprint of a row of the ledger, by which an erasure finds it."""
+        """Whether to remember it for good: a charged answer, or a verdict.
+
+        The ledger has unknown outcomes and reversed calls (a record needs the fingerprint of its ledger row, by which
+        an erasure finds it). A free refusal may pass.
+        """
         if self.code == OUTCOME_UNKNOWN or self.reversed:
             return False
         return self.charged or comparison_code(self.code).meaning is Meaning.RETAKE
 
     @property
     def paid_but_stated_free(self) -> bool:
-        """Whether the API has stated FREE under a code that its documentation tags as paid."""
+        """Whether the API stated FREE under a paid code."""
         return is_paid_but_stated_free(self.code, self.pricing_strategy)
 
     def turned_round(self) -> "Outcome":
-        """The same outcome for the same two pictures in each other's role: faces have no order."""
+        """Return the outcome with the pictures' roles swapped; faces have no order."""
         return self.model_copy(update={"first": self.second, "second": self.first, "reversed": not self.reversed})
 
 
 def is_charged(code: str | None, pricing_strategy: str | None) -> bool:
-    """Return whether a call can be on the invoice: the rule behind the attribute `charged` of CallsTable.
+    """Return whether a call can be on the invoice: the rule for CallsTable's `charged`.
 
-    The documented tag of the code decides. A stated PAY also makes a call charged, but a stated FREE does not make a
-    paid code free: ADVANCE's newer pages call the field deprecated and always FREE. An undocumented code is charged
-    unless stated FREE. A call without a code has no answer, so it may have been charged.
+    The code's documented tag decides. A stated PAY also makes a call charged, but a stated FREE does not make a paid
+    code free: ADVANCE's newer pages call the field deprecated and always FREE. Undocumented codes are charged unless
+    stated FREE. Without a code there was no answer, so the call may be charged.
     """
     if code is None:
         return True
@@ -238,7 +240,7 @@ def is_charged(code: str | None, pricing_strategy: str | None) -> bool:
 
 
 def is_paid_but_stated_free(code: str | None, pricing_strategy: str | None) -> bool:
-    """Return whether the answer says FREE under a code that the documentation tags as paid."""
+    """Return whether the API stated FREE under a paid code."""
     return code in COMPARISON_CODES and COMPARISON_CODES[code].pricing == "PAY" and _says(pricing_strategy, "FREE")
 
 
@@ -247,12 +249,11 @@ def _says(pricing_strategy: str | None, value: Literal["FREE", "PAY"]) -> bool:
 
 
 def comparison_code(code: str) -> Code:
-    """The table's row for a comparison's code."""
     return COMPARISON_CODES.get(code, UNDOCUMENTED)
 
 
 def verdict(outcome: Outcome, policy: Policy) -> tuple[Verdict, tuple[Role, ...]]:
-    """The verdict of an outcome, and which pictures have to be taken again. An error is never a REJECT."""
+    """Return the verdict and the pictures to take again. An error is never a REJECT."""
     code = comparison_code(outcome.code)
     if code.meaning is Meaning.JUDGE and outcome.similarity is not None:
         return policy.judge(outcome.similarity), ()

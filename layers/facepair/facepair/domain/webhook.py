@@ -1,4 +1,4 @@
-"""A webhook's message: an event of the bus, as a receiver outside of AWS gets it (https://www.standardwebhooks.com)."""
+"""A webhook message: a bus event as receivers outside AWS get it (https://www.standardwebhooks.com)."""
 
 import json
 from datetime import timedelta
@@ -11,15 +11,15 @@ from facepair.domain.notification import Malformed
 from facepair.domain.retry import Backoff
 
 TYPES = {VerdictChanged.detail_type: "verdict.changed", PairErased.detail_type: "pair.erased"}
-"""The webhook's type for the bus's detail-type."""
+"""The bus's detail-type -> the webhook's type."""
 BACKOFF = Backoff(first=10, longest=3600)
-"""Between the attempts, in seconds."""
+"""Between attempts, in seconds."""
 PATIENCE = timedelta(days=3)
-"""How long a webhook is tried: a receiver may be down over a weekend."""
+"""How long delivery is tried: a receiver may be down over a weekend."""
 
 
 class Undelivered(Exception):
-    """The receiver did not take it: try again. `retry_after` in seconds, where the receiver said so."""
+    """The receiver did not accept it; retry. `retry_after` in seconds, if given."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -33,19 +33,20 @@ class _Event(BaseModel):
 
 
 class Webhook(BaseModel, frozen=True):
-    """What is POSTed. `id` is the change's, by which a receiver knows what it has already had.
+    """The message to POST.
 
-    `timestamp` is when it happened, whenever it is delivered; `data` is the event's detail.
+    `id` is the change's, by which receivers detect duplicates. `timestamp` is when it happened, not when it is
+    delivered. `data` is the event's detail.
     """
 
-    id: str = Field(pattern=r"^[\x21-\x7e]+$", exclude=True)  # goes into a header, not into the body
+    id: str = Field(pattern=r"^[\x21-\x7e]+$", exclude=True)  # sent as a header
     type: str
     timestamp: str
     data: dict[str, Any]
 
     @classmethod
     def from_event(cls, body: str) -> Self:
-        """The message for an event as EventBridge puts it into a queue. Raises Malformed for anything else."""
+        """Parse an event as EventBridge puts it into a queue. Raises Malformed."""
         try:
             event = _Event.model_validate_json(body)
             happened = event.detail.get("updated_at") or event.detail.get("erased_at") or event.time
@@ -55,5 +56,5 @@ class Webhook(BaseModel, frozen=True):
             raise Malformed(f"not an event {kinds}, but {len(body)} characters of something else") from error
 
     def content(self) -> bytes:
-        """The body, the same at every attempt."""
+        """Return the body, the same for every attempt."""
         return json.dumps(self.model_dump(), ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Webhooks by the Standard Webhooks specification: signing and sending. Knows nothing of AWS."""
+"""Sign and send webhooks (Standard Webhooks). Imports nothing of AWS."""
 
 from facepair.webhook.sender import ReceiversKeys, Sender
 from facepair.webhook.signature import key, signature

@@ -10,19 +10,17 @@ from facepair.domain.webhook import Undelivered, Webhook
 from facepair.webhook.signature import signature
 
 DEADLINE_SECONDS = 10
-"""From the look-up of the receiver's name to the status and headers of its answer."""
+"""From the DNS look-up to the response's status and headers."""
 
 
 class ReceiversKeys(Protocol):
-    """The keys by which the receiver knows us."""
-
     def load(self) -> Sequence[bytes]:
-        """The current key, and the one before it as long as there is one. Raises Undelivered where there is none."""
+        """Return the current key and, if any, the previous one. Raises Undelivered if there is none."""
 
 
 @dataclass(frozen=True)
 class Sender:
-    """A facepair.use_cases.ports.Receiver: POSTs to one URL."""
+    """The Receiver port: POSTs to one URL."""
 
     url: str
     keys: ReceiversKeys
@@ -30,7 +28,7 @@ class Sender:
     proxy: http.Proxy | None = None
 
     def take(self, webhook: Webhook) -> None:
-        """Deliver it. Any 2xx will do, whatever its body; everything else, a redirect too, raises Undelivered."""
+        """Deliver a webhook. Raises Undelivered for anything but a 2xx status, redirects included."""
         keys = self.keys.load()
         content, timestamp = webhook.content(), int(clock.now().timestamp())
         headers = {

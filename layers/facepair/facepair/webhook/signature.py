@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 
 def key(value: str) -> bytes:
-    """The key of a secret's value: what a receiver is given behind `whsec_`. Raises ValueError if it is not base64."""
+    """Return the key in a secret's value (what follows `whsec_`). Raises ValueError unless it is base64."""
     try:
         decoded = base64.b64decode(value.strip(), validate=True)
-    except ValueError:  # binascii.Error is one
+    except ValueError:  # includes binascii.Error
         decoded = b""
     if not decoded:
         raise ValueError("it is not base64; 32 letters and digits are")
@@ -18,9 +18,9 @@ def key(value: str) -> bytes:
 
 
 def signature(keys: Sequence[bytes], webhook_id: str, timestamp: int, content: bytes) -> str:
-    """The header `webhook-signature`: one signature for each key, so that either satisfies a receiver.
+    """Return the header `webhook-signature`: one signature per key, so that receivers may have either.
 
-    Over id, time of the attempt in epoch seconds, and body, joined by dots.
+    Signs id, time of the attempt (epoch seconds) and body, joined by dots.
     """
     signed = f"{webhook_id}.{timestamp}.".encode() + content
     return " ".join(f"v1,{base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}" for key in keys)

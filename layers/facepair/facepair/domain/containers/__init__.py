@@ -1,8 +1,7 @@
-"""Which bytes of a file are its picture, and whether all of them are there.
+"""Find the bytes of a picture in a file, and check that all of them are there.
 
-Decoders forgive: what is missing they fill with gray, green or black, and Pillow does not say so. So each container is
-read here as far as its structure proves that nothing is missing. What viewers take no notice of (metadata, trailers,
-broken ancillary chunks) is left out instead of refused.
+Decoders silently fill what is missing with gray, green or black. So each container is read here as far as its structure
+proves completeness. What viewers ignore (metadata, trailers, broken ancillary chunks) is left out rather than refused.
 """
 
 from facepair.domain.containers.base import Damaged, Picture
@@ -16,7 +15,7 @@ __all__ = ["Damaged", "Jpeg", "Picture", "read"]
 
 
 def read(content: bytes) -> Picture:
-    """Return the picture in a file. A format that is not known here is returned as it is."""
+    """Return the picture in a file; an unknown format is returned as it is."""
     if content.startswith(b"\xff\xd8"):
         return read_jpeg(content)
     if content.startswith(b"\x89PNG\r\n\x1a\n"):

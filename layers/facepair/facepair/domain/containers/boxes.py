@@ -1,4 +1,4 @@
-"""The boxes of a HEIC or AVIF file (ISO/IEC 14496-12 and 23008-12), as far as its pictures need them.
+"""Parse the boxes of HEIC and AVIF files that describe pictures (ISO/IEC 14496-12 and 23008-12).
 
 Malformed boxes raise ValueError or IndexError.
 """
@@ -11,7 +11,7 @@ _MOST_ITEMS = 10_000
 
 
 class IsoBox(NamedTuple):
-    """A box: its kind, and where its content begins and ends in the file."""
+    """A box: its kind, and the start and end of its content."""
 
     kind: bytes
     start: int
@@ -19,7 +19,7 @@ class IsoBox(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """A run of bytes of an item: in the file, or for some derived items in the box `idat`."""
+    """Bytes of an item: in the file or, for some derived items, in the box `idat`."""
 
     start: int
     length: int
@@ -27,7 +27,7 @@ class Extent(NamedTuple):
 
 @dataclass
 class Item:
-    """A picture, a tile, or metadata. `properties` in the order in which they apply."""
+    """A picture, tile or metadata. `properties` are in the order in which they apply."""
 
     kind: bytes = b""
     extents: list[Extent] = field(default_factory=list)
@@ -35,20 +35,20 @@ class Item:
     properties: list[IsoBox] = field(default_factory=list)
 
     def property(self, kind: bytes) -> IsoBox | None:
-        """Return the property of this kind, if the item has one."""
+        """Return the item's property of this kind, if any."""
         return next((box for box in self.properties if box.kind == kind), None)
 
 
 @dataclass
 class Meta:
-    """What the box `meta` says: items by id, the primary one's id, and what derived items are made of."""
+    """The box `meta`: items by id, the primary item's id, and the parts of derived items."""
 
     primary: int = 0
     items: dict[int, Item] = field(default_factory=dict)
     parts: dict[int, list[int]] = field(default_factory=dict)
 
     def needed(self) -> Iterator[Item]:
-        """Yield the primary item and everything that it is made of."""
+        """Yield the primary item and all its parts."""
         todo, seen = [self.primary], set[int]()
         while todo:
             item_id = todo.pop()
@@ -59,7 +59,7 @@ class Meta:
 
 
 def boxes(content: bytes, start: int, end: int) -> Iterator[IsoBox]:
-    """Yield the boxes between two places; the last one may claim to reach further than `end`."""
+    """Yield the boxes in a range. The last may claim to extend beyond `end`."""
     at = start
     while at + 8 <= end:
         size, kind, header = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8], 8
@@ -74,7 +74,7 @@ def boxes(content: bytes, start: int, end: int) -> Iterator[IsoBox]:
 
 
 def read_meta(content: bytes) -> Meta:
-    """Read the box `meta`. Raises ValueError if there is none that is whole."""
+    """Read the box `meta`. Raises ValueError unless there is a complete one."""
     meta = next((box for box in boxes(content, 0, len(content)) if box.kind == b"meta"), None)
     if meta is None or meta.end > len(content):
         raise ValueError("no box meta")

@@ -1,6 +1,6 @@
-"""The crop of a HEIC (`clap`, ISO/IEC 14496-12, 12.1.4), done here.
+"""Apply a HEIC's crop (`clap`, ISO/IEC 14496-12, 12.1.4).
 
-libheif 1.23 takes the size after the crop for a limit on the size before it, and refuses the picture. So it gets a crop
+libheif 1.23 refuses such pictures, as it checks the cropped size against limits for the full one. So it gets a crop
 that keeps everything.
 """
 
@@ -15,7 +15,7 @@ _CLAP_BYTES = 32
 
 
 def uncropped(content: bytes, meta: Meta) -> tuple[bytes, Crop | None]:
-    """Return the same file with a crop that keeps everything, and the crop that it had, on the upright picture."""
+    """Return the file with a crop that keeps everything, and its own crop, for the upright picture."""
     item = meta.items.get(meta.primary, Item())
     clap, ispe = item.property(b"clap"), item.property(b"ispe")
     if item.kind not in (b"hvc1", b"grid") or not clap or not ispe or clap.end - clap.start != _CLAP_BYTES:
@@ -29,7 +29,7 @@ def uncropped(content: bytes, meta: Meta) -> tuple[bytes, Crop | None]:
 
 
 def _crop(clap: bytes, size: tuple[int, int]) -> Crop | None:
-    """Return left, top, right and bottom of a crop that lies around the centre; None if it makes no sense."""
+    """Return a crop (around the centre) as left, top, right, bottom; None if invalid."""
     numbers = unpack(">8i", clap)
     if not all(numbers[1::2]):
         return None
@@ -41,17 +41,17 @@ def _crop(clap: bytes, size: tuple[int, int]) -> Crop | None:
 
 
 def _upright(crop: Crop, size: tuple[int, int], content: bytes, item: Item) -> Crop:
-    """Turn and mirror a crop as its picture is turned and mirrored, by the properties behind it."""
+    """Turn and mirror a crop by the properties that follow it."""
     left, top, right, bottom = crop
     width, height = size
     kinds = [box.kind for box in item.properties]
     for box in item.properties[kinds.index(b"clap") + 1 :]:
         if box.kind == b"irot":
-            for _ in range(content[box.start] & 3):  # quarter turns to the left
+            for _ in range(content[box.start] & 3):  # quarter turns counter-clockwise
                 left, top, right, bottom = top, width - right, bottom, width - left
                 width, height = height, width
         elif box.kind == b"imir":
-            if content[box.start] & 1:  # left and right change places
+            if content[box.start] & 1:  # swap left and right
                 left, right = width - right, width - left
             else:
                 top, bottom = height - bottom, height - top

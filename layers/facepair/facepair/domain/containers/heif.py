@@ -1,7 +1,7 @@
-"""The picture in a HEIC or AVIF file: every byte of its primary item and of the tiles that this is made of.
+"""The picture in a HEIC or AVIF file: all bytes of its primary item and tiles.
 
-libheif fills a tile that does not decode with green, and libde265 goes on after an error. So the structure is held
-against the file first: each tile lies within it, and its data is the chain of units that the codec wants.
+libheif fills a tile that does not decode with green, and libde265 continues after errors. So the structure is checked
+first: each tile lies within the file and is a chain of the codec's units.
 """
 
 import re
@@ -13,14 +13,14 @@ from facepair.domain.containers.crop import uncropped
 
 _PICTURES = (b"hvc1", b"av01")
 
-# What no NAL unit contains: its encoder puts a 3 in between (H.265, 7.4.2). A hole of zeros does.
+# Bytes that no NAL unit contains, as encoders insert a 3 (H.265, 7.4.2). A hole of zeros does.
 _FORBIDDEN = re.compile(rb"\0\0[\0-\2]")
 _LENGTH_SIZE_IN_HVCC = 21
-_ZEROS_AT_ITS_END = 3  # some encoders end a unit with them
+_ZEROS_AT_ITS_END = 3  # appended to units by some encoders
 
 
 def read_heif(content: bytes) -> Picture:
-    """Find the picture in a HEIC or AVIF file, and check that all of it is there."""
+    """Find the picture in a HEIC or AVIF file and check that it is complete."""
     try:
         meta = read_meta(content)
         damage = _missing(content, meta) or next(_broken(content, meta), None)
@@ -31,7 +31,7 @@ def read_heif(content: bytes) -> Picture:
 
 
 def _curve(content: bytes, meta: Meta) -> tuple[int, int] | None:
-    """Return what the first box `colr` of kind nclx says, of the picture or of its tiles."""
+    """Return the code points in the first `colr` box of kind nclx, of the picture or its tiles."""
     boxes = (box for item in meta.needed() for box in item.properties if box.kind == b"colr")
     for box in boxes:
         if content[box.start : box.start + 4] == b"nclx":
@@ -41,7 +41,7 @@ def _curve(content: bytes, meta: Meta) -> tuple[int, int] | None:
 
 
 def _missing(content: bytes, meta: Meta) -> str | None:
-    """Return a message if a part of the picture lies beyond the end of the file."""
+    """Return a message if part of the picture lies beyond the end of the file."""
     claimed = arrived = 0
     for item in meta.needed():
         for start, length in item.extents if item.in_file else ():
@@ -51,16 +51,16 @@ def _missing(content: bytes, meta: Meta) -> str | None:
 
 
 def _filled_up(content: bytes, meta: Meta) -> bytes:
-    """Return the file with zeros for metadata that was cut off: libheif refuses a picture for that, viewers do not."""
+    """Replace cut-off metadata by zeros: without it libheif refuses a picture that viewers show."""
     ends = [start + length for item in meta.items.values() if item.in_file for start, length in item.extents]
     end = max(ends, default=0)
     return content.ljust(end, b"\0") if end <= 2 * len(content) else content
 
 
 def _broken(content: bytes, meta: Meta) -> Iterator[str]:
-    """Yield a message for each picture item whose data cannot be right.
+    """Yield a message for each picture item whose data is invalid.
 
-    All are looked at, also thumbnails and depth maps: bytes that are lost in the picture show in what lies behind it.
+    Thumbnails and depth maps are checked, too: bytes lost in the picture shift what follows.
     """
     needed = list(map(id, meta.needed()))
     for item in meta.items.values():
@@ -68,7 +68,7 @@ def _broken(content: bytes, meta: Meta) -> Iterator[str]:
             continue
         data = b"".join(content[start : start + length] for start, length in item.extents)
         if len(data) < sum(length for _, length in item.extents) and item.kind == b"hvc1":
-            continue  # a thumbnail that is cut off at the end of the file
+            continue  # a thumbnail cut off at the end of the file
         is_broken = _is_no_chain_of_nal_units if item.kind == b"hvc1" else _is_no_chain_of_obus
         if is_broken(data, content, item):
             yield damaged("its data is no chain of units as its codec wants it")
@@ -93,7 +93,7 @@ def _is_no_chain_of_nal_units(data: bytes, content: bytes, item: Item) -> bool:
 
 
 def _is_no_chain_of_obus(data: bytes, content: bytes, item: Item) -> bool:
-    """AV1, 5.3: each unit says how long it is; the last one may leave that out."""
+    """AV1, 5.3: each unit states its length; the last one may omit it."""
     at = 0
     while at < len(data):
         header = data[at]

@@ -1,9 +1,8 @@
-"""The picture in a JPEG file (ITU-T T.81), decoded only if every block of it is there.
+"""The picture in a JPEG file (ITU-T T.81), decoded only if every block is there.
 
-libjpeg fills what is missing with gray, and only warns. simplejpeg turns its warnings into errors, Pillow hides them.
-A progressive JPEG is also decoded by jpegli, which finds runs that leave their band; libjpeg does not warn of them.
-So that nothing harmless is refused, libjpeg is given the picture alone: no stray bytes between the headers, no trailer,
-and an end where the picture ends.
+libjpeg fills what is missing with gray and only warns; simplejpeg turns its warnings into errors. Progressive JPEGs are
+also decoded by jpegli, which finds runs that leave their band. To refuse nothing harmless, libjpeg gets the picture
+alone: no stray bytes between headers, no trailer, and an end marker where the picture ends.
 """
 
 import re
@@ -28,15 +27,15 @@ _MARKER = re.compile(rb"\xff+([^\0\xff])")
 _END_OF_DATA = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # stuffed bytes and restart markers belong to the data
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
-# libjpeg reads up to 8 bytes ahead, and does not report these as extraneous.
+# libjpeg reads up to 8 bytes ahead and does not report these as extraneous.
 _READ_AHEAD = 8
 
-# Zeros in a row that a progressive scan of more than mean colours may have: twice what was measured in flat pictures.
+# Longest run of zeros in progressive scans with more than mean colours: twice the measured one.
 _ZEROS_OF_PROGRESSIVE = 256
 
 _OUT_OF_BAND = "Failed to decode DCT block"  # jpegli's message
 
-# A trailer without an end marker before it is recognised by its first bytes: text, or a box of a video.
+# Recognises a trailer without an end marker before it: text, or a video's box.
 _TRAILER = re.compile(rb"[A-Za-z0-9_ .:/-]{6}|\0\0\0.ftyp", re.DOTALL)
 _TRAILER_BEGINNING = 64
 
@@ -45,24 +44,24 @@ class _Scan(NamedTuple):
     components: tuple[int, ...]
     first: int  # coefficients, in zigzag order
     last: int
-    high: int  # bits that the scans before it left out; 0 in the first one
-    low: int  # bits that this one leaves out
+    high: int  # bits that earlier scans left out; 0 in the first
+    low: int  # bits that this scan leaves out
 
 
 @dataclass(frozen=True)
 class Jpeg(Picture):
-    """A JPEG; its `content` begins and ends with the picture. `has_end` says whether the upload had an end marker."""
+    """A JPEG. `content` ends with the picture. `has_end`: the upload had an end marker."""
 
     scans: int = 0
     components: int = 3
     progressive: bool = False
     has_end: bool = True
-    trailer: bytes = b""  # the beginning of what follows, if the upload had no end marker
+    trailer: bytes = b""  # the start of what follows, if there was no end marker
 
     def decoded(self, colours: Colours, smallest: tuple[int, int]) -> tuple[Image.Image, "Jpeg"]:
-        """Decode at the smallest scale at which both sides are at least so long. Raises Damaged.
+        """Decode at the smallest scale with both sides at least this long. Raises Damaged.
 
-        Returns the pixels, and the JPEG whose every block was decoded: without padding before its end, if it had any.
+        Return the pixels, and the JPEG whose every block was decoded, without any padding before its end.
         """
         try:
             whole, pixels = self, _decode(self.content, colours, smallest)
@@ -74,12 +73,11 @@ class Jpeg(Picture):
         return pixels, whole
 
     def _has_run_out_of_band(self) -> bool:
-        """Return whether jpegli meets a coefficient behind the last one of its scan.
+        """Return whether jpegli finds a coefficient beyond the last one of its scan.
 
-        After a cut within a scan a decoder reads on in the wrong block, and can fall into step again with the right
-        number of blocks. What it reads until then nearly always leaves the band. Only that error counts: what else
-        jpegli refuses (rare samplings, for instance) a viewer may show. It writes warnings to standard error, but none
-        of data that libjpeg has nothing to warn of.
+        After a cut within a scan, a decoder reads the wrong blocks and may still end with the right number of them, but
+        nearly always leaves the band. Only that error counts: jpegli also refuses pictures that viewers show (rare
+        samplings). Its warnings on stderr are harmless.
         """
         import ajpegli
 
@@ -90,7 +88,7 @@ class Jpeg(Picture):
         return False
 
     def _ended_properly(self, warning: str) -> "Jpeg":
-        """Return the same JPEG without what lies between its last block and its end, if that is no picture data."""
+        """Return the JPEG without padding after its last block. Raises Damaged if that is picture data."""
         found = _EXTRANEOUS.search(warning)
         if "remature end" in warning:
             raise Damaged(incomplete(None if self.progressive else self._share_of_rows()))
@@ -104,7 +102,7 @@ class Jpeg(Picture):
         return replace(self, content=data + _EOI, changes=(*self.changes, "its end marker put where the picture ends"))
 
     def _end_of_blocks(self, extraneous: int) -> int:
-        """Return where the last block ends: the shortest data that libjpeg does not find too short."""
+        """Return where the last block ends: the shortest data that libjpeg accepts as complete."""
         end = len(self.content) - len(_EOI) - extraneous
         for candidate in range(end - 2 * _READ_AHEAD, end):
             try:
@@ -115,8 +113,8 @@ class Jpeg(Picture):
         return end
 
     def _share_of_rows(self) -> float | None:
-        """Return the share of rows that can be decoded, from 0 to 1, if Pillow can find out."""
-        with Image.open(BytesIO(self.content[:-2])) as image:  # without an end Pillow stops where the data does
+        """Return the share of rows that decode (0 to 1), or None."""
+        with Image.open(BytesIO(self.content[:-2])) as image:  # without an end marker Pillow stops where the data does
             image.draft("L", (1, 1))
             try:
                 image.load()
@@ -127,7 +125,7 @@ class Jpeg(Picture):
 
 
 def read_jpeg(content: bytes) -> Jpeg:
-    """Find the picture in a JPEG file: from its beginning to its last scan's end, whatever follows."""
+    """Find the picture in a JPEG file: from the start to the end of the last scan."""
     try:
         return _Reader(content).jpeg()
     except (IndexError, ValueError):
@@ -135,7 +133,7 @@ def read_jpeg(content: bytes) -> Jpeg:
 
 
 class _Reader:
-    """Walks through the segments of a file, up to the end of the picture."""
+    """Walks through a file's segments to the end of the picture."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -146,7 +144,7 @@ class _Reader:
         self._changes: list[str] = []
         self._has_end = False
         self._has_hole = False
-        self._meaning_of_zeros: dict[int, int] = {}  # of an AC table: the symbol whose code has zeros alone
+        self._meaning_of_zeros: dict[int, int] = {}  # by AC table: the symbol whose code is all zeros
         self._end = len(_SOI)
 
     def jpeg(self) -> Jpeg:
@@ -218,7 +216,7 @@ class _Reader:
         self._parts.append(segment)
 
     def _scan(self, segment: bytes) -> bytes:
-        """Note what a scan brings. Some phones write parameters that mean nothing in a sequential JPEG."""
+        """Record a scan. Some phones write invalid parameters in sequential JPEGs; correct them."""
         count = segment[4]
         ids = tuple(segment[5 : 5 + 2 * count : 2])
         parameters = segment[5 + 2 * count :]
@@ -232,7 +230,7 @@ class _Reader:
         return segment
 
     def _note_tables(self, tables: bytes) -> None:
-        """Read Huffman tables (B.2.4.2): class and number, how many codes there are of each length, their symbols."""
+        """Read Huffman tables (B.2.4.2): class and number, codes per length, symbols."""
         while tables:
             size = 17 + sum(tables[1:17])
             if tables[0] >> 4:
@@ -240,10 +238,9 @@ class _Reader:
             tables = tables[size:]
 
     def _is_hole_in(self, start: int, tables: set[int]) -> bool:
-        """Whether zeros lie within a scan's data, from `start` on, where they cannot mean blocks of one colour.
+        """Return whether the scan's data has zeros where they cannot mean blocks of one colour.
 
-        Their count may come out right by chance, and then libjpeg has nothing to warn of. Zeros at the end are judged
-        by where the last block ends.
+        libjpeg does not warn if their number happens to fit. Zeros at the end are judged by where the last block ends.
         """
         if self._frame in _PROGRESSIVE:
             if self._scans[-1].first == 0:
@@ -266,7 +263,7 @@ class _Reader:
             self._changes.append(change)
 
     def _is_complete(self, progressive: bool) -> bool:
-        """Whether the scans bring every bit of every coefficient: a file that was cut between two scans lacks some."""
+        """Return whether the scans have every bit of every coefficient; a file cut between scans does not."""
         for component in self._ids:
             scans = [scan for scan in self._scans if component in scan.components]
             for coefficient in range(64 if progressive else 1):
@@ -277,10 +274,10 @@ class _Reader:
 
 
 def _decode(content: bytes, colours: Colours, smallest: tuple[int, int]) -> Image.Image:
-    """Raises ValueError for whatever libjpeg warns of."""
-    import simplejpeg  # brings numpy, which only those who decode need to wait for
+    """Raises ValueError for any warning of libjpeg."""
+    import simplejpeg  # imports numpy, which only decoding needs
 
-    # Four bytes a pixel are what Pillow keeps, so it can use the decoder's memory without a copy.
+    # Four bytes per pixel are Pillow's layout, so it uses the decoder's memory without a copy.
     colourspace, mode = ("RGBX", "RGBX") if colours == "RGB" else (colours, "L" if colours == "GRAY" else colours)
     pixels = simplejpeg.decode_jpeg(
         content, colourspace, min_width=smallest[0], min_height=smallest[1], min_factor=1, strict=True

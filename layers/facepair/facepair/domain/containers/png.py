@@ -1,4 +1,4 @@
-"""The picture in a PNG file (W3C PNG, third edition): every chunk that it needs, each with its checksum."""
+"""The picture in a PNG file (W3C PNG, third edition): all chunks it needs, with valid checksums."""
 
 import zlib
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ _IEND = b"\0\0\0\0IEND\xaeB`\x82"
 _COMPRESSED = {b"iCCP", b"zTXt", b"iTXt"}
 
 _MAX_INFLATED = 1_000_000
-"""Bytes of a compressed chunk. Readers, Pillow among them, refuse a whole picture for one that inflates to more."""
+"""Bytes. Readers such as Pillow refuse a picture with a chunk that inflates to more."""
 _MAX_PROFILE = 32_000_000
-"""Bytes of a colour profile, inflated."""
+"""Bytes of an inflated colour profile."""
 
 
 class _Chunk(NamedTuple):
     kind: bytes
     data: memoryview
-    whole: memoryview  # with its length and its checksum
+    whole: memoryview  # with length and checksum
     is_right: bool  # by its checksum
 
     @property
@@ -29,14 +29,14 @@ class _Chunk(NamedTuple):
 
     @property
     def is_odd(self) -> bool:
-        """Whether readers may refuse the picture for a chunk that it can do without."""
+        """Whether readers may refuse the picture for a chunk that it does not need."""
         if self.is_needed:
             return False
         return not self.is_right or len(self.data) > _MAX_INFLATED or _inflates_too_far(self)
 
 
 def read_png(content: bytes) -> Picture:
-    """Find the picture in a PNG file. Ancillary chunks that readers may stumble over are left out."""
+    """Find the picture in a PNG file, without ancillary chunks that readers may refuse."""
     chunks = list(_chunks(content))
     if not chunks or chunks[0].kind != b"IHDR" or len(chunks[0].data) != 13:
         return Picture(content, damage=incomplete(0))
@@ -56,7 +56,7 @@ def read_png(content: bytes) -> Picture:
 
 
 def _chunks(content: bytes) -> Iterator[_Chunk]:
-    """Yield chunks up to the end of the picture, or to the first one that is not whole."""
+    """Yield chunks up to the end of the picture or the first incomplete one."""
     view = memoryview(content)
     at = len(_SIGNATURE)
     while at + 12 <= len(content):
@@ -72,7 +72,7 @@ def _chunks(content: bytes) -> Iterator[_Chunk]:
 
 
 def _damage(chunks: list[_Chunk], content: bytes) -> str | None:
-    """Return what is missing or broken of the picture that is shown, if anything."""
+    """Return what is missing or broken in the visible picture, if anything."""
     shown = [chunk for chunk in chunks if chunk.is_needed or chunk in _first_frame(chunks)]
     if wrong := next((chunk for chunk in shown if not chunk.is_right), None):
         return damaged(f"the checksum of its part {wrong.kind.decode()} is wrong")
@@ -83,7 +83,7 @@ def _damage(chunks: list[_Chunk], content: bytes) -> str | None:
 
 
 def _first_frame(chunks: list[_Chunk]) -> list[_Chunk]:
-    """Return the first frame of an animation that does not begin with the picture for readers without animations."""
+    """Return the first frame of an animation that hides the picture for readers without animations."""
     kinds = [chunk.kind for chunk in chunks]
     if b"fcTL" not in kinds or b"IDAT" not in kinds or kinds.index(b"fcTL") < kinds.index(b"IDAT"):
         return []
@@ -93,7 +93,7 @@ def _first_frame(chunks: list[_Chunk]) -> list[_Chunk]:
 
 
 def _share_of_pixels(chunks: list[_Chunk], content: bytes) -> float:
-    """Return the share of pixels that arrived, from 0 to 1; 1 only if their compressed stream came to its end."""
+    """Return the share of pixels that arrived, 0 to 1; 1 only if the compressed stream is complete."""
     header = chunks[0].data
     width, height, depth = int.from_bytes(header[:4]), int.from_bytes(header[4:8]), header[8]
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(header[9], 1)
@@ -117,7 +117,7 @@ def _profile(chunk: _Chunk) -> bytes | None:
 
 
 def _inflated(chunk: _Chunk, at_most: int) -> bytes | None:
-    """Return what is compressed in a chunk; None if it is too large or broken, empty if nothing is compressed."""
+    """Return a chunk's inflated data; None if too large or broken, empty if uncompressed."""
     _, _, rest = bytes(chunk.data).partition(b"\0")
     if chunk.kind == b"iTXt":
         if rest[:1] != b"\1":

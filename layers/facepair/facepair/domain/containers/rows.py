@@ -1,4 +1,4 @@
-"""The pictures in BMP and TIFF files, whose pixels often lie there as they are: only its shape betrays a hole."""
+"""Pictures in BMP and TIFF files, whose pixels are often uncompressed: only its shape reveals a hole."""
 
 import re
 import zlib
@@ -15,7 +15,7 @@ _PLAIN_BMP = (0, 3)
 
 
 def read_bmp(content: bytes) -> Picture:
-    """Look for a hole in a BMP; other damage Pillow finds."""
+    """Look for a hole in a BMP; Pillow finds other damage."""
     start, width, bits = (_little(content, at, size) for at, size in ((10, 4), (18, 4), (28, 2)))
     if _little(content, 14, 4) < 40 or bits < 8 or not width or _little(content, 30, 4) not in _PLAIN_BMP:
         return Picture(content)
@@ -23,14 +23,14 @@ def read_bmp(content: bytes) -> Picture:
 
 
 def read_tiff(content: bytes) -> Picture:
-    """Find the strips or tiles of a TIFF's first picture, and look for holes in them."""
+    """Look for holes in the strips or tiles of a TIFF's first picture."""
     try:
         tags = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
         file = BytesIO(content)
         file.seek(tags.next)
         tags.load(file)
         return Picture(content, damage=_damage(content, tags))
-    except Exception:  # Pillow raises whatever a malformed file makes it stumble over, and then finds more to say
+    except Exception:  # Pillow raises many kinds of errors for malformed files, and reports them better later
         return Picture(content)
 
 
@@ -62,10 +62,10 @@ def _inflates(part: memoryview) -> bool:
 
 
 def _hole(data: bytes | memoryview, row: int) -> str | None:
-    """Return a message if zeros begin or end within a row of so many bytes, straight along the pixels above or below.
+    """Return a message if zeros start or end straight within a row of `row` bytes.
 
-    What is black in a picture ends row by row about where it ends in the next one. Zeros from any row up to the end of
-    the data are an upload that stopped, unless the data begins with a black row, too: then the picture has black bars.
+    Black areas end at about the same place in neighbouring rows; holes do not. Zeros up to the end of the data are an
+    interrupted upload, unless the data starts with a black row as well: then the picture has black bars.
     """
     has_bars = not any(data[:row])
     for zeros in re.finditer(rb"\0{%d,}" % row, data):

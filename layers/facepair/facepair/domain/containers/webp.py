@@ -1,18 +1,18 @@
-"""The picture in a WebP file (RFC 9649): a chunk of the RIFF container, with what comes after it in its place."""
+"""The picture in a WebP file (RFC 9649): a chunk of a RIFF container."""
 
 from facepair.domain.containers.base import ZEROS_OF_A_HOLE, Picture, incomplete, zeros_in
 
 _PICTURES = (b"VP8 ", b"VP8L")
 _FIRST_CHUNK = 12
 
-# Of a wide area of one colour lossy WebP (VP8) writes zeros: 1 byte for 40 blocks of 16 x 16 pixels, measured. It may
-# write twice that; but where blocks take a byte or more on the average, never as many as a hole has.
+# Lossy WebP (VP8) writes zeros for wide areas of one colour: 1 byte per 40 blocks of 16 x 16 pixels, measured. Allow
+# twice that, but where blocks take a byte or more on average, always fewer than a hole has.
 _BLOCKS_A_ZERO = 20
 _FEWER_THAN_A_HOLE = 448
 
 
 def read_webp(content: bytes) -> Picture:
-    """Find the picture in a WebP file, and check that it lies within the file."""
+    """Find the picture in a WebP file and check that it is complete."""
     size = int.from_bytes(content[4:8], "little") + 8
     at = _FIRST_CHUNK
     damage = None
@@ -27,12 +27,12 @@ def read_webp(content: bytes) -> Picture:
         elif not kind.strip().isalnum():
             return Picture(content, damage=incomplete(min(0.99, len(content) / size)))
         at = end
-    # What is cut off behind a picture, its metadata, is missed by no viewer; but then the chunks before it line up.
+    # Viewers do not need metadata cut off behind the picture, but the chunks before it must line up.
     return Picture(content, damage=damage)
 
 
 def _zeros_of_one_colour(frame: memoryview) -> int:
-    """Return how many zeros in a row a lossy picture may have (RFC 6386, 9.1)."""
+    """Return the longest allowed run of zeros in a lossy picture (RFC 6386, 9.1)."""
     width, height = (int.from_bytes(frame[at : at + 2], "little") & 0x3FFF for at in (6, 8))
     blocks = width * height // 256
     most = max(ZEROS_OF_A_HOLE, blocks // _BLOCKS_A_ZERO)
