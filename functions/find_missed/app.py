@@ -49,7 +49,7 @@ def _handler() -> FunctionHandler:
         try:
             found = missed.send(lambda: context.get_remaining_time_in_millis() / 1000)
         except Unavailable:
-            runtime.logger.exception("The search stopped; the next one begins where the last one that ended did")
+            runtime.logger.exception("The search failed; the next one starts where the last complete one ended")
             runtime.metrics.add(Metric.SEARCH_ERRORS)
             raise
         runtime.logger.info("Searched for missed pairs", extra=asdict(found))

@@ -38,7 +38,7 @@ def _handler() -> FunctionHandler:
     @runtime.measured
     def handle(event: FunctionEvent, context: LambdaContext) -> dict[str, Any]:
         if "Records" not in event:  # `facepair resend` of an earlier release invoked it
-            raise ValueError("PublishFunction takes nothing but the stream's records; update facepair and run it again")
+            raise ValueError("PublishFunction accepts only the stream's records; update the facepair command")
         failed: list[Exception] = []
 
         def publish(record: DynamoDBRecord) -> None:
@@ -48,7 +48,7 @@ def _handler() -> FunctionHandler:
             try:
                 publisher.publish(write_of(record))
             except Exception as error:
-                runtime.logger.exception("Not published; the stream will bring it again, and what is behind it")
+                runtime.logger.exception("Not published; the stream repeats this record and those after it")
                 failed.append(error)
                 raise
 

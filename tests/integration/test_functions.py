@@ -401,7 +401,7 @@ def test_what_the_search_logs_has_the_functions_format_and_level(
 
     find_missed({}, Context("FindMissedFunction"))
 
-    [error] = [line for line in logged(capsys.readouterr().out) if line["message"] == "A row cannot be read"]
+    [error] = [line for line in logged(capsys.readouterr().out) if line["message"] == "Row cannot be read"]
     assert (error["level"], error["pair_id"]) == ("ERROR", pair_id)
     assert logging.getLogger("facepair.use_cases.missed").isEnabledFor(logging.INFO)
     deployment.delete(deployment.take())

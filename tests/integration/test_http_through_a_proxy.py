@@ -170,10 +170,10 @@ def test_a_proxy_that_is_not_there_was_never_reached(start_proxy: StartProxy) ->
 
 def test_credentials_that_cannot_be_read_stop_the_request(start_proxy: StartProxy) -> None:
     def unreadable() -> tuple[str, str]:
-        raise ValueError("the proxy's credentials are not as they should be")
+        raise ValueError("the proxy's credentials are malformed")
 
     proxy = start_proxy()
-    with serving(answering(OK)) as server, pytest.raises(Unreached, match="credentials are not as they should be"):
+    with serving(answering(OK)) as server, pytest.raises(Unreached, match="credentials are malformed"):
         call(server.url, Proxy(proxy.url, unreadable))
 
     assert (server.peers, proxy.connects) == ([], [])

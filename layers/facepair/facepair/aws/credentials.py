@@ -39,4 +39,4 @@ class CredentialsSecret:
         try:
             return Credentials.model_validate_json(value)
         except ValueError as error:
-            raise CredentialsInvalid(f"The secret is not as it should be: {remedy}") from error
+            raise CredentialsInvalid(f"The secret is malformed: {remedy}") from error

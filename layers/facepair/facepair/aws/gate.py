@@ -142,7 +142,7 @@ class GateItem:
                     ExpressionAttributeValues={":none": 0, ":one": 1},
                 )
         except Unavailable:
-            logger.exception("The gate cannot be updated: %s", outcome.message)
+            logger.exception("Gate not updated", extra={"reason": outcome.message})
 
     def _change(self, change: Callable[[Gate, float], Gate], reason: str) -> None:
         """Change the state by a pure rule. It never raises: the next worker meets the API's own answer.
@@ -156,9 +156,9 @@ class GateItem:
                 if changed is gate or self._replace(gate, changed):
                     return
                 self._sleep(random.uniform(0.5, 1) * FIRST_PAUSE_SECONDS * 2**number)
-            logger.warning("The gate was changed by others at every try: %s", reason)
+            logger.warning("Gate not updated: other workers changed it at every attempt", extra={"reason": reason})
         except Unavailable:
-            logger.exception("The gate cannot be updated: %s", reason)
+            logger.exception("Gate not updated", extra={"reason": reason})
 
     @aws_errors()
     def _replace(self, gate: Gate, changed: Gate) -> bool:

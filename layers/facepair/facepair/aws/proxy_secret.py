@@ -40,5 +40,5 @@ class ProxySecret:
             credentials = _Credentials.model_validate_json(value)
         except ValueError as error:
             remedy = f'put {{"username": "...", "password": "..."}} into the secret {self._secret_id}'
-            raise ValueError(f"the proxy's credentials are not as they should be: {remedy}") from error
+            raise ValueError(f"the proxy's credentials are malformed: {remedy}") from error
         return credentials.username, credentials.password

@@ -31,7 +31,7 @@ class SharedToken:
             return Token.model_validate_json(got["Parameter"]["Value"])
         except (ClientError, BotoCoreError, ValueError) as error:
             if not (isinstance(error, ClientError) and error_code(error) == "ParameterNotFound"):
-                logger.warning("The shared token at %s cannot be read: %s", self._parameter, error)
+                logger.warning("Shared token not read", extra={"parameter": self._parameter, "reason": str(error)})
             return None
 
     def save(self, token: Token) -> None:
@@ -44,4 +44,4 @@ class SharedToken:
                 Overwrite=True,
             )
         except (ClientError, BotoCoreError) as error:
-            logger.warning("The token cannot be shared at %s: %s", self._parameter, error)
+            logger.warning("Token not shared", extra={"parameter": self._parameter, "reason": str(error)})

@@ -163,7 +163,7 @@ def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
         try:
             yield Row.from_item(item)
         except ValueError as error:
-            logger.error("A row cannot be read", extra={"pair_id": item["pair_id"], "reason": str(error)})
+            logger.error("Row cannot be read", extra={"pair_id": item["pair_id"], "reason": str(error)})
 
 
 def _may_replace(row: Row) -> ConditionBase:

@@ -43,7 +43,7 @@ class WebhookSecret:
             try:
                 keys.append(key(previous))
             except ValueError:
-                logger.warning("The previous value of the webhooks' secret is no key, and does not sign")
+                logger.warning("The previous value of the webhook secret is not a key; it is not used")
         return keys
 
     def _value(self, stage: str) -> str | None:

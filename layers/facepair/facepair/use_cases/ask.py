@@ -155,7 +155,7 @@ class Asker:
             match comparison_code(outcome.code).meaning:
                 case Meaning.RENEW_TOKEN:
                     refusal = outcome.message
-                    logger.warning("Token refused: %s", refusal)
+                    logger.warning("Token refused", extra={"reason": refusal})
                 case Meaning.RETRY:
                     raise _later(outcome, refusals + attempt + 1)
                 case _:
@@ -226,7 +226,7 @@ class Asker:
         try:
             self.ledger.complete(call, State.after(outcome), outcome, latency_ms)
         except Unavailable:
-            logger.exception("The outcome of call %s cannot be saved yet", call.call)
+            logger.exception("The call's outcome cannot be saved yet", extra={"call": call.call})
             if not outcome.charged:
                 self._keep_refusal(call, outcome)
             return outcome.model_copy(update={"unsaved": True})
@@ -236,7 +236,9 @@ class Asker:
         try:
             self.refusals.save(call, refusal)
         except Unavailable:
-            logger.exception("The free refusal of call %s cannot be saved: it will count as perhaps charged", call.call)
+            logger.exception(
+                "Free refusal not saved: the call will count as perhaps charged", extra={"call": call.call}
+            )
 
 
 def _seconds_until(slot: Slot) -> float:

@@ -33,7 +33,7 @@ class Deliverer:
         try:
             webhook = Webhook.from_event(message.body)
         except Malformed as malformed:
-            logger.error("Webhook message dead-lettered: %s", malformed)
+            logger.error("Message dead-lettered", extra={"reason": str(malformed)})
             self.metrics.add(Metric.MALFORMED_MESSAGES)
             self.queue.dead_letter(message.body)
             return
@@ -45,17 +45,17 @@ class Deliverer:
         else:
             self.metrics.add(Metric.WEBHOOKS_DELIVERED)
             self.metrics.add(Metric.SECONDS_TO_RECEIVER, _seconds_since(message.sent_at))
-            logger.info("Delivered: %s", webhook.type)
+            logger.info("Delivered", extra={"type": webhook.type})
 
     def _again(self, message: Message, undelivered: Undelivered) -> None:
         waited = _seconds_since(message.sent_at)
         self.metrics.add(Metric.SECONDS_UNDELIVERED, waited)
         if waited > self.patience.total_seconds():
-            logger.error("Webhook given up and dead-lettered: %s", undelivered)
+            logger.error("Webhook given up and dead-lettered", extra={"reason": str(undelivered)})
             self.queue.dead_letter(message.body)
             return
         seconds = self.backoff.seconds(message.receive_count, undelivered.retry_after or 0)
-        logger.warning("Not delivered; the next try is in %s s: %s", seconds, undelivered)
+        logger.warning("Not delivered", extra={"seconds": seconds, "reason": str(undelivered)})
         self.metrics.add(Metric.WEBHOOKS_DEFERRED)
         self.queue.defer(message.receipt_handle, seconds)
         raise ComesBack

@@ -83,7 +83,7 @@ class MissedPairs:
         listing = Listing(self.uploads, self.cursor.load(), time_left)
         backlog = self.queue.has_backlog()  # it may hold pairs without a row
         if backlog:
-            logger.info("Nothing is enqueued: more messages wait than are being worked on")
+            logger.info("Nothing enqueued: more messages wait than are in progress")
         pairs = sent = 0
         for batch in batched(self._complete(listing), PAIRS_AT_ONCE, strict=False):
             missed = [] if backlog else list(self._missed(batch))
@@ -98,7 +98,7 @@ class MissedPairs:
         settled = 0
         for rows in batched(self.verdicts.pending(), PAIRS_AT_ONCE, strict=False):
             if time_left() < WALKING_SECONDS:
-                logger.info("Not every waiting pair was looked at: the next search begins with the oldest again")
+                logger.info("Not all waiting pairs checked: the next search starts with the oldest again")
                 break
             pairs = self.parallel.map(self.uploads.find, [row.pair_id for row in rows])
             for row in (row for row, pair in zip(rows, pairs, strict=True) if row.waits_in_vain(pair)):

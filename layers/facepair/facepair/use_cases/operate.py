@@ -52,7 +52,7 @@ class Operator:
 
     def _redrive(self, wanted: Redrive, by: str, may_go_on: Callable[[], bool]) -> Mapping[str, Any]:
         if wanted.queue not in self.routes:
-            raise RequestRefused("This stack has no webhook, and so no dead letters of one.")
+            raise RequestRefused("This stack has no webhook: there are no dead letters to redrive.")
         _log("Redrive requested", by, queue=wanted.queue)
         done = self.routes[wanted.queue].redrive(may_go_on)
         _log("Dead letters redriven", by, queue=wanted.queue, sent=done.sent, unreadable=len(done.unreadable))

@@ -36,7 +36,7 @@ class Publisher:
             if changed:
                 check_size(changed)
         except Exception as error:  # any error: it depends only on the record, so a retry would fail again
-            logger.error("The row of %r cannot be published: %s", write.pair_id, error)
+            logger.error("Row cannot be published", extra={"pair_id": write.pair_id, "reason": str(error)})
             self.metrics.add(Metric.UNREADABLE_ROWS)
             told = {"pair_id": write.pair_id, "place": write.place, "reason": str(error)}
             self.dead_letters.dead_letter(json.dumps(told))
@@ -50,7 +50,8 @@ def put(changes: Sequence[Change], bus: Bus, metrics: Metrics) -> None:
     bus.put(changes)
     metrics.add(Metric.CHANGES_PUBLISHED, len(changes))
     for each in changes:
-        logger.info("Published: %s", each.detail_type, extra={"pair_id": each.pair_id, "change_id": each.id})
+        about = {"detail_type": each.detail_type, "pair_id": each.pair_id, "change_id": each.id}
+        logger.info("Published", extra=about)
 
 
 def check_size(change: Change) -> None:

@@ -57,12 +57,12 @@ class Receiver:
             return []
         if not created and is_in_foreign_envelope(body):
             logger.warning(
-                "Message ignored: it is not from S3 itself; connect bucket and queue without SNS or EventBridge",
+                "Message ignored: not sent by S3 itself; connect bucket and queue without SNS or EventBridge",
                 extra={"beginning": body[:200]},
             )
             self.metrics.add(Metric.IGNORED_UPLOADS)
         elif not created:
-            logger.info("Message ignored: it reports no created object")
+            logger.info("Message ignored: no object was created")
         return created
 
     def _dead_letter(self, body: str, malformed: Malformed) -> None:
@@ -71,10 +71,10 @@ class Receiver:
         try:
             self.queue.dead_letter(body)
         except Unavailable as error:
-            logger.error("A message that cannot be read cannot be dead-lettered: %s (%s)", error, malformed)
+            logger.error("Message not dead-lettered", extra={"reason": str(malformed), "error": str(error)})
             self.metrics.add(Metric.UNEXPECTED_ERRORS)
             raise ComesBack from error
-        logger.error("Message dead-lettered: %s", malformed)
+        logger.error("Message dead-lettered", extra={"reason": str(malformed)})
 
     def _defer(self, message: Message, seconds: int) -> None:
         """Defer the message. If that fails, it still comes back after the queue's visibility timeout."""
@@ -82,7 +82,10 @@ class Receiver:
         try:
             self.queue.defer(message.receipt_handle, seconds)
         except Unavailable as error:
-            logger.error("Not deferred by %s s, so it comes back when the queue says: %s", seconds, error)
+            logger.error(
+                "Message not deferred: it comes back after the queue's visibility timeout",
+                extra={"seconds": seconds, "reason": str(error)},
+            )
             self.metrics.add(Metric.UNEXPECTED_ERRORS)
 
     def _upload(self, attempt: Attempt) -> int | None:
@@ -98,12 +101,12 @@ class Receiver:
         try:
             row = self.comparer.compare(pair_id, attempt)
         except Deferred as deferred:
-            logger.info("Deferred %s", deferred)
+            logger.info("Deferred", extra={"seconds": deferred.seconds, "reason": str(deferred.reason)})
             self.metrics.add(_metric_of(deferred.reason))
             return deferred.seconds
         except Exception:
             delay = self.backoff.seconds(attempt.receive_count)
-            logger.exception("Unexpected error; the message will be tried again in %s s", delay)
+            logger.exception("Unexpected error: the message is retried", extra={"seconds": delay})
             self.metrics.add(Metric.UNEXPECTED_ERRORS)
             return delay
         if row:

@@ -220,7 +220,7 @@ class Reviewing:
         try:
             return self.verdicts.row(pair_id)
         except ValueError as error:
-            logger.error("A row cannot be read", extra={"pair_id": pair_id, "reason": str(error)})
+            logger.error("Row cannot be read", extra={"pair_id": pair_id, "reason": str(error)})
             self.metrics.add(Metric.UNREADABLE_ROWS)
             return None
 
