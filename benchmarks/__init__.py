@@ -1,1 +1,1 @@
-"""Measurements that `make bench` runs and prints."""
+"""Benchmarks run by `make bench`."""

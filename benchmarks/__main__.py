@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, one after the other. Figures and ratios; none of them is a test."""
+"""`make bench`: run every benchmark and print figures and ratios. None is a test."""
 
 from benchmarks import fit, missed, pace, publish, warm, weekend
 

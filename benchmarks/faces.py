@@ -19,7 +19,7 @@ from facepair.domain.picture import fit
 from sandbox.advance_api.faces import Faces, distance
 from sandbox.advance_api.sight import Sight
 
-type Change = Callable[[Image.Image, float], Image.Image]  # of a picture whose face is so many pixels wide
+type Change = Callable[[Image.Image, float], Image.Image]  # second argument: the face's width in pixels
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def width(sight: Sight) -> float:
 
 
 def closeness(sights: Mapping[Path, Sight]) -> None:
-    """Print how far apart the faces are, as they are."""
+    """Print the distances between unchanged faces."""
     same: list[float] = []
     different: list[float] = []
     for a, b in combinations(sights, 2):
@@ -62,7 +62,7 @@ def closeness(sights: Mapping[Path, Sight]) -> None:
 
 
 def row(name: str, faces: Faces, sights: Mapping[Path, Sight], changed: Mapping[Path, Sight]) -> None:
-    """Print what became of the faces, and of the verdicts of those that are still good enough to compare."""
+    """Print what became of the faces, and the verdicts of those still usable."""
     usable = {path: sight for path, sight in changed.items() if sight.usable}
     moved = [distance(sight, sights[path]) for path, sight in changed.items() if sight.face is not None]
     same: Counter[str] = Counter()
@@ -86,7 +86,7 @@ def shares(verdicts: Counter[str]) -> str:
     return " ".join(f"{name} {verdicts[name]}" for name in ("pass", "check", "reject"))
 
 
-# --- what a picture goes through -------------------------------------------------------------------------------------
+# --- changes to a picture ---------------------------------------------------------------------------------------------
 
 
 def as_it_is(picture: Image.Image, face_width: float) -> Image.Image:
@@ -98,17 +98,17 @@ def turned(degrees: int) -> Change:
 
 
 def small(pixels: int) -> Change:
-    """The face no wider than that."""
+    """Reduce the face to at most this width."""
     return lambda picture, face_width: scaled(picture, min(1.0, pixels / face_width))
 
 
 def blurred(share: float) -> Change:
-    """A Gaussian of this share of the face's width."""
+    """Blur by this share of the face's width."""
     return lambda picture, face_width: picture.filter(ImageFilter.GaussianBlur(share * face_width))
 
 
 def fitted(picture: Image.Image, face_width: float) -> Image.Image:
-    """Enlarged to a phone's size, stored on its side with an EXIF tag, and fitted."""
+    """Enlarge to a phone's size, store on its side with an EXIF tag, and fit."""
     enlarged = scaled(picture, (PHONE / (picture.width * picture.height)) ** 0.5)
     return Image.open(BytesIO(fit(from_a_phone(enlarged).content).content))
 

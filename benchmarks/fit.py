@@ -1,7 +1,7 @@
-"""Fit a 12-megapixel photograph of 5 MB, our way and the straightforward one; and the largest pictures of a phone.
+"""Fit large photographs with `fit` and simpler alternatives.
 
-`python -m benchmarks.fit` makes the pictures, runs the ways in turn, each in processes of its own, and prints the
-ratio of their times, peak memory, the sizes of what they made, and its PSNR against the original.
+`python -m benchmarks.fit` creates the pictures, runs each way in its own processes, and prints the ratios of time, peak
+memory, output size and PSNR against the original.
 """
 
 import json
@@ -30,8 +30,8 @@ class Run(NamedTuple):
     """What one process measured."""
 
     seconds: float  # median of its calls
-    peak_megabytes: float  # resident, the interpreter and its modules included
-    path: Path  # what it made
+    peak_megabytes: float  # resident, with the interpreter and its modules
+    path: Path  # its output
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def compare(upload: Path) -> None:
-    """Print what either way takes and makes of this upload."""
+    """Print the cost and result of each way for this upload."""
     runs: dict[str, list[Run]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way, of_this_way in runs.items():
@@ -70,7 +70,7 @@ def compare(upload: Path) -> None:
 
 
 def weigh(upload: Path) -> None:
-    """Print what fitting this upload takes."""
+    """Print the cost of fitting this upload."""
     run = measured("fit", upload)
     made = f"{megabytes(run.path)} of JPEG"
     print(f"{upload.name}, {megabytes(upload)}: {run.seconds:.2f} s, peak {run.peak_megabytes:.0f} MB, made {made}")
@@ -81,23 +81,23 @@ def megabytes(path: Path) -> str:
 
 
 def psnr(made: Path, upload: Path) -> float:
-    """Peak signal-to-noise ratio in dB against the upload, reduced to the same size where that differs."""
+    """Return the peak signal-to-noise ratio in dB against the upload, reduced to the same size."""
     result = Image.open(made).convert("RGB")
     original = Image.open(upload).convert("RGB")
     if original.size != result.size:
         original = original.resize(result.size, Image.Resampling.LANCZOS)
-    counts = ImageChops.difference(original, result).histogram()  # 256 of each band
+    counts = ImageChops.difference(original, result).histogram()  # 256 per band
     squares = sum(count * (value % 256) ** 2 for value, count in enumerate(counts))
     return 10 * math.log10(255**2 * sum(counts) / squares)
 
 
-# --- in a process of its own ---------------------------------------------------------------------------------------
+# --- in its own process -----------------------------------------------------------------------------------------------
 
 
 def straightforward(content: bytes, step: int) -> bytes:
-    """What one writes at first: open, exif_transpose, thumbnail, save in a loop of qualities a step apart.
+    """The obvious way: open, exif_transpose, thumbnail, and save with decreasing quality.
 
-    A step of 1 finds the highest quality that fits, as `fit` does; a step of 5 is quicker and may miss it.
+    Step 1 finds the highest quality that fits, like `fit`; step 5 is faster and may miss it.
     """
     image = ImageOps.exif_transpose(Image.open(BytesIO(content))).convert("RGB")
     image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
@@ -110,7 +110,7 @@ def straightforward(content: bytes, step: int) -> bytes:
 
 
 def unchecked(content: bytes) -> bytes:
-    """What `fit` did before it proved that a picture is complete: Pillow decodes, whatever libjpeg warns of."""
+    """`fit` without the proof of completeness: Pillow decodes despite libjpeg's warnings."""
     image = Image.open(BytesIO(content))
     scale = min(1.0, MAX_SIDE / max(image.size))
     size = round(image.width * scale), round(image.height * scale)
@@ -148,7 +148,7 @@ def measure(way: str, upload: Path) -> Run:
 
 
 def peak_megabytes() -> float:
-    """Of this process, from Linux: `getrusage` would count what its parent had when it started this one."""
+    """Return the process's peak memory, from Linux: `getrusage` includes the parent's at its start."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].removesuffix("kB")) / 1024
 
@@ -157,7 +157,7 @@ def peak_megabytes() -> float:
 
 
 def photograph(size: tuple[int, int]) -> Image.Image:
-    """Detail of equal contrast at every scale, as photographs have it, colours of coarser detail, and sensor noise."""
+    """Detail of equal contrast at every scale, like photographs, with coarser colours and sensor noise."""
     rng = random.Random(12)
 
     def detail(finest: int, coarsest: int) -> Image.Image:
@@ -174,7 +174,7 @@ def photograph(size: tuple[int, int]) -> Image.Image:
 
 
 def quieter(level: float) -> float:
-    """Six tenths of the contrast, so that a few octaves in sum stay within black and white."""
+    """Reduce the contrast to 60 %, so that the sum of octaves stays within range."""
     return 128 + (level - 128) * 0.6
 
 

@@ -26,14 +26,14 @@ PHONE, FINEST_PHONE, SELFIE = 12_000_000, 48_000_000, 3_000_000  # pixels
 
 @dataclass(frozen=True)
 class Upload:
-    """What is uploaded, and what a viewer shows of it."""
+    """An upload, and what a viewer shows of it."""
 
     content: bytes
     shown: Image.Image
 
     @classmethod
     def of(cls, stored: Image.Image, shown: Image.Image | None = None, /, **options: Any) -> "Upload":
-        """Saved with Pillow's `options`; shown as Pillow reads it again, unless that is not what a viewer shows."""
+        """Save with Pillow's `options`; shown as Pillow reads it, unless viewers differ."""
         content = BytesIO()
         stored.save(content, **options)
         shown = shown or ImageOps.exif_transpose(Image.open(content))
@@ -42,14 +42,14 @@ class Upload:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One way of fitting, one other picture, and the similarity before and after."""
+    """A way of fitting, another picture, and the similarity before and after."""
 
     way: str
     other: str
     before: float
     after: float
     adjusted: tuple[str, ...]
-    astray: float  # the middle of the face, mapped to the upload, from where it was before; in widths of the face
+    astray: float  # shift of the face's centre on the upload, in face widths
 
     @property
     def change(self) -> float:
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def measured() -> Iterator[list[Comparison]]:
-    """Every way of `WAYS`, against each of `OTHERS`."""
+    """Yield the comparisons of every way in `WAYS` with each of `OTHERS`."""
     faces = Faces()
     others = {name: faces.look_at(picture()) for name, picture in OTHERS.items()}
     for way, upload in WAYS.items():
@@ -104,7 +104,7 @@ def _astray(before: Sight, after: Sight, fitted: Fitted) -> float:
 
 
 def enlarged(pixels: int = SELFIE) -> Image.Image:
-    """Hopper, with so many pixels."""
+    """Return Hopper's photograph with this many pixels."""
     photograph = hopper()
     scale = (pixels / (photograph.width * photograph.height)) ** 0.5
     size = round(photograph.width * scale), round(photograph.height * scale)
@@ -112,7 +112,7 @@ def enlarged(pixels: int = SELFIE) -> Image.Image:
 
 
 def grainy() -> Image.Image:
-    """With so much noise that even the lowest quality needs fewer pixels."""
+    """Return a picture so noisy that even the lowest quality needs fewer pixels."""
     picture = enlarged(PHONE)
     noise = Image.frombytes("L", picture.size, random.Random(1).randbytes(picture.width * picture.height))
     grain = noise.point(lambda level: 128 + (level - 128) // 3)
@@ -120,7 +120,7 @@ def grainy() -> Image.Image:
 
 
 def from_a_phone(picture: Image.Image, orientation: int = 6) -> Upload:
-    """As it is stored by a camera that was held that way, by the EXIF tag's value."""
+    """Store the picture as a camera held that way does (EXIF orientation)."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     return Upload.of(picture.transpose(STORED_BY[orientation]), format="JPEG", quality=95, exif=exif)
@@ -131,7 +131,7 @@ def selfie(orientation: int) -> Upload:
 
 
 def on_white_paper() -> Upload:
-    """The person cut out, on nothing: a viewer shows white."""
+    """Cut out the person on transparency, which viewers show white."""
     picture = enlarged()
     shape = Image.radial_gradient("L").resize(picture.size).point(lambda level: 255 if level < 200 else 0)
     cut_out = picture.copy()
@@ -148,7 +148,7 @@ def deep_gray() -> Upload:
 
 
 def with_colours_of_its_own() -> Upload:
-    """Red and blue exchanged, and a profile that says so."""
+    """Swap red and blue, with a profile that says so."""
     red, green, blue = enlarged().split()
     exchanged = Image.merge("RGB", (blue, green, red))
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -157,7 +157,7 @@ def with_colours_of_its_own() -> Upload:
     return Upload.of(exchanged, enlarged(), format="PNG", compress_level=1, icc_profile=profile)
 
 
-# How a camera stores the scene for this value of the tag; the inverse of what a viewer does to show it.
+# How a camera stores the scene for an EXIF orientation; inverse of what viewers do.
 STORED_BY = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

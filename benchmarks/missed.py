@@ -1,7 +1,7 @@
-"""How fast FindMissedFunction goes through a bucket of judged pairs: objects per second against the sandbox.
+"""Speed of FindMissedFunction on a bucket of finished pairs, in objects per second.
 
-`python -m benchmarks.missed [--pairs 1000]`. The sandbox answers from memory, on the same processors,
-so the figure is what the sandbox gives, and AWS's own is not known here.
+`python -m benchmarks.missed [--pairs 1000]`. The sandbox runs on the same processors, so this is the sandbox's speed,
+not that of AWS.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _judge_all(sandbox: Sandbox, bucket: str) -> None:
-    """Write a verdict for every pair, as CompareFunction would have."""
+    """Write a verdict for every pair, like CompareFunction."""
     uploads = ImagesBucket(sandbox.aws("s3"), bucket, NAMES)
     serialize = TypeSerializer().serialize
     for pair_id, pictures in folders(uploads.all(after=""), NAMES):

@@ -1,9 +1,8 @@
-"""How close a burst comes to an API's rate: seconds to the last verdict over N / R, and refusals a pair.
+"""How close a burst comes to an API's rate: time over N / R, and refusals per pair.
 
-`python -m benchmarks.pace [--measure]`. Simulated: the real gate (`facepair.domain.gate`) and back-off, ten workers, an
-API of ten calls a second that counts by a sliding window or a token bucket, 0.3 s a call, calls arriving some
-milliseconds late. With `--measure` also for real: 120 pairs in the sandbox, at an emulator that allows two a second,
-which two processors can ask for: at ten the machine would be the limit, and nothing be said of the pace.
+`python -m benchmarks.pace [--measure]`. Simulates the real gate and back-off with ten workers, an API of ten calls per
+second (sliding window or token bucket), 0.3 s per call, and calls arriving some milliseconds late. `--measure` also
+measures 120 pairs in the sandbox at two calls per second; at ten, two processors would be the limit.
 """
 
 import argparse
@@ -35,7 +34,7 @@ DONE = Outcome(code="SUCCESS", message="", pricing_strategy="PAY")
 
 
 class SlidingWindow:
-    """Allows RATE calls in any second; a refused call does not count."""
+    """Allows RATE calls in any second; refused calls do not count."""
 
     def __init__(self) -> None:
         self._allowed: deque[float] = deque()
@@ -50,7 +49,7 @@ class SlidingWindow:
 
 
 class TokenBucket:
-    """RATE tokens a second, RATE at most."""
+    """RATE tokens per second, at most RATE."""
 
     def __init__(self) -> None:
         self._tokens, self._at = float(RATE), 0.0
@@ -65,7 +64,7 @@ class TokenBucket:
 
 @dataclass
 class Message:
-    """One pair's message: how often it was received, and how often the API refused its pair."""
+    """A pair's message: its receives, and the API's refusals of the pair."""
 
     receives: int = 0
     refusals: int = 0
@@ -73,7 +72,7 @@ class Message:
 
 @dataclass
 class Burst:
-    """Pairs that come all at once, in virtual time. Each worker is a generator that yields the moment it goes on at."""
+    """A burst of pairs in virtual time. Each worker is a generator that yields when it continues."""
 
     pairs: int
     api: SlidingWindow | TokenBucket
@@ -88,7 +87,7 @@ class Burst:
     queue: list[tuple[float, int, Message]] = field(default_factory=list)
 
     def run(self) -> tuple[float, float]:
-        """Ratio to N / R, and refusals a pair."""
+        """Return the ratio to N / R, and refusals per pair."""
         self.queue = [(self.now, number, Message()) for number in range(self.pairs)]
         began, numbers = self.now, count()
         due = [(self.now, next(numbers), self._worker()) for _ in range(WORKERS)]
@@ -124,7 +123,7 @@ class Burst:
                 self._back(number, message, backoff.seconds(message.refusals, self.retry_after))
 
     def _take(self, rules: Rules) -> Slot:
-        """As facepair.aws.gate takes a slot, without the table."""
+        """Take a slot like facepair.aws.gate, without the table."""
         slot = Slot(at=self.gate.slot(rules, self.now), taken_at=self.now)
         self.gate = self.gate.took(rules, self.now)
         return slot

@@ -1,8 +1,7 @@
-"""Delivery time of a verdict: seconds from the writing of its row to the receiver of webhooks.
+"""Delivery time of a verdict: seconds from the row's writing to the webhook receiver.
 
-At rest, one after the other, and in a burst: `python -m benchmarks.publish [--at-rest 30] [--burst 300]`. The sandbox
-answers on the same processors, so the figures are the sandbox's; AWS's own are not known here. What is written are
-rows as CompareFunction writes them, straight into the table.
+`python -m benchmarks.publish [--at-rest 30] [--burst 300]` measures rows one after the other and in a burst, written
+directly into the table. The sandbox runs on the same processors, so these are the sandbox's figures, not those of AWS.
 """
 
 import argparse
@@ -45,7 +44,7 @@ def _figures(seconds: list[float]) -> str:
 
 
 def _under_way(sandbox: Sandbox, pair_ids: list[str]) -> list[float]:
-    """Write a verdict for each pair, and wait for the receiver to have verified all of them: the seconds of each."""
+    """Write a verdict for each pair; return the seconds until the receiver has verified each."""
     written_at = {}
     for pair_id in pair_ids:
         written_at[pair_id] = time.time()

@@ -1,8 +1,8 @@
-"""What a pair costs a warm worker, over what no solution can do without: `python -m benchmarks.warm [--pairs 60]`.
+"""The time a warm worker takes per pair, over the unavoidable minimum: `python -m benchmarks.warm [--pairs 60]`.
 
-The floor is measured on the same sandbox: one after the other, two GETs, the POST of both pictures, and the PutItem of
-a row. What is above it is what the project adds: the listing, the gate, the ledger, the idempotency, the marks, and the
-fitting of both pictures. The pictures are of 900 x 1,200 pixels and are sent as they are.
+The floor is measured in the same sandbox: two GETs, the POST of both pictures and the PutItem of a row, in sequence.
+The project adds the listing, gate, ledger, idempotency, markers and fitting. The pictures have 900 x 1,200 pixels and
+are sent as they are.
 """
 
 import argparse
@@ -30,19 +30,19 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=60)
     pairs = [f"warm/{number}" for number in range(parser.parse_args().pairs)]
     content = jpeg(portrait(1))
-    with Sandbox(ROOT, {"MaxCallsPerSecond": 1000}, warm=1) as sandbox:  # the worker is measured, not the pace
+    with Sandbox(ROOT, {"MaxCallsPerSecond": 1000}, warm=1) as sandbox:  # measures the worker, not the pace
         assert sandbox.host is not None
-        sandbox.host.pause()  # the messages are handed over by hand
+        sandbox.host.pause()  # messages are passed in directly
         etags = {pair_id: _upload(sandbox, pair_id, content) for pair_id in pairs}
         ask = _floor(sandbox, content)
-        _compare(sandbox, *etags.popitem())  # the first event makes the clients and gets the token
+        _compare(sandbox, *etags.popitem())  # the first event creates clients and the token
         floor = median(_seconds(partial(ask, pair_id)) for pair_id in etags)
         warm = median(_seconds(partial(_compare, sandbox, *each)) for each in etags.items())
     print(f"A warm pair takes {warm / floor:.1f} times the floor: {warm:.3f} s over {floor:.3f} s ({len(etags)} pairs)")
 
 
 def _upload(sandbox: Sandbox, pair_id: str, content: bytes) -> str:
-    """Put both pictures; the second one's ETag."""
+    """Upload both pictures; return the second one's ETag."""
     bucket = sandbox.outputs["ImagesBucket"]
     for name in NAMES:
         put = sandbox.aws("s3").put_object(Bucket=bucket, Key=f"{pair_id}/{name}", Body=content)
@@ -56,7 +56,7 @@ def _seconds(work: Callable[[], None]) -> float:
 
 
 def _compare(sandbox: Sandbox, pair_id: str, etag: str) -> None:
-    """One message in a worker that is there already. Raises SystemExit if it was not dealt with."""
+    """Process one message in a warm worker. Raises SystemExit if that fails."""
     assert sandbox.host is not None
     record = {
         "messageId": pair_id,
@@ -72,7 +72,7 @@ def _compare(sandbox: Sandbox, pair_id: str, etag: str) -> None:
 
 
 def _floor(sandbox: Sandbox, content: bytes) -> Callable[[str], None]:
-    """What fetches two pictures, asks about them and writes a row, and nothing else."""
+    """Return a function that fetches two pictures, compares them and writes a row."""
     s3, dynamodb = sandbox.aws("s3"), sandbox.aws("dynamodb")
     bucket, table = sandbox.outputs["ImagesBucket"], sandbox.outputs["VerdictsTable"]
     advance, picture = Advance(sandbox.advance.url, DEADLINE_SECONDS), fit(content)

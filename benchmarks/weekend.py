@@ -1,8 +1,8 @@
 """What a blocked weekend costs in AWS: every receive of 1,000 pairs that wait 72 hours for a top-up.
 
-`python -m benchmarks.weekend [--pairs 1000]`. Simulated: the real Receiver, Comparer, Asker, back-off and rules of the
-gate in virtual time, over ports in memory that count; an API that answers INSUFFICIENT_BALANCE. All pairs are uploaded
-at the beginning, two messages each. Prices are list prices of us-east-1; how long a receive lasts is assumed.
+`python -m benchmarks.weekend [--pairs 1000]` simulates the real Receiver, Comparer, Asker, back-off and gate in virtual
+time, over in-memory ports that count requests and an API that answers INSUFFICIENT_BALANCE. All pairs are uploaded at
+the start, two messages each. Prices are us-east-1 list prices; the duration of a receive is assumed.
 """
 
 import argparse
@@ -46,9 +46,9 @@ CALL_SECONDS = 0.3
 BLOCKED = Outcome(code="INSUFFICIENT_BALANCE", message="top up", pricing_strategy="FREE")
 
 RECEIVES_BEFORE_THE_GATE = 246_000
-"""Of 1,000 pairs, each with a LIST, two downloads and their decoding."""
+"""Of 1,000 pairs, each with a LIST, two downloads and decoding."""
 SECONDS_WITH_DECODING, SECONDS_WITHOUT = 1.0, 0.05
-"""Assumed durations of a receive."""
+"""Assumed seconds per receive."""
 GIGABYTES = 2
 A_GIGABYTE_SECOND = 0.0000133334
 A_MILLION = {
@@ -59,13 +59,13 @@ A_MILLION = {
     "table writes": 0.625,
     "table reads": 0.125,
 }
-"""US$."""
+"""In US dollars."""
 WRITES_OF_A_ROW = 3
-"""The row; in the index `by_verdict` its old place and its new one."""
+"""The row, and its old and new places in the index `by_verdict`."""
 
 
 class House:
-    """Every port that the use cases need, in memory; a clock that moves only during calls. It counts requests."""
+    """All ports in memory, counting requests, with a clock that moves only during calls."""
 
     def __init__(self, rules: Rules) -> None:
         content = BytesIO()
@@ -96,7 +96,7 @@ class House:
     # --- queue, metrics, tokens
 
     def defer(self, receipt_or_objects: str, when: int | datetime) -> None:
-        """Of a message, in so many seconds; or of a pair's mark."""
+        """Defer a message (seconds) or a pair's mark (datetime)."""
         if isinstance(when, datetime):
             self.counts["marks written"] += 1
         else:
@@ -133,7 +133,7 @@ class House:
         return 1
 
     def once(self, fingerprint: str, compare_now: Callable[[], Outcome]) -> Outcome:
-        self.counts["idempotency records written"] += 2  # in progress, then deleted: nothing else comes of a block
+        self.counts["idempotency records written"] += 2  # in progress, then deleted, as a block stores nothing
         return compare_now()
 
     def of_pair(self, pair_id: str) -> Sequence[Call]:
@@ -152,7 +152,7 @@ class House:
         self.counts["ledger written"] += 1
         self._calls[call.pair_id][-1] = replace(call, state=state, outcome=outcome)
 
-    # --- gate: the rules of facepair.domain.gate, read and written as facepair.aws.gate does
+    # --- gate: the rules of facepair.domain.gate, used like facepair.aws.gate does ------------------------------------
 
     def look(self, seen: Gate) -> Closed | RateLimited | None:
         return self._gate.closed(self._epoch) or self._rate_limited()
@@ -198,7 +198,7 @@ class House:
 
 
 def weekend(pairs: int, pause: float, seed: int) -> tuple[Counter[str], int]:
-    """What was asked of AWS, and how often the most received message was received."""
+    """Return the requests to AWS, and the most receives of one message."""
     random.seed(seed)
     house = House(Rules(per_second=0, stop_after_unknown=5, pause=pause))
     receiver = _receiver(house)
@@ -211,7 +211,9 @@ def weekend(pairs: int, pause: float, seed: int) -> tuple[Counter[str], int]:
     receives = [0] * len(bodies)
     with (
         patch.object(clock, "now", lambda: house.now),
-        patch.object(compare, "fit", cache(fit)),  # of one picture a thousand times, which costs more than all else
+        patch.object(
+            compare, "fit", cache(fit)
+        ),  # decoding the same picture a thousand times would cost more than all else
     ):
         while due[0][0] < WEEKEND_SECONDS:
             arrives, number = heapq.heappop(due)
@@ -285,10 +287,10 @@ def main() -> None:
 
 
 def _print_cost(counts: Counter[str], seconds: float) -> None:
-    """The arithmetic, a line for each price."""
+    """Print one line per price."""
     requests = {
         "Lambda requests": counts["receives"],
-        "SQS requests": 2 * counts["receives"],  # the receive, and its deferral
+        "SQS requests": 2 * counts["receives"],  # the receive and its deferral
         "LISTs": counts["LISTs"],
         "GETs": counts["GETs"],
         "table writes": counts["rows written"] * WRITES_OF_A_ROW

@@ -1,10 +1,8 @@
-"""Removes a stack after a clear question, and says what it leaves: `make delete`.
+"""`make delete`: remove a stack after confirmation, and say what remains.
 
-What goes: pictures with all their versions, verdicts, queues, functions, the token and the search's cursor. What stays:
-the ledger of calls, which is held against ADVANCE's invoice, and the backups of the tables that AWS keeps for 35 days.
-
-Everything that CloudFormation would stop at is looked for first, so that no picture is deleted in vain. A run that was
-interrupted or failed is taken up by the next one.
+Removes pictures with all versions, verdicts, queues, functions, the token and the search's cursor. Keeps the ledger,
+needed for ADVANCE's invoice, and the tables' backups, which AWS keeps for 35 days. Checks first for everything that
+would stop CloudFormation, so that no picture is deleted in vain. An interrupted or failed run can be repeated.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,16 +21,16 @@ from facepair_cli.errors import one_sentence
 from facepair_cli.output import note
 
 OF_FACEPAIR = {"ImagesBucket", "UploadsQueue", "VerdictsTable", "CallsTable"}
-"""Resources by which a stack of this template is known, even a half-made one."""
+"""Resources that identify a stack of this template, even an incomplete one."""
 LEDGER = "CallsTable"
 PARAMETERS = ("advance-token", "find-missed-cursor")
-"""What the functions write themselves: no resources of the stack."""
+"""Written by the functions; not resources of the stack."""
 GONE = {"NoSuchBucket", "NoSuchEntity", "ResourceNotFoundException"}
 WAIT = {"Delay": 5, "MaxAttempts": 720}
 
 
 class CannotDelete(Exception):
-    """The stack stays, or part of it; the lines say why and what to do."""
+    """The stack, or part of it, remains. The lines give reasons and remedies."""
 
     def __str__(self) -> str:
         return "\n".join(self.args)
@@ -40,7 +38,7 @@ class CannotDelete(Exception):
 
 @dataclass(frozen=True)
 class FoundStack:
-    """A stack as CloudFormation describes it, and its resources that are still there: type, logical id, physical id."""
+    """A stack as CloudFormation describes it, with existing resources by type: {logical id: physical id}."""
 
     description: Mapping[str, Any]
     resources: Mapping[str, Mapping[str, str]]
@@ -71,12 +69,12 @@ def main(stack: str, yes: bool) -> None:
 
 
 def delete(name: str, session: Any, *, ask: Callable[[str], str]) -> None:
-    """Remove a stack. `ask` puts a question and gives what was typed. Raises CannotDelete."""
+    """Remove a stack. `ask` puts a question and returns the answer. Raises CannotDelete."""
     stack = _find(name, session.client("cloudformation"))
     if stack is None:
         if not _delete_parameters(name, session):
             raise CannotDelete(f"There is no stack {name} in this account and region; name it with STACK_NAME=.")
-        print(f"The stack {name} was gone already; its token and cursor are removed too.")
+        print(f"The stack {name} was already deleted; its token and cursor are removed now.")
         return
     if obstacles := list(_obstacles(stack, session)):
         raise CannotDelete("Nothing was deleted. First:", *(f"- {each}" for each in obstacles))
@@ -95,7 +93,7 @@ def delete(name: str, session: Any, *, ask: Callable[[str], str]) -> None:
 
 
 def _find(name: str, cloudformation: Any) -> FoundStack | None:
-    """The stack; None if there is none. Raises CannotDelete for a stack of another template."""
+    """Return the stack, or None. Raises CannotDelete for a stack of another template."""
     try:
         [description] = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
@@ -111,15 +109,15 @@ def _find(name: str, cloudformation: Any) -> FoundStack | None:
                 of_type = resources.setdefault(each["ResourceType"], {})
                 of_type[each["LogicalResourceId"]] = each["PhysicalResourceId"]
     if not known & OF_FACEPAIR:
-        raise CannotDelete(f"{name} is no stack of facepair: it has none of {', '.join(sorted(OF_FACEPAIR))}.")
+        raise CannotDelete(f"{name} is not a stack of facepair: it has none of {', '.join(sorted(OF_FACEPAIR))}.")
     return FoundStack(description, resources)
 
 
-# --- What CloudFormation would stop at --------------------------------------------------------------------------------
+# --- What would stop CloudFormation -----------------------------------------------------------------------------------
 
 
 def _obstacles(stack: FoundStack, session: Any) -> Iterator[str]:
-    """What would end the deletion half-way, each with its remedy."""
+    """Yield what would end the deletion half-way, with the remedy."""
     yield from _protection(stack)
     yield from _attached_policies(stack, session.client("iam"))
     yield from _foreign_rules(stack, session.client("events"))
@@ -129,7 +127,7 @@ def _protection(stack: FoundStack) -> Iterator[str]:
     name, status = stack.description["StackName"], stack.description["StackStatus"]
     if stack.description.get("EnableTerminationProtection"):
         yield (
-            "switch termination protection off: aws cloudformation update-termination-protection "
+            "disable termination protection: aws cloudformation update-termination-protection "
             f"--no-enable-termination-protection --stack-name {name}"
         )
     if status.endswith("_IN_PROGRESS") and status != "DELETE_IN_PROGRESS":
@@ -149,7 +147,7 @@ def _attached_policies(stack: FoundStack, iam: Any) -> Iterator[str]:
 
 
 def _foreign_rules(stack: FoundStack, events: Any) -> Iterator[str]:
-    """Rules on the bus that are not the stack's: a bus with rules cannot be deleted."""
+    """Yield rules of others on the bus: a bus with rules cannot be deleted."""
     own = {physical_id.rpartition("|")[2] for physical_id in stack.of_type("AWS::Events::Rule").values()}
     for bus in stack.of_type("AWS::Events::EventBus").values():
         for rule in (rule for page in _pages(events, "list_rules", EventBusName=bus) for rule in page["Rules"]):
@@ -161,7 +159,7 @@ def _foreign_rules(stack: FoundStack, events: Any) -> Iterator[str]:
 
 
 def _pages(client: Any, operation: str, **asked: Any) -> list[Mapping[str, Any]]:
-    """All pages of a listing; none if what is asked about is gone."""
+    """Return all pages of a listing; none if its subject is gone."""
     with _unless_gone():
         return list(client.get_paginator(operation).paginate(**asked))
     return []
@@ -169,7 +167,7 @@ def _pages(client: Any, operation: str, **asked: Any) -> list[Mapping[str, Any]]
 
 @contextmanager
 def _unless_gone() -> Iterator[None]:
-    """Passes over what an earlier run, or a person, has deleted."""
+    """Ignore what was deleted before."""
     try:
         yield
     except ClientError as error:
@@ -181,7 +179,7 @@ def _unless_gone() -> Iterator[None]:
 
 
 def _ask(name: str, stack: FoundStack, ask: Callable[[str], str]) -> None:
-    """Raises CannotDelete unless the stack's name is typed."""
+    """Raise CannotDelete unless the stack's name is typed."""
     bucket = stack.of_type("AWS::S3::Bucket").get("ImagesBucket", "its bucket")
     ledger = stack.of_type("AWS::DynamoDB::Table").get(LEDGER)
     print(
@@ -190,12 +188,12 @@ def _ask(name: str, stack: FoundStack, ask: Callable[[str], str]) -> None:
     )
     if ledger:
         print(f"It leaves the ledger of calls, the table {ledger}.")
-    if ask("Type the stack's name to go on: ") != name:
+    if ask("Type the stack's name to continue: ") != name:
         raise CannotDelete("Nothing was removed: that was not the stack's name.")
 
 
 def _unprotect(stack: FoundStack, dynamodb: Any) -> None:
-    """Switch deletion protection off, but for the ledger's: that table stays."""
+    """Disable deletion protection, except for the ledger, which stays."""
     for logical_id, table in stack.of_type("AWS::DynamoDB::Table").items():
         if logical_id == LEDGER:
             continue
@@ -216,12 +214,12 @@ def _delete_pictures(stack: FoundStack, s3: Any) -> None:
             first = refused[0]
             raise CannotDelete(
                 f"S3 did not delete {len(refused)} pictures ({first['Key']}: {first.get('Message')}). The stack stays; "
-                "fix that and run it again."
+                "fix that and run the command again."
             )
 
 
 def _delete_stack(stack: FoundStack, cloudformation: Any) -> None:
-    """Raises CannotDelete with CloudFormation's own reasons."""
+    """Raise CannotDelete with CloudFormation's reasons on failure."""
     name, stack_id = stack.description["StackName"], stack.description["StackId"]
     cloudformation.delete_stack(StackName=name)
     try:
@@ -229,7 +227,7 @@ def _delete_stack(stack: FoundStack, cloudformation: Any) -> None:
     except WaiterError as error:
         reasons = list(_failures(stack_id, cloudformation)) or [str(error)]
         raise CannotDelete(
-            f"CloudFormation could not remove all of {name}. Correct this and run it again:", *reasons
+            f"CloudFormation could not remove all of {name}. Fix this and run the command again:", *reasons
         ) from error
 
 
@@ -241,7 +239,7 @@ def _failures(stack_id: str, cloudformation: Any) -> Iterator[str]:
 
 
 def _delete_parameters(name: str, session: Any) -> bool:
-    """Whether there were any."""
+    """Return whether there were any."""
     names = [f"/{name}/{each}" for each in PARAMETERS]
     return bool(session.client("ssm").delete_parameters(Names=names)["DeletedParameters"])
 

@@ -1,7 +1,7 @@
-"""What is published of a release, in dist/: `make release`.
+"""`make release`: build the release's files in dist/.
 
-`check` refuses a release that the changelog does not describe. `template` marks the packaged template with the version.
-`files` adds the bill of materials (CycloneDX), the notes of the changelog, and the checksums of everything.
+`check` rejects a release without a changelog section. `template` writes the version into the packaged template. `files`
+adds the bill of materials (CycloneDX), the notes from the changelog, and checksums.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def notes(changelog: str, version: str) -> str:
-    """Return the changelog's section of a version. Raises ValueError if there is none, or it is still unreleased."""
+    """Return a version's changelog section. Raises ValueError if it is missing or unreleased."""
     found = re.search(rf"^## {re.escape(version)} - ([^\n]+)\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     if not found:
         raise ValueError(f"CHANGELOG.md has no section of {version}. Add one.")
@@ -31,7 +31,7 @@ def notes(changelog: str, version: str) -> str:
 
 
 def bill_of_materials(requirements: str, version: str) -> dict[str, Any]:
-    """Return the CycloneDX document of the packages that run in Lambda, from their locked requirements."""
+    """Return the CycloneDX document of the packages in Lambda, from their locked requirements."""
     application = {"type": "application", "bom-ref": "facepair", "name": "facepair", "version": version}
     components = [
         {
@@ -54,7 +54,7 @@ def bill_of_materials(requirements: str, version: str) -> dict[str, Any]:
 
 
 def with_version(template: str, version: str) -> str:
-    """Return a template whose Metadata has the version. Raises ValueError for one without Metadata."""
+    """Return a template with the version in its Metadata. Raises ValueError if it has none."""
     marked, count = re.subn(r"^Metadata:\n", f"Metadata:\n  Facepair:\n    Version: {version}\n", template, flags=re.M)
     if count != 1:
         raise ValueError("dist/packaged.yaml has no Metadata, where the version belongs.")
@@ -62,7 +62,7 @@ def with_version(template: str, version: str) -> str:
 
 
 def checksums(folder: Path) -> Iterator[str]:
-    """Yield a line for each file, as `sha256sum --check` reads it."""
+    """Yield a line per file for `sha256sum --check`."""
     for path in sorted(folder.iterdir()):
         if path.name != CHECKSUMS:
             yield f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"

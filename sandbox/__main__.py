@@ -38,7 +38,7 @@ def main() -> None:
     parameters = dict(arguments.parameter)
     if arguments.faces and BASE_URL in parameters:
         parser.error(f"--faces is the emulator's, and {BASE_URL}={parameters[BASE_URL]} is not it: give one of the two")
-    for ending in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell that starts us with `&` has it ignored
+    for ending in (signal.SIGTERM, signal.SIGINT):  # SIGINT, too: shells ignore it for background jobs
         signal.signal(ending, signal.default_int_handler)
     try:
         with (
@@ -70,7 +70,7 @@ def _to_stderr(line: str) -> None:
 
 @contextmanager
 def _env_file(sandbox: Sandbox) -> Iterator[Path]:
-    """Write the variables of the sandbox, more than are printed, into `.sandbox/env` as long as it runs."""
+    """Write the sandbox's variables, including some not printed, to `.sandbox/env` while it runs."""
     variables = dict(sandbox.variables)
     variables |= {"FACEPAIR_STACK": sandbox.stack.name, "ADVANCE_URL": sandbox.stack.parameters[BASE_URL]}
     if secret := sandbox.outputs.get("WebhookSecret"):
@@ -83,7 +83,7 @@ def _env_file(sandbox: Sandbox) -> Iterator[Path]:
     try:
         yield path
     finally:
-        if path.exists() and path.read_text() == lines:  # else it is another sandbox's
+        if path.exists() and path.read_text() == lines:  # otherwise another sandbox wrote it
             path.unlink()
 
 
@@ -103,14 +103,14 @@ def _announcement(sandbox: Sandbox, env_file: Path, *, faces: bool, verbose: boo
             f"ADVANCE: {parameters[BASE_URL]}",
             *([RECOGNISES_FACES] if faces else []),
             f"Webhooks: {parameters['WebhookUrl']}",
-            f"Logs: {sandbox.logs} (webhooks.log: what came to the sandbox's own receiver)",
+            f"Logs: {sandbox.logs} (webhooks.log: what the sandbox's receiver got)",
             "",
-            f"In another terminal, after the export lines or `source {env_file}`, which has more of them:",
+            f"In another terminal, after the export lines or `source {env_file}` (which has more):",
             f"  aws s3 cp first.jpg s3://{bucket}/my-pair/{first}.jpg",
             f"  aws s3 cp second.jpg s3://{bucket}/my-pair/{second}.jpg",
             f"  .venv/bin/facepair{named} show my-pair",
             "",
-            "A pair that a person has to decide, and the page on which to do it:",
+            "Upload a pair for manual review, and decide it:",
             f"  .venv/bin/python -m sandbox.look_alike{' --faces' if faces else ''}{named}",
             f"  .venv/bin/facepair{named} review",
             "",

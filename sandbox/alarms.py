@@ -1,7 +1,6 @@
-"""CloudWatch alarms over the metrics that functions write into their logs: would this one sound?
+"""Evaluate CloudWatch alarms over the metrics in functions' logs.
 
-An alarm on a metric that is never emitted stays silent, and no deployment reports it: here it is an error.
-
+On AWS an alarm on a metric that is never emitted stays silent; here it is an error.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 """
 
@@ -18,8 +17,9 @@ type AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 type Properties = Mapping[str, Any]
 
 EXTRA_PERIODS = 2
-"""How much further back than its evaluation periods an alarm looks where data is missing: as in AWS's examples, which
-do not say how much it is in general."""
+"""Periods beyond its evaluation periods that an alarm looks back if data is missing: as in AWS's examples; the general
+rule is undocumented.
+"""
 
 STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
     "Average": lambda values: sum(values) / len(values),
@@ -67,12 +67,12 @@ ANY_ALARM = {
 
 
 class AlarmError(ValueError):
-    """An alarm that watches a metric that is never emitted, or uses a feature that is unknown here."""
+    """The alarm watches a metric that is never emitted, or uses an unsupported feature."""
 
 
 @dataclass(frozen=True)
 class Datapoint:
-    """One value of a metric; `time` in epoch seconds."""
+    """A value of a metric; `time` in epoch seconds."""
 
     namespace: str
     name: str
@@ -84,7 +84,7 @@ class Datapoint:
 
 @dataclass(frozen=True)
 class _Query:
-    """A statistic of a metric. Without a unit any will do."""
+    """A statistic of a metric; without a unit, any matches."""
 
     namespace: str
     name: str
@@ -104,7 +104,7 @@ class _Query:
 
 
 def emitted(log: Iterable[str]) -> list[Datapoint]:
-    """The metrics in a function's log lines (embedded metric format); every other line is passed over.
+    """Return the metrics in a function's log lines (embedded metric format).
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
@@ -124,12 +124,10 @@ def _of_line(line: Mapping[str, Any]) -> Iterator[Datapoint]:
 
 
 def states(alarm: Properties, datapoints: Sequence[Datapoint], moments: Iterable[float]) -> list[AlarmState]:
-    """The alarm's state at each of the moments (epoch seconds, ascending), by the periods that end there.
+    """Return the alarm's state at each moment (epoch seconds, ascending), from the periods that end there.
 
-    `alarm` is what an AWS::CloudWatch::Alarm's properties came to, as in `Stack.resources`.
-
-    Raises AlarmError if one of its metrics, by namespace, name, dimensions and unit, is not among the datapoints at
-    all, and for what is not known here.
+    `alarm`: resolved properties of an AWS::CloudWatch::Alarm, as in `Stack.resources`. Raises AlarmError if no
+    datapoint matches one of its metrics, and for unsupported features.
     """
     watched = _Alarm(alarm)
     watched.check(datapoints)
@@ -142,8 +140,6 @@ def states(alarm: Properties, datapoints: Sequence[Datapoint], moments: Iterable
 
 
 class _Alarm:
-    """An alarm as its properties say."""
-
     def __init__(self, properties: Properties) -> None:
         self._queries: dict[str, _Query] = {}
         self._expressions: dict[str, ast.expr] = {}
@@ -163,7 +159,7 @@ class _Alarm:
             raise AlarmError(f"TreatMissingData cannot be {self._missing}")
 
     def _read_metrics(self, metrics: Sequence[Properties]) -> tuple[int, str]:
-        """The period, which has to be one, and the id of what is compared with the threshold."""
+        """Return the period, which must be the same for all metrics, and the id of the metric to compare."""
         periods, returned = set(), []
         for metric in metrics:
             _only(metric, {"Expression", "Id", "Label", "MetricStat", "ReturnData"})
@@ -182,7 +178,7 @@ class _Alarm:
         return periods.pop(), returned[0]
 
     def check(self, datapoints: Sequence[Datapoint]) -> None:
-        """Raises AlarmError for a metric that is never emitted."""
+        """Raise AlarmError for a metric that is never emitted."""
         for query in self._queries.values():
             if not any(query.matches(point) for point in datapoints):
                 alike = {str(_without_value(p)) for p in datapoints if p.name == query.name}
@@ -191,7 +187,7 @@ class _Alarm:
                 )
 
     def state(self, datapoints: Sequence[Datapoint], moment: float, before: AlarmState) -> AlarmState:
-        """The state by the periods that end at the moment; `before` is what it was."""
+        """Return the state from the periods that end at the moment; `before` is the previous state."""
         looked_at = self._periods + EXTRA_PERIODS
         breaching = [self._breaching(datapoints, moment - age * self._period) for age in range(looked_at)]
         real = [each for each in breaching if each is not None][: self._periods]
@@ -204,14 +200,14 @@ class _Alarm:
             return "ALARM" if sum(real) + filled >= self._to_alarm else "OK"
         if not real:
             return before if self._missing == "ignore" else "INSUFFICIENT_DATA"
-        # Too few datapoints for an alarm, but all of them breach, and the oldest has done so for long enough.
+        # Too few datapoints, but all breach, and the oldest is old enough.
         oldest = max(age for age, each in enumerate(breaching) if each is not None)
         if all(real) and oldest + 1 >= self._to_alarm:
             return before if self._missing == "ignore" else "ALARM"
         return "OK"
 
     def _breaching(self, datapoints: Sequence[Datapoint], end: float) -> bool | None:
-        """Whether the period that ends then breaches the threshold; None without a value."""
+        """Return whether the period with this end breaches the threshold; None without a value."""
         value = self._value(self._returned, datapoints, end)
         return None if value is None else self._breaches(value, self._threshold)
 
@@ -225,7 +221,7 @@ class _Alarm:
 
 
 def _calculate(expression: ast.expr, value_of: Callable[[str], float | None]) -> float | None:
-    """The value of metric math in one period; None where an operand has none, or for a division by zero.
+    """Return the value of metric math in one period; None if an operand is missing or for a division by zero.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
     """

@@ -1,4 +1,4 @@
-"""AWS on this machine: moto's server in a process of its own, and clients of it that cannot reach the real one."""
+"""AWS on this machine: moto's server as a process, and clients that cannot reach the real AWS."""
 
 import os
 from collections.abc import Callable
@@ -13,28 +13,27 @@ from botocore.session import Session as BotocoreSession
 from sandbox.processes import ServerProcess
 
 REGION = "us-east-1"
-KEY = "sandbox"  # moto asks for one, any will do
+KEY = "sandbox"  # moto accepts any
 ACCOUNT = "123456789012"  # moto's
 
-# Instead of AWS_PROFILE, ~/.aws/config and ~/.aws/credentials: (file's key, variable, default, conversion).
+# Replaces AWS_PROFILE, ~/.aws/config and ~/.aws/credentials: (key in the file, variable, default, conversion).
 NO_ACCOUNT = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
-# Never through a proxy; an Invoke answers as late as a function's longest timeout, 15 minutes.
+# No proxy. An Invoke takes at most a function's longest timeout, 15 minutes.
 CLIENT = Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=900)
 
 
 OWN_ORIGINS = {"MOTO_DISABLE_GLOBAL_CORS": "true"}
-"""So that the buckets' own CORS rules say which pages may read an answer."""
+"""Lets the buckets' own CORS rules apply."""
 
 
 class LocalAws:
-    """A context manager: starts the server, gives out clients, ends it.
+    """Starts the server, hands out clients and ends the server; a context manager.
 
-    `client(service)` is a boto3 client of it. `variables` are the environment variables that lead any AWS SDK or the
-    AWS CLI to it and away from the account that this machine may be configured for.
+    `variables` direct AWS SDKs and the AWS CLI to it, and away from any account configured on this machine.
     """
 
     def __init__(self, lambda_url: str, log_file: Path) -> None:
@@ -49,7 +48,7 @@ class LocalAws:
 
     @property
     def url(self) -> str:
-        """Where it listens; waits until it does."""
+        """The URL; waits until the server listens."""
         return self._server.url
 
     @property
@@ -64,7 +63,7 @@ class LocalAws:
 
     @property
     def child_variables(self) -> dict[str, str]:
-        """`variables` for a process of ours: it also ignores ~/.aws."""
+        """`variables` for our own processes, which also ignore ~/.aws."""
         return self.variables | _without_account()
 
     def client(self, service: str) -> Any:
@@ -86,7 +85,7 @@ class LocalAws:
 
 
 def offline_session() -> boto3.Session:
-    """A session that knows nothing of the AWS account that this machine may be configured for."""
+    """Return a session that ignores any AWS account configured on this machine."""
     return boto3.Session(
         aws_access_key_id=KEY,
         aws_secret_access_key=KEY,

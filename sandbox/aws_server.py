@@ -44,7 +44,7 @@ INVOKE_PATH = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
 MAPPINGS_PATH = re.compile(r"/2015-03-31/event-source-mappings/?")
 RECEIVE_MESSAGE = "AmazonSQS.ReceiveMessage"
 GET_RECORDS = "DynamoDBStreams_20120810.GetRecords"
-# Delays and visibility timeouts end without any request that could wake a long poll.
+# Delays and visibility timeouts end without a request that could wake a long poll.
 LONGEST_SLEEP_SECONDS = 0.2
 
 
@@ -77,7 +77,7 @@ class OneAtATime:
     def _poll(
         self, environ: "WSGIEnvironment", body: bytes, wanted: str, seconds: float, there: Callable[[], bool]
     ) -> Response:
-        """Ask moto each time that something is `there`, until an answer has it under `wanted` or time is up."""
+        """Ask moto whenever something is `there`, until the answer has `wanted` or time is up."""
         deadline = time.monotonic() + seconds
         with self._turn:
             while True:
@@ -97,7 +97,7 @@ class OneAtATime:
 
 
 class LambdaInvokes:
-    """WSGI middleware that passes Invoke and the list of event source mappings on to the Lambda host."""
+    """WSGI middleware that forwards Invoke and the list of event source mappings to the Lambda host."""
 
     def __init__(self, application: "WSGIApplication", lambda_url: str) -> None:
         self._application = application
@@ -116,7 +116,7 @@ class LambdaInvokes:
         return Response(answer.data, answer.status, dict(answer.headers))(environ, start_response)
 
     def invoke(self, function: str, payload: bytes) -> bytes | None:
-        """A function's answer; None if it failed or is not there."""
+        """Return a function's answer; None if it failed or does not exist."""
         answer = self._post(f"/2015-03-31/functions/{function}/invocations", payload, "RequestResponse")
         failed = answer.status != HTTPStatus.OK or "X-Amz-Function-Error" in answer.headers
         return None if failed else answer.data
@@ -127,7 +127,7 @@ class LambdaInvokes:
 
 
 class QuietHandler(MotoRequestHandler):
-    disable_nagle_algorithm = True  # header and body are two writes: Nagle would cost 40 ms each time
+    disable_nagle_algorithm = True  # header and body are two writes; Nagle would delay each response by 40 ms
 
     def log(self, type: str, message: str, *args: Any) -> None:
         if type == "error":
@@ -138,24 +138,24 @@ class QuietHandler(MotoRequestHandler):
 
 
 def _has_message(queue_url: str) -> bool:
-    """Whether a message can be received, asked of moto's own model: a hundredth of what a request costs."""
+    """Return whether a message can be received. Looking into moto costs a hundredth of a request."""
     account, name = queue_url.rsplit("/", 2)[1:]
     regions = moto_sqs.sqs_backends[account].values()
     return any(message for region in regions if name in region.queues for message in region.queues[name].messages)
 
 
 def _has_record(iterator: str) -> bool:
-    """Whether the iterator has a record before it, asked of moto's own model."""
+    """Return whether the shard has a record after the iterator, by looking into moto."""
     iterators = (dict(backend[REGION].shard_iterators) for backend in dynamodbstreams_backends.values())
     found = next((each[iterator] for each in iterators if iterator in each), None)
     if found is None:
-        return True  # moto answers that itself
+        return True  # let moto answer
     shard = found.stream_shard
     return bool(found.sequence_number - shard.starting_sequence_number < len(shard.items))
 
 
 def _read_body(environ: "WSGIEnvironment") -> bytes:
-    """The whole body, before it is this request's turn: a slow upload must not hold up the others."""
+    """Read the whole body before the request's turn, so that a slow upload does not block others."""
     return get_input_stream(environ).read()
 
 
@@ -165,7 +165,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     moto_speed.speed_up()
-    transactions.mend()
+    transactions.install()
     moto = OneAtATime(UploadForms(DomainDispatcherApplication(create_backend_app), secret_of))
     invokes = LambdaInvokes(moto, arguments.lambda_url)
     application = FunctionUrls(invokes, invokes.invoke)

@@ -26,8 +26,7 @@ CREDENTIALS = {"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"}  
 
 
 class EmulatedAdvance:
-    """The emulator as a process of its own: `url` is the API's base URL; `control` scripts it and reads what it was
-    asked and charged.
+    """The emulator as a process. `url` is the API's base URL; `control` scripts it and reads its calls and charges.
 
     With `faces` it recognises faces. Raises faces_environment.NotInstalled.
     """
@@ -52,13 +51,12 @@ class EmulatedAdvance:
 
 
 class Sandbox:
-    """A context manager: `root/template.yaml`, deployed and running on this machine, all on loopback.
+    """`root/template.yaml`, deployed and running on this machine, on loopback only; a context manager.
 
-    Without the parameter AdvanceBaseUrl it starts the emulator and puts its credentials into CredentialsSecret; with
-    `faces` the emulator recognises faces. Without WebhookUrl it starts a receiver of webhooks that checks their
-    signatures. `overrides` are properties that resources, by logical id, have instead of the template's; `environment`
-    are variables that every function has besides. `warm` environments of each function that a queue feeds are started
-    in advance. Logs go to `logs`; `report` is given a line at each step of the start.
+    Without AdvanceBaseUrl it starts the emulator and stores its credentials in CredentialsSecret; with `faces` the
+    emulator recognises faces. Without WebhookUrl it starts a receiver that checks signatures. `overrides` replaces
+    properties of resources, by logical id; `environment` adds variables to every function. `warm` environments are
+    started in advance for each function fed by a queue. Logs go to `logs`; `report` gets a line per step.
 
     Raises ParameterError, TemplateError or faces_environment.NotInstalled. No process outlives it, however this one
     ends.
@@ -82,7 +80,7 @@ class Sandbox:
     ) -> None:
         self._report = report
         self._root = root.resolve()
-        # The emulator looks at one face at a time, and every call has its deadline: no crowd before it, then.
+        # The emulator looks at one face at a time, and every call has a deadline.
         self._parameters = ({"MaxConcurrency": 2} if faces else {}) | dict(parameters)
         self._overrides = overrides
         self._environment = environment
@@ -102,36 +100,36 @@ class Sandbox:
 
     @property
     def advance(self) -> EmulatedAdvance:
-        """The emulator. Raises RuntimeError if AdvanceBaseUrl points somewhere else."""
+        """The emulator. Raises RuntimeError if AdvanceBaseUrl is set."""
         if self._advance is None:
             raise RuntimeError(f"this sandbox has no emulator: its {BASE_URL} is {self._parameters[BASE_URL]}")
         return self._advance
 
     @property
     def receiver(self) -> EmulatedReceiver:
-        """The receiver of webhooks. Raises RuntimeError if WebhookUrl points somewhere else."""
+        """The receiver of webhooks. Raises RuntimeError if WebhookUrl is set."""
         if self._receiver is None:
             raise RuntimeError(f"this sandbox has no receiver: its {WEBHOOK_URL} is {self._parameters[WEBHOOK_URL]!r}")
         return self._receiver
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """The environment variables with which the AWS CLI and SDKs work on this sandbox."""
+        """Environment variables for the AWS CLI and SDKs."""
         return self._aws.variables
 
     def aws(self, service: str) -> Any:
-        """A boto3 client."""
+        """Return a boto3 client."""
         return self._aws.client(service)
 
     def log(self, function: str) -> list[str]:
-        """What a function, by its logical id, has written so far; what was there at an earlier look comes first."""
+        """Return the lines that a function, by logical id, has logged; later calls append to earlier results."""
         return self._log_groups.setdefault(function, LogGroup(self.logs / function)).lines()
 
     def redeploy(self, **parameters: object) -> None:
-        """Change parameters of the running stack, as far as functions, event sources and schedules depend on them.
+        """Change parameters of the running stack that functions, event sources or schedules depend on.
 
-        Running invocations end first; messages wait in the queue meanwhile. Raises as the constructor does, and
-        TemplateError if another resource would change.
+        Running invocations end first; messages wait in the queue. Raises like the constructor, and TemplateError if
+        another resource would change.
         """
         if self.host is not None:
             self.host.drain()
@@ -206,7 +204,7 @@ class Sandbox:
         )
 
     def _sources(self) -> Sources:
-        """What feeds functions now: nothing while the host is stopped."""
+        """Return the current event sources: none while the host is stopped."""
         return (*self.stack.event_sources, *self.stack.stream_sources) if self.host else ()
 
     def _running_host(self) -> LambdaHost:

@@ -28,16 +28,16 @@ from sandbox.portraits import NEEDS_A_LOOK, PASSES, blank, blurred, jpeg, portra
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 45
-"""Seconds after the last upload in which every pair must have its verdict."""
+"""Seconds after the last upload within which every pair must have its verdict."""
 FINAL = ("PASS", "MANUAL_CHECK", "REJECT", "RETAKE", "UNDETERMINED")
 BY_HAND = """
-To try it by hand, run `make sandbox`: it keeps this cloud running, and prints
-commands to paste into another terminal."""
+To try it by hand, run `make sandbox`: it keeps this cloud running and prints
+commands for another terminal."""
 
 
 @dataclass
 class Sample:
-    """One pair of the demo: its uploads in order, what ADVANCE is made to do, and the verdict that it should get."""
+    """A pair of the demo: its uploads in order, the fault to script, and the expected verdict."""
 
     pair_id: str
     note: str
@@ -56,7 +56,7 @@ class Sample:
 
 @dataclass
 class DemoPictures:
-    """The demo's pictures: one person on two days, one who looks much like her, and another person."""
+    """One person on two days, a look-alike and another person."""
 
     ada: Image.Image
     later: Image.Image
@@ -78,7 +78,7 @@ def photographed() -> DemoPictures:
 
 
 def samples(pictures: DemoPictures) -> dict[str, list[Sample]]:
-    """The demo's acts by their headings: what happens every day, then faults of the API, one at a time."""
+    """Return the demo's pairs by heading: everyday uploads, then faults of the API, one at a time."""
     ada = jpeg(pictures.ada)
     first, second = ("first.jpg", ada), ("second.jpg", ada)
     close, alike, other = (("second.jpg", jpeg(each)) for each in (pictures.later, pictures.alike, pictures.bob))
@@ -107,7 +107,7 @@ def samples(pictures: DemoPictures) -> dict[str, list[Sample]]:
 
 
 def main() -> int:
-    """The exit status: 0 if every pair got the verdict that it should, and the ledger says what ADVANCE charged."""
+    """Return the exit status: 0 if every verdict is as expected and the ledger matches the emulator's charges."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--faces", action="store_true", help="use photographs, and an emulator that recognises faces")
     parser.add_argument("--verbose", action="store_true", help="list what the sandbox leaves out of the template")
@@ -125,9 +125,9 @@ def main() -> int:
 
 
 def watch(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> None:
-    """Upload the pairs and print each once it has its verdict. A terminal shows the unfinished ones below.
+    """Upload the pairs and print each once it has its verdict; a terminal shows the others below.
 
-    After PATIENCE the others are printed as they are.
+    After PATIENCE the rest are printed as they are.
     """
     console.print(heading())
     with Live(console=console, get_renderable=lambda: _under_way(pairs), refresh_per_second=8, transient=True):
@@ -144,7 +144,7 @@ def watch(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> None:
 
 
 def _upload(sandbox: Sandbox, sample: Sample) -> None:
-    """Upload a pair; a pair with trouble alone, so that it is the one that meets it."""
+    """Upload a pair; wait for its call if a fault is scripted, so that no other pair meets it."""
     asked = len(sandbox.advance.control.calls("check"))
     if sample.trouble:
         sandbox.advance.control.script(**sample.trouble)
@@ -165,7 +165,7 @@ def _upload(sandbox: Sandbox, sample: Sample) -> None:
 
 
 def _look(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> None:
-    """Read the rows of the verdicts table, as a user would; print those that are what they should become."""
+    """Read the rows as a user would; print those with the expected verdict."""
     for sample in pairs:
         if sample.uploaded_at and not sample.done:
             sample.row = _row(sandbox, sample.pair_id)
@@ -183,7 +183,7 @@ def _row(sandbox: Sandbox, pair_id: str) -> Row | None:
 
 
 def _under_way(pairs: list[Sample]) -> Group:
-    """Pairs that have not got their verdict yet; last, those that have no row."""
+    """Return the pairs without a verdict; those without a row last."""
     waiting = [sample for sample in pairs if sample.uploaded_at and not sample.done]
     unread = ", ".join(sample.pair_id for sample in waiting if not sample.row)
     entries = [_entry(sample, sample.row) for sample in waiting if sample.row]
@@ -214,7 +214,7 @@ def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:
 
 
 def _delivered(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> bool:
-    """Say what has reached the webhook's receiver; whether every final verdict has, each verified."""
+    """Print what reached the webhook's receiver. Return whether it has every final verdict, verified."""
     expected = {sample.pair_id for sample in pairs if sample.expected in FINAL}
     waited = time.monotonic()
     while (missing := expected - _receivers_view(sandbox).keys()) and time.monotonic() < waited + PATIENCE:
@@ -233,13 +233,13 @@ def _delivered(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> bool:
 
 
 def _receivers_view(sandbox: Sandbox) -> dict[str, float]:
-    """Seconds from the writing of a pair's row to the receiver, by pair id, of what it has verified and taken."""
+    """Return the seconds from a row's writing to its verified delivery, by pair id."""
     told = [(delivery.at, delivery.message["data"]) for delivery in sandbox.receiver.taken.values()]
     return {data["pair_id"]: at - datetime.fromisoformat(data["updated_at"]).timestamp() for at, data in told}
 
 
 def _phone_picture(upright: Image.Image) -> bytes:
-    """As phones store it: the sensor's pixels, and an EXIF tag that says how to turn them."""
+    """Return a picture as phones store it: the sensor's pixels, and an EXIF tag with the rotation."""
     scale = math.sqrt(16_000_000 / (upright.width * upright.height))
     enlarged = upright.resize((round(upright.width * scale), round(upright.height * scale)))
     return jpeg(enlarged.transpose(Image.Transpose.ROTATE_90), exif_orientation=6)

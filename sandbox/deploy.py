@@ -1,4 +1,4 @@
-"""Deploys a template the way CloudFormation does: every resource by its own API call, each after what it refers to."""
+"""Deploy a template like CloudFormation: each resource by its own API call, after those it refers to."""
 
 import json
 import re
@@ -28,7 +28,7 @@ RESOURCE_ATTRIBUTES = {
     "UpdateReplacePolicy",
 }
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
-LONGEST_NAME = 63  # a bucket's; CloudFormation cuts the stack's and the resource's name and keeps the random end
+LONGEST_NAME = 63  # a bucket's; CloudFormation shortens the names and keeps the random suffix
 
 
 def deploy(
@@ -43,12 +43,9 @@ def deploy(
 ) -> SandboxStack:
     """Create the template's stack, or change the previous one as far as the sandbox can.
 
-    `overrides` are properties that resources, by logical id, have instead of the template's; `environment` are
-    variables that every function has besides.
-
-    Raises ParameterError for parameters that the template does not accept, TemplateError for a template that
-    CloudFormation would refuse or that has something in it that the sandbox does not know; in both cases before
-    anything is created.
+    `overrides` replaces properties of resources, by logical id; `environment` adds variables to every function. Raises
+    ParameterError for parameters that the template rejects, and TemplateError for a template that CloudFormation would
+    reject or the sandbox does not support; in both cases before anything is created.
     """
     written = read_template(template_file)
     values = parameter_values(written.get("Parameters", {}), parameters)
@@ -74,7 +71,7 @@ def deploy(
 
 
 class _Deployment:
-    """One run through a template's resources: a resource is created when first referred to."""
+    """Creates a template's resources, each when first referred to."""
 
     def __init__(
         self,
@@ -151,7 +148,7 @@ class _Deployment:
         if wanted.type in LEFT_OUT:
             if logical_id in self._previous:
                 return self._previous[logical_id]
-            # Some placeholder to refer to.
+            # A placeholder to refer to.
             return wanted.created(wanted.name, Arn=f"arn:aws:sandbox:{REGION}:{ACCOUNT}:{wanted.name}")
         if logical_id in self._previous:
             return self._update(wanted, self._previous[logical_id])
@@ -254,7 +251,7 @@ def _event_sources(resources: Mapping[str, Resource], functions: Mapping[str, Fu
                 queue_arn=mapping["EventSourceArn"],
                 function_arn=arns[mapping["FunctionName"]],
                 batch_size=whole(mapping.get("BatchSize", 10)),
-                # Without one Lambda goes up to the account's limit.
+                # By default Lambda scales up to the account's limit.
                 maximum_concurrency=whole(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 1000)),
                 reports_batch_item_failures="ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", []),
             )
@@ -299,7 +296,7 @@ def _rate(expression: str) -> timedelta:
 def _describe(
     aws: LocalAws, stack_name: str, parameters: Mapping[str, str], outputs: Mapping[str, str], *, update: bool
 ) -> None:
-    """Register the stack's parameters and outputs with CloudFormation, as on AWS, without its resources."""
+    """Register the stack's parameters and outputs with CloudFormation, without its resources."""
     body = {
         "Parameters": {name: {"Type": "String"} for name in parameters},
         "Resources": {"Sandbox": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},

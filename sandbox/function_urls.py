@@ -1,4 +1,4 @@
-"""Function URLs under IAM: the request's signature identifies the caller, as on AWS.
+"""Function URLs with IAM: the request's signature identifies the caller, as on AWS.
 
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = re.compile(r"/_function-url/(?P<function>[^/]+)(?P<path>/.*)")
-"""On AWS each URL has a host of its own; here, a path before the caller's."""
+"""AWS gives each URL a host; here it is a path prefix."""
 AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request, ?"
     r"SignedHeaders=(?P<headers>[^,]+), ?Signature=(?P<signature>[0-9a-f]+)"
 )
 TEXT = re.compile(r"text/.*|application/(json|javascript|xml|x-www-form-urlencoded)\b.*")
-"""Content types of bodies that an event has as they are; others are in base64."""
+"""Content types passed on as text; other bodies are base64."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The principal that signed a request, as moto's IAM and STS know it."""
+    """The principal that signed a request, as known to moto's IAM and STS."""
 
     access_key: str
     user_id: str
@@ -47,8 +47,11 @@ class Caller:
 
 
 class FunctionUrls:
-    """WSGI middleware that invokes functions by their URLs: `invoke(function, payload)` gives their JSON, or None if
-    they failed. A request without a known signature for Lambda is refused."""
+    """WSGI middleware that invokes functions by URL.
+
+    `invoke(function, payload)` returns their JSON, or None if they failed. Requests without a valid signature for
+    Lambda are refused.
+    """
 
     def __init__(self, application: "WSGIApplication", invoke: Callable[[str, bytes], bytes | None]) -> None:
         self._application = application
@@ -99,8 +102,10 @@ def _caller(environ: "WSGIEnvironment", headers: Mapping[str, str], body: bytes)
 
 
 def secret_of(access_key: str, token: str | None) -> str | None:
-    """The secret of an access key: the sandbox's own, an IAM user's, or a session's. Of the sandbox's own user moto's
-    STS says `user/moto`."""
+    """Return the secret of an access key: the sandbox's own, an IAM user's or a session's; None if unknown.
+
+    moto's STS calls the sandbox's own user `user/moto`.
+    """
     if access_key == KEY:
         return KEY
     session = sts_backends[ACCOUNT]["aws"].get_assumed_role_from_access_key(access_key)
@@ -114,7 +119,7 @@ def secret_of(access_key: str, token: str | None) -> str | None:
 def _event(
     environ: "WSGIEnvironment", function: str, path: str, headers: Mapping[str, str], body: bytes, caller: Caller
 ) -> dict[str, Any]:
-    """The payload in format 2.0."""
+    """Return the payload in format 2.0."""
     is_text = TEXT.fullmatch(headers.get("content-type", ""))
     now = time.time()
     return {
@@ -159,7 +164,7 @@ def _event(
 
 
 def _response(answer: bytes) -> Response:
-    """What the function says: a response in format 2.0, or any other JSON, which is then the body."""
+    """Return the function's response: in format 2.0, or any other JSON as the body."""
     said = json.loads(answer)
     if not isinstance(said, dict) or "statusCode" not in said:
         return Response(answer, HTTPStatus.OK, content_type="application/json")

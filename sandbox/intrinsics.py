@@ -1,22 +1,22 @@
-"""CloudFormation's intrinsic functions and conditions, as far as templates of this kind use them."""
+"""CloudFormation's intrinsic functions and conditions, as far as such templates use them."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 SUB_VARIABLE = re.compile(r"\$\{([^}]+)\}")
-NO_VALUE = object()  # what `Ref: AWS::NoValue` gives; it takes the property that holds it away
+NO_VALUE = object()  # the result of `Ref: AWS::NoValue`, which removes the property
 
 
 class TemplateError(ValueError):
-    """Something in the template that CloudFormation would refuse or that the sandbox does not know."""
+    """The template has something that CloudFormation would reject or the sandbox does not support."""
 
 
 class Scope:
-    """What the functions of one template see: its values, conditions, mappings and resources.
+    """What a template's functions see: values, conditions, mappings and resources.
 
-    `reference` and `attribute` give a resource's `Ref` and `GetAtt`; they are asked only when a function needs them,
-    so a deployer may create the resource at that moment.
+    `reference` and `attribute` return a resource's `Ref` and `GetAtt`. They are called on demand, so a deployer may
+    create the resource then.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Scope:
         }
 
     def resolve(self, value: Any) -> Any:
-        """The value with every function in it replaced by its result."""
+        """Return the value with every function replaced by its result."""
         match value:
             case list():
                 return [item for item in map(self.resolve, value) if item is not NO_VALUE]
@@ -68,7 +68,7 @@ class Scope:
                 return value
 
     def holds(self, test: Any) -> bool:
-        """Whether a test of the sections Conditions or Rules is true."""
+        """Return whether a test of the sections Conditions or Rules holds."""
         match test:
             case dict() if len(test) == 1 and (name := next(iter(test))) in self._tests:
                 return self._tests[name](test[name])
@@ -126,7 +126,7 @@ class Scope:
 
 
 def text(value: object) -> str:
-    """A scalar as CloudFormation writes it."""
+    """Return a scalar as CloudFormation writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

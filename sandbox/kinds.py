@@ -1,7 +1,7 @@
-"""The types of resources that the sandbox creates, with the properties that it knows; and what it leaves out, and why.
+"""The resource types and properties that the sandbox creates, and those that it leaves out, with the reason.
 
-moto's CloudFormation would drop half of these without a word. Here a property that is not listed is an error: a
-template must not seem to work because something in it was ignored.
+moto's CloudFormation silently drops half of these. Here an unlisted property is an error, so that no template seems to
+work because part of it was ignored.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from sandbox.stack import Resource
 
 @dataclass(frozen=True)
 class Kind:
-    """How to create a type of resource, and how to change one: not at all, or by the same call as creates it."""
+    """How to create a resource type and, unless None, how to update it."""
 
     properties: frozenset[str]
     create: Callable[[Clients, DesiredResource], Resource]
@@ -135,7 +135,7 @@ KINDS = {
     "AWS::SecretsManager::Secret": Kind(frozenset({"Description", "GenerateSecretString", "KmsKeyId"}), create_secret),
 }
 
-# What the sandbox knows and leaves out: whole types, and single properties of types that it creates.
+# Known but left out: whole types, and properties of types that are created.
 LEFT_OUT = {
     "AWS::CloudWatch::Alarm": "nothing is measured here",
     "AWS::CloudWatch::Dashboard": "nothing is measured here",
@@ -147,7 +147,7 @@ LEFT_OUT = {
     "AWS::Lambda::Permission": "moto checks no permissions",
     "AWS::S3::BucketPolicy": "moto would enforce it without its conditions",
 }
-# What is created, but does not have all of its effect here.
+# Created, but without all of its effect.
 WITHOUT_EFFECT = {
     "AWS::Lambda::Function.Architectures": "functions run on this machine's processor",
     "AWS::Lambda::Function.LoggingConfig": "functions' logs go to files",

@@ -1,4 +1,4 @@
-"""What the sandbox leaves out of the template, in words."""
+"""What the sandbox leaves out of the template."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ from sandbox.stack import SandboxStack
 
 
 def left_out(stack: SandboxStack, *, verbose: bool) -> Iterator[str]:
-    """Lines for the terminal: each item with its reason if `verbose`, else their number."""
+    """Yield lines for the terminal: each item with its reason if `verbose`, otherwise their number."""
     if not verbose:
-        yield f"{len(stack.left_out)} things need a real AWS and are left out here: VERBOSE=1 lists them."
+        yield f"{len(stack.left_out)} things need AWS and are left out: VERBOSE=1 lists them."
         return
-    yield "Left out, or without effect here:"
+    yield "Left out, or without effect:"
     yield from (f"  {thing}: {reason}" for thing, reason in stack.left_out.items())

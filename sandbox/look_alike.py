@@ -1,6 +1,6 @@
-"""A pair that a person has to decide, for the sandbox whose variables are set: `python -m sandbox.look_alike`.
+"""Upload a pair for manual review to the running sandbox: `python -m sandbox.look_alike`.
 
-`--faces` for one whose emulator recognises faces.
+Needs the sandbox's variables; `--faces` if its emulator recognises faces.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from sandbox.demo import drawn, photographed
 from sandbox.portraits import jpeg
 
 PATIENCE = 60
-"""Seconds until it is compared."""
+"""Seconds until it must be compared."""
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
             print(f"{pair_id} is {row.verdict if row else 'not there'}, not MANUAL_CHECK", file=sys.stderr)
             return 1
         time.sleep(0.2)
-    print(f"{pair_id} waits for a person: {row.similarity} similar")
+    print(f"{pair_id} waits for a reviewer (similarity {row.similarity})")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A template's parameters and rules, checked as CloudFormation does before it touches anything."""
+"""Check a template's parameters and rules, as CloudFormation does before anything else."""
 
 import re
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ KNOWN_ATTRIBUTES = {
 
 
 class ParameterError(ValueError):
-    """A parameter that the template does not accept; the message names it and says what it must be."""
+    """The template rejects a parameter. The message names it and the allowed values."""
 
 
 def parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, object]) -> dict[str, str]:
-    """Every parameter's value as text, as `Ref` gives it: the given one or else the default."""
+    """Return every parameter's value as text: the given one or the default."""
     if unknown := sorted(given.keys() - declared.keys()):
         raise ParameterError(
             f"Parameters: [{', '.join(unknown)}] do not exist in the template; it has {', '.join(sorted(declared))}"
@@ -39,7 +39,7 @@ def parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[s
 
 
 def references(declared: Mapping[str, Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, str | list[str]]:
-    """What `Ref` gives for each parameter: a list for a CommaDelimitedList, else the value as it is."""
+    """Return what `Ref` gives for each parameter: a list for a CommaDelimitedList."""
     return {
         name: _items(value) if declared[name]["Type"] == "CommaDelimitedList" else value
         for name, value in values.items()

@@ -39,7 +39,7 @@ BLUSH: Colour = (238, 120, 104)
 
 BACKDROP_COLUMNS, BACKDROP_ROWS = 5, 6
 LEAN = 0.2  # head widths
-ENLARGEMENT, CANVAS_SIDE = 3, 2400  # drawn larger and reduced, within limits: Pillow draws without antialiasing
+ENLARGEMENT, CANVAS_SIDE = 3, 2400  # Pillow draws without antialiasing, so draw larger and reduce
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Traits:
     shirt: Colour
     style: HairStyle
     glasses: bool
-    lean: float  # the head's middle, in head widths right of the picture's middle
+    lean: float  # centre of the head, in head widths right of the picture's centre
     scale: float
 
     @classmethod
@@ -72,7 +72,7 @@ class Traits:
 class Look:
     """What changes from one picture of a person to another."""
 
-    backdrop: tuple[Colour, ...]  # BACKDROP_COLUMNS x BACKDROP_ROWS soft patches of light, row by row
+    backdrop: tuple[Colour, ...]  # BACKDROP_COLUMNS x BACKDROP_ROWS soft patches, row by row
     smile: float  # 0 to 1
     lean: float  # to the right, in head widths
 
@@ -94,7 +94,7 @@ class Look:
 
 
 def portrait(person: int, *, variation: float = 0.0, width: int = 900, height: int = 1200) -> Image.Image:
-    """The portrait of one person, `width` x `height` pixels, RGB.
+    """Return a person's portrait of `width` x `height` pixels, RGB.
 
     `variation`, 0 to 1, moves backdrop, pose and smile towards those of another day.
     """
@@ -129,7 +129,7 @@ def _rgb(colour: Colour, light: float = 1.0) -> tuple[int, int, int]:
 
 
 class _Figure:
-    """One person on a canvas, in units of the head's width, from the middle of the head."""
+    """A person on a canvas, in head widths from the centre of the head."""
 
     def __init__(self, canvas: Image.Image, traits: Traits, look: Look) -> None:
         self.pen = ImageDraw.Draw(canvas)
@@ -214,18 +214,18 @@ class _Figure:
 
 
 def blank(width: int = 900, height: int = 1200) -> Image.Image:
-    """A picture of a wall, lit from above."""
+    """Return a picture of a wall, lit from above."""
     light = Image.linear_gradient("L").resize((width, height)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     return Image.merge("RGB", [light.point(lambda level, by=by: by + level // 16) for by in (211, 213, 217)])
 
 
 def blurred(image: Image.Image) -> Image.Image:
-    """The picture as a camera without focus takes it."""
+    """Return the picture out of focus."""
     return image.filter(ImageFilter.GaussianBlur(max(image.size) / 30))
 
 
 def jpeg(image: Image.Image, quality: int = 90, exif_orientation: int | None = None) -> bytes:
-    """The picture as JPEG; `exif_orientation` is the EXIF tag's value, 1 to 8, the pixels are left as they are."""
+    """Return the picture as JPEG, with this EXIF orientation (1 to 8); the pixels stay unchanged."""
     exif = Image.Exif()
     if exif_orientation is not None:
         exif[0x0112] = exif_orientation

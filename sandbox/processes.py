@@ -10,14 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-# Leads the child's process group and reads a pipe that only we hold open: when we end, by SIGKILL too, the pipe closes
-# and the guard kills the whole group. Unlike Linux's PR_SET_PDEATHSIG this works on every POSIX system, takes the
-# grandchildren along and does not fire when merely the thread that started the child ends.
+# Leads the child's process group and reads a pipe that only we hold open. When we end, even by SIGKILL, the pipe closes
+# and the guard kills the group. Unlike Linux's PR_SET_PDEATHSIG this works on every POSIX system, includes
+# grandchildren and does not fire when only the starting thread ends.
 GUARD = ("/bin/sh", "-c", "read _; kill -KILL 0")
 
 
 class Tethered:
-    """A running process in a group of its own, which dies with us."""
+    """A process in its own group, which ends with us."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Tethered:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL the process and all that it started; it is gone when this returns."""
+        """SIGKILL the process and everything it started; wait until it is gone."""
         with self._ending:
             self._end_guard()
         self.process.wait()
@@ -67,9 +67,9 @@ class Tethered:
 
 
 class ServerProcess:
-    """A module of ours as a server process on loopback. It prints its URL, alone on one line, when it listens.
+    """One of our modules as a server process on loopback. It prints its URL on a line when it listens.
 
-    What it says on standard error goes to `log_file`.
+    Its standard error goes to `log_file`.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """Waits until it listens. Raises RuntimeError if it does not start."""
+        """Wait until it listens and return its URL. Raises RuntimeError if it does not start."""
         if self._url is None:
             assert self._tethered.process.stdout is not None
             line = self._tethered.process.stdout.readline().decode().strip()
@@ -109,5 +109,5 @@ class ServerProcess:
 
 
 def clean_environment() -> dict[str, str]:
-    """What a child may inherit: nothing that could lead it to a real AWS account or to another Python's modules."""
+    """Return the environment for children, without access to AWS accounts or other Python modules."""
     return {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR") if name in os.environ}

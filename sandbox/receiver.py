@@ -1,4 +1,4 @@
-"""A receiver of webhooks, as users write one: it checks each signature with the `standardwebhooks` package."""
+"""A receiver of webhooks as users write one, which verifies signatures with the `standardwebhooks` package."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from sandbox.lambda_host.server import Handler, Server
 
 @dataclass(frozen=True)
 class Delivery:
-    """One POST: `at` is its arrival in epoch seconds, `status` what it was answered."""
+    """One POST: `at` is its arrival in epoch seconds, `status` the response."""
 
     at: float
     path: str
@@ -38,8 +38,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class ReceiverReply:
-    """What the receiver does instead of saying 204: a status, headers, after a delay in seconds; or it drops the line
-    before or after it has read the message."""
+    """What the receiver does instead of responding 204.
+
+    Either a status with headers, after `delay` seconds, or it drops the connection before or after reading the message.
+    """
 
     status: int = HTTPStatus.NO_CONTENT
     headers: Mapping[str, str] | None = None
@@ -48,10 +50,9 @@ class ReceiverReply:
 
 
 class EmulatedReceiver:
-    """Listens on loopback until closed. `secrets` are what it was given (`whsec_…`); any of them may fit.
+    """Listens on loopback until closed; a message must be signed with one of the `secrets` (`whsec_…`).
 
-    It takes what is signed, once per id as its owner sees it, and answers 401 to everything else. What came goes to
-    `log_file`.
+    Responds 401 to anything else. Logs every message to `log_file`.
     """
 
     def __init__(self, *secrets: str, log_file: Path | None = None) -> None:
@@ -65,25 +66,25 @@ class EmulatedReceiver:
         self.url = f"http://127.0.0.1:{self._server.server_port}/verdicts"
 
     def answer(self, *answers: ReceiverReply) -> None:
-        """What it does with the next messages, one each."""
+        """Set the responses to the next messages, one each."""
         with self._lock:
             self._answers += answers
 
     def always(self, answer: ReceiverReply | None) -> None:
-        """What it does with all messages; None to be well again."""
+        """Set the response to all messages; None restores the default."""
         with self._lock:
             self._always = answer
             self._answers.clear()
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """All that came, whatever became of it."""
+        """Every message received, accepted or not."""
         with self._lock:
             return list(self._deliveries)
 
     @property
     def taken(self) -> dict[str, Delivery]:
-        """What was taken, by id; of what came twice the first."""
+        """Accepted messages by id; of duplicates, the first."""
         taken = [each for each in self.deliveries if each.verified and 200 <= each.status < 300]
         return {each.id: each for each in reversed(taken)}
 

@@ -1,4 +1,4 @@
-"""How the sandbox creates each type of resource: by its own API call. sandbox/kinds.py lists the types."""
+"""How the sandbox creates each resource type: by its own API call. kinds.py lists the types."""
 
 import io
 import json
@@ -17,7 +17,7 @@ Clients = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class DesiredResource:
-    """One resource of the template, its properties resolved. `name` is what CloudFormation would generate."""
+    """A resource of the template with resolved properties. `name` is what CloudFormation would generate."""
 
     logical_id: str
     type: str
@@ -28,7 +28,7 @@ class DesiredResource:
         return Resource(self.type, physical_id, attributes, self.properties)
 
     def only(self, value: Properties, *known: str) -> Properties:
-        """The value, if it has no other properties than the known ones."""
+        """Return the value. Raises TemplateError for other properties than the known ones."""
         if unknown := sorted(value.keys() - set(known)):
             raise TemplateError(f"{self.logical_id} ({self.type}): the sandbox does not know {', '.join(unknown)}")
         return value
@@ -180,7 +180,7 @@ def create_role(aws: Clients, wanted: DesiredResource) -> Resource:
     return wanted.created(wanted.name, Arn=arn)
 
 
-# --- Lambda: known to moto, so that its API describes them; run by the Lambda host ------------------------------------
+# --- Lambda: registered with moto, so that its API describes them; run by the Lambda host -----------------------------
 
 
 def create_layer(aws: Clients, wanted: DesiredResource) -> Resource:
@@ -225,7 +225,7 @@ def _function_configuration(wanted: DesiredResource) -> dict[str, Any]:
 
 
 def create_function_url(aws: Clients, wanted: DesiredResource) -> Resource:
-    """It is served by the sandbox's AWS: sandbox/function_urls.py."""
+    """The sandbox's AWS serves it: function_urls.py."""
     name = wanted.properties["TargetFunctionArn"].split(":")[-1]
     if wanted.properties["AuthType"] != "AWS_IAM":
         raise TemplateError(f"{wanted.logical_id}: the sandbox knows function URLs with AuthType AWS_IAM alone")
@@ -249,7 +249,7 @@ def create_bus(aws: Clients, wanted: DesiredResource) -> Resource:
 
 
 def create_rule(aws: Clients, wanted: DesiredResource) -> Resource:
-    """A schedule, which the Lambda host keeps; or a rule of a bus, which passes events on to queues."""
+    """Create a schedule, which the Lambda host runs, or a bus rule that forwards events to queues."""
     properties = wanted.properties
     for target in properties["Targets"]:
         wanted.only(target, "Arn", "Id", "DeadLetterConfig")
@@ -276,7 +276,7 @@ def _code_stays_in_its_folder() -> bytes:
 
 
 def whole(value: object) -> int:
-    """A number as CloudFormation takes it: a parameter's text too."""
+    """Return a number given as CloudFormation accepts it, including as text."""
     try:
         return int(str(value))
     except ValueError:

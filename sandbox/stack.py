@@ -1,4 +1,4 @@
-"""What a deployment leaves behind."""
+"""The result of a deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource as created: `Ref` gives `physical_id`, `GetAtt` the attributes; properties are resolved."""
+    """A created resource: `physical_id` for `Ref`, `attributes` for `GetAtt`; properties are resolved."""
 
     type: str
     physical_id: str
@@ -19,7 +19,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Function:
-    """What it takes to run a function: `code` is its folder, `timeout` in seconds, `memory` in MB."""
+    """How to run a function: `code` is its folder, `timeout` in seconds, `memory` in MB."""
 
     logical_id: str
     name: str
@@ -35,7 +35,7 @@ class Function:
 
 @dataclass(frozen=True)
 class EventSource:
-    """A queue whose messages a function gets."""
+    """A queue that feeds a function."""
 
     queue_url: str
     queue_arn: str
@@ -47,10 +47,10 @@ class EventSource:
 
 @dataclass(frozen=True)
 class StreamSource:
-    """A table's stream whose records a function gets in their order.
+    """A table's stream that feeds a function, in order.
 
-    A batch that fails is retried `maximum_retries` times, for `maximum_age_seconds` (-1: for ever), in halves if it
-    `bisects`; then its place in the stream is sent to the queue `on_failure_queue_url`.
+    A failed batch is retried `maximum_retries` times within `maximum_age_seconds` (-1: no limit), in halves if
+    `bisects`; then its place in the stream is sent to `on_failure_queue_url`.
     """
 
     stream_arn: str
@@ -66,7 +66,7 @@ class StreamSource:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A rule that invokes a function at intervals, the first time one interval after its creation."""
+    """A rule that invokes a function at intervals, first one interval after its creation."""
 
     rule_arn: str
     function_arn: str
@@ -75,7 +75,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class SandboxStack:
-    """Everything by logical id. `left_out` says, for what is in the template but not in the sandbox, why."""
+    """A deployed stack; mappings are by logical id.
+
+    `left_out`: parts of the template missing from the sandbox, with reasons.
+    """
 
     name: str
     parameters: Mapping[str, str]

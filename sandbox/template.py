@@ -1,4 +1,4 @@
-"""template.yaml as CloudFormation sees it: read, and expanded by AWS's own SAM translator."""
+"""template.yaml as CloudFormation sees it: read, and expanded by AWS's SAM translator."""
 
 import copy
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ KNOWN_SECTIONS = {
     "Rules",
     "Transform",
 }
-# SAM takes code from S3 only (`sam deploy` uploads it first), so a folder goes through it as this bucket's key.
+# SAM accepts code only in S3 (`sam deploy` uploads it first), so folders become keys of this bucket.
 CODE_BUCKET = "sandbox-code"
 CODE_PROPERTIES = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
 
 def read_template(path: Path) -> dict[str, Any]:
-    """The template as written; the short forms of functions (`!Ref`) in their long form.
+    """Return the template as written, with short forms of functions (`!Ref`) expanded.
 
     Raises FileNotFoundError or TemplateError.
     """
@@ -52,11 +52,11 @@ def _parsed(template: str) -> dict[str, Any]:
 
 
 def expand(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """The template without SAM: only resources that CloudFormation knows. The functions in it are not resolved.
+    """Return the template with SAM resources expanded and functions unresolved.
 
-    A function's `Code` and a layer's `Content` have their folder, relative to the template, as `S3Key`.
+    `S3Key` in a function's `Code` and a layer's `Content` is the folder, relative to the template.
     """
-    # Half a second's import: here, so that moto's server starts meanwhile.
+    # A slow import, done here while moto's server starts.
     from samtranslator.model.exceptions import InvalidDocumentException
     from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
@@ -73,9 +73,9 @@ def expand(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[s
 def override(
     template: Mapping[str, Any], properties: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """An expanded template with other values: `properties` by logical id, and `environment` for every function.
+    """Return the expanded template with other `properties`, by logical id, and more `environment` for every function.
 
-    Raises TemplateError for a logical id that the template does not have.
+    Raises TemplateError for an unknown logical id.
     """
     resources: dict[str, dict[str, Any]] = dict(template["Resources"])
     if unknown := sorted(properties.keys() - resources.keys()):

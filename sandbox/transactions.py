@@ -1,8 +1,7 @@
-"""DynamoDB's transactions as moto should do them: all conditions first, then all writes.
+"""DynamoDB transactions for moto: first all conditions, then all writes.
 
-moto copies every table of a transaction, with all its items, before it begins, and replaces the tables by the copies if
-a condition fails: stream readers then keep reading the old tables, which are never written again. With one request at
-a time neither is needed.
+moto copies every table of a transaction and restores the copies if a condition fails; stream readers then keep reading
+tables that are never written again. With one request at a time, neither is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,7 @@ from moto.dynamodb.models import DynamoDBBackend
 type Operation = Mapping[str, Any]
 
 
-def mend() -> None:
-    """From now on transactions are carried out so, in this process."""
+def install() -> None:
     setattr(DynamoDBBackend, "transact_write_items", _transact_write_items)  # noqa: B010
 
 
@@ -49,7 +47,7 @@ def _key(dynamodb: DynamoDBBackend, operation: Operation) -> dict[str, Any]:
 
 
 def _reason(dynamodb: DynamoDBBackend, operation: Operation) -> tuple[str | None, str | None, Any]:
-    """Why an operation cannot be: code, message and the item that is there; three times None if it can."""
+    """Return why an operation fails: code, message and the existing item; three times None if it succeeds."""
     expression = operation.get("ConditionExpression")
     if expression is None:
         return None, None, None

@@ -1,4 +1,4 @@
-"""Uploads by POST forms, checked against their signed policies as S3 does; moto takes every form.
+"""Check POST uploads against their signed policies, as S3 does and moto does not.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
 """
@@ -28,7 +28,7 @@ NEVER_IN_A_POLICY = {"file", "policy", "x-amz-signature"}
 
 
 class FormRefused(Exception):
-    """S3's answer to a form that it does not take: HTTP status, code and message."""
+    """S3's refusal of a form: HTTP status, code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -36,8 +36,10 @@ class FormRefused(Exception):
 
 
 class UploadForms:
-    """WSGI middleware that passes on only forms that S3 would take. `secret_of(access key, session token)` gives the
-    key's secret, or None for a key that AWS does not know."""
+    """WSGI middleware that forwards only forms that S3 would accept.
+
+    `secret_of(access key, session token)` returns the key's secret, or None if unknown.
+    """
 
     def __init__(self, application: "WSGIApplication", secret_of: Callable[[str, str | None], str | None]) -> None:
         self._application = application
@@ -72,7 +74,7 @@ def check_form(
     now: datetime,
     secret_of: Callable[[str, str | None], str | None],
 ) -> None:
-    """Check a form's fields, by their names in lower case, and its file's size in bytes. Raises FormRefused."""
+    """Check a form's fields (names in lower case) and its file's size in bytes. Raises FormRefused."""
     if "policy" not in form or "x-amz-credential" not in form:
         raise FormRefused(403, "AccessDenied", "Access Denied")
     access_key, *scope = form["x-amz-credential"].split("/")
@@ -92,7 +94,7 @@ def check_form(
 
 
 def _check_condition(condition: Any, form: Mapping[str, str], size: int) -> str:
-    """Check one condition of a policy. Return the field that it is about, in lower case."""
+    """Check one condition of a policy. Return its field, in lower case."""
     if isinstance(condition, dict):
         [(name, value)] = condition.items()
         operator = "eq"
@@ -121,7 +123,7 @@ def _signature(secret: str, scope: list[str], policy: str) -> str:
 
 
 def _is_allowed(bucket: str, origin: str) -> bool:
-    """Whether the bucket's CORS rules let pages of the origin read an answer."""
+    """Return whether the bucket's CORS rules allow the origin."""
     found = s3_backends[ACCOUNT]["aws"].buckets.get(bucket)
     rules = found.cors if found else []
     return any(cors_matches_origin(origin, rule.allowed_origins) for rule in rules)

@@ -1,1 +1,1 @@
-"""The stack's dashboard: `dashboard.json` is what people edit; `make dashboard` puts it into template.yaml."""
+"""The stack's dashboard: edit dashboard.json, then run `make dashboard`."""

@@ -1,6 +1,6 @@
-"""`make dashboard`: puts dashboard.json into template.yaml.
+"""`make dashboard`: put dashboard.json into template.yaml.
 
-CloudFormation takes a dashboard's body as a text, and has no way to read it from a file beside the template.
+CloudFormation needs the body as text and cannot read a file next to the template.
 """
 
 import json
@@ -13,7 +13,7 @@ IN_TEMPLATE = re.compile(r"(?<=      DashboardBody: !Sub ).*")
 
 
 def body() -> str:
-    """The file on one line, for `!Sub`. Raises ValueError, which names the place, if it is not JSON."""
+    """Return the file on one line, for `!Sub`. Raises ValueError with the position if it is not JSON."""
     return json.dumps(json.loads(FILE.read_text(encoding="utf-8")), separators=(",", ":"))
 
 

@@ -1,1 +1,1 @@
-"""An emulator of ADVANCE's Face Comparison API: it compares two pictures or, with `--faces`, two faces."""
+"""An emulator of ADVANCE's Face Comparison API. It compares two pictures or, with `--faces`, two faces."""

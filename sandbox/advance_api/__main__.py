@@ -1,4 +1,4 @@
-"""Start the emulator: `python -m sandbox.advance_api --port 8080`. Its URL is the one line it prints."""
+"""Start the emulator: `python -m sandbox.advance_api --port 8080`. It prints its URL."""
 
 import argparse
 import logging
@@ -29,7 +29,7 @@ def main() -> None:
     recogniser = _faces() if options.faces else likeness
 
     logging.getLogger("werkzeug").setLevel(logging.INFO if options.verbose else logging.ERROR)
-    Image.MAX_IMAGE_PIXELS = None  # Pillow need not guard: IMAGE_INVALID_SIZE is decided from the header
+    Image.MAX_IMAGE_PIXELS = None  # IMAGE_INVALID_SIZE is decided from the header
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGINT, lambda *_: sys.exit())
     server = serve(options.port, Customer(options.access_key, options.secret_key), recogniser)
@@ -45,7 +45,7 @@ def _faces() -> Recogniser:
         environment.enter("sandbox.advance_api", sys.argv[1:])
     except environment.NotInstalled as error:
         sys.exit(str(error))
-    from sandbox.advance_api.faces import Faces  # dlib is in that environment alone
+    from sandbox.advance_api.faces import Faces  # only that environment has dlib
 
     return Faces()
 

@@ -1,4 +1,4 @@
-"""The API's rules: what it answers to a request, before anything is scripted."""
+"""The API's rules: its answer to a request, unless scripted."""
 
 import contextlib
 import hashlib
@@ -25,9 +25,9 @@ LEAST_SIDE, MOST_SIDE = 256, 4096  # pixels, both inclusive
 
 @dataclass(frozen=True)
 class ScriptedAnswer:
-    """A code with what comes with it; `message` only where it differs from the code's usual one.
+    """A code with its content; `message` only if it differs from the usual one.
 
-    Errors are answered with HTTP 200 and their code in the body, except CLIENT_ERROR, whose message names its status.
+    Errors come with HTTP 200, except CLIENT_ERROR, whose message names its status.
     """
 
     code: str
@@ -108,7 +108,7 @@ def compare(request: Request, account: Customer, recogniser: Recogniser, *, need
 
 
 def picture(request: Request, name: str) -> tuple[FileStorage, bytes]:
-    """A part of the form and its bytes; an empty part if there is none of that name."""
+    """Return a form part and its bytes; an empty part if it is missing."""
     part = request.files.get(name) or FileStorage(content_type="")
     content = part.stream.read()
     part.stream.seek(0)
@@ -116,7 +116,7 @@ def picture(request: Request, name: str) -> tuple[FileStorage, bytes]:
 
 
 def describe(request: Request, name: str) -> Part | None:
-    """What the journal keeps of a part."""
+    """Return what the journal keeps of a part."""
     if name not in request.files:
         return None
     part, content = picture(request, name)
@@ -139,7 +139,7 @@ def _face(identifier: str, box: Area | None) -> dict[str, Any]:
 
 
 def _text(parameter: object) -> str:
-    """A parameter that may be a string or a number; empty if it is neither."""
+    """Return a string or number as text; anything else as ""."""
     if isinstance(parameter, int) and not isinstance(parameter, bool):
         return str(parameter)
     return parameter if isinstance(parameter, str) else ""

@@ -53,6 +53,6 @@ GLOSSARY: dict[str, DocumentedCode] = {
 
 
 def documented(endpoint: str, code: str) -> DocumentedCode:
-    """What the documentation says of a code at an endpoint; an unknown code is its own message and free."""
+    """Return the documentation of a code at an endpoint; an unknown code is free, with itself as message."""
     own = TOKEN if endpoint == "token" else COMPARISON
     return own.get(code) or GLOSSARY.get(code) or {**COMPARISON, **TOKEN}.get(code) or DocumentedCode(code, "FREE")

@@ -1,4 +1,4 @@
-"""A client of the emulator's control endpoint, for tests and the demo."""
+"""A client of the emulator's control endpoint."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -21,39 +21,37 @@ class Control:
         self._http = urllib3.PoolManager(retries=False)
 
     def script(self, **step: Any) -> None:
-        """Queue one step; its fields are those of `models.Step`. Raises pydantic.ValidationError."""
+        """Queue a step with the fields of `models.Step`. Raises pydantic.ValidationError."""
         self._post("/script", Step(**step).model_dump_json(exclude_unset=True))
 
     def limit_rate(self, per_second: int, *, endpoint: Endpoint = "check", retry_after: str = "1s") -> None:
-        """Answer SERVICE_BUSY to whatever comes faster, until cleared."""
+        """Answer SERVICE_BUSY above this rate, until cleared."""
         self.script(
             endpoint=endpoint, times=None, above_per_second=per_second, code="SERVICE_BUSY", retry_after=retry_after
         )
 
     def clear(self) -> None:
-        """Forget the steps that are still waiting."""
+        """Drop the waiting steps."""
         self._post("/clear")
 
     def revoke_tokens(self) -> None:
-        """Refuse every token issued so far."""
         self._post("/revoke-tokens")
 
     def reset(self) -> None:
-        """Forget steps and calls; tokens stay valid, as they would on the real account."""
+        """Drop steps and calls; tokens stay valid, as on the real account."""
         self._post("/reset")
 
     def calls(self, endpoint: str | None = None, *, first_sha256: str | None = None) -> list[ApiRequest]:
-        """Every request so far in the order asked, or those to one endpoint, or about one first picture."""
+        """Return all requests in order, or those to one endpoint or with one first picture."""
         wanted = {"endpoint": endpoint, "first_sha256": first_sha256}
         query = urlencode({name: value for name, value in wanted.items() if value is not None})
         return _CALLS.validate_json(self._request("GET", f"/calls?{query}"))
 
     def charges(self) -> list[str]:
-        """The transaction ids of the comparisons charged so far."""
+        """Return the transaction ids of charged comparisons."""
         return [call.transaction_id for call in self.calls() if call.charged]
 
     def close(self) -> None:
-        """End the connections that it keeps."""
         self._http.clear()
 
     def _post(self, path: str, body: str = "") -> None:

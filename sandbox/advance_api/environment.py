@@ -1,4 +1,4 @@
-"""The environment in which the emulator recognises faces, .tools/faces: installed at the first use."""
+"""The environment for recognising faces, .tools/faces, installed on first use."""
 
 import fcntl
 import os
@@ -13,14 +13,14 @@ TARGET = ".tools/faces/installed"  # in the Makefile
 
 
 class NotInstalled(Exception):
-    """The environment could not be installed; the message says what to do, make's own words are on standard error."""
+    """The environment could not be installed. The message includes the remedy; make's output is on stderr."""
 
 
 def install() -> None:
-    """Install or renew what is needed to recognise faces; nothing if it is there. Raises NotInstalled."""
+    """Install or update the packages for recognising faces. Raises NotInstalled."""
     HOME.parent.mkdir(exist_ok=True)
     with HOME.with_name("faces.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two emulators may be started at once
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two emulators may start at once
         if not (ROOT / TARGET).exists():
             print("Installing what recognises faces, once: 130 MB to load …", file=sys.stderr, flush=True)
         try:
@@ -33,7 +33,7 @@ def install() -> None:
 
 
 def enter(module: str, arguments: list[str]) -> None:
-    """Go on as `python -m module` in the environment, unless this process runs there. Raises NotInstalled."""
+    """Continue as `python -m module` in the environment, unless already there. Raises NotInstalled."""
     if Path(sys.prefix).resolve() != HOME.resolve():
         install()
         _become(HOME / "bin" / "python", module, arguments)

@@ -1,10 +1,10 @@
 """Recognise faces: a stand-in for development. It is not ADVANCE's algorithm; never decide about people with it.
 
-dlib's own detector finds the faces, its 5-point predictor aligns the largest one, and its ResNet describes it by 128
-numbers: the closer two descriptions, the more alike the faces (scale.py). docs/faces.md says how well that works, and
-what the limits below rest on. Nothing leaves the machine, and nothing is kept.
+dlib's detector finds the faces, its 5-point predictor aligns the largest one, and its ResNet describes it by 128
+numbers: the closer two descriptions, the more alike the faces (scale.py). docs/faces.md has its accuracy and the basis
+of the limits below. No data leaves the machine or is stored.
 
-It runs in an environment of its own (environment.py).
+Runs in its own environment (environment.py).
 """
 
 import math
@@ -20,14 +20,14 @@ from PIL import Image, ImageChops, ImageFilter, ImageStat
 from sandbox.advance_api.scale import BY_DISTANCE, on_scale
 from sandbox.advance_api.sight import Area, Sight, decode
 
-# A picture is searched upright, and, until a face is sure, turned by quarters: then only for faces twice as large.
+# A picture is searched upright and, until a face is sure, turned by quarters, at half the size.
 SEARCHES = ((1024, 0), (512, 1), (512, 2), (512, 3))  # pixels of the longer side, quarters counter-clockwise
 
-# Scores of the detector. In pictures that lie upside down it saw faces of up to 0.84 where there were none.
+# Detector scores. Upside-down pictures gave false faces of up to 0.84.
 SURE = 1.0
 LEAST_SCORE = 0.2
 
-# A face with fewer pixels or less detail is of low quality: below, a person begins to be taken for another.
+# Faces below these limits have low quality: persons begin to be confused.
 LEAST_WIDTH = 40  # pixels of the picture as sent
 LEAST_DETAIL = 0.06
 
@@ -39,9 +39,9 @@ SLIGHT_BLUR = ImageFilter.GaussianBlur(1.5)
 
 
 class DetectedFace(NamedTuple):
-    """A face that the detector found, once the picture was turned counter-clockwise by so many quarters."""
+    """A detected face, after `quarter_turns` counter-clockwise turns of the picture."""
 
-    box: Area  # on the picture before that; may reach beyond its edges
+    box: Area  # in the unturned picture; may extend beyond its edges
     score: float
     quarter_turns: int
 
@@ -51,14 +51,14 @@ class DetectedFace(NamedTuple):
 
 
 class Faces:
-    """A recogniser of faces, for any number of threads."""
+    """A thread-safe recogniser of faces."""
 
     def __init__(self) -> None:
         models = _models()
         self._detector = dlib.get_frontal_face_detector()
         self._predictor = dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat"))
         self._describer = dlib.face_recognition_model_v1(str(models / "dlib_face_recognition_resnet_model_v1.dat"))
-        # dlib's objects are not thread-safe; requests are served in order.
+        # dlib's objects are not thread-safe; requests run in order.
         self._one_at_a_time = ThreadPoolExecutor(max_workers=1)
 
     def look(self, content: bytes, content_type: str) -> Sight:
@@ -70,7 +70,7 @@ class Faces:
         return self._one_at_a_time.submit(self._look_at, picture).result()
 
     def similarity(self, first: Sight, second: Sight) -> float:
-        """0 to 100: how alike the two faces are."""
+        """Return how alike two faces are: 0 to 100."""
         return on_scale(distance(first, second), BY_DISTANCE)
 
     def _look_at(self, picture: Image.Image) -> Sight:
@@ -85,7 +85,7 @@ class Faces:
         )
 
     def _find(self, picture: Image.Image) -> DetectedFace | None:
-        """The largest of the faces that are sure; the surest if none is, turned by quarters, too."""
+        """Return the largest sure face; without one, the surest of all, including turned pictures."""
         faces: list[DetectedFace] = []
         for side, quarter_turns in SEARCHES:
             faces += self._detect(picture, side, quarter_turns)
@@ -106,7 +106,7 @@ class Faces:
         return faces
 
     def _align(self, picture: Image.Image, face: DetectedFace) -> Image.Image:
-        """The face upright, its eyes where those of all others are; from all the pixels that the picture has of it."""
+        """Return the face upright and aligned at the eyes, in full resolution."""
         margin = MARGIN * face.width
         left, top, right, bottom = face.box
         around = (round(left - margin), round(top - margin), round(right + margin), round(bottom + margin))
@@ -119,12 +119,12 @@ class Faces:
 
 
 def distance(first: Sight, second: Sight) -> float:
-    """Of two descriptions: 0 for the same picture, about 0.9 for different persons."""
+    """Return the distance of two descriptions: 0 for the same picture, about 0.9 for different persons."""
     return math.dist(first.description, second.description)
 
 
 def detail(aligned: Image.Image) -> float:
-    """How much of an aligned face's contrast a slight blur takes away, 0 to 1: the less, the more blurred it was."""
+    """Return the share of an aligned face's contrast that a slight blur removes: less if it was blurred before."""
     edge = round(ALIGNED_SIDE * ALIGNED_PADDING / 2)
     face = aligned.convert("L")
     fine = ImageChops.subtract(face, face.filter(SLIGHT_BLUR), scale=1, offset=128)
@@ -134,7 +134,7 @@ def detail(aligned: Image.Image) -> float:
 
 
 def _models() -> Path:
-    """Where the weights lie. Their package is found and not imported: it needs a module that setuptools has dropped."""
+    """Return the folder of the weights. Importing their package needs a module that setuptools has dropped."""
     package = find_spec("face_recognition_models")
     assert package is not None
     assert package.origin is not None
@@ -142,7 +142,7 @@ def _models() -> Path:
 
 
 def _turned_back(box: Area, size: tuple[int, int], quarter_turns: int) -> Area:
-    """The box clockwise again, on a picture that had this width and height while it was turned."""
+    """Turn a box back clockwise; the turned picture had this width and height."""
     width, height = size
     for _ in range(quarter_turns):
         box = Area(height - box.bottom, box.left, height - box.top, box.right)

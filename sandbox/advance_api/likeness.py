@@ -1,11 +1,9 @@
-"""How alike two pictures are, measured without any notion of a face.
+"""How alike two pictures are, without recognising faces.
 
-A picture is described by how its colours change from each patch to the next on a grid of GRID x GRID patches; small
-and large changes count almost alike, so that the backdrop weighs as much as the figure. The likeness of two pictures
-is the cosine of their descriptions (1 for the same picture, about 0 for unrelated ones) on the API's scale. It survives
-re-encoding and resizing, because the patches do.
-
-The "face" is the rectangle around everything that has a contour.
+A picture is described by how its colours change between neighbouring patches of a GRID x GRID grid; small and large
+changes count almost alike, so the backdrop weighs as much as the figure. The likeness is the cosine of two descriptions
+(1 for the same picture, about 0 for unrelated ones) on the API's scale. It survives re-encoding and resizing. The
+"face" is the rectangle around everything with a contour.
 """
 
 import math
@@ -16,11 +14,11 @@ from sandbox.advance_api.scale import BY_LIKENESS, on_scale
 from sandbox.advance_api.sight import Area, Sight, decode, dimensions
 
 GRID = 12
-NOISE = 8  # of 255: changes well below it count little, changes well above it count as 1
+NOISE = 8  # of 255: smaller changes count little, larger ones count as 1
 
-WORKING_SIDE = 256  # pixels; the smallest picture that the API takes
+WORKING_SIDE = 256  # pixels; the smallest picture that the API accepts
 LEAST_CONTRAST = 24  # of 255, between neighbouring pixels
-LEAST_SHARPNESS = 0.3  # share of the whole contrast that the sharpest contour has between neighbouring pixels
+LEAST_SHARPNESS = 0.3  # share of the whole contrast between neighbouring pixels at the sharpest contour
 CONTOUR = 0.25  # share of the sharpest contour's contrast
 
 
@@ -41,7 +39,7 @@ def look(content: bytes, content_type: str) -> Sight:
 
 
 def similarity(first: Sight, second: Sight) -> float:
-    """The likeness of two pictures, 0 to 100."""
+    """Return the likeness of two pictures, 0 to 100."""
     return on_scale(_cosine(first.description, second.description), BY_LIKENESS)
 
 
@@ -80,7 +78,7 @@ def _outline(contours: Image.Image, sharpest: int, size: tuple[int, int]) -> Are
         return None
     left, top, right, bottom = outline
     across, down = size[0] / contours.width, size[1] / contours.height
-    # A contour shows on both of its sides: the figure begins one pixel further in.
+    # Contours show on both sides, so the figure starts one pixel further in.
     return Area(
         *(round(edge, 1) for edge in ((left + 1) * across, (top + 1) * down, (right - 1) * across, (bottom - 1) * down))
     )

@@ -1,4 +1,4 @@
-"""What passes over the control endpoint: the steps of a script, and the calls that were made."""
+"""The control endpoint's data: steps of a script, and recorded calls."""
 
 from typing import Any, Literal, Self
 
@@ -10,9 +10,9 @@ type Endpoint = Literal["check", "token"]
 
 
 class Step(BaseModel):
-    """What happens to the next call of an endpoint instead of, or on top of, the emulator's own answer.
+    """What happens to the next call of an endpoint instead of, or on top of, the emulator's answer.
 
-    The steps of an endpoint wait in a queue; a call takes the first one whose conditions it meets. Times are seconds.
+    An endpoint's steps wait in a queue; a call takes the first whose conditions it meets. Times are in seconds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
@@ -21,29 +21,29 @@ class Step(BaseModel):
     times: int | None = Field(default=1, ge=1)  # None: until cleared
 
     # Conditions: which calls take this step.
-    token: str | None = None  # only calls that bring this X-ACCESS-TOKEN
-    first_sha256: str | None = None  # only calls whose first picture has these bytes; these have been read by then
-    above_per_second: int | None = Field(default=None, ge=0)  # only calls beyond that many within a second
+    token: str | None = None  # only calls with this X-ACCESS-TOKEN
+    first_sha256: str | None = None  # only calls with this first picture, which is read before the step applies
+    above_per_second: int | None = Field(default=None, ge=0)  # only calls above this rate
 
-    # The answer: what is not given is as the emulator would have answered.
+    # The answer; fields not given are as usual.
     code: str | None = None
     message: str | None = None
     pricing: Pricing | None = None
     patch: dict[str, Any] = {}  # RFC 7396 merge patch of the JSON answer: None removes a member; NaN is allowed
-    body: str | None = None  # instead of the JSON answer, one character per byte (latin-1)
+    body: str | None = None  # replaces the JSON answer, one character per byte (latin-1)
     content_type: str | None = None
     status: int | None = Field(default=None, ge=200, le=599)
     retry_after: str | None = None  # the header's value, verbatim
     location: str | None = None  # the header's value of a redirect, verbatim
 
     # The delivery.
-    delay: float = Field(default=0, ge=0)  # between the reading of the request and the answer
+    delay: float = Field(default=0, ge=0)  # after reading the request
     drop: Literal["before_reading", "after_reading", "mid_answer"] | None = None
     drop_by: Literal["reset", "close"] = "reset"
-    trickle: Literal["headers", "body"] | None = None  # from there on one byte each `trickle_interval`
+    trickle: Literal["headers", "body"] | None = None  # from there on, one byte per `trickle_interval`
     trickle_interval: float = Field(default=0.1, ge=0)
 
-    charged: bool | None = None  # None: as the code that is answered, or would have been, is priced
+    charged: bool | None = None  # None: by the price of the answer's code, sent or not
 
     @field_validator("body")
     @classmethod
@@ -60,7 +60,7 @@ class Step(BaseModel):
 
 
 class Part(BaseModel):
-    """One of the two pictures, as it was sent."""
+    """A picture as sent."""
 
     file_name: str | None
     content_type: str
@@ -73,13 +73,13 @@ class Part(BaseModel):
 class ApiRequest(BaseModel):
     """One request to the API."""
 
-    endpoint: str  # check, token, or the path if it is none of the API's
+    endpoint: str  # check, token, or the path if unknown
     path: str
     method: str
     asked_at: float  # epoch seconds, when its body had been read
     peer_port: int
     headers: dict[str, str]  # names in lower case
-    token: str | None  # that a check brought, or that was issued
+    token: str | None  # sent with a check, or issued
     transaction_id: str
     first: Part | None = None
     second: Part | None = None

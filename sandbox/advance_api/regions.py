@@ -1,4 +1,4 @@
-"""The countries of ISO 3166-1 alpha-2, which the form field `region` may name."""
+"""ISO 3166-1 alpha-2 codes, allowed in the form field `region`."""
 
 _CODES = """
 AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ

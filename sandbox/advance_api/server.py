@@ -1,4 +1,4 @@
-"""The emulator's HTTP server: the API itself, and beside it the control endpoint under /control."""
+"""The emulator's HTTP server: the API, and the control endpoint under /control."""
 
 import json
 import time
@@ -22,7 +22,7 @@ from sandbox.advance_api.sight import Recogniser
 from sandbox.advance_api.state import Customer
 
 NEWER_COMPARISON = "/intl/openapi/face-identity/v1/face-comparison"
-"""The same comparison on ADVANCE's newer pages, where the form field `region` is not optional."""
+"""The same comparison on ADVANCE's newer pages, with a mandatory form field `region`."""
 ENDPOINTS: dict[str, Endpoint] = {
     "/openapi/face-recognition/v4/check": "check",
     NEWER_COMPARISON: "check",
@@ -33,7 +33,7 @@ type AnswerRules = Mapping[Endpoint, Callable[[Request, Customer], ScriptedAnswe
 
 
 def serve(port: int, account: Customer, recogniser: Recogniser) -> BaseWSGIServer:
-    """A server that listens on loopback, on a free port if `port` is 0."""
+    """Return a server listening on loopback; on a free port if `port` is 0."""
 
     def check(request: Request, account: Customer) -> ScriptedAnswer:
         return compare(request, account, recogniser, needs_region=request.path == NEWER_COMPARISON)
@@ -44,10 +44,10 @@ def serve(port: int, account: Customer, recogniser: Recogniser) -> BaseWSGIServe
 
 
 class _Connection(WSGIRequestHandler):
-    disable_nagle_algorithm = True  # or an answer's body waits for the acknowledgement of its headers
+    disable_nagle_algorithm = True  # otherwise the body waits for the headers' acknowledgement
 
     def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
-        self.close_connection = True  # there is no next request on it
+        self.close_connection = True  # no further request on it
 
 
 def _api(account: Customer, rules: AnswerRules) -> Callable[..., Any]:
@@ -63,7 +63,7 @@ def _api(account: Customer, rules: AnswerRules) -> Callable[..., Any]:
             account.journal.add(call)
             wire.drop(request, step.drop_by)
 
-        request.get_data()  # raises if the caller goes away half way: such a call was not asked
+        request.get_data()  # raises if the caller disconnects half-way: then the call does not count
         call = _asked(request, token)
         account.journal.add(call)
         response = _answer(request, call, step, account, rules)
@@ -74,7 +74,7 @@ def _api(account: Customer, rules: AnswerRules) -> Callable[..., Any]:
 
 
 def _first_sha256(request: Request) -> str | None:
-    """The first picture's, if there is one. Reads the whole request."""
+    """Return the first picture's SHA-256, if any. Reads the whole request."""
     request.get_data()
     first = describe(request, "firstImage")
     return first.sha256 if first else None
@@ -102,7 +102,7 @@ def _asked(request: Request, token: str | None) -> ApiRequest:
 
 
 def _answer(request: Request, call: ApiRequest, step: Step, account: Customer, rules: AnswerRules) -> Response:
-    """The answer as it should arrive, booked in `call`."""
+    """Return the answer and record it in `call`."""
     answer = _judge(request, step, account, rules)
     usual = documented(call.endpoint, answer.code)
     call.pricing = step.pricing or usual.pricing
@@ -142,7 +142,7 @@ def _judge(request: Request, step: Step, account: Customer, rules: AnswerRules) 
         return client_error(405)
     try:
         return rules[endpoint](request, account)
-    except HTTPException as error:  # werkzeug's own, of a form it cannot parse
+    except HTTPException as error:  # of a form that werkzeug cannot parse
         return client_error(error.code or 400)
 
 

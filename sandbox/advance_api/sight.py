@@ -1,4 +1,4 @@
-"""What the emulator can see in a picture, whichever way it looks at it."""
+"""What the emulator sees in a picture, by either recogniser."""
 
 import io
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 
 
 class NotThePictureItClaims(ValueError):
-    """The bytes are not a whole picture of the declared content type."""
+    """The bytes are not a complete picture of the declared content type."""
 
 
 class Area(NamedTuple):
-    """Pixels from the left and top edges of the picture."""
+    """Pixels from the picture's left and top edges."""
 
     left: float
     top: float
@@ -24,11 +24,9 @@ class Area(NamedTuple):
 
 @dataclass(frozen=True)
 class Sight:
-    """What the emulator sees in one picture."""
-
     description: tuple[float, ...]
     face: Area | None
-    usable: bool  # or the face's quality is too low
+    usable: bool  # False: the face's quality is too low
 
 
 class Recogniser(Protocol):
@@ -38,16 +36,16 @@ class Recogniser(Protocol):
         """Raises NotThePictureItClaims."""
 
     def similarity(self, first: Sight, second: Sight) -> float:
-        """0 to 100, of two pictures with a face."""
+        """Return the similarity, 0 to 100, of two pictures with a face."""
 
 
 def dimensions(content: bytes, content_type: str) -> tuple[int, int]:
-    """Width and height in pixels, from the header. Raises NotThePictureItClaims."""
+    """Return width and height in pixels, from the header. Raises NotThePictureItClaims."""
     return _open(content, content_type).size
 
 
 def decode(content: bytes, content_type: str, least_side: int | None = None) -> Image.Image:
-    """The picture in RGB. With `least_side`, a JPEG is decoded no larger than needed for that many pixels a side.
+    """Return the picture in RGB. With `least_side`, a JPEG is only decoded as large as needed.
 
     Raises NotThePictureItClaims.
     """

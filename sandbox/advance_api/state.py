@@ -1,4 +1,4 @@
-"""What the emulator remembers: the tokens it issued, the script it follows, the calls it received."""
+"""The emulator's state: issued tokens, the script, received calls."""
 
 import base64
 import collections
@@ -13,14 +13,14 @@ from sandbox.advance_api.models import ApiRequest, Endpoint, Step
 
 
 class IssuedTokens:
-    """Access tokens, shaped like the documented sample: a signed JSON Web Token."""
+    """Access tokens shaped like the documented sample, a signed JSON Web Token."""
 
     def __init__(self) -> None:
         self._expiry: dict[str, float] = {}  # epoch seconds
         self._lock = threading.Lock()
 
     def issue(self, valid_seconds: int, peer: str) -> tuple[str, int]:
-        """A new token and when it expires, in epoch milliseconds."""
+        """Return a new token and its expiry in epoch milliseconds."""
         now = time.time()
         expiry = now + valid_seconds
         subject = {"customerId": 55000282, "accountId": 55000284, "realIp": peer}
@@ -48,7 +48,6 @@ class IssuedTokens:
             return token is not None and time.time() < self._expiry.get(token, 0)
 
     def revoke(self) -> None:
-        """Refuse every token issued so far."""
         with self._lock:
             self._expiry.clear()
 
@@ -79,7 +78,7 @@ class _Queued:
 
 
 class Script:
-    """The steps that wait for calls, first in, first out for each endpoint."""
+    """Waiting steps, first in, first out per endpoint."""
 
     def __init__(self) -> None:
         self._queue: list[_Queued] = []
@@ -95,7 +94,7 @@ class Script:
             return any(queued.step.first_sha256 is not None for queued in self._queue)
 
     def take(self, endpoint: Endpoint, token: str | None, first_sha256: str | None) -> Step:
-        """The step for a call that has just come in; an empty one if none is waiting for it."""
+        """Return the step for an incoming call; an empty one by default."""
         with self._lock:
             for queued in self._queue:
                 if queued.step.endpoint == endpoint and queued.is_met_by(token, first_sha256):
@@ -111,7 +110,7 @@ class Script:
 
 
 class Journal:
-    """Every call, in the order in which they were asked."""
+    """Every call, in order."""
 
     def __init__(self) -> None:
         self._calls: list[ApiRequest] = []
@@ -132,7 +131,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Customer:
-    """One customer's credentials and everything the emulator remembers of them."""
+    """A customer's credentials and state."""
 
     access_key: str
     secret_key: str

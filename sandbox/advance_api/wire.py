@@ -1,4 +1,4 @@
-"""Faults on the wire: connections that drop and answers that trickle, made on the request's own socket."""
+"""Faults on the wire, made on the request's own socket: dropped connections, trickled answers."""
 
 import os
 import socket
@@ -9,18 +9,18 @@ from typing import Literal, NoReturn
 
 from werkzeug import Request, Response
 
-# SO_LINGER switched on with zero seconds: closing sends RST and throws away what was not sent yet (socket(7)).
+# SO_LINGER with zero seconds: closing sends RST and discards unsent data (socket(7)).
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def drop(request: Request, by: Literal["reset", "close"]) -> NoReturn:
-    """End the connection at once, by RST or by FIN. Raises ConnectionAbortedError: the server does nothing more."""
+    """End the connection now, by RST or FIN. Raises ConnectionAbortedError, so the server does nothing more."""
     connection = _connection(request)
     if by == "reset":
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     else:
         connection.shutdown(socket.SHUT_WR)
-    # The server's own files keep the socket open, so its descriptor is put on a socket that has already ended.
+    # The server's files keep the socket open, so replace its descriptor by a closed socket.
     ended, peer = socket.socketpair()
     peer.close()
     os.dup2(ended.fileno(), connection.fileno())
@@ -29,14 +29,14 @@ def drop(request: Request, by: Literal["reset", "close"]) -> NoReturn:
 
 
 def drop_half_way(request: Request, response: Response, by: Literal["reset", "close"]) -> NoReturn:
-    """Send the headers, which declare the whole body, and the body's first half."""
+    """Send the headers, with the whole body's length, and half of the body."""
     body = response.get_data()
     _connection(request).sendall(_head(request, response) + body[: len(body) // 2])
     drop(request, by)
 
 
 def trickle(request: Request, response: Response, start: Literal["headers", "body"], interval: float) -> NoReturn:
-    """Send one byte each `interval` seconds, from the first header or from the body on."""
+    """Send one byte per `interval` seconds, from the headers or the body on."""
     head, body = _head(request, response), response.get_data()
     connection = _connection(request)
     if start == "body":

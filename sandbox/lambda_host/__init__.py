@@ -1,4 +1,4 @@
-"""Runs a stack's functions as Lambda does: each environment its own process under awslambdaric."""
+"""Run a stack's functions like Lambda: each environment is a process under awslambdaric."""
 
 from sandbox.lambda_host.environment import Environment
 from sandbox.lambda_host.host import LambdaHost

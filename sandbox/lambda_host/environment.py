@@ -1,4 +1,4 @@
-"""One execution environment: a process that runs a function under awslambdaric, one invocation at a time."""
+"""An execution environment: a process that runs a function under awslambdaric, one invocation at a time."""
 
 import time
 import uuid
@@ -18,10 +18,10 @@ INIT_SECONDS = 30
 
 
 class Environment:
-    """Starts with its construction; `wait_until_started` waits for the function's imports.
+    """Starts on construction; `wait_until_started` waits for the function's imports.
 
-    After a crash, a timeout or a failed start it is of no more use: Lambda too would start another one.
-    `message_ids` are those of the SQS messages that it processes.
+    It is unusable after a crash, timeout or failed start, as in Lambda. `message_ids` are those of the SQS messages
+    being processed.
     """
 
     def __init__(self, function: Function, python: Path, aws_variables: Mapping[str, str], log: IO[bytes]) -> None:
@@ -52,7 +52,7 @@ class Environment:
         return self._api.started.done() and self._api.started.result() is None
 
     def wait_until_started(self) -> InvocationResult | None:
-        """None when it is ready, else how its start failed."""
+        """Return None once it is ready, or how its start failed."""
         try:
             return self._api.started.result(INIT_SECONDS)
         except NotInTime:
@@ -62,9 +62,9 @@ class Environment:
             )
 
     def invoke(self, payload: bytes, message_ids: tuple[str, ...] = ()) -> InvocationResult:
-        """The function's answer; a failed one after a crash or when its timeout is over, which also ends the process.
+        """Return the function's answer; a crash or timeout gives a failed one and ends the process.
 
-        The caller sees to it that there is one invocation at a time.
+        The caller ensures one invocation at a time.
         """
         if failed_start := self.wait_until_started():
             return failed_start
@@ -88,7 +88,7 @@ class Environment:
             self._invocation, self.message_ids, self.busy = None, (), False
 
     def kill(self) -> None:
-        """SIGKILL it and everything it started, as a crash or a lost host would."""
+        """SIGKILL it and everything it started."""
         self._process.kill()
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Environment:
 
 
 def _variables(function: Function, runtime_api: str, aws_variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that Lambda documents, the function's own, and nothing of this machine's account.
+    """Return the variables that Lambda documents and the function's own, without access to this machine's account.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """
@@ -131,7 +131,7 @@ def _variables(function: Function, runtime_api: str, aws_variables: Mapping[str,
             "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}",
             "AWS_LAMBDA_RUNTIME_API": runtime_api,
             "LAMBDA_TASK_ROOT": str(function.code),
-            # A layer with nothing but requirements.txt is what the Python environment already has.
+            # A layer with only a requirements.txt is installed in the Python environment.
             "PYTHONPATH": ":".join(str(path) for path in (function.code, *function.layers)),
         }
     )

@@ -1,4 +1,4 @@
-"""The event source mapping: takes messages from a queue, hands them to a function, deletes what succeeded.
+"""An event source mapping: passes messages from a queue to a function and deletes those that succeed.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
@@ -18,13 +18,15 @@ from sandbox.stack import EventSource
 Message = Mapping[str, Any]
 Invoke = Callable[[bytes, tuple[str, ...]], InvocationResult]
 
-# How long pausing may take; a long poll in progress cannot be recalled.
+# Bounds the time to pause, as a running long poll cannot be cancelled.
 POLL_SECONDS = 1
 
 
 class QueuePoller:
-    """Polls until closed. Messages stay invisible for the queue's own visibility timeout as it is at that moment; a
-    message that is not deleted comes back when it is over. Dead letters are the queue's business.
+    """Polls until closed.
+
+    Messages stay invisible for the queue's current visibility timeout, and come back unless deleted. The queue moves
+    dead letters.
     """
 
     def __init__(self, source: EventSource, sqs: Any, invoke: Invoke) -> None:
@@ -39,13 +41,13 @@ class QueuePoller:
         threading.Thread(target=self._run, daemon=True).start()
 
     def pause(self) -> None:
-        """Take no more messages; none is on its way when this returns. Those in flight go on."""
+        """Stop receiving and return once no receive is running. Messages in flight continue."""
         self._paused.set()
         with self._polling:
             pass
 
     def drain(self) -> None:
-        """`pause`, then wait until all that was taken has been dealt with; the function's timeout bounds that."""
+        """Pause, then wait until all received messages are processed (at most the function's timeout)."""
         self.pause()
         for delivery in list(self._deliveries):
             delivery.join()
@@ -54,7 +56,7 @@ class QueuePoller:
         self._paused.clear()
 
     def close(self) -> None:
-        """As `pause`, for good."""
+        """Pause for good."""
         self._closed.set()
         with self._polling:
             pass
@@ -101,14 +103,14 @@ class QueuePoller:
                 if message["MessageId"] not in failed:
                     self._sqs.delete_message(QueueUrl=self._source.queue_url, ReceiptHandle=message["ReceiptHandle"])
         except (HostClosed, BotoCoreError, ClientError):
-            pass  # what is not deleted comes back
+            pass  # messages that are not deleted come back
         finally:
             self._deliveries.discard(threading.current_thread())
             self._free.release()
 
 
 def failed_ids(answer: InvocationResult, ids: Sequence[str], *, reports: bool) -> set[str]:
-    """The messages that stay in the queue: all after a crash or with an unusable report, else those in the report."""
+    """Return the ids that stay in the queue: all after a crash or a malformed report, otherwise those reported."""
     if answer.failed:
         return set(ids)
     report = json.loads(answer.payload or b"null")

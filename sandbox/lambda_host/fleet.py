@@ -1,4 +1,4 @@
-"""All the environments of one function."""
+"""The environments of one function."""
 
 import threading
 from collections.abc import Callable
@@ -8,15 +8,13 @@ from sandbox.lambda_host.runtime_api import InvocationResult
 
 
 class HostClosed(Exception):
-    """The sandbox is ending: the invocation did not happen or was cut off."""
+    """The sandbox is ending; the invocation did not happen or was cut off."""
 
 
 class Fleet:
-    """Hands each invocation to an idle environment. If there is none it starts another one, and takes whichever is
-    free first.
+    """Passes each invocation to an idle environment; without one, starts another and takes the first that is free.
 
-    Environments start one after the other: many at once would starve those at work on a small machine. Idle ones are
-    kept.
+    Environments start one at a time: many at once would starve running ones on a small machine. Idle ones are kept.
     """
 
     def __init__(self, start: Callable[[], Environment]) -> None:
@@ -26,14 +24,14 @@ class Fleet:
         self._changed = threading.Condition()
         self._starting = False
         self._closed = False
-        self.lost = 0  # environments that crashed, were killed or ran out of time
+        self.lost = 0  # environments that crashed, were killed or timed out
 
     def environments(self) -> list[Environment]:
         with self._changed:
             return list(self._environments)
 
     def warm(self, count: int) -> None:
-        """Have at least so many environments ready. Raises RuntimeError with the function's error if one fails."""
+        """Start environments until `count` are ready. Raises RuntimeError with the function's error if one fails."""
         environments = [self._add() for _ in range(count - len(self.environments()))]
         for environment in environments:
             failed_start = environment.wait_until_started()
@@ -78,7 +76,10 @@ class Fleet:
             self._changed.notify_all()
 
     def _drop_dead(self) -> None:
-        """Forget those that died while idle. One that failed to start stays: it says so to its first invocation."""
+        """Drop environments that died while idle.
+
+        One that failed to start stays, to report that to its first invocation.
+        """
         for environment in [one for one in self._idle if one.died_idle]:
             self._idle.remove(environment)
             self._environments.remove(environment)

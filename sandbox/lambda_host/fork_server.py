@@ -1,12 +1,11 @@
-"""The program from which environments are forked: it has imported what the functions import, and starts each in
-milliseconds instead of half a second.
+"""Forks environments from a process that has imported their packages, in milliseconds instead of half a second.
 
-Run by the functions' Python, with the number of an inherited socket as its argument. Each line on that socket is the
-JSON of an `Order`, and brings two files: the log of the environment, and a socket that belongs to this environment
-alone. There this program writes the process id, and the exit status when the process has ended. When the other side
-closes it, the environment is killed with everything it started; when it closes the first socket, all of them are.
+Run by the functions' Python, with the number of an inherited socket as argument. Each line on that socket is the JSON
+of an `Order`, with two files: the environment's log and a socket for this environment. On that socket this program
+writes the process id and, later, the exit status. When the other side closes it, the environment and everything it
+started is killed; closing the first socket kills all.
 
-It imports nothing else of the sandbox: the functions' Python has only their packages.
+Imports nothing else of the sandbox, as the functions' Python has only their packages.
 """
 
 import importlib
@@ -20,7 +19,8 @@ import time
 from contextlib import suppress
 from typing import NoReturn, TypedDict
 
-# What is missing here, each environment imports for itself. awslambdaric must: as it loads, it reads where its API is.
+# Environments import anything else themselves. awslambdaric must not be preloaded: on import it reads its API's
+# address.
 PRELOADED = (
     "aws_lambda_powertools.logging.utils",
     "aws_lambda_powertools.utilities.batch",
@@ -41,7 +41,7 @@ MESSAGE_BYTES = 65_536
 
 
 class Order(TypedDict):
-    """What to run: awslambdaric's handler, in a folder, with these environment variables and no others."""
+    """What to run: awslambdaric's handler, in a folder, with exactly these environment variables."""
 
     handler: str
     folder: str
@@ -49,7 +49,7 @@ class Order(TypedDict):
 
 
 class ForkServer:
-    """Forks on order, and reports and kills what it has forked."""
+    """Forks on order; reports and kills its children."""
 
     def __init__(self, orders: socket.socket) -> None:
         self._orders = orders
@@ -78,7 +78,7 @@ class ForkServer:
         if pid == 0:
             _become(json.loads(message), log, [self._orders, owner, self._woken_by])
         os.close(log)
-        with suppress(ProcessLookupError, PermissionError):  # the child does the same: whichever comes first
+        with suppress(ProcessLookupError, PermissionError):  # the child does the same; either may be first
             os.setpgid(pid, pid)
         self._running[pid] = owner
         self._selector.register(owner, selectors.EVENT_READ, lambda: self._kill(pid))
@@ -90,7 +90,7 @@ class ForkServer:
 
     def _reap(self, wakes: socket.socket) -> None:
         wakes.recv(MESSAGE_BYTES)
-        # Looked at before it is reaped: until then its number cannot become another group's.
+        # Kill the group before reaping: until then its id cannot be reused.
         while self._running and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(ended.si_pid, signal.SIGKILL)
@@ -108,7 +108,7 @@ class ForkServer:
 
 
 def _become(order: Order, log: int, unwanted: list[socket.socket]) -> NoReturn:
-    """Go on as `python -m awslambdaric HANDLER` would."""
+    """Continue as `python -m awslambdaric HANDLER`."""
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

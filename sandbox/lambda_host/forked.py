@@ -1,4 +1,4 @@
-"""Processes of functions, forked from one that has already imported what they import."""
+"""Function processes, forked from one with their imports loaded."""
 
 import atexit
 import json
@@ -20,7 +20,7 @@ PROGRAM = Path(__file__).with_name("fork_server.py")
 
 
 class Forked:
-    """A running process in a group of its own, which dies with us. `ended` becomes its exit status."""
+    """A process in its own group, which ends with us. `ended` becomes its exit status."""
 
     def __init__(self, pid: int, owner: socket.socket) -> None:
         self.pid = pid
@@ -33,7 +33,7 @@ class Forked:
         return not self.ended.done()
 
     def kill(self) -> None:
-        """SIGKILL the process and all that it started; it is gone when this returns."""
+        """SIGKILL the process and everything it started; wait until it is gone."""
         with suppress(OSError):  # it has ended
             self._owner.shutdown(socket.SHUT_WR)
         self.ended.result()
@@ -45,7 +45,7 @@ class Forked:
 
 
 class ForkServerProcess:
-    """Starts processes until this one ends, however it ends, and they with it."""
+    """Starts processes, which end with it."""
 
     def __init__(self, python: Path) -> None:
         self._orders, theirs = socket.socketpair()
@@ -60,7 +60,7 @@ class ForkServerProcess:
             )
 
     def start(self, handler: str, folder: Path, variables: Mapping[str, str], log: IO[bytes]) -> Forked:
-        """Run `python -m awslambdaric HANDLER` in a folder, with these environment variables and no others."""
+        """Run `python -m awslambdaric HANDLER` in a folder, with exactly these environment variables."""
         order = Order(handler=handler, folder=str(folder), variables=dict(variables))
         owner, theirs = socket.socketpair()
         with self._ordering, theirs:
@@ -75,7 +75,7 @@ class ForkServerProcess:
 
 @cache
 def fork_server(python: Path) -> ForkServerProcess:
-    """The one for this Python, started at the first use; it ends with this process."""
+    """Return the fork server of this Python. It starts on first use and ends with this process."""
     server = ForkServerProcess(python)
     atexit.register(server.close)
     return server

@@ -1,4 +1,4 @@
-"""Everything that runs for one deployed stack: environments, pollers, schedules."""
+"""Everything that runs for a deployed stack: environments, pollers, schedules."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,11 +17,11 @@ from sandbox.stack import Function, SandboxStack
 
 
 class LambdaHost:
-    """Runs a stack's functions until closed; functions are named by logical id or by name.
+    """Runs a stack's functions until closed; they are named by logical id or name.
 
-    `python` is the interpreter of the functions' environment: awslambdaric and the packages of the layer that holds
-    only a requirements.txt. What a function writes goes to a file for each environment in `<logs>/<logical id>/`.
-    Streams go on behind their `checkpoints`, which are kept up to date.
+    `python` is the interpreter of the functions' environment, with awslambdaric and the packages of the
+    requirements-only layer. Each environment logs to a file in `<logs>/<logical id>/`. Streams continue after their
+    `checkpoints`, which are updated.
     """
 
     def __init__(
@@ -52,36 +52,35 @@ class LambdaHost:
         ]
 
     def warm(self, count: int) -> None:
-        """Have so many environments ready of each function that a queue feeds, and one of each that a stream feeds: it
-        gets one batch at a time. So nothing waits for a start."""
+        """Start `count` environments of each function fed by a queue, and one of each fed by a stream."""
         for source in self._event_sources:
             self._fleet(source.function_arn).warm(min(count, source.maximum_concurrency))
         for stream_source in self._stream_sources:
             self._fleet(stream_source.function_arn).warm(min(count, 1))
 
     def invoke(self, function: str, payload: bytes) -> InvocationResult:
-        """One synchronous invocation. Raises FunctionNotFound."""
+        """Invoke a function synchronously. Raises FunctionNotFound."""
         return self.find(function)(payload)
 
     def find(self, function: str) -> Callable[[bytes], InvocationResult]:
-        """What invokes that function. Raises FunctionNotFound."""
+        """Return a function's invoker. Raises FunctionNotFound."""
         return self._fleet(function).invoke
 
     def environments(self) -> list[Environment]:
-        """Those that are there now: `function`, `pid`, `busy`, `message_ids`, `kill()`."""
+        """Return the current environments."""
         return [environment for fleet in set(self._fleets.values()) for environment in fleet.environments()]
 
     def lost(self) -> int:
-        """How many environments have crashed, were killed or ran out of time so far."""
+        """Return how many environments crashed, were killed or timed out."""
         return sum(fleet.lost for fleet in set(self._fleets.values()))
 
     def pause(self) -> None:
-        """Take no more from queues and streams, until `resume`; running invocations go on."""
+        """Stop taking messages and records until `resume`; running invocations continue."""
         for poller in self._pollers:
             poller.pause()
 
     def drain(self) -> None:
-        """`pause`, then wait until every message that was taken has been dealt with; the timeouts bound that."""
+        """Pause, then wait until all messages taken are processed (bounded by timeouts)."""
         for poller in self._pollers:
             poller.drain()
 

@@ -1,4 +1,4 @@
-"""Of Lambda's API what the host knows and moto does not: Invoke, and the list of event source mappings.
+"""The part of Lambda's API that moto lacks: Invoke, and the list of event source mappings.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 https://docs.aws.amazon.com/lambda/latest/api/API_ListEventSourceMappings.html
@@ -20,16 +20,17 @@ Invoke = Callable[[bytes], InvocationResult]
 PATH = re.compile(r"/2015-03-31/functions/(?:arn:[^/]*:function:)?([^/:]+)(?::[^/]+)?/invocations")
 
 
-class FunctionNotFound(LookupError):
-    """There is no function of that name."""
+class FunctionNotFound(LookupError): ...
 
 
 type Sources = Iterable[EventSource | StreamSource]
 
 
 class InvokeApi:
-    """The server. `find(name)` gives what invokes that function or raises FunctionNotFound; `sources()` what feeds
-    functions now."""
+    """The server.
+
+    `find(name)` returns a function's invoker or raises FunctionNotFound; `sources()` returns the event sources.
+    """
 
     def __init__(self, find: Callable[[str], Invoke], sources: Callable[[], Sources] = tuple) -> None:
         self._server = Server(_handler_for(find, sources))
@@ -78,7 +79,7 @@ def _handler_for(find: Callable[[str], Invoke], sources: Callable[[], Sources]) 
 
 
 def _mapping(source: EventSource | StreamSource) -> dict[str, object]:
-    """As Lambda describes an event source mapping; here each is enabled as long as the host runs."""
+    """Return an event source mapping as Lambda describes it; always enabled."""
     arn = source.queue_arn if isinstance(source, EventSource) else source.stream_arn
     return {
         "UUID": str(uuid5(NAMESPACE_URL, f"{arn} {source.function_arn}")),

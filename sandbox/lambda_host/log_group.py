@@ -1,4 +1,4 @@
-"""What functions write: a log group for each function, in it a stream for each environment."""
+"""Function logs: a group per function, with a stream per environment."""
 
 import itertools
 import time
@@ -7,9 +7,9 @@ from typing import IO
 
 
 class LogGroup:
-    """A folder with a file for each environment, as CloudWatch has a stream.
+    """A folder with a file per environment, like CloudWatch's streams.
 
-    In one file for all of them a line would run into another's: Python writes the end of a printed line separately.
+    In a shared file lines would mix, as Python writes a printed line's end separately.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -19,12 +19,12 @@ class LogGroup:
         self._lines: list[str] = []
 
     def new_stream(self) -> IO[bytes]:
-        """The file of an environment that is about to start. Names sort in that order, over several hosts too."""
+        """Open the log file of a new environment. Names sort by start, also across hosts."""
         self._folder.mkdir(parents=True, exist_ok=True)
         return (self._folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{next(self._numbers):04d}.log").open("ab")
 
     def lines(self) -> list[str]:
-        """Every whole line written so far. What was there at an earlier look stays where it was: new ones come last."""
+        """Return every complete line so far; later calls append to earlier results."""
         for stream in sorted(self._folder.glob("*.log")):
             with stream.open("rb") as file:
                 file.seek(self._read.get(stream, 0))

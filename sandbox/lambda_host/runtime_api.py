@@ -16,7 +16,7 @@ VERSION = "/2018-06-01/runtime"
 
 @dataclass(frozen=True)
 class Invocation:
-    """One event on its way to the function: `payload` is JSON, `deadline_ms` epoch milliseconds."""
+    """An event on its way to the function: `payload` is JSON, `deadline_ms` epoch milliseconds."""
 
     request_id: str
     payload: bytes
@@ -27,7 +27,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class InvocationResult:
-    """What an invocation came to: the function's JSON, or with `failed` an object with errorType and errorMessage."""
+    """An invocation's result: the function's JSON, or if `failed` an object with errorType and errorMessage."""
 
     payload: bytes
     failed: bool = False
@@ -38,7 +38,7 @@ class InvocationResult:
 
 
 class RuntimeApi:
-    """The server. `started` says how the function's start ended: None when it is ready, else its error."""
+    """The server. `started` becomes None when the function is ready, or its error."""
 
     def __init__(self) -> None:
         self.started: Future[InvocationResult | None] = Future()
@@ -64,7 +64,7 @@ class RuntimeApi:
         return self._current
 
     def accept_answer(self, request_id: str, answer: InvocationResult) -> bool:
-        """Return False if that is not the current invocation."""
+        """Accept the answer; return False if it is not the current invocation's."""
         if self._current is None or self._current.request_id != request_id:
             return False
         return resolve(self._current.answer, answer)
@@ -74,7 +74,7 @@ class RuntimeApi:
 
 
 def resolve[T](future: Future[T], result: T) -> bool:
-    """Give the future its result, unless it has one: the first of answer, crash and timeout counts."""
+    """Set the future's result, unless it has one: the first of answer, crash and timeout counts."""
     try:
         future.set_result(result)
     except InvalidStateError:

@@ -1,4 +1,4 @@
-"""Invokes functions on their schedules."""
+"""Invoke functions on schedule."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from sandbox.stack import Schedule
 
 
 class Scheduler:
-    """Invokes once per interval, until closed. A run that takes longer than the interval delays the next one."""
+    """Invokes once per interval, until closed. A run longer than the interval delays the next."""
 
     def __init__(self, schedule: Schedule, invoke: Callable[[bytes], object]) -> None:
         self._schedule = schedule

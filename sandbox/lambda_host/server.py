@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Server(ThreadingHTTPServer):
-    """Serves from its construction until `close`, on a free port unless one is given."""
+    """Serves from construction until `close`, on a free port by default."""
 
     daemon_threads = True
 
@@ -28,19 +28,19 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
     def _serve(self) -> None:
-        """As `serve_forever`, which looks many times a second whether it should end; a sandbox has 20 servers."""
+        """Like `serve_forever`, without polling for shutdown: a sandbox has 20 servers."""
         while not self._closing:
             self.handle_request()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A function's process that was killed leaves its request behind: nothing to report.
+        # A killed function leaves its request behind.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Headers and body in one write, sent at once: otherwise Nagle and delayed ACK add 40 ms to either direction.
+    # Write headers and body at once; otherwise Nagle and delayed ACK add 40 ms.
     wbufsize = -1
     disable_nagle_algorithm = True
 

@@ -1,4 +1,4 @@
-"""The event source mapping of a table's stream: hands its records to a function in their order, each until it is done.
+"""The event source mapping of a table's stream: passes records to a function in order, each until it is done.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 """
@@ -21,9 +21,9 @@ from sandbox.stack import StreamSource
 Record = Mapping[str, Any]
 Invoke = Callable[[bytes], InvocationResult]
 Checkpoints = MutableMapping[str, str]
-"""Stream's ARN -> sequence number of the last record that is done. It outlives the host, as on AWS."""
+"""Stream ARN -> sequence number of the last record done. Outlives the host, as on AWS."""
 
-# Lambda polls a shard four times a second. The sandbox's AWS answers as soon as there is a record; so long it waits.
+# Lambda polls a shard four times a second. The sandbox's AWS answers once there is a record, or after this time.
 POLL_SECONDS = 0.5
 WAIT = {"X-Sandbox-Wait-Seconds": str(POLL_SECONDS)}
 PAUSED_SECONDS = 0.05
@@ -32,8 +32,11 @@ FOR_EVER = -1
 
 
 class StreamPoller:
-    """Polls until closed. A failed batch is retried before anything behind it, as often and as long as the source says;
-    then its place in the stream goes to the source's queue, and the stream goes on."""
+    """Polls until closed.
+
+    A failed batch is retried before any later one, within the source's limits; then its place in the stream goes to the
+    source's queue, and the stream continues.
+    """
 
     def __init__(self, source: StreamSource, streams: Any, sqs: Any, invoke: Invoke, checkpoints: Checkpoints) -> None:
         self._source = source
@@ -49,7 +52,7 @@ class StreamPoller:
         threading.Thread(target=self._run, daemon=True).start()
 
     def pause(self) -> None:
-        """Take no more records; the current batch is finished, or left to be retried."""
+        """Stop taking records; the current batch is finished, or left for a retry."""
         self._paused.set()
         with self._working:
             pass
@@ -60,7 +63,7 @@ class StreamPoller:
         self._paused.clear()
 
     def close(self) -> None:
-        """Take no more records. Does not wait: the function's environments may be killed next."""
+        """Stop taking records, without waiting: the environments may be killed next."""
         self._closed.set()
 
     def _run(self) -> None:
@@ -79,7 +82,7 @@ class StreamPoller:
                 self._iterator = None
 
     def _next(self) -> Sequence[Record]:
-        """The records behind those that came last, or behind the checkpoint."""
+        """Return the records after the last ones, or after the checkpoint."""
         iterator = self._iterator or self._behind_the_checkpoint()
         got = self._streams.get_records(ShardIterator=iterator, Limit=self._source.batch_size)
         self._iterator = got["NextShardIterator"]
@@ -97,7 +100,7 @@ class StreamPoller:
         return iterator
 
     def _deal_with(self, records: Sequence[Record]) -> None:
-        """Until all of them are done or given up, or the poller stops: what is not done then stays in the stream."""
+        """Process the records until all are done or given up, or the poller stops; the rest stays in the stream."""
         attempts = 0
         while records and not self._closed.is_set() and not self._paused.is_set():
             left = self._attempt(records)
@@ -118,7 +121,7 @@ class StreamPoller:
                 self._closed.wait(min(LONGEST_PAUSE_SECONDS, POLL_SECONDS * 2 ** min(attempts, 10)))
 
     def _attempt(self, records: Sequence[Record]) -> Sequence[Record]:
-        """The records that are to be retried: all after a crash, else from the first one that is reported on."""
+        """Return the records to retry: all after a crash, otherwise from the first one reported."""
         numbers = [_number(record) for record in records]
         answer = self._invoke(json.dumps({"Records": records}).encode())
         failed = failed_ids(answer, numbers, reports=self._source.reports_batch_item_failures)
@@ -141,7 +144,7 @@ class StreamPoller:
         return int(self._checkpoints.get(self._source.stream_arn, "0")) >= int(_number(record))
 
     def _tell(self, records: Sequence[Record], condition: str, attempts: int) -> None:
-        """What the destination on failure gets: where in the stream the records are, never the records."""
+        """Send the records' place in the stream, not the records, to the on-failure destination."""
         if self._source.on_failure_queue_url is None:
             return
         arrivals = [_iso(record["dynamodb"]["ApproximateCreationDateTime"]) for record in records]
@@ -171,7 +174,7 @@ def _wait_for_records(params: dict[str, Any], **_: object) -> None:
 
 
 def _record(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
-    """A record as a function gets it: its time in epoch seconds."""
+    """Return a record as a function gets it, with its time in epoch seconds."""
     told = dict(record["dynamodb"])
     told["ApproximateCreationDateTime"] = told["ApproximateCreationDateTime"].timestamp()
     return {**record, "dynamodb": told, "eventSourceARN": stream_arn}

@@ -241,11 +241,11 @@ def test_make_delete_follows_the_same_rules(desk: Desk) -> None:
     alone = in_a_script("--stack", name, typed=f"{name}\n", variables=desk.variables, module=DELETE)
     unknown = in_a_script("--stack", "other", "--yes", variables=desk.variables, module=DELETE)
     with Terminal("--stack", name, variables=desk.variables, module=DELETE) as terminal:
-        terminal.shows("Type the stack's name to go on: ")
+        terminal.shows("Type the stack's name to continue: ")
         terminal.type("\x03")
         interrupted = terminal.ended()
     with Terminal("--stack", name, variables=desk.variables, module=DELETE) as terminal:
-        terminal.shows("Type the stack's name to go on: ")
+        terminal.shows("Type the stack's name to continue: ")
         terminal.type("yes\n")
         wrong = terminal.ended()
 

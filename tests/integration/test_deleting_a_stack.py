@@ -203,7 +203,7 @@ def test_a_run_that_died_before_its_end_leaves_nothing_to_the_next_one(
     account.delete()
 
     assert account.parameters == 0
-    assert "was gone already" in capsys.readouterr().out
+    assert "was already deleted" in capsys.readouterr().out
     with pytest.raises(CannotDelete, match="There is no stack pairs"):
         account.delete()
 
@@ -212,5 +212,5 @@ def test_a_stack_of_another_template_is_left_alone(account: Account) -> None:
     other = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
     account.client("cloudformation").create_stack(StackName="other", TemplateBody=json.dumps(other))
 
-    with pytest.raises(CannotDelete, match="other is no stack of facepair"):
+    with pytest.raises(CannotDelete, match="other is not a stack of facepair"):
         delete("other", account.session, ask=lambda _: "other")

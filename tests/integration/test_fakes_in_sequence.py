@@ -33,7 +33,7 @@ from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, RetryReason, Unavailable
 from facepair.domain.row import Decision, Review, Row
 from facepair.domain.verdict import Outcome, Verdict
-from sandbox.transactions import mend
+from sandbox import transactions as moto_transactions
 from tests.fakes import SUCCESS, VISIBILITY_TIMEOUT
 from tests.integration.test_verdicts_table import T, state
 from tests.world import World
@@ -380,7 +380,7 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(transactions, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(clock, "now", clock.now)
     monkeypatch.setattr(DynamoDBBackend, "transact_write_items", DynamoDBBackend.transact_write_items)
-    mend()
+    moto_transactions.install()
     with mock_aws():
         client: Any = boto3.client("dynamodb")
         for name, keys in TABLES.items():

@@ -598,7 +598,7 @@ def test_a_deletion_that_would_stop_half_way_deletes_nothing(used: Rehearsed) ->
 
     cloudformation.update_termination_protection(StackName=STACK_NAME, EnableTerminationProtection=False)
     assert refused.returncode == 1, refused.stdout
-    assert "switch termination protection off" in refused.stderr
+    assert "disable termination protection" in refused.stderr
     assert "detach OperatorPolicy from the user OperatorPolicy" in refused.stderr
     assert used.deployment.there() == before
     bucket = used.deployment.outputs["ImagesBucket"]
