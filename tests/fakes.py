@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from facepair.domain import clock
-from facepair.domain.erasure import KEPT, Charged, Record, Stored
+from facepair.domain.erasure import KEPT, Charged, Stored
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Signal, Slot
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
@@ -590,12 +590,14 @@ class FakeIdempotency(Fake):
         """Outcomes as they are stored, by fingerprint."""
         return self._stored
 
-    def take(self, fingerprint: str) -> Record | None:
-        """Delete a record; the record."""
-        until = self._in_progress.pop(fingerprint, None)
-        if self._stored.pop(fingerprint, None):
-            return Record(in_progress_until=None)
-        return Record(in_progress_until=until) if until else None
+    def take(self, fingerprint: str) -> datetime | None:
+        """Delete a record. While its worker may save an answer, leave it and return until when."""
+        until = self._in_progress.get(fingerprint)
+        if until and until > self._time.now():
+            return until
+        self._in_progress.pop(fingerprint, None)
+        self._stored.pop(fingerprint, None)
+        return None
 
     def forget(self) -> None:
         """As if all records had expired, or been lost."""
@@ -604,7 +606,7 @@ class FakeIdempotency(Fake):
 
     def discard(self, fingerprint: str) -> None:
         self._begin("discard")
-        self.take(fingerprint)
+        self._stored.pop(fingerprint, None)
 
     def keep(self, fingerprint: str) -> None:
         self._begin("keep")
@@ -633,6 +635,7 @@ class FakeIdempotency(Fake):
             self.give_up(fingerprint)
             return outcome
         self._begin("save")
+        self._in_progress.pop(fingerprint, None)
         self._stored[fingerprint] = outcome.model_dump(mode="json")
         self._keep_from_now(fingerprint)
         return outcome
@@ -960,7 +963,6 @@ class FakeErasableLedger(Fake):
             call=call.call,
             state=call.state,
             alive_until=None if call.alive_until == clock.at(0) else call.alive_until,
-            code=call.outcome.code if call.outcome else None,
             fingerprint=call.fingerprint,
             transaction_id=self._ledger.transaction_ids.get((call.pair_id, call.call)),
             earliest_upload=call.earliest_upload,
@@ -1002,7 +1004,7 @@ class FakeErasableRecords(Fake):
         self._idempotency, self._in_flight = idempotency, in_flight
         self._decisions, self._opinions = decisions, opinions
 
-    def take(self, fingerprint: str) -> Record | None:
+    def take(self, fingerprint: str) -> datetime | None:
         self._begin("take")
         return self._idempotency.take(fingerprint)
 

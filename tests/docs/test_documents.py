@@ -141,7 +141,6 @@ def attributes_of_a_call() -> set[str]:
         call=call.call,
         state=State.ANSWERED,
         alive_until=noon,
-        code=answer.code,
         fingerprint=call.fingerprint,
         transaction_id=answer.transaction_id,
         earliest_upload=noon,

@@ -170,6 +170,11 @@ class ExploredIdempotency(FakeIdempotency):
         if self.run.loses("idempotency.keep"):
             raise Unavailable("the response to idempotency.keep was lost")
 
+    def discard(self, fingerprint: str) -> None:
+        super().discard(fingerprint)
+        if self.run.loses("idempotency.discard"):
+            raise Unavailable("the response to idempotency.discard was lost")
+
     def give_up(self, fingerprint: str) -> None:
         super().give_up(fingerprint)
         if self.run.loses("idempotency.give_up"):
@@ -243,6 +248,8 @@ class Explored(World):
         self.slow: frozenset[str] = frozenset()
         self.deaths_needed = MOST_DEATHS
         self.publishes = False
+        self.clocks_ahead: dict[str, timedelta] = {}
+        """By how much the clocks of some actors are ahead of the others'."""
         self.searches = 0
         self._workers = 0
         self.promises = Promises(self)
@@ -277,10 +284,13 @@ class Explored(World):
             return content, version
 
         def finding(pair_id: str) -> Pair:
-            self.run.at_work.read.clear()
-            return find(pair_id)
+            actor = self.run.at_work
+            actor.read.clear()
+            pair = find(pair_id)
+            return replace(pair, listed_at=pair.listed_at + self.clocks_ahead.get(actor.name, timedelta()))
 
         def opening(*args: Any, **named: Any) -> Call:
+            self.promises.opens(self.run.at_work)
             call = open_call(*args, **named)
             self.promises.opened(self.run.at_work, call)
             return call

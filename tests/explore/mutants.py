@@ -188,6 +188,13 @@ MUTANTS = (
         TWO,
     ),
     Mutant(
+        "time is not looked at before the row",
+        f"{USE_CASES}.ask:Asker._open",
+        "if left < needed",
+        "if False and left < needed",
+        ("slow operations",),
+    ),
+    Mutant(
         "time is not looked at after the row",
         f"{USE_CASES}.ask:Asker._open",
         "if question.time_left() < needed",
@@ -301,6 +308,13 @@ MUTANTS = (
         ("a late record, erased and uploaded again",),
     ),
     Mutant(
+        "a call that was erased meanwhile is completed with its answer",
+        f"{FAKES}:FakeLedger.complete",
+        "None if stands.erased else outcome",
+        "outcome",
+        ERASURES,
+    ),
+    Mutant(
         "an erasure takes the number of a call",
         f"{FAKES}:FakeLedger.mark",
         "if self._calls.setdefault((pair_id, mark.call), mark) is not mark:",
@@ -355,6 +369,13 @@ MUTANTS = (
         "if standing.row and not _may_replace(row, standing.row):",
         "if False:",
         ("overtaken", "overtaken when busy"),
+    ),
+    Mutant(
+        "the later look wins, whatever was uploaded later",
+        f"{FAKES}:_is_forward",
+        "if row.uploaded_at != stands.uploaded_at:",
+        "if False:",
+        ("overtaken by an earlier clock",),
     ),
     Mutant(
         "of equally old uploads the first look wins",
@@ -734,18 +755,18 @@ MUTANTS = (
         ERASURES,
     ),
     Mutant(
-        "a worker that calls is not waited for",
+        "a worker that may save an answer is not waited for",
         f"{USE_CASES}.erase:Eraser._take_calls",
-        "if call.state is State.SENT and call.alive_until",
-        "if False",
-        ("erased again before api.answer",),
+        "if (until := self.records.take(each))",
+        "if (until := self.records.take(each)) and False",
+        ("erased while an earlier answer is used", "erased again before idempotency.save"),
     ),
     Mutant(
-        "a worker that saves its answer is not waited for",
-        f"{USE_CASES}.erase:Eraser._take_calls",
-        "if call.fingerprint == fingerprint and call.is_recorded",
-        "if False",
-        ("erased again before idempotency.save", "erased again before api.answer"),
+        "an erasure deletes the record of a worker that may save an answer",
+        f"{FAKES}:FakeIdempotency.take",
+        "        return until\n",
+        "        return self._in_progress.pop(fingerprint)\n",
+        ("erased while an earlier answer is used",),
     ),
     Mutant(
         "an erasure is confirmed before its workers are dead",
@@ -792,8 +813,8 @@ MUTANTS = (
     Mutant(
         "records are not deleted",
         f"{USE_CASES}.erase:Eraser._take_calls",
-        "record = self.records.take(fingerprint)",
-        "record = None",
+        "if (until := self.records.take(each))",
+        "if (until := None)",
         ERASURES,
     ),
     Mutant(

@@ -92,6 +92,11 @@ class Promises:
 
     # --- calls and charges --------------------------------------------------------------------------------------------
 
+    def opens(self, actor: Actor) -> None:
+        """A worker is about to write the ledger's row of a call."""
+        if actor.ends and (actor.ends - self.world.time.now()).total_seconds() < DEADLINE:
+            self.broke("the ledger gets a row of a call for which too little time was left")
+
     def opened(self, actor: Actor, call: Call) -> None:
         """A row of the ledger was written before a call."""
         read = actor.read.values()
@@ -380,8 +385,9 @@ class Promises:
                 self.broke(f"the ledger's call {key[1]} describes erased faces after the confirmation")
         erased_contents = {opened.fingerprint for key, opened in self.calls.items() if key in erased_calls}
         numbers = {key[1] for key in erased_calls}
+        of_others = {opened.fingerprint for key, opened in self.calls.items() if key[0] not in self.erasing}
         for fingerprint, record in world.idempotency.stored.items():
-            if fingerprint in erased_contents and record.get("call") in numbers:
+            if fingerprint not in of_others and record.get("call") in numbers:
                 self.broke("a record of erased pictures is there after the confirmation")
         for fingerprint in world.decisions.kept:
             if self.decisions.get(fingerprint, frozenset()) & gone:
@@ -401,6 +407,8 @@ class Promises:
         if not_answering and known and self.unanswered < gate.rules.stop_after_unknown:
             self.broke(f"the fleet stops after {self.unanswered} calls in a row without an answer")
         self.was_closed_for = gate.state.code
+        if any(call.erased and call.outcome for call in self.world.ledger.calls.values()):
+            self.broke("the ledger says that a call was erased, and describes its faces")
         states = {key: call.state for key, call in self.world.ledger.calls.items()}
         if any(states.get(key, State.ANSWERED) is not State.ANSWERED for key in self.answered_calls):
             self.broke("the ledger forgets an answer")

@@ -70,6 +70,16 @@ def ledger_alone(scene: Explored, operation: str) -> None:
     scene.lose_leases()
 
 
+def without(scene: Explored, *, records: bool = True, markers: bool = True) -> None:
+    """Two messages of a pair in a fleet without idempotency records or in-flight markers."""
+    scene.pair()
+    scene.promises.leases_lost = True
+    if not records:
+        scene.idempotency.once = lambda fingerprint, compare: compare()  # type: ignore[method-assign]
+    if not markers:
+        scene.in_flight.begin = lambda objects, alive_until: 1  # type: ignore[method-assign]
+
+
 def two_pairs(scene: Explored) -> None:
     """Two pairs at one gate."""
     scene.pair()
@@ -143,6 +153,12 @@ def overtaken(scene: Explored) -> None:
     scene.pair()
     scene.lead_worker("verdicts.write")
     scene.put("second", 21, after=2)
+
+
+def overtaken_by_an_earlier_clock(scene: Explored) -> None:
+    """The same, and the first worker's clock is a minute ahead."""
+    scene.clocks_ahead["worker 1"] = timedelta(minutes=1)
+    overtaken(scene)
 
 
 def overtaken_by_what_is_gone(scene: Explored) -> None:
@@ -513,6 +529,19 @@ def late_record(scene: Explored) -> None:
     scene.most_workers = 3
 
 
+def erased_while_an_earlier_answer_is_used(scene: Explored) -> None:
+    """A worker uses the answer of an earlier call whose record has expired, and is suspended before it saves its
+    own record."""
+    scene.pair()
+    scene.work()
+    scene.idempotency.forget()
+    scene.time.passes(LIFETIME)
+    scene.put("second", 20)
+    scene.time.passes(10)
+    scene.lead_worker("idempotency.save")
+    scene.add("eraser", scene.erase)
+
+
 def looked_at_while_erased(scene: Explored) -> None:
     """A picture is uploaded in the second of the erasure, behind its listing."""
     scene.put("first", 10)
@@ -707,8 +736,12 @@ SCENARIOS = {
         Scenario("suspended before its verdict is written", partial(outlived_before, operation="verdicts.write")),
         Scenario("the ledger alone", partial(ledger_alone, operation="ledger.open"), ("success", "no answer")),
         Scenario("the ledger alone, retry", partial(ledger_alone, operation="api.answer"), on_unknown="retry"),
+        Scenario("without records", partial(without, records=False), TROUBLE),
+        Scenario("without markers", partial(without, markers=False), TROUBLE),
+        Scenario("without records and markers", partial(without, records=False, markers=False), TROUBLE),
         Scenario("no answers, retry", lambda scene: first_answers(scene, *["no answer"] * 6), on_unknown="retry"),
         Scenario("overtaken", overtaken),
+        Scenario("overtaken by an earlier clock", overtaken_by_an_earlier_clock),
         Scenario("overtaken by what is gone", overtaken_by_what_is_gone),
         Scenario("overtaken when busy", overtaken_when_busy),
         Scenario("a pair that a worker has", partial(led, operation="bucket.read")),
@@ -790,6 +823,7 @@ SCENARIOS = {
             for each in ("erasable_ledger.strip", "erasable_rows.entomb", "pictures.delete")
         ),
         Scenario("a late record, erased and uploaded again", late_record),
+        Scenario("erased while an earlier answer is used", erased_while_an_earlier_answer_is_used),
         Scenario("being erased, and looked at", looked_at_while_erased),
         Scenario("uploaded in the second of an erasure", looked_at_while_erased),
         Scenario("erased by an earlier release", erased_by_an_earlier_release),

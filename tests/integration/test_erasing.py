@@ -328,7 +328,7 @@ def test_pairs_below_a_prefix_are_found_in_all_places_page_by_page(deployed: Res
     assert pairs.below(f"{pair_id}/", {}, lambda: False) == (found, None)
 
 
-def test_the_record_that_powertools_has_made_is_found_while_it_is_in_progress_and_when_it_is_saved(
+def test_a_record_is_left_while_its_worker_may_save_an_answer_and_deleted_when_it_is_saved(
     deployed: Resources, pair_id: str
 ) -> None:
     records = ErasableRecords(deployed.table("IdempotencyTable"))
@@ -340,13 +340,17 @@ def test_the_record_that_powertools_has_made_is_found_while_it_is_in_progress_an
 
     def compare() -> Outcome:
         seen.append(records.take(pair_id))
+        idempotency.discard(pair_id)
+        seen.append(records.take(pair_id))
         return SUCCESS
+
+    def compare_again() -> Outcome:
+        return SUCCESS.model_copy(update={"message": "compared again"})
 
     idempotency.once(pair_id, compare)
 
-    [in_progress] = seen
-    assert in_progress.in_progress_until > clock.now()
-    saved = records.take(pair_id)
-    assert saved is not None
-    assert saved.in_progress_until is None
+    [in_progress, still_there] = seen
+    assert still_there == in_progress
+    assert in_progress > clock.now()
     assert records.take(pair_id) is None
+    assert idempotency.once(pair_id, compare_again) == compare_again()

@@ -21,7 +21,7 @@ from facepair.aws.review import decision_id, opinions_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
-from facepair.domain.erasure import KEPT, OF_CONTENTS, OF_FACES, SECOND, Charged, Record, Stored
+from facepair.domain.erasure import KEPT, OF_CONTENTS, OF_FACES, SECOND, Charged, Stored
 from facepair.domain.history import Version
 from facepair.domain.ledger import State
 from facepair.domain.pair import ROLES, Names, Role, split
@@ -234,15 +234,26 @@ class ErasableRecords:
         self._table = table
 
     @aws_errors()
-    def take(self, fingerprint: str) -> Record | None:
-        """Delete the record of two contents. Return it."""
-        taken = self._table.delete_item(Key={"id": record_id(fingerprint)}, ReturnValues="ALL_OLD").get("Attributes")
-        if taken is None:
-            return None
-        if taken.get("status") != "INPROGRESS":
-            return Record(in_progress_until=None)
-        milliseconds = float(str(taken.get("in_progress_expiration", 0)))
-        return Record(in_progress_until=datetime.fromtimestamp(milliseconds / 1000, UTC))
+    def take(self, fingerprint: str) -> datetime | None:
+        """Delete the record of two contents. While its worker may save an answer, leave it and return until when."""
+        try:
+            self._table.delete_item(
+                Key={"id": record_id(fingerprint)},
+                ConditionExpression="attribute_not_exists(id) OR #status <> :in_progress "
+                "OR attribute_not_exists(in_progress_expiration) OR in_progress_expiration <= :now",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":in_progress": "INPROGRESS",
+                    ":now": int(clock.now().timestamp() * 1000),
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            stands: Any = error.response.get("Item")
+            return clock.at(float(stands["in_progress_expiration"]["N"]) / 1000)
+        return None
 
     @aws_errors()
     def take_review(self, fingerprint: str) -> None:
@@ -272,7 +283,6 @@ def _charged(item: Mapping[str, Any]) -> Charged:
         call=item["call"],
         state=State(state) if state in {*State} else None,
         alive_until=_moment(item.get("alive_until")),
-        code=item.get("code"),
         fingerprint=str(item.get("fingerprint", "")),
         transaction_id=item.get("transaction_id"),
         earliest_upload=_moment(item.get("earliest_upload")),

@@ -84,8 +84,18 @@ class PowertoolsIdempotency:
 
     @aws_errors()
     def discard(self, fingerprint: str) -> None:
-        """Delete a stored outcome that must not be used again."""
-        self._dynamodb.delete_item(TableName=self._table, Key={"id": {"S": record_id(fingerprint)}})
+        """Delete a stored outcome that must not be used again, but never a record in progress."""
+        try:
+            self._dynamodb.delete_item(
+                TableName=self._table,
+                Key={"id": {"S": record_id(fingerprint)}},
+                ConditionExpression="attribute_not_exists(id) OR #status <> :in_progress",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":in_progress": {"S": "INPROGRESS"}},
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """Return the outcome, new or stored. Raises Later while another worker compares, or what `compare` raises."""

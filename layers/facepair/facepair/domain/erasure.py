@@ -10,7 +10,6 @@ from facepair.domain import clock
 from facepair.domain.ledger import State
 from facepair.domain.pair import Role
 from facepair.domain.row import Moment
-from facepair.domain.verdict import Meaning, comparison_code
 
 OF_FACES = ("similarity", "outcome")
 """Attributes of CallsTable that describe faces: an erasure removes them, and a late completion leaves them out."""
@@ -54,7 +53,6 @@ class Charged:
     call: str
     state: State | None
     alive_until: datetime | None
-    code: str | None
     fingerprint: str
     transaction_id: str | None
     earliest_upload: datetime | None
@@ -65,19 +63,6 @@ class Charged:
     def is_open(self) -> bool:
         """Whether its answer is unknown; ADVANCE may have one."""
         return self.state in (State.SENT, State.UNKNOWN)
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether its worker saves, or saved, an idempotency record of the answer."""
-        refused_for_good = comparison_code(self.code or "").meaning is Meaning.RETAKE
-        return self.state is State.ANSWERED or (self.state is State.REFUSED and refused_for_good)
-
-
-@dataclass(frozen=True)
-class Record:
-    """An idempotency record. `in_progress_until`: when its worker, if any, is dead at the latest."""
-
-    in_progress_until: datetime | None
 
 
 @dataclass(frozen=True)

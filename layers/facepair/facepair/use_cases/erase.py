@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from facepair.domain import clock
-from facepair.domain.erasure import SECOND, Charged, Erasure, Record, Stored
+from facepair.domain.erasure import SECOND, Charged, Erasure, Stored
 from facepair.domain.history import Version, pair_among
 from facepair.domain.ledger import State, is_taken
 from facepair.domain.pair import Names, Pair, Upload
@@ -72,8 +72,8 @@ class Charges(Protocol):
 class Records(Protocol):
     """The idempotency records, decisions, and in-flight markers."""
 
-    def take(self, fingerprint: str) -> Record | None:
-        """Delete the record of two contents. Return it."""
+    def take(self, fingerprint: str) -> datetime | None:
+        """Delete the record of two contents. While its worker may save an answer, leave it and return until when."""
 
     def take_review(self, fingerprint: str) -> None:
         """Delete the opinions of reviewers about two contents, and the decision."""
@@ -156,7 +156,8 @@ class Eraser:
     def _take_calls(self, erasure: Erasure, calls: Sequence[Charged]) -> list[datetime]:
         """Strip calls, then delete their records. Return until when workers may save something about them.
 
-        A worker that read a call before it was stripped already had a record in progress, which is found here.
+        A worker that has an answer from before the strip also has a record in progress. That record stays: if this
+        eraser dies, the next one finds it too.
         """
         telling = [call for call in calls if call.describes_faces or not call.erased_at]
         for call in telling:
@@ -165,15 +166,8 @@ class Eraser:
         erasure.transaction_ids = [call.transaction_id for call in calls if call.transaction_id]
         erasure.unanswered = sum(call.is_open for call in calls)
         erasure.expired = bool(calls) and calls[0].call > f"{1:06d}"
-        busy = [call.alive_until for call in calls if call.state is State.SENT and call.alive_until]
-        for fingerprint in sorted({call.fingerprint for call in calls if call.fingerprint}):
-            record = self.records.take(fingerprint)
-            if record is None or record.in_progress_until:
-                unsaved = (call for call in calls if call.fingerprint == fingerprint and call.is_recorded)
-                busy += [call.alive_until for call in unsaved if call.alive_until]
-            if record and record.in_progress_until:
-                busy.append(record.in_progress_until)
-        return busy
+        fingerprints = sorted({call.fingerprint for call in calls if call.fingerprint})
+        return [until for each in fingerprints if (until := self.records.take(each))]
 
     def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> bool:
         """Delete everything found through the row, then replace it by a tombstone. Return False if the row is about an
