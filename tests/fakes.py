@@ -1,8 +1,7 @@
-"""The use cases' world in memory: fakes that behave like what they stand for.
+"""The use cases' world in memory: fakes that behave like what they replace.
 
-Each stands behind its port of facepair.use_cases.ports, which the type check of tests/world.py proves, and behaves like
-the real one, which tests/integration/test_fakes.py proves. A test looks at what came of it, and in the diary for what
-came before what.
+Each implements its port (the type check of tests/world.py proves it) and behaves like the real adapter
+(tests/integration/test_fakes.py proves it). Tests check the outcome, and the diary for the order of operations.
 """
 
 import hashlib
@@ -39,14 +38,14 @@ from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAMES = Names("first", "second")
 DEADLINE = 15.0
-"""Seconds, of a call to the API."""
+"""Seconds per call to the API."""
 LIFETIME = 120
-"""Seconds that a worker has."""
+"""Seconds per worker."""
 VISIBILITY_TIMEOUT = 720
-"""Seconds until a received message comes back by itself."""
+"""Seconds until a received message comes back."""
 RETENTION = timedelta(days=365)
 BLOCKED_RETRY = 600
-"""Seconds, the pause of a blocked account."""
+"""Seconds that a blocked account's gate pauses."""
 SUCCESS = Outcome(code="SUCCESS", message="OK", similarity=Decimal("87.3"), pricing_strategy="PAY")
 
 type Incident = BaseException | Callable[[], object]
@@ -54,7 +53,7 @@ type Incident = BaseException | Callable[[], object]
 
 @cache
 def picture(shade: int = 0) -> bytes:
-    """A picture that the API accepts as it is; another one for each shade."""
+    """Return a picture that the API accepts unchanged, different for each shade."""
     content = io.BytesIO()
     image = Image.linear_gradient("L")
     image.paste(shade, (0, 0, 128, 128))
@@ -63,7 +62,7 @@ def picture(shade: int = 0) -> bytes:
 
 
 class Time:
-    """A clock that stands still until a test or a fake lets time pass; `left` is the running worker's."""
+    """A clock that moves only when a test or fake says so. `left` is the running worker's time."""
 
     def __init__(self) -> None:
         self._now = NOON
@@ -83,8 +82,10 @@ class Time:
 
 
 class Fake:
-    """What all fakes have: a common diary, incidents at their operations, and `turn`, which is called with the name of
-    an operation before it begins: the exploration decides there who goes on."""
+    """Common to all fakes: a diary, incidents at operations, and `turn`.
+
+    `turn` is called with an operation's name before it starts; the exploration decides there who continues.
+    """
 
     turn: Callable[[str], None] | None = None
 
@@ -94,13 +95,12 @@ class Fake:
         self._incidents: dict[str, list[Incident]] = {}
 
     def name(self, operation: str) -> str:
-        """An operation as the diary has it: `ledger.open`."""
+        """Return an operation's name in the diary: `ledger.open`."""
         words = re.findall("[A-Z][a-z]*", type(self).__name__.removeprefix("Fake"))
         return f"{'_'.join(words).lower()}.{operation}"
 
     def at(self, operation: str, *incidents: Incident) -> None:
-        """What happens at the next calls of an operation, before it does its work: an error is raised, anything else is
-        done."""
+        """Set what happens before the next calls of an operation: errors are raised, callables called."""
         self._incidents.setdefault(operation, []).extend(incidents)
 
     def _begin(self, operation: str) -> None:
@@ -115,7 +115,7 @@ class Fake:
 
 
 class FakeBucket(Fake):
-    """Versioned objects, listed as S3 does: in the order of their keys, times in whole seconds."""
+    """Versioned objects, listed like S3: by key, with times in whole seconds."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -124,10 +124,10 @@ class FakeBucket(Fake):
         self._versions = 0
         self._with_checksum: set[str] = set()
         self.versions: list[Version] = []
-        """All that were ever there, and deletions."""
+        """All versions and delete markers ever."""
 
     def put(self, key: str, content: bytes) -> str:
-        """The new object's version id."""
+        """Add an object and return its version id."""
         etag = hashlib.md5(content).hexdigest()
         upload = Upload(key, etag, len(content), self._time.now().replace(microsecond=0))
         version = self._new_version(upload)
@@ -161,7 +161,7 @@ class FakeBucket(Fake):
         self._new_version(Upload(key, "", 0, self._time.now().replace(microsecond=0)), deleted=True)
 
     def restore(self, *keys: str) -> None:
-        """Remove the marks of deletions: the objects are there again, as old as they were."""
+        """Remove delete markers: the objects are back, with their old times."""
         for key in keys:
             self._objects[key] = self._deleted.pop(key)
 
@@ -190,7 +190,7 @@ class FakeBucket(Fake):
         return self._same(upload)[2]
 
     def listed(self) -> list[Upload]:
-        """What is there now, by key."""
+        """Return the current objects, by key."""
         return sorted((upload for upload, _, _ in self._objects.values()), key=lambda upload: upload.key)
 
     def _same(self, upload: Upload) -> tuple[Upload, bytes, str]:
@@ -201,8 +201,6 @@ class FakeBucket(Fake):
 
 
 class FakeEarlierErasures(Fake):
-    """Erasures by earlier releases."""
-
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self.moments: dict[str, datetime] = {}
@@ -236,7 +234,7 @@ class FakeVerdicts(Fake):
 
     @property
     def stored(self) -> Mapping[str, Row]:
-        """All rows, by pair id: no tombstones."""
+        """All rows by pair id, without tombstones."""
         return {pair_id: row for pair_id in self.items if (row := self._row(pair_id))}
 
     def pending(self) -> Iterator[Row]:
@@ -268,7 +266,7 @@ class FakeVerdicts(Fake):
 
 
 def _later(now: datetime, stands: Mapping[str, Any] | None) -> datetime:
-    """Each write of a pair's row is later than the one before it."""
+    """Return a time later than the row's previous write."""
     if not stands or "updated_at" not in stands:
         return now
     return max(now, clock.parse(stands["updated_at"]) + timedelta(milliseconds=1))
@@ -297,7 +295,7 @@ def _has_other_contents(row: Row, stands: Row) -> bool:
 
 
 class FakeDecisions(Fake):
-    """Decisions in the rows, and by their contents."""
+    """Decisions in rows, and by contents."""
 
     def __init__(
         self, time: Time, diary: list[str], verdicts: FakeVerdicts, opinions: "FakeOpinions | None" = None
@@ -329,7 +327,7 @@ class FakeDecisions(Fake):
 
 
 class FakeOpinions(Fake):
-    """Opinions by the contents that they are about."""
+    """Opinions by contents."""
 
     def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
         super().__init__(time, diary)
@@ -356,7 +354,7 @@ class FakeOpinions(Fake):
 
 
 class FakeReviewQueue(Fake):
-    """The index, which is never late here."""
+    """The index, never delayed here."""
 
     def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
         super().__init__(time, diary)
@@ -372,8 +370,6 @@ class FakeReviewQueue(Fake):
 
 
 class FakeLeases(Fake):
-    """Who has which pair, and until when."""
-
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self.held: dict[str, tuple[str, datetime]] = {}
@@ -393,14 +389,14 @@ class FakeLeases(Fake):
 
 
 class FakeLinks:
-    """Links that say what they lead to."""
+    """Links that show where they lead."""
 
     def link(self, picture: PictureRow) -> str | None:
         return f"https://s3.test/{picture.key}?versionId={picture.version_id}" if picture.version_id else None
 
 
 class FakeLedger(Fake):
-    """One writer for each call number, nothing that replaces an answer."""
+    """Allows one writer per call number and never replaces an answer."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -423,7 +419,7 @@ class FakeLedger(Fake):
         return self._calls.get((pair_id, call))
 
     def forget(self) -> None:
-        """As if all rows had expired."""
+        """Expire all rows."""
         self._calls.clear()
 
     def keep(self, call: Call) -> None:
@@ -478,7 +474,7 @@ class FakeLedger(Fake):
         return True
 
     def mark(self, pair_id: str, number: int, moment: datetime) -> Call | None:
-        """As an eraser takes a number; None if it is taken."""
+        """Take a call number as an eraser does; return None if it is taken."""
         self._owners += 1
         at = clock.milliseconds(self._time.now())
         mark = Call(
@@ -491,7 +487,7 @@ class FakeLedger(Fake):
         return mark
 
     def change(self, pair_id: str, number: str, **values: object) -> None:
-        """As an eraser changes a row, if it has not expired."""
+        """Change a row as an eraser does, unless it has expired."""
         self._forget_expired()
         if (pair_id, number) in self._calls:
             self._calls[pair_id, number] = replace(self._calls[pair_id, number], **values)  # type: ignore[arg-type]
@@ -502,13 +498,13 @@ class FakeLedger(Fake):
         return self._calls
 
     def calls_of(self, pair_id: str) -> list[Call]:
-        """The rows of a pair, oldest first."""
+        """Return a pair's rows, oldest first."""
         self._forget_expired()
         return sorted((call for call in self._calls.values() if call.pair_id == pair_id), key=lambda call: call.call)
 
 
 class FakeRefusals(Fake):
-    """Free refusals by the owner of their row."""
+    """Free refusals by their row's owner."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -524,7 +520,7 @@ class FakeRefusals(Fake):
 
 
 class FakeApi(Fake):
-    """Gives scripted answers, the last one again and again; refuses revoked tokens. A call takes `seconds`."""
+    """Gives scripted answers, repeating the last; refuses revoked tokens. A call takes `seconds`."""
 
     deadline = DEADLINE
 
@@ -559,7 +555,7 @@ class FakeApi(Fake):
 
 
 class FakeTokens(Fake):
-    """The token at hand, then a new one."""
+    """The current token, then a new one."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -573,9 +569,9 @@ class FakeTokens(Fake):
 
 
 class FakeIdempotency(Fake):
-    """Stores what a comparison brought as plain JSON if it is settled, nothing that it raises.
+    """Stores settled outcomes as JSON, and no errors.
 
-    A worker that died holds its record for as long as it could have lived.
+    A dead worker's record stays for as long as the worker could have lived.
     """
 
     def __init__(self, time: Time, diary: list[str]) -> None:
@@ -587,7 +583,7 @@ class FakeIdempotency(Fake):
 
     @property
     def stored(self) -> Mapping[str, Mapping[str, Any]]:
-        """Outcomes as they are stored, by fingerprint."""
+        """Stored outcomes, by fingerprint."""
         return self._stored
 
     def take(self, fingerprint: str) -> datetime | None:
@@ -600,7 +596,7 @@ class FakeIdempotency(Fake):
         return None
 
     def forget(self) -> None:
-        """As if all records had expired, or been lost."""
+        """Expire all records."""
         self._stored.clear()
         self._in_progress.clear()
 
@@ -641,13 +637,13 @@ class FakeIdempotency(Fake):
         return outcome
 
     def give_up(self, fingerprint: str) -> None:
-        """Delete the record of a comparison that is not settled."""
+        """Delete the record of an unsettled comparison."""
         self._begin("give_up")
         self._in_progress.pop(fingerprint, None)
 
 
 class FakeGate(Fake):
-    """The gate's own rules over a state in memory; the slots of an open one are free at once unless `rules` pace it."""
+    """The gate's real rules over state in memory. An open gate's slots are free at once unless `rules` pace it."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -709,7 +705,7 @@ class FakeGate(Fake):
 
 
 class FakeFirstRead:
-    """Each item is read for itself: between two of them, others may write."""
+    """Reads items one by one, so that others may write in between."""
 
     def __init__(self, gate: FakeGate, verdicts: FakeVerdicts, earlier: FakeEarlierErasures) -> None:
         self._gate, self._verdicts, self._earlier = gate, verdicts, earlier
@@ -727,8 +723,6 @@ class _Mark:
 
 
 class FakeInFlight(Fake):
-    """In-flight markers: pairs that have a message in flight."""
-
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self.marks: dict[str, _Mark] = {}
@@ -775,7 +769,7 @@ class _Queued:
 
 
 class FakeQueue(Fake):
-    """Messages that come back until they are deleted, and the dead letters."""
+    """Messages that come back until deleted, and dead letters."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -788,7 +782,7 @@ class FakeQueue(Fake):
         return [message.body for message in self._messages.values()]
 
     def due_in(self, receipt_handle: str) -> float:
-        """Seconds until a message can be received."""
+        """Return the seconds until a message is visible."""
         return (self._messages[receipt_handle].visible_at - self._time.now()).total_seconds()
 
     @property
@@ -797,21 +791,21 @@ class FakeQueue(Fake):
         return set(self._messages)
 
     def lose_all(self) -> None:
-        """As if every message had been received too often."""
+        """Drop all messages, as if received too often."""
         self._messages.clear()
 
     @property
     def visible(self) -> list[str]:
-        """Receipt handles of messages that can be received now."""
+        """Receipt handles of visible messages."""
         return [handle for handle, message in self._messages.items() if message.visible_at <= self._time.now()]
 
     @property
     def next_visible(self) -> datetime | None:
-        """When the next message can be received, if there is one."""
+        """When the next message becomes visible, if any."""
         return min((message.visible_at for message in self._messages.values()), default=None)
 
     def receive(self, wanted: str | None = None) -> Message | None:
-        """The next message that is visible, if there is one; or the one of this receipt handle."""
+        """Receive the next visible message, or the one with this receipt handle."""
         for handle, message in self._messages.items():
             if message.visible_at <= self._time.now() and wanted in (None, handle):
                 message.visible_at = self._time.now() + timedelta(seconds=VISIBILITY_TIMEOUT)
@@ -830,7 +824,7 @@ class FakeQueue(Fake):
         self._messages[receipt_handle].visible_at = self._time.now() + timedelta(seconds=seconds)
 
     def lose(self) -> None:
-        """Drop every message, as SQS does at the end of its retention."""
+        """Drop all messages, as SQS does at the end of their retention."""
         self._messages.clear()
 
     def dead_letter(self, body: str) -> None:
@@ -850,8 +844,6 @@ class FakeQueue(Fake):
 
 
 class FakeCursor(Fake):
-    """A key that is kept."""
-
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self.key = ""
@@ -866,8 +858,6 @@ class FakeCursor(Fake):
 
 
 class FakeMetrics:
-    """Every value of every metric."""
-
     def __init__(self) -> None:
         self.values: dict[Metric, list[float]] = {}
 
@@ -879,14 +869,14 @@ class FakeMetrics:
 
 
 class FakeParallel:
-    """Does one thing after the other."""
+    """Runs sequentially."""
 
     def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
         return [act(each) for each in given]
 
 
 class FakePictures(Fake):
-    """The bucket as an eraser sees it."""
+    """The bucket as erasures see it."""
 
     def __init__(self, time: Time, diary: list[str], bucket: FakeBucket) -> None:
         super().__init__(time, diary)
@@ -907,7 +897,7 @@ class FakePictures(Fake):
 
 
 class FakeErasableRows(Fake):
-    """The items as an eraser sees them."""
+    """The items as erasures see them."""
 
     def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
         super().__init__(time, diary)
@@ -947,7 +937,7 @@ class FakeErasableRows(Fake):
 
 
 class FakeErasableLedger(Fake):
-    """The ledger as an eraser sees it."""
+    """The ledger as erasures see it."""
 
     def __init__(self, time: Time, diary: list[str], ledger: FakeLedger) -> None:
         super().__init__(time, diary)
@@ -989,7 +979,7 @@ class FakeErasableLedger(Fake):
 
 
 class FakeErasableRecords(Fake):
-    """Records, decisions and in-flight markers as an eraser sees them."""
+    """Records, decisions and in-flight markers as erasures see them."""
 
     def __init__(
         self,

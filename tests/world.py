@@ -1,4 +1,4 @@
-"""The use cases wired to fakes. Who changes a collaborator of theirs changes its fake and a line here, and no test."""
+"""The use cases wired to fakes. A changed collaborator needs changes to its fake and here, but not to tests."""
 
 import hashlib
 from dataclasses import dataclass
@@ -57,15 +57,17 @@ IMAGES_RETENTION = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Longest(Backoff):
-    """A back-off whose jitter always takes the whole of its ceiling."""
+    """A back-off with maximal jitter."""
 
     def jitter(self, ceiling: float) -> float:
         return ceiling
 
 
 class World:
-    """Everything that the use cases touch, and the use cases. `diary` has every operation in its order, as
-    `<fake>.<operation>`."""
+    """Everything that the use cases touch, and the use cases.
+
+    `diary` has every operation in order, as `<fake>.<operation>`.
+    """
 
     make_api = FakeApi
     make_idempotency = FakeIdempotency
@@ -173,10 +175,10 @@ class World:
             second_review=second_review,
         )
 
-    # --- what people and AWS do --------------------------------------------------------------------------------------
+    # --- people and AWS -----------------------------------------------------------------------------------------------
 
     def upload(self, *keys: str, shade: int = 0) -> None:
-        """Pictures into the bucket, and their notifications into the queue."""
+        """Upload pictures and notify the queue."""
         for key in keys:
             self.bucket.put(key, picture(shade))
             self.queue.send([created_notification(key, hashlib.md5(picture(shade)).hexdigest())])
@@ -185,16 +187,16 @@ class World:
         self.upload(f"{pair_id}/first.jpg", f"{pair_id}/second.jpg")
 
     def attempt(self, receive_count: int = 1, created: CreatedObject | None = None) -> Attempt:
-        """A worker with all its time before it; its message is about anna's first picture, unless another is given."""
+        """Return the attempt of a fresh worker, by default about anna's first picture."""
         self.time.new_worker()
         return Attempt(created or self.created("anna/first.jpg"), receive_count, self.time.left)
 
     def created(self, key: str, shade: int = 0) -> CreatedObject:
-        """What a message says of a picture that was uploaded."""
+        """Return a message's content about an uploaded picture."""
         return CreatedObject(key, hashlib.md5(picture(shade)).hexdigest())
 
     def work(self, receiver: Receiver | None = None) -> None:
-        """As Lambda does: one message after the other until none is due."""
+        """Process messages like Lambda until none is due."""
         receiver = receiver or self.receiver()
         while message := self.queue.receive():
             self.time.new_worker()
@@ -205,12 +207,12 @@ class World:
             self.queue.delete(message.receipt_handle)
 
     def item(self, pair_id: str = "anna") -> dict[str, Any]:
-        """The pair's row as it is stored."""
+        """Return the pair's stored row."""
         return self.verdicts.items[pair_id]
 
     def stored(self, pair_id: str = "anna") -> Row:
         return Row.from_item(self.item(pair_id))
 
     def happened(self, *operations: str) -> list[str]:
-        """Which of these operations happened, in their order."""
+        """Return those operations that happened, in order."""
         return [each for each in self.diary if each in operations]

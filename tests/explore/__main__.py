@@ -1,6 +1,6 @@
 """`make explore`: all mutants, then every scenario within ever wider limits and in random schedules.
 
-`--replay TEXT` runs one schedule again, as a report names it.
+`--replay TEXT` repeats the schedule of a report.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from tests.explore.schedule import Limits
 from tests.explore.search import Searched, exhaust, prepared, replay, walk
 
 MOST_FOR_A_MUTANT = 3000
-"""Schedules in which each mutant has to be found."""
+"""Schedules within which each mutant must be found."""
 WIDER = (
     Limits(preemptions=1),
     Limits(faults=1),
@@ -25,11 +25,11 @@ WIDER = (
     Limits(preemptions=2, faults=2),
     Limits(preemptions=3, faults=2, leaps=1),
 )
-"""The limits of a long exploration, one after the other."""
+"""Limits of a long exploration, in order."""
 
 
 def main() -> int:
-    """Return the exit status: 1 if a promise was broken, or a mutant was not found."""
+    """Return the exit status: 1 if a promise was broken or a mutant not found."""
     parser = argparse.ArgumentParser(prog="make explore", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="CPU time for the schedules, after the mutants")
     parser.add_argument("--seed", type=int, default=None, help="of the random schedules; without one, a new one")
@@ -65,7 +65,7 @@ def _mutants(seed: int) -> int:
 
 
 def _explore(seconds: float, seed: int) -> int:
-    """Half of the time for all schedules within limits, the other half for random ones."""
+    """Spend half of the time on all schedules within limits, half on random ones."""
     ends = time.process_time() + seconds / 2
     for limits in WIDER:
         for scenario in SCENARIOS.values():

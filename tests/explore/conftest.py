@@ -1,4 +1,4 @@
-"""Explorations: in memory, without a connection or a process, each from a seed that is printed."""
+"""Explorations run in memory, without connections or processes, from a printed seed."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def _prepared() -> Iterator[None]:
 
 @cache
 def seed_of_commit() -> int:
-    """EXPLORE_SEED, or a number that each commit has of its own; 0 outside a repository."""
+    """Return EXPLORE_SEED, or else a number per commit; 0 outside a repository."""
     if said := os.environ.get("EXPLORE_SEED"):
         return int(said)
     git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -29,6 +29,6 @@ def seed_of_commit() -> int:
 
 @pytest.fixture
 def seed() -> int:
-    """The seed of this run. It is printed with a failure: EXPLORE_SEED repeats it."""
+    """This run's seed, printed on failure. EXPLORE_SEED repeats it."""
     print(f"EXPLORE_SEED={seed_of_commit()}")
     return seed_of_commit()

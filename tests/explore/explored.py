@@ -1,5 +1,8 @@
-"""The world of fakes as the exploration needs it: every operation is a turn of a run, every fault of the run can
-happen, and every write, call and slot is reported to the promises."""
+"""The fakes' world for the exploration.
+
+Every operation is a turn of a run, which can inject any of its faults there; writes, calls and slots are reported to
+the promises.
+"""
 
 import functools
 import hashlib
@@ -26,7 +29,7 @@ from tests.fakes import LIFETIME, SUCCESS, Fake, FakeApi, FakeIdempotency, FakeQ
 from tests.world import World
 
 FIT = functools.cache(fit)
-"""Pictures are made to fit once in a process: what that brings depends on nothing else."""
+"""Cached: the result depends only on the picture."""
 
 ANSWERS: Mapping[str, Outcome] = {
     "success": SUCCESS,
@@ -39,10 +42,10 @@ ANSWERS: Mapping[str, Outcome] = {
     "token refused": Outcome(code="IAM_FAILED", message="token", pricing_strategy="FREE"),
     "no face": Outcome(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE", message="no face", pricing_strategy="PAY"),
 }
-"""What the API can do; all but "no answer" are answers."""
+"""The API's outcomes; all but "no answer" are answers."""
 
 RETRY_AFTER = timedelta(seconds=30)
-"""What a busy API asks for."""
+"""Of a busy API."""
 
 LOSABLE = {
     "verdicts": ("write", "replace"),
@@ -62,17 +65,20 @@ LOSABLE = {
     "bus": ("put",),
     "stream": ("checkpoint",),
 }
-"""Operations whose response can get lost after they took effect. Those of idempotency and API know it themselves."""
+"""Operations whose response can be lost after they took effect. Idempotency and API handle that themselves."""
 
 
 SEARCHED_EVERY = (1, 1, 25, 25)
-"""Hours until the next search when all is quiet. What a search claimed and did not send is searched for after a day."""
+"""Hours until the next search when nothing is left to do.
+
+The search retries what it claimed but did not send after a day.
+"""
 SEARCHED_AFTER = timedelta(minutes=15)
 """FindMissedAfterMinutes."""
 
 
 class ExploredTime(Time):
-    """`left` is the time of the worker that asks."""
+    """`left` is the time of the asking worker."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()
@@ -85,7 +91,7 @@ class ExploredTime(Time):
 
 
 class Items(dict[str, dict[str, Any]]):
-    """The verdicts table's items; each change of one is reported as (before, after)."""
+    """The verdicts table's items; reports each change as (before, after)."""
 
     def __init__(self, note: Callable[[dict[str, Any] | None, dict[str, Any] | None], None]) -> None:
         super().__init__()
@@ -110,8 +116,10 @@ class Items(dict[str, dict[str, Any]]):
 
 
 class ExploredApi(FakeApi):
-    """Charges when a call arrives, whatever becomes of its caller. After the answers that come `first`, the run chooses
-    among `may`."""
+    """Charges when a call arrives, whatever happens to its caller.
+
+    After the answers in `first`, the run chooses from `may`.
+    """
 
     may: Sequence[str] = ("success",)
     first: Sequence[str] = ()
@@ -140,7 +148,7 @@ class ExploredApi(FakeApi):
 
 
 class ExploredIdempotency(FakeIdempotency):
-    """Loses responses as the real one does: a record whose response was lost stays in progress."""
+    """Loses responses like the real one: the record then stays in progress."""
 
     run: Run
 
@@ -182,12 +190,10 @@ class ExploredIdempotency(FakeIdempotency):
 
 
 class _LostAtStart(BaseException):
-    """Passes the fake, which would delete the record at an exception."""
+    """Not caught by the fake, which would delete the record on an Exception."""
 
 
 class FakeBus(Fake):
-    """The events that were published, in their order."""
-
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
         self.published: list[Change] = []
@@ -198,7 +204,7 @@ class FakeBus(Fake):
 
 
 class FakeStream(Fake):
-    """The writes to the verdicts table, and how far they are published."""
+    """The table's writes, and how far they are published."""
 
     def __init__(self, time: Time, diary: list[str]) -> None:
         super().__init__(time, diary)
@@ -214,7 +220,7 @@ class FakeStream(Fake):
 
 
 class Watched:
-    """A comparer whose unexpected errors break a promise: the receiver would only log them."""
+    """A comparer whose unexpected errors break a promise; the receiver would only log them."""
 
     def __init__(self, comparer: Comparer, run: Run) -> None:
         self._comparer, self._run = comparer, run
@@ -230,7 +236,7 @@ class Watched:
 
 
 class Explored(World):
-    """A world and its actors. Pictures of a role have a shade each, so that contents can be distinguished."""
+    """A world and its actors. Each picture has a shade, so that contents can be told apart."""
 
     api: ExploredApi
 
@@ -262,7 +268,7 @@ class Explored(World):
         self._hook()
 
     def _hook(self) -> None:
-        """Each operation is a turn of the run, and can lose its response."""
+        """Make each operation a turn of the run that can lose its response."""
         for attribute, fake in vars(self).items():
             if not isinstance(fake, Fake):
                 continue
@@ -377,7 +383,7 @@ class Explored(World):
             del self.verdicts.items[pair_id]
 
     def expire_ledger(self) -> None:
-        """DynamoDB deletes the ledger's rows, which have expired: their numbers are used again."""
+        """DynamoDB deletes the ledger's expired rows; their numbers are reused."""
         self.ledger.forget()
         self.promises.answered_calls.clear()
         self.promises.ledger_expired = True
@@ -394,11 +400,11 @@ class Explored(World):
     # --- actors -------------------------------------------------------------------------------------------------------
 
     def add(self, name: str, job: Callable[[], object], *, faulty: bool = True) -> None:
-        """An actor that can begin at any time."""
+        """Add an actor that can start at any time."""
         self.actors.append(Actor(name, job, faulty=faulty))
 
     def due(self) -> dict[str, Callable[[], Actor]]:
-        """Workers, one for each message that can be received; and a command that died, which is run again."""
+        """Return the actors that can start: a worker per visible message, and a dead command that is rerun."""
         due: dict[str, Callable[[], Actor]] = {}
         if sum(each.at_work for each in self.actors if each.ends) < self.most_workers:
             due |= {handle: functools.partial(self._worker, handle) for handle in self.queue.visible}
@@ -426,25 +432,25 @@ class Explored(World):
         return actor
 
     def lead_worker(self, until: str) -> None:
-        """A worker that has received the first message is suspended before an operation."""
+        """Suspend a worker with the first message before an operation."""
         self.run.lead(self, self._worker(self.queue.visible[0]), until)
 
     def lead(self, name: str, job: Callable[[], object], until: str) -> None:
-        """Someone has begun, and is suspended before an operation."""
+        """Start an actor and suspend it before an operation."""
         self.run.lead(self, Actor(name, job), until)
 
     def lose_leases(self) -> None:
-        """In-flight markers and records in progress are gone, as if they had expired."""
+        """Delete in-flight markers and records in progress, as if expired."""
         self.promises.leases_lost = True
         self.in_flight.marks.clear()
         self.idempotency.forget()
 
     def search(self) -> None:
-        """FindMissedFunction's hourly run."""
+        """Run FindMissedFunction."""
         self.missed_pairs(SEARCHED_AFTER).send(lambda: 900.0)
 
     def publish(self) -> None:
-        """PublishFunction: record after record, each checkpointed when it is published."""
+        """Run PublishFunction: publish and checkpoint each record."""
         publisher = Publisher(bus=self.bus, dead_letters=self.stream, metrics=self.metrics)
         while self.stream.published < len(self.stream.writes):
             number = self.stream.published
@@ -452,7 +458,7 @@ class Explored(World):
             self.stream.checkpoint(number + 1)
 
     def erase(self) -> None:
-        """The command `erase`, with the function that it asks. The promises hold from its confirmation on."""
+        """Run `facepair erase` with its function. The promises apply from the confirmation on."""
         self.promises.wants_erased("anna")
         eraser = self.eraser()
         erasure = eraser.erase("anna", "arn:eraser")
@@ -464,7 +470,7 @@ class Explored(World):
             self.run.note("confirms the erasure")
 
     def erase_without_patience(self) -> None:
-        """A client of the function that asks for the confirmation before the time that it was given."""
+        """Erase and ask for the confirmation too early."""
         self.promises.wants_erased("anna")
         eraser = self.eraser()
         eraser.erase("anna", "arn:other")
@@ -476,11 +482,11 @@ class Explored(World):
         return replace(super().asker(on_unknown), sleep=self.run.sleep)
 
     def approve(self) -> None:
-        """An operator approves one more call."""
+        """Approve one more call."""
         self.approver().approve(["anna"], by="arn:operator")
 
     def people(self, *acts: Callable[[], object]) -> Callable[[], None]:
-        """The job of people who do one thing after the other."""
+        """Return a job that does one thing after the other."""
 
         def job() -> None:
             for act in acts:
@@ -489,7 +495,7 @@ class Explored(World):
 
         return job
 
-    # --- what people do -----------------------------------------------------------------------------------------------
+    # --- people -------------------------------------------------------------------------------------------------------
 
     def put(
         self,
@@ -501,7 +507,7 @@ class Explored(World):
         after: float = 0,
         notified: bool = True,
     ) -> None:
-        """Upload a picture, some seconds later; S3 notifies the queue, or does not."""
+        """Upload a picture after some seconds; S3 notifies the queue unless told otherwise."""
         self.time.passes(after)
         key = f"{pair_id}/{role}.{suffix}"
         version = self.bucket.put(key, picture(shade))
@@ -511,7 +517,7 @@ class Explored(World):
             self._notify(key, hashlib.md5(picture(shade)).hexdigest())
 
     def _notify(self, key: str, etag: str) -> None:
-        """S3 sends its own messages: that is no turn of the run, and does not fail."""
+        """Send S3's message, outside of any turn, so that it cannot fail."""
         turn, self.queue.turn = self.queue.turn, None
         try:
             FakeQueue.send(self.queue, [created_notification(key, etag)])
@@ -519,19 +525,17 @@ class Explored(World):
             self.queue.turn = turn
 
     def pair(self, first: int = 10, second: int = 20, **how: Any) -> None:
-        """Upload both pictures."""
         self.put("first", first, **how)
         self.put("second", second, **how)
 
     def delete(self, role: str, *, pair_id: str = "anna") -> None:
-        """Delete a picture."""
         self.run.note(f"deletes {pair_id}/{role}.png")
         self.bucket.delete(f"{pair_id}/{role}.png")
 
     # --- what is due --------------------------------------------------------------------------------------------------
 
     def next_event(self) -> datetime | None:
-        """When a message comes back, a sleeper wakes up, or Lambda ends a worker."""
+        """Return when a message comes back, a sleeper wakes or Lambda ends a worker."""
         now = self.time.now()
         times = [each.wakes for each in self.actors if each.wakes and not (each.done or each.killed)]
         visible = self.queue.next_visible
@@ -540,7 +544,7 @@ class Explored(World):
         return min(times, default=None)
 
     def settle(self) -> Actor | None:
-        """When all is quiet, the stream is read on, and the search finds pairs without a message."""
+        """Return an actor for what is left once nothing is due: the publisher or the search."""
         if self.publishes and self.stream.published < len(self.stream.writes):
             return Actor("publisher, again", self.publish, faulty=False)
         if self.promises.unsettled() and self.searches < len(SEARCHED_EVERY):
@@ -552,9 +556,8 @@ class Explored(World):
         return None
 
     def ended(self, actor: Actor) -> None:
-        """An actor came to its end by itself."""
+        """An actor ended by itself."""
         self.promises.ended(actor)
 
     def check(self) -> None:
-        """What has to hold at every step."""
         self.promises.hold()

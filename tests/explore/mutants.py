@@ -1,4 +1,4 @@
-"""Broken code that the exploration has to find: each mutant takes one guard away, or weakens it."""
+"""Broken code that the exploration must find: each mutant removes or weakens one guard."""
 
 import importlib
 import inspect
@@ -19,8 +19,10 @@ FAKES = "tests.fakes"
 
 @dataclass(frozen=True)
 class Mutant:
-    """In the function `where` (`module:Class.function`), the text `old` is replaced by `new`. `scenarios` are those in
-    which it is searched for."""
+    """Replaces the text `old` by `new` in the function `where` (`module:Class.function`).
+
+    It is searched for in `scenarios`.
+    """
 
     name: str
     where: str
@@ -29,9 +31,9 @@ class Mutant:
     scenarios: tuple[str, ...]
 
     def search(self, most: int, seed: int = 0) -> tuple[int, Found | None]:
-        """Return how many schedules were run, and the promise that the mutant breaks.
+        """Return the number of schedules run, and the promise broken.
 
-        None if none was found in `most` schedules of each scenario.
+        None if no schedule among `most` per scenario breaks one.
         """
         schedules = 0
         with self.in_force():
@@ -44,7 +46,7 @@ class Mutant:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """The function is the mutant. Raises LookupError if its text has changed."""
+        """Run with the mutant in place. Raises LookupError if its text has changed."""
         function = self._function()
         before = function.__code__
         function.__code__ = self._code(function)
@@ -264,7 +266,7 @@ MUTANTS = (
         "return cls.REFUSED",
         TWO,
     ),
-    # --- what is written down in the tables, as the adapters' conditions decide it
+    # --- what the tables accept, by the adapters' conditions ----------------------------------------------------------
     Mutant(
         "two workers write the same call",
         f"{FAKES}:FakeLedger.open",
@@ -675,7 +677,7 @@ MUTANTS = (
         "",
         ("a pace",),
     ),
-    # --- what is kept beside the ledger, and for how long
+    # --- what is stored besides the ledger, and for how long ----------------------------------------------------------
     Mutant(
         "a free refusal that the ledger could not take is forgotten",
         f"{USE_CASES}.ask:Asker._with_refusals",

@@ -1,4 +1,4 @@
-"""What has to hold, whatever the schedule: checked at every step, and when all is quiet."""
+"""What must hold in every schedule: checked at every step and at rest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.explore.explored import Explored
 
 ROUNDING = 1e-6
-"""Seconds by which two times may differ that are equal."""
+"""Seconds by which equal times may differ."""
 SETTLED = FINAL | {Verdict.UNDETERMINED}
 
 type Contents = frozenset[str]
@@ -44,7 +44,7 @@ type Item = Mapping[str, Any]
 
 @dataclass
 class _Opened:
-    """A call: what its worker had read when it wrote the ledger's row, and whether it was POSTed."""
+    """A call: what its worker had read when it wrote the ledger row, and whether it was POSTed."""
 
     contents: Contents
     versions: frozenset[str | None]
@@ -57,7 +57,7 @@ class _Opened:
 
 @dataclass
 class Promises:
-    """What is known of a run from the outside, and what must never be seen in it."""
+    """What is observed of a run, and what must never happen in it."""
 
     world: Explored
     calls: dict[tuple[str, str], _Opened] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Promises:
     charged_versions: Counter[frozenset[str | None]] = field(default_factory=Counter)
     uploads: dict[str, datetime] = field(default_factory=dict)
     digests: dict[str | None, str] = field(default_factory=dict)
-    """The contents of versions that were read."""
+    """Contents by version read."""
     decisions: dict[str, frozenset[str | None]] = field(default_factory=dict)
     erasing: dict[str, datetime | None] = field(default_factory=dict)
     searched: set[str] = field(default_factory=set)
@@ -85,7 +85,7 @@ class Promises:
     holder: str | None = None
     needs_two_reviewers: bool = False
     opinions_recorded: set[tuple[str, str, Verdict]] = field(default_factory=set)
-    """Opinions of which a reviewer has learned that they are recorded: fingerprint, reviewer, verdict."""
+    """Opinions confirmed to their reviewers: fingerprint, reviewer, verdict."""
 
     def broke(self, promise: str) -> None:
         self.world.run.broke(promise)
@@ -98,7 +98,7 @@ class Promises:
             self.broke("the ledger gets a row of a call for which too little time was left")
 
     def opened(self, actor: Actor, call: Call) -> None:
-        """A row of the ledger was written before a call."""
+        """A ledger row was written before a call."""
         read = actor.read.values()
         contents, versions = frozenset(each[1] for each in read), frozenset(each[0] for each in read)
         marked = self.marked.get(call.pair_id)
@@ -107,7 +107,7 @@ class Promises:
         self.calls[call.pair_id, call.call] = actor.opened = _Opened(contents, versions, call.fingerprint, actor.ends)
 
     def called(self, actor: Actor, outcome: Outcome) -> None:
-        """A call has reached the API, which answers it."""
+        """A call reached the API."""
         opened, now = actor.opened, self.world.time.now()
         if opened is None or opened.posted:
             self.broke("a call without a row in the ledger before it")
@@ -135,12 +135,12 @@ class Promises:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether actors came one after the other, and nothing failed but calls."""
+        """Whether actors ran one after the other and nothing but calls failed."""
         run = self.world.run
         return not (run.preemptions or run.leaps or run.deaths or run.failed)
 
     def answered(self, actor: Actor, outcome: Outcome) -> None:
-        """A worker has received an answer, or has noticed that none comes."""
+        """A worker received an answer or noticed that none comes."""
         if actor.opened:
             actor.opened.finished = True
         actor.notes["outcome"] = outcome
@@ -149,12 +149,12 @@ class Promises:
             actor.notes["blocked"] = True
 
     def approved(self, call: Call) -> None:
-        """An operator has approved one more call after this one."""
+        """An operator approved one more call after this one."""
         if call.state is State.SENT and call.alive_until > self.world.time.now():
             self.broke("a retry is approved while a worker can be calling")
 
     def began(self, actor: Actor, objects: str) -> None:
-        """A worker has begun with a pair."""
+        """A worker started on a pair."""
         other = self.at_pair.get(objects)
         alive = other and other.at_work and other.ends and other.ends > self.world.time.now()
         if alive and other is not actor and not self.leases_lost:
@@ -162,7 +162,7 @@ class Promises:
         self.at_pair[objects] = actor
 
     def is_done_with(self, objects: str) -> None:
-        """A worker is done with a pair for now."""
+        """A worker finished with a pair for now."""
         self.at_pair.pop(objects, None)
 
     def reads(self, actor: Actor) -> None:
@@ -171,7 +171,7 @@ class Promises:
             self.broke("a pair that the gate holds back is downloaded")
 
     def ended(self, actor: Actor) -> None:
-        """An actor came to its end by itself."""
+        """An actor ended by itself."""
         if actor.notes.get("blocked"):
             self.broke("the account is refused, and the gate does not know")
         if actor.notes.get("probe"):
@@ -189,8 +189,7 @@ class Promises:
             self.unanswered = self.unanswered + 1 if outcome.code == OUTCOME_UNKNOWN else 0
 
     def _allowed(self, contents: Contents) -> int:
-        """One charged call; one more for each approval, one with `retry`, and one for what is uploaded anew after an
-        erasure."""
+        """Return the charges allowed: one, plus one per approval, with `retry`, and per erasure (for later uploads)."""
         approved = sum(
             bool(call.permitted_by) and self.calls[key].contents == contents
             for key, call in self.world.ledger.calls.items()
@@ -234,7 +233,7 @@ class Promises:
             self.decisions.setdefault(str(new.fingerprint), versions)
 
     def _not_of_erased_pictures(self, before: Standing, new: Row) -> None:
-        """Check a row that is written after an erasure."""
+        """Check a row written after an erasure."""
         versions = [str(each.version_id) for each in new.pictures.values() if each.version_id]
         if before.erased_at and any(self.uploads[each] <= before.erased_at for each in versions):
             self.broke(f"a row of a picture that is being erased is written: {_say(new)}")
@@ -244,7 +243,7 @@ class Promises:
     # --- the gate -----------------------------------------------------------------------------------------------------
 
     def entered(self, actor: Actor, slot: Slot) -> None:
-        """A worker was given a slot."""
+        """A worker got a slot."""
         rules = self.world.gate.rules
         actor.notes["slot"] = slot
         if slot.probe and slot.at < self.not_before - ROUNDING:
@@ -266,7 +265,7 @@ class Promises:
         self.slots.append(slot)
 
     def reported(self, actor: Actor, slot: Slot, outcome: Outcome) -> None:
-        """The gate has learnt what became of a call."""
+        """The gate learned a call's outcome."""
         actor.notes.pop("probe", None)
         self._count(actor)
         if slot.probe and outcome.code != OUTCOME_UNKNOWN:
@@ -278,13 +277,13 @@ class Promises:
             self.broke("an answer does not open the gate")
 
     def blocked(self) -> None:
-        """The gate has learnt that the account is refused."""
+        """The gate learned that the account is refused."""
         gate = self.world.gate
         if "gate.block" not in self.world.run.failed:
             self.not_before = self.world.time.now().timestamp() + gate.rules.pause
 
     def gave_back(self, actor: Actor, slot: Slot) -> None:
-        """A slot was not used: another worker may try at once."""
+        """A slot was not used; another worker may try at once."""
         actor.notes.pop("probe", None)
         if slot.probe:
             self.probe, self.not_before = None, 0.0
@@ -292,14 +291,14 @@ class Promises:
     # --- reviewers ----------------------------------------------------------------------------------------------------
 
     def shown(self, who: str) -> None:
-        """A reviewer has a pair before them."""
+        """A reviewer sees a pair."""
         leases = self.world.leases.held.values()
         if self.holder not in (None, who) and all(not holder.startswith(who) for holder, _ in leases):
             self.broke("a pair is shown to two reviewers at once")
         self.holder = who
 
     def _hold_agreement(self, row: Row) -> None:
-        """A decision is final: two agree, or a third person decided after two who disagree."""
+        """Check that a final decision has two who agree, or a third after two who disagree."""
         assert row.decision
         final, *others = row.decision.opinions
         if len({each.by for each in (final, *others)}) <= len(others) or not others:
@@ -310,7 +309,7 @@ class Promises:
             self.broke("a third reviewer decides although two agree")
 
     def _hold_opinions(self) -> None:
-        """What was reported as recorded to a reviewer is an opinion, or part of the decision."""
+        """Check that each confirmed opinion is stored or part of the decision."""
         for fingerprint, who, verdict in self.opinions_recorded:
             kept, known = self.world.decisions.kept.get(fingerprint), self.world.opinions.known.get(fingerprint)
             recorded = kept.opinions if kept else known.opinions if known else ()
@@ -318,7 +317,7 @@ class Promises:
                 self.broke(f"the opinion of {who} is recorded {len(recorded)} times, or otherwise")
 
     def decided(self, who: str, fingerprint: str, decided: bool) -> None:
-        """A reviewer has learned whether their decision stands."""
+        """A reviewer learned whether their decision stands."""
         kept = self.world.decisions.kept.get(fingerprint)
         by = kept.review.by if kept else None
         if decided and by != who and not self.erasing:
@@ -327,7 +326,7 @@ class Promises:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def sent(self, actor: Actor, handles: set[str]) -> None:
-        """Messages were sent by the search or by an approval. One whose response was lost may be sent again."""
+        """The search or an approval sent messages. One whose response was lost may be sent again."""
         if handles and actor.name.startswith("search"):
             if self.searched & self.world.queue.handles:
                 self.broke("the search adds a second message to the one that it sent")
@@ -341,15 +340,15 @@ class Promises:
         self.uploads[version] = at.replace(microsecond=0)
 
     def forbidden(self, pair_id: str, moment: datetime) -> None:
-        """From now on nothing is called for or written that was uploaded up to the end of that second."""
+        """From now on, nothing uploaded up to that second may be called for or written."""
         self.marked[pair_id] = max(moment, self.marked.get(pair_id, moment))
 
     def wants_erased(self, pair_id: str) -> None:
-        """An erasure was begun."""
+        """An erasure started."""
         self.erasing.setdefault(pair_id, None)
 
     def erased(self, pair_id: str, erased_at: datetime) -> None:
-        """An erasure was confirmed: nothing up to the end of that second may be seen any more."""
+        """An erasure was confirmed: nothing up to that second may remain."""
         self.erasing[pair_id] = max(erased_at, self.erasing.get(pair_id) or erased_at)
 
     def unconfirmed_erasure(self) -> bool:
@@ -395,10 +394,10 @@ class Promises:
         if erased_contents & world.opinions.known.keys():
             self.broke("an opinion about erased pictures is there after the confirmation")
 
-    # --- at every step, and when all is quiet -------------------------------------------------------------------------
+    # --- at every step, and at rest -----------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """What must hold at every step, whatever the operation."""
+        """Check what must hold at every step."""
         gate, now = self.world.gate, self.world.time.now().timestamp()
         if gate.state.code and gate.state.reopens_at > now + gate.rules.pause + ROUNDING:
             self.broke("the gate is closed, and no probe is due within its pause")
@@ -425,7 +424,7 @@ class Promises:
         ]
 
     def unsettled(self) -> list[Pair]:
-        """Complete pairs whose row does not say what became of these pictures, and half ones without a row."""
+        """Return complete pairs without a row about these pictures, and half pairs without a row."""
         return [pair for pair in self._pairs() if not self._is_settled(pair)]
 
     def _is_settled(self, pair: Pair) -> bool:
@@ -437,7 +436,7 @@ class Promises:
         return row.verdict in SETTLED and row.code != PICTURES_DELETED and _covers(row, pair)
 
     def hold_at_rest(self) -> None:
-        """What must hold once all actors have ended and no message is left. Raises nothing: see `broke`."""
+        """Check what must hold once all actors have ended and no message is left. Reports to `broke`."""
         world = self.world
         for pair in self.unsettled():
             row = world.verdicts.stored.get(pair.pair_id)
@@ -487,12 +486,12 @@ class Promises:
             self.broke(f"{charged} calls were charged, and the ledger says so of {said}")
 
     def _hold_answers(self) -> None:
-        """What was paid for reaches the row, unless its worker died; what was approved is called for."""
+        """Check that every paid answer reaches its row, unless the worker died, and every approval leads to a call."""
         for row in self.world.verdicts.stored.values():
             if row.code != OUTCOME_UNKNOWN:
                 continue
             gone = self._erased_versions()
-            # A call for the same pictures in the other order counts too.
+            # A call for the pictures in the other order counts, too.
             contents = {self.digests.get(each.version_id) for each in row.pictures.values()}
             outcomes = [
                 each.outcome
@@ -545,13 +544,13 @@ class Promises:
 
 
 def _is_last_word(outcome: Outcome | None) -> bool:
-    """Whether nothing is left to ask for these uploads."""
+    """Return whether nothing is left to ask about these uploads."""
     meanings = (Meaning.JUDGE, Meaning.RETAKE, Meaning.HOLD)
     return outcome is not None and outcome.code != OUTCOME_UNKNOWN and comparison_code(outcome.code).meaning in meanings
 
 
 def _covers(row: Row, pair: Pair) -> bool:
-    """Whether a row is about exactly these uploads, looked at here and not by the code that is explored."""
+    """Return whether a row is about exactly these uploads, independently of the explored code."""
     objects = {(each.key, each.etag) for each in pair.uploads.values()}
     return row.uploaded_at == clock.milliseconds(pair.uploaded_at) and _objects(row) == objects
 

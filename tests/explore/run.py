@@ -1,7 +1,7 @@
-"""One run: actors go on one operation at a time, in the order of a plan, which also decides what fails.
+"""One run: actors take turns, one operation at a time, by a plan that also decides what fails.
 
-Each actor is a greenlet. It stops before every operation of a fake, and the run decides who goes on. So the code that
-runs is the real code of the use cases, and a schedule repeats exactly.
+Each actor is a greenlet that stops before every operation of a fake; the run decides who continues. So the use cases'
+real code runs, and a schedule repeats exactly.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,13 +18,13 @@ from tests.explore.schedule import Limits, Plan
 from tests.fakes import Time
 
 MOST_STEPS = 3000
-"""A run that takes more does not come to rest."""
+"""A longer run does not come to rest."""
 MOST_PASSED = 8
-"""So often time passes before an actor that is suspended goes on."""
+"""How often time passes before a suspended actor continues."""
 OPERATION = timedelta(milliseconds=1)
-"""Time that passes with each operation."""
+"""Duration of an operation."""
 SLOW = timedelta(seconds=110)
-"""What a slow operation takes of the two minutes that a worker has."""
+"""Duration of a slow operation, of a worker's two minutes."""
 
 READS = frozenset(
     f"{port}.{operation}"
@@ -45,29 +45,28 @@ READS = frozenset(
     }.items()
     for operation in operations
 )
-"""A death before a read shows nothing that a death before the next write does not show, and a read has no effect that
-could be lost."""
+"""A death before a read is equivalent to one before the next write, and a read has no effect to lose."""
 NEVER_FAILS = frozenset({"api.compare", "api.answer", "people.act", "sleep"})
-"""What becomes of a call is an answer of the API, which the run chooses too."""
+"""The run chooses the API's answers, which cover a call's failures."""
 KEEPS_QUIET = frozenset({"gate.report", "gate.give_back", "gate.block", "tokens.issue"})
 """A failure of these looks like a lost response: those of the gate raise nothing, and a lost token is never used."""
 
 
 class Broken(AssertionError):
-    """A promise that a run broke."""
+    """A run broke a promise."""
 
 
 class Killed(greenlet.GreenletExit):  # type: ignore[misc]
-    """The actor's process has ended without a word."""
+    """The actor's process ended silently."""
 
 
 @dataclass(eq=False)
 class Actor:
-    """A worker, a command or a person at work.
+    """A worker, command or person.
 
-    `operation` is what it is about to do; `ends` is when Lambda ends it. `read` has the versions and contents of the
-    pictures that it has read, by key; `opened` is the call whose ledger row it wrote last; `notes` belong to the
-    promises. A `suspended` actor goes on when nothing else does, unless the plan says otherwise.
+    `operation`: what it does next. `ends`: when Lambda ends it. `read`: versions and contents of the pictures it read,
+    by key. `opened`: the call of its last ledger row. `notes` belong to the promises. A `suspended` actor continues
+    when nothing else does, unless the plan says otherwise.
     """
 
     name: str
@@ -88,12 +87,12 @@ class Actor:
 
     @property
     def whole(self) -> "Actor":
-        """Itself, or the actor whose thread it is."""
+        """The actor, or the one whose thread it is."""
         return self.parent or self
 
     @property
     def at_work(self) -> bool:
-        """Whether it has begun, and has not come to an end."""
+        """Whether it has started and not ended."""
         return self.greenlet is not None and not self.greenlet.dead
 
     @property
@@ -107,7 +106,7 @@ class Actor:
 
 
 class Scene(Protocol):
-    """What a run goes on in."""
+    """The world of a run."""
 
     time: Time
     actors: list[Actor]
@@ -115,28 +114,30 @@ class Scene(Protocol):
     slow: frozenset[str]
 
     def due(self) -> Mapping[str, Callable[[], Actor]]:
-        """By their names, actors that could begin now because of a message or of what was left undone."""
+        """Return, by name, actors that could start now: for a message, or for unfinished work."""
 
     def next_event(self) -> datetime | None:
-        """When something is due next, if anything is."""
+        """Return when something is due next, or None."""
 
     def settle(self) -> Actor | None:
-        """Nothing is left to do: the actor that takes up what is left undone, if there must be one."""
+        """Return the actor that takes up unfinished work when nothing else is left, or None."""
 
     def ended(self, actor: Actor) -> None:
-        """An actor came to its end by itself."""
+        """An actor ended by itself."""
 
     def check(self) -> None:
-        """Check what has to hold at every step. Reports to `Run.broke`."""
+        """Check what must hold at every step. Reports to `Run.broke`."""
 
 
 type Option = tuple[str, Actor | None, str]
-"""What happens, to which actor, and the name of the actor that begins."""
+"""What happens, to which actor, and the name of a starting actor."""
 
 
 class Run:
-    """Runs the actors of a scene by a plan, within limits. `history` is what happened: who did what, and how it went;
-    `failed` are the operations that failed or had no response."""
+    """Runs the actors of a scene by a plan, within limits.
+
+    `story` is what happened. `failed` has the operations that failed or lost their response.
+    """
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
         self.plan = plan
@@ -154,24 +155,24 @@ class Run:
 
     @property
     def actor(self) -> Actor | None:
-        """Who is at work; None while a scene is being prepared or looked at."""
+        """The current actor; None while a scene is prepared or inspected."""
         return self._by_greenlet.get(greenlet.getcurrent())
 
     @property
     def at_work(self) -> Actor:
-        """Who is at work, also while a scene is being prepared."""
+        """The current actor, even while a scene is prepared."""
         return self.actor or self._before
 
     def broke(self, promise: str) -> None:
-        """Report a broken promise. It is raised by the run: the code at work would catch it."""
+        """Report a broken promise. The run raises it later, since the current code would catch it."""
         self.broken = self.broken or promise
 
     def note(self, event: str, who: str | None = None) -> None:
-        """Add to the history."""
+        """Add to the story."""
         self.story.append((who or self.at_work.name, event))
 
     def lead(self, scene: "Scene", actor: Actor, until: str) -> None:
-        """Let an actor work until it is about to do an operation, and suspend it there: what the run begins with."""
+        """Let an actor run until it reaches an operation, and suspend it there, before the run starts."""
         self._scene = scene
         scene.actors.append(actor)
         while all(each.operation != until for each in (actor, *actor.awaits)):
@@ -181,10 +182,10 @@ class Run:
             each.suspended = True
         self.note(f"is suspended before {until}", actor.name)
 
-    # --- what fakes call ----------------------------------------------------------------------------------------------
+    # --- called by fakes ----------------------------------------------------------------------------------------------
 
     def turn(self, operation: str) -> None:
-        """The current actor is about to do this; it goes on when the plan says so. Raises Unavailable if it fails."""
+        """Yield before an operation until the plan continues the actor. Raises Unavailable if it fails."""
         actor = self.actor
         if actor is None:
             return
@@ -208,7 +209,7 @@ class Run:
         self.note(operation)
 
     def sleep(self, seconds: float) -> None:
-        """The current actor sleeps."""
+        """Let the current actor sleep."""
         actor = self.actor
         if actor is None or seconds <= 0:
             return
@@ -217,7 +218,7 @@ class Run:
         self.turn("sleep")
 
     def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
-        """Work in threads of the current actor, ordered by the plan like everything else."""
+        """Run in threads of the current actor, ordered by the plan."""
         parent = self.actor
         if parent is None:
             return [act(each) for each in given]
@@ -246,7 +247,7 @@ class Run:
 
     @contextmanager
     def response(self, operation: str) -> Iterator[None]:
-        """Around an operation whose response may get lost after it took effect. Raises Unavailable then."""
+        """Wrap an operation whose response can be lost after it took effect. Raises Unavailable then."""
         try:
             yield
         except Later:
@@ -257,7 +258,7 @@ class Run:
             raise Unavailable(f"the response to {operation} was lost")
 
     def loses(self, operation: str) -> bool:
-        """Whether the response to what the current actor does now is lost, for an operation that has to know."""
+        """Return whether the current operation's response is lost, for operations that must know."""
         actor = self.actor
         if actor is None or actor.fault != f"loses {operation}":
             return False
@@ -267,7 +268,7 @@ class Run:
         return True
 
     def pick(self, options: Sequence[str]) -> int:
-        """What happens in the world: the first costs nothing, each other one is a fault."""
+        """Choose an event: the first option is free, any other is a fault."""
         if self.actor is None or len(options) < 2 or self.faults >= self._limits.faults:
             return 0
         taken = self.plan.choose(len(options))
@@ -292,7 +293,7 @@ class Run:
                 self.kill(actor)
 
     def _step(self, scene: Scene) -> bool:
-        """Decide what happens next, and let it happen. False if nothing is left to do."""
+        """Decide on and run the next step. Return False if nothing is left to do."""
         options = self._options(scene)
         if not options:
             actor = scene.settle()
@@ -334,7 +335,7 @@ class Run:
         current = self._current
         if current and (current.done or current.killed or current.wakes or current.waits):
             ready = [each for each in self._ready(scene) if each.whole is current.whole and not each.suspended]
-            current = self._current = ready[0] if ready else None  # between its threads, an actor is not preempted
+            current = self._current = ready[0] if ready else None  # an actor is not preempted between its threads
         options: list[Option] = []
         if current:
             options.append(("goes on", current, ""))
@@ -384,7 +385,7 @@ class Run:
             actor.greenlet = greenlet.greenlet(lambda: self._work(actor))
             self._by_greenlet[actor.greenlet] = actor
         actor.greenlet.switch()
-        if actor.killed:  # one of its threads took the whole process with it
+        if actor.killed:  # one of its threads ended the whole process
             self.kill(actor)
 
     def _work(self, actor: Actor) -> None:
@@ -401,7 +402,7 @@ class Run:
             self.broke(f"{actor.name} met an unexpected error: {error!r}")
 
     def _leap(self, scene: Scene) -> None:
-        """Time passes until something is due. Lambda ends the workers whose time is over."""
+        """Let time pass until something is due. Lambda ends workers whose time is over."""
         due = scene.next_event()
         assert due
         self._passed += 1
@@ -419,7 +420,7 @@ class Run:
         self._current = None
 
     def kill(self, actor: Actor) -> None:
-        """End a process: an actor with its threads."""
+        """End a process: an actor and its threads."""
         whole = actor.whole
         for each in (whole, *whole.awaits):
             each.killed = True

@@ -1,4 +1,4 @@
-"""Who is at work in a run, and what can go wrong in it."""
+"""The actors of a run, and what can go wrong in it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,7 @@ LIMITS = Limits(preemptions=2, faults=2, leaps=1)
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world, its actors, and the limits within which it is searched. `answers` are those of the API, the plainest
-    first."""
+    """A world, its actors and search limits. `answers` are the API's, the plainest first."""
 
     name: str
     prepare: Callable[[Explored], None]
@@ -33,7 +32,7 @@ class Scenario:
     limits: Limits = LIMITS
 
     def scene(self, run: Run, time: ExploredTime) -> Explored:
-        """A new world, ready to run."""
+        """Return a new world, ready to run."""
         scene = Explored(run, time, on_unknown=self.on_unknown)
         scene.api.may = self.answers
         self.prepare(scene)
@@ -46,25 +45,25 @@ TROUBLE = ("success", "no answer", "busy", "not reached", "refused", "token refu
 
 
 def two_messages(scene: Explored) -> None:
-    """Both pictures were uploaded: two workers, and what the queue sends again."""
+    """Both pictures were uploaded: two workers, and redelivered messages."""
     scene.pair()
 
 
 def outlived(scene: Explored) -> None:
-    """The same; workers that were suspended past every lease return."""
+    """The same, and workers suspended past every lease return."""
     scene.pair()
     scene.may_outlive_its_end = True
 
 
 def outlived_before(scene: Explored, operation: str) -> None:
-    """A worker is suspended before an operation for longer than every lease, and returns."""
+    """A worker is suspended before an operation past every lease, and returns."""
     outlived(scene)
     scene.lead_worker(operation)
     scene.time.passes(LIFETIME + 1)
 
 
 def ledger_alone(scene: Explored, operation: str) -> None:
-    """Nothing but the ledger keeps a second worker from calling."""
+    """Only the ledger keeps a second worker from calling."""
     scene.pair()
     scene.lead_worker(operation)
     scene.lose_leases()
@@ -81,7 +80,6 @@ def without(scene: Explored, *, records: bool = True, markers: bool = True) -> N
 
 
 def two_pairs(scene: Explored) -> None:
-    """Two pairs at one gate."""
     scene.pair()
     scene.pair(30, 40, pair_id="ben")
     scene.most_workers = 2
@@ -96,7 +94,7 @@ def not_answering(scene: Explored, *first: str) -> None:
 
 
 def paced(scene: Explored) -> None:
-    """Three pairs at one call in two seconds."""
+    """Three pairs at one call per two seconds."""
     two_pairs(scene)
     scene.pair(50, 60, pair_id="cleo")
     scene.most_workers = 3
@@ -104,14 +102,14 @@ def paced(scene: Explored) -> None:
 
 
 def busy_for_long(scene: Explored) -> None:
-    """The API is busy for the first calls of a pair that has one message."""
+    """The API is busy for the first calls of a pair with one message."""
     scene.put("first", 10, notified=False)
     scene.put("second", 20)
     scene.api.first = ("busy",) * 5
 
 
 def busy_at_first(scene: Explored) -> None:
-    """The API is busy for the first call of a pair that has two messages."""
+    """The API is busy for the first call of a pair with two messages."""
     scene.pair()
     scene.api.first = ("busy",)
 
@@ -123,14 +121,14 @@ def slow(scene: Explored) -> None:
 
 
 def malformed(scene: Explored) -> None:
-    """A message that is no notification lies among those of a pair."""
+    """A malformed message is among those of a pair."""
     scene.pair()
     scene.queue.send(["no JSON"])
     scene.promises.malformed = 1
 
 
 def probe_due(scene: Explored) -> None:
-    """The account was refused, and the pause is over: one worker may try."""
+    """The account was refused and the pause is over: one worker may probe."""
     two_pairs(scene)
     scene.gate.state = scene.gate.state.shut(scene.gate.rules, "INSUFFICIENT_BALANCE", "", scene.time.now().timestamp())
     scene.time.passes(601)
@@ -143,13 +141,13 @@ def blocked_at_first(scene: Explored) -> None:
 
 
 def first_answers(scene: Explored, *first: str) -> None:
-    """A pair, and what the API does at first."""
+    """A pair, and the API's first answers."""
     scene.pair()
     scene.api.first = first
 
 
 def overtaken(scene: Explored) -> None:
-    """A worker is suspended before it writes a verdict, and one of the pictures is replaced and compared meanwhile."""
+    """A picture is replaced and compared while a worker is suspended before it writes a verdict."""
     scene.pair()
     scene.lead_worker("verdicts.write")
     scene.put("second", 21, after=2)
@@ -162,7 +160,7 @@ def overtaken_by_an_earlier_clock(scene: Explored) -> None:
 
 
 def overtaken_by_what_is_gone(scene: Explored) -> None:
-    """A worker is suspended before it lists the bucket; a newer picture is compared, and deleted, meanwhile."""
+    """A newer picture is compared and deleted while a worker is suspended before it lists the bucket."""
     scene.pair()
     scene.lead_worker("bucket.find")
     scene.put("second", 21, after=2, suffix="jpg")
@@ -171,7 +169,7 @@ def overtaken_by_what_is_gone(scene: Explored) -> None:
 
 
 def overtaken_when_busy(scene: Explored) -> None:
-    """A worker is suspended before it writes a PENDING row, and another one gets an answer."""
+    """Another worker gets an answer while one is suspended before it writes a PENDING row."""
     first_answers(scene, "busy")
     scene.lead_worker("verdicts.write")
     scene.lose_leases()
@@ -179,7 +177,7 @@ def overtaken_when_busy(scene: Explored) -> None:
 
 
 def led(scene: Explored, operation: str) -> None:
-    """A worker is suspended before an operation, and another one has a message of the same pair."""
+    """Another worker has a message of the pair while one is suspended before an operation."""
     scene.pair()
     scene.lead_worker(operation)
 
@@ -191,9 +189,9 @@ def failing(scene: Explored) -> None:
 
 
 def deadly(scene: Explored) -> None:
-    """A picture ends every worker that reads it."""
+    """A picture crashes every worker that reads it."""
     scene.pair()
-    scene.deaths_needed = 0  # those of its readers are not the run's
+    scene.deaths_needed = 0  # deaths of its readers are not the run's
     read = scene.bucket.read
 
     def ends_its_reader(upload: object) -> object:
@@ -208,7 +206,7 @@ def deadly(scene: Explored) -> None:
     scene.bucket.read = ends_its_reader  # type: ignore[assignment, method-assign]
 
 
-# --- people who upload -----------------------------------------------------------------------------------------------
+# --- people who upload ------------------------------------------------------------------------------------------------
 
 
 def replaced(scene: Explored, after: float, shade: int = 21) -> None:
@@ -218,14 +216,14 @@ def replaced(scene: Explored, after: float, shade: int = 21) -> None:
 
 
 def replaced_when_compared(scene: Explored) -> None:
-    """The second picture is replaced within the second of its upload, when the pair was compared."""
+    """After a verdict, the second picture is replaced within the second of its upload."""
     scene.pair()
     scene.work()
     scene.put("second", 21)
 
 
 def swapped(scene: Explored) -> None:
-    """The two pictures are uploaded again in each other's role."""
+    """The two pictures are uploaded again in swapped roles."""
     scene.pair()
     acts = (partial(scene.put, "first", 20, after=2), partial(scene.put, "second", 10, after=2))
     scene.add("uploader", scene.people(*acts), faulty=False)
@@ -245,14 +243,14 @@ def withdrawn(scene: Explored) -> None:
 
 
 def halves(scene: Explored) -> None:
-    """The second picture comes while the first one is looked at, and the first is replaced then."""
+    """The second picture arrives during the look at the first, which is then replaced."""
     scene.put("first", 10)
     acts = (partial(scene.put, "second", 20, after=2), partial(scene.put, "first", 11, after=2))
     scene.add("uploader", scene.people(*acts), faulty=False)
 
 
 def came_again(scene: Explored) -> None:
-    """Contents come again after others: (A, B), (A, C), (A, B)."""
+    """Contents return after others: (A, B), (A, C), (A, B)."""
     scene.pair()
     scene.work()
     acts = (partial(scene.put, "second", 21, after=2), partial(scene.put, "second", 20, after=2))
@@ -260,7 +258,7 @@ def came_again(scene: Explored) -> None:
 
 
 def forgotten(scene: Explored) -> None:
-    """The idempotency's records have expired, and the same contents are uploaded again."""
+    """Idempotency records have expired, and the same contents are uploaded again."""
     scene.pair()
     acts = (scene.idempotency.forget, partial(scene.put, "second", 20, after=2))
     scene.add("people", scene.people(*acts), faulty=False)
@@ -279,7 +277,7 @@ def missed(scene: Explored) -> None:
 
 
 def second_missed(scene: Explored) -> None:
-    """The row is WAITING, and S3 lost the event of the second picture."""
+    """The row is WAITING, and S3 lost the second picture's event."""
     scene.put("first", 10)
     scene.work()
     scene.put("second", 20, after=2, notified=False)
@@ -289,7 +287,7 @@ def second_missed(scene: Explored) -> None:
 
 
 def half_missed(scene: Explored) -> None:
-    """S3 lost one event; the search runs beside the worker of the other."""
+    """S3 lost one event; the search runs next to the other's worker."""
     scene.put("first", 10)
     scene.put("second", 20, notified=False)
     scene.promises.event_lost = True
@@ -297,7 +295,7 @@ def half_missed(scene: Explored) -> None:
     scene.add("search", scene.search)
 
 
-def letter_lost(scene: Explored) -> None:
+def message_lost(scene: Explored) -> None:
     """A PENDING pair has lost its messages."""
     scene.pair()
     scene.api.first = ("busy",)
@@ -311,7 +309,7 @@ def letter_lost(scene: Explored) -> None:
 
 
 def replacement_missed(scene: Explored) -> None:
-    """S3 lost the event of a picture that replaced another one."""
+    """S3 lost the event of a replacement."""
     scene.pair()
     scene.work()
     scene.put("second", 21, after=2, notified=False)
@@ -321,8 +319,9 @@ def replacement_missed(scene: Explored) -> None:
 
 
 def withdrawn_while_blocked(scene: Explored) -> None:
-    """The pictures of two pairs that are PENDING at a blocked account are deleted; the search settles them in threads
-    while workers look at them."""
+    """Pictures of two PENDING pairs are deleted while the account is blocked; the search settles them in parallel with
+    workers.
+    """
     two_pairs(scene)
     scene.gate.state = scene.gate.state.shut(scene.gate.rules, "INSUFFICIENT_BALANCE", "", scene.time.now().timestamp())
     scene.work()
@@ -337,7 +336,7 @@ def withdrawn_while_blocked(scene: Explored) -> None:
 
 
 def approved(scene: Explored) -> None:
-    """An outcome is unknown, and two operators approve a retry."""
+    """Two operators approve a retry after an unknown outcome."""
     scene.pair()
     scene.api.may = ("no answer",)
     scene.work()
@@ -347,7 +346,7 @@ def approved(scene: Explored) -> None:
 
 
 def approved_swapped(scene: Explored) -> None:
-    """An outcome is unknown; an operator approves while the pictures are uploaded in each other's role."""
+    """An operator approves a retry while the pictures are uploaded in swapped roles."""
     scene.pair()
     scene.api.may = ("no answer",)
     scene.work()
@@ -358,7 +357,7 @@ def approved_swapped(scene: Explored) -> None:
 
 
 def _decide(scene: Explored, who: str, verdict: Literal[Verdict.PASS, Verdict.REJECT]) -> None:
-    """A reviewer asks for pairs and decides what is shown."""
+    """A reviewer asks for pairs and decides those shown."""
     reviewing, actor = scene.reviewing(), scene.run.at_work
     shown = reviewing.pairs(who, AskForPairs(action="pairs", desk="page", count=1))["pairs"]
     for each in shown:
@@ -377,7 +376,7 @@ def _decide(scene: Explored, who: str, verdict: Literal[Verdict.PASS, Verdict.RE
 
 
 def reviewed(scene: Explored, *acts: Callable[[], object]) -> None:
-    """A MANUAL_CHECK is decided by two reviewers, while its pictures are uploaded again."""
+    """Two reviewers decide a MANUAL_CHECK while its pictures are uploaded again."""
     scene.pair()
     scene.work()
     scene.add("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS))
@@ -385,7 +384,7 @@ def reviewed(scene: Explored, *acts: Callable[[], object]) -> None:
 
 
 def _give_opinion(scene: Explored, who: str, fingerprint: str, verdict: Verdict) -> None:
-    """A reviewer whose lease has ended decides, and sends it again if the answer does not come."""
+    """A reviewer without a lease decides, and repeats the request if no answer comes."""
     reviewing = scene.reviewing(SecondReview.ALL)
     decision = Decide.model_validate(
         {
@@ -407,7 +406,7 @@ def _give_opinion(scene: Explored, who: str, fingerprint: str, verdict: Verdict)
 
 
 def reviewed_by_several(scene: Explored, *verdicts: Verdict) -> None:
-    """Reviewers decide at the same time about a MANUAL_CHECK that needs two who agree, or three."""
+    """Reviewers decide a MANUAL_CHECK at the same time; it needs two who agree, or three."""
     scene.pair()
     scene.work()
     scene.promises.needs_two_reviewers = True
@@ -442,7 +441,7 @@ def reviewed_again(scene: Explored) -> None:
 
 
 def reviewed_other(scene: Explored) -> None:
-    """Another picture is uploaded while a reviewer decides, and the first one comes back."""
+    """Another picture is uploaded while a reviewer decides, and the first one returns."""
     scene.pair()
     scene.work()
     scene.add("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS))
@@ -451,7 +450,7 @@ def reviewed_other(scene: Explored) -> None:
 
 
 def decided_before_a_verdict(scene: Explored) -> None:
-    """The same contents were uploaded again, and a reviewer decides just before their verdict is written."""
+    """The same contents are uploaded again, and a reviewer decides just before their verdict is written."""
     scene.pair()
     scene.work()
     scene.put("second", 20, after=2)
@@ -460,7 +459,7 @@ def decided_before_a_verdict(scene: Explored) -> None:
 
 
 def decided_when_replaced(scene: Explored, until: str) -> None:
-    """A reviewer looks at a pair, and another picture is compared before the decision is made."""
+    """Another picture is compared between a reviewer's look at a pair and the decision."""
     scene.pair()
     scene.work()
     scene.lead("reviewer", partial(_decide, scene, "arn:a", Verdict.PASS), until)
@@ -489,7 +488,7 @@ def erased_and_uploaded(scene: Explored, first: int, second: int) -> None:
 
 
 def erased_and_halved(scene: Explored) -> None:
-    """A pair is erased, and one picture of it is uploaded before, meanwhile or after."""
+    """A pair is erased, and one picture is uploaded before, meanwhile or after."""
     scene.pair()
     scene.time.passes(10)
     scene.add("eraser", scene.erase)
@@ -514,13 +513,13 @@ def erased_and_uploaded_before(scene: Explored, operation: str) -> None:
 
 
 def unknown_and_erased(scene: Explored) -> None:
-    """A call without an answer is erased, and the same pictures are uploaded again before the confirmation."""
+    """A call without an answer is erased, and the pictures are uploaded again before the confirmation."""
     scene.api.first = ("no answer",)
     erased_and_uploaded_before(scene, "sleep")
 
 
 def late_record(scene: Explored) -> None:
-    """A worker saves its answer after the erasure deleted records, and the same pictures are uploaded again."""
+    """A worker saves its answer after the erasure deleted records, and the pictures are uploaded again."""
     scene.pair()
     scene.time.passes(10)
     scene.lead_worker("idempotency.save")
@@ -543,14 +542,14 @@ def erased_while_an_earlier_answer_is_used(scene: Explored) -> None:
 
 
 def looked_at_while_erased(scene: Explored) -> None:
-    """A picture is uploaded in the second of the erasure, behind its listing."""
+    """A picture is uploaded in the second of the erasure, after its listing."""
     scene.put("first", 10)
     scene.lead("eraser", scene.erase, "pictures.delete")
     scene.put("second", 20)
 
 
 def erased_by_an_earlier_release(scene: Explored) -> None:
-    """An erasure by an earlier release was interrupted before it deleted the pictures, and is run again."""
+    """An interrupted erasure by an earlier release, before it deleted pictures, is run again."""
     scene.pair()
     moment = scene.time.now().replace(microsecond=0)
     scene.earlier_erasures.moments["anna"] = moment
@@ -560,7 +559,7 @@ def erased_by_an_earlier_release(scene: Explored) -> None:
 
 
 def replaced_before_entombed(scene: Explored) -> None:
-    """A row is replaced by that of a later upload just before it becomes a tombstone."""
+    """A later upload's row replaces one just before it becomes a tombstone."""
     scene.pair()
     scene.work()
     scene.time.passes(10)
@@ -578,7 +577,7 @@ def erased_twice(scene: Explored) -> None:
 
 
 def confirmed_too_early(scene: Explored) -> None:
-    """A worker waits for its answer while a client of the eraser asks for the confirmation at once."""
+    """A client asks for the confirmation at once while a worker waits for its answer."""
     scene.pair()
     scene.time.passes(10)
     scene.lead_worker("api.answer")
@@ -586,7 +585,7 @@ def confirmed_too_early(scene: Explored) -> None:
 
 
 def decided_about_other_contents(scene: Explored) -> None:
-    """A decision was made about contents that were replaced since; the pair is erased."""
+    """A pair is erased after a decision about contents that were replaced since."""
     scene.pair()
     scene.work()
     _decide(scene, "arn:a", Verdict.PASS)
@@ -597,7 +596,7 @@ def decided_about_other_contents(scene: Explored) -> None:
 
 
 def kept_for_long(scene: Explored, *, ledger: bool, records: bool) -> None:
-    """The same contents are uploaded again and again, each time before what was stored about them expires."""
+    """The same contents are uploaded repeatedly, each time before their records expire."""
     kept = Retention(own=timedelta(days=1), images=timedelta(days=1))
     scene.ledger.retention = kept if ledger else None
     scene.idempotency.retention = kept if records else None
@@ -628,7 +627,7 @@ def row_expired(scene: Explored) -> None:
 
 
 def ledger_expired(scene: Explored) -> None:
-    """DynamoDB deletes the ledger's rows, and records answer for the same contents."""
+    """DynamoDB deletes the ledger's rows; records answer for the same contents."""
     scene.pair()
     scene.work()
     scene.add("time to live", scene.people(scene.expire_ledger), faulty=False)
@@ -636,7 +635,7 @@ def ledger_expired(scene: Explored) -> None:
 
 
 def erased_when_expired(scene: Explored) -> None:
-    """DynamoDB deletes rows and tombstones that have expired, around an erasure and a later upload."""
+    """DynamoDB deletes expired rows and tombstones around an erasure and a later upload."""
     scene.pair()
     scene.work()
     scene.time.passes(10)
@@ -647,7 +646,7 @@ def erased_when_expired(scene: Explored) -> None:
 
 
 def number_again(scene: Explored) -> None:
-    """The ledger's rows of one pair of contents have expired, and other contents have the same call number."""
+    """Ledger rows have expired, and other contents get the same call number."""
     scene.pair()
     scene.ledger.at("complete", Unavailable("throttled"), Unavailable("throttled"))
     scene.work()
@@ -659,7 +658,7 @@ def number_again(scene: Explored) -> None:
 
 
 def archived(scene: Explored) -> None:
-    """S3 refuses to return a picture at first, which was archived."""
+    """S3 refuses to return an archived picture at first."""
     scene.put("first", 10, notified=False)
     scene.put("second", 20)
     scene.bucket.at("read", Unreadable("InvalidObjectState"), Unreadable("InvalidObjectState"))
@@ -667,7 +666,7 @@ def archived(scene: Explored) -> None:
 
 
 def erased_again_before(scene: Explored, operation: str) -> None:
-    """An erasure died after it deleted the records, and is run again while a worker is suspended."""
+    """An erasure died after deleting the records, and is run again while a worker is suspended."""
     scene.pair()
     scene.time.passes(10)
     scene.lead_worker(operation)
@@ -676,7 +675,7 @@ def erased_again_before(scene: Explored, operation: str) -> None:
 
 
 def half_uploaded_while_erased(scene: Explored, operation: str) -> None:
-    """An eraser is suspended while pictures are still there, and one of them is uploaded."""
+    """One picture is uploaded while an eraser is suspended before deleting pictures."""
     scene.pair()
     scene.time.passes(10)
     scene.lead("eraser", scene.erase, operation)
@@ -693,7 +692,7 @@ def erased_and_reviewed(scene: Explored) -> None:
 
 
 def erased_blocked(scene: Explored) -> None:
-    """A pair that is PENDING at a blocked account is erased."""
+    """A pair is erased while PENDING at a blocked account."""
     scene.pair()
     scene.gate.state = scene.gate.state.shut(scene.gate.rules, "INSUFFICIENT_BALANCE", "", scene.time.now().timestamp())
     scene.work()
@@ -772,7 +771,7 @@ SCENARIOS = {
         Scenario("one event lost", half_missed, ("success", "busy")),
         Scenario("withdrawn while blocked", withdrawn_while_blocked, ("success", "blocked")),
         Scenario("the second event lost", second_missed),
-        Scenario("messages lost", letter_lost, ("success", "busy")),
+        Scenario("messages lost", message_lost, ("success", "busy")),
         Scenario("a replacement's event lost", replacement_missed),
         Scenario("approved", approved),
         Scenario("approved and swapped", approved_swapped),

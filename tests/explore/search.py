@@ -1,4 +1,4 @@
-"""Searches the schedules of a scenario: all of them within limits, or random ones from a seed."""
+"""Search the schedules of a scenario: all within limits, or random ones from a seed."""
 
 import logging
 import random
@@ -18,15 +18,15 @@ from tests.explore.scenarios import Scenario
 from tests.explore.schedule import Limits, Plan, Walk
 
 DEEP = Limits(preemptions=8, faults=4, leaps=4)
-"""The limits of random schedules."""
+"""Limits of random schedules."""
 
 type Departures = tuple[tuple[int, int], ...]
-"""Decisions at which a schedule departs from the plainest one, and the options that it takes there."""
+"""Decisions at which a schedule departs from the plainest one, with the option taken."""
 
 
 @dataclass
 class Found:
-    """A broken promise, and the schedule that broke it."""
+    """A broken promise, and its schedule."""
 
     scenario: str
     limits: Limits
@@ -35,7 +35,7 @@ class Found:
     story: Sequence[tuple[str, str]]
 
     def __str__(self) -> str:
-        """The schedule for people, and the command that replays it."""
+        """Return the schedule for people, and the command to replay it."""
         width = max(len(who) for who, _ in self.story)
         lines, last = [], ""
         for who, event in self.story:
@@ -54,9 +54,10 @@ class Found:
 
 @dataclass
 class Searched:
-    """How many schedules were run, and the broken promise, if one was found. `complete`: there are no more within the
-    limits. `departures`: all schedules with fewer departures than that
-    were run."""
+    """The number of schedules run, and the broken promise, if any.
+
+    `complete`: there are no more within the limits. `departures`: all schedules with fewer departures were run.
+    """
 
     schedules: int = 0
     departures: int = 0
@@ -66,7 +67,7 @@ class Searched:
 
 @contextmanager
 def prepared() -> Iterator[None]:
-    """The modules as runs need them."""
+    """Prepare the modules for runs."""
     before = clock.now, vars(compare_module)["fit"]
     vars(compare_module)["fit"] = FIT
     logging.disable(logging.CRITICAL)
@@ -78,7 +79,7 @@ def prepared() -> Iterator[None]:
 
 
 def play(scenario: Scenario, plan: Plan, limits: Limits) -> Found | None:
-    """Run one schedule; the promise that it breaks."""
+    """Run one schedule. Return the promise it breaks, if any."""
     run = Run(plan, limits)
     time = ExploredTime(run)
     clock.now = time.now
@@ -94,8 +95,10 @@ def play(scenario: Scenario, plan: Plan, limits: Limits) -> Found | None:
 
 
 def exhaust(scenario: Scenario, limits: Limits, most: int | None = None) -> Searched:
-    """Run all schedules within limits until one breaks a promise or `most` were run: a depth-first search with bounded
-    preemptions, as in CHESS (Musuvathi et al., OSDI 2008)."""
+    """Run all schedules within limits until one breaks a promise or `most` were run.
+
+    A depth-first search with bounded preemptions, as in CHESS (Musuvathi et al., OSDI 2008).
+    """
     done = Searched()
     options: list[int] | None = []
     while options is not None and done.schedules != most:
@@ -110,7 +113,7 @@ def exhaust(scenario: Scenario, limits: Limits, most: int | None = None) -> Sear
 
 
 def _next(trace: list[tuple[int, int]]) -> list[int] | None:
-    """The options of the next schedule: the last decision that has an option left takes it. None after the last."""
+    """Return the next schedule's options: the last decision with an option left takes it. None after the last."""
     while trace and trace[-1][1] + 1 >= trace[-1][0]:
         trace.pop()
     if not trace:
@@ -119,10 +122,10 @@ def _next(trace: list[tuple[int, int]]) -> list[int] | None:
 
 
 def deepen(scenario: Scenario, most: int, seed: int = 0) -> Searched:
-    """Run the plainest schedule, then those that depart from it at one decision, at two, and so on.
+    """Run the plainest schedule, then those with one departure, with two, and so on.
 
-    It ends when a schedule breaks a promise, or when `most` were run. What departs less is found first, with a short
-    story. A level of which not all can be run is sampled.
+    Ends when one breaks a promise or `most` were run. Fewer departures come first, which gives short stories. A level
+    too large to run is sampled.
     """
     done, chance = Searched(), random.Random(seed)
     level: list[Departures] = [()]
@@ -147,7 +150,7 @@ def deepen(scenario: Scenario, most: int, seed: int = 0) -> Searched:
 
 
 def _children(departures: Departures, plan: Plan) -> Iterator[Departures]:
-    """The same departures and one more, later."""
+    """Yield the departures with one more, later."""
     begin = departures[-1][0] + 1 if departures else 0
     for number, (count, _) in enumerate(plan.trace[begin:], start=begin):
         for option in range(1, count):
@@ -155,9 +158,9 @@ def _children(departures: Departures, plan: Plan) -> Iterator[Departures]:
 
 
 def walk(scenario: Scenario, most: int, seed: int) -> Searched:
-    """Run random schedules that depart far from the plainest one, from a seed.
+    """Run random schedules that depart far from the plainest one.
 
-    Hypothesis shortens one that breaks a promise.
+    Hypothesis shortens a failing one.
     """
     done = Searched()
     departures = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 30)), max_size=15)
@@ -186,6 +189,6 @@ def walk(scenario: Scenario, most: int, seed: int) -> Searched:
 
 
 def replay(text: str, scenarios: Mapping[str, Scenario]) -> Found | None:
-    """Run the schedule of a report again. Raises ValueError if it is none."""
+    """Run a report's schedule again. Raises ValueError if it is malformed."""
     name, limits, schedule = text.rsplit(":", 2)
     return play(scenarios[name], Plan.parse(schedule), Limits(*map(int, limits.split(","))))

@@ -1,4 +1,4 @@
-"""The promises hold in every schedule that is explored, and broken code is found."""
+"""The promises hold in every explored schedule, and broken code is found."""
 
 import pytest
 
@@ -9,17 +9,17 @@ from tests.explore.schedule import Limits
 from tests.explore.search import deepen, exhaust, replay, walk
 
 MOST = 60
-"""Schedules of each scenario, those that depart least from the plainest one first."""
+"""Schedules per scenario, fewest departures first."""
 MOST_RANDOM = 20
 MOST_FOR_A_MUTANT = 1500
 MUTANTS_AT_ONCE = 6
-"""So many mutants are tried with each commit, other ones with the next; `make explore` tries all."""
+"""Mutants tried per commit, in rotation; `make explore` tries all."""
 
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 
 
 def in_rotation() -> list[Mutant]:
-    """The mutants of this commit."""
+    """Return this commit's mutants."""
     begin = seed_of_commit() % len(MUTANTS)
     return [MUTANTS[(begin + 11 * number) % len(MUTANTS)] for number in range(MUTANTS_AT_ONCE)]
 

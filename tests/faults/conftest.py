@@ -1,4 +1,4 @@
-"""One stack in bad weather for all fault tests: each has its own pairs, and what a module changes it changes back."""
+"""One stack with faults for all fault tests. Each test has its own pairs; modules undo their changes."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyCloud]:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_lost(cloud: FaultyCloud) -> Iterator[None]:
-    """Whatever a module does: in the end no message is left over, and none lies among the dead letters."""
+    """After each module, no message and no dead letter is left."""
     yield
     cloud.aws.clear()
     cloud.control.clear()

@@ -1,4 +1,4 @@
-"""The account is refused for a while: few calls, nothing lost, and everything goes on by itself."""
+"""A refused account: few calls, nothing lost, and automatic recovery."""
 
 import time
 
@@ -41,7 +41,7 @@ def test_a_refused_token_is_tried_with_new_ones_by_one_worker_alone(cloud: Fault
         pairs += [cloud.put(cloud.pair(f"IAM_FAILED/{number}")) for number in range(8)]
         time.sleep(PAUSE)
         before = len(cloud.control.calls("check"))
-    since = time.time()  # eight workers at once, and the pause is over
+    since = time.time()  # eight workers at once, after the pause
 
     for pair in pairs:
         refused(cloud, pair)
@@ -49,14 +49,14 @@ def test_a_refused_token_is_tried_with_new_ones_by_one_worker_alone(cloud: Fault
     calls = cloud.control.calls("check")[before:]
     cloud.control.clear()
 
-    # A token from memory, one from the store if it is another, and a new one.
+    # The token in memory, another one in the store, and a new one.
     assert 0 < len(calls) <= 3 * (1 + seconds / PAUSE)
     for pair in pairs:
         assert cloud.paid_once(pair)["verdict"] == "PASS"
 
 
 def refused(cloud: FaultyCloud, pair: Pair) -> None:
-    """Wait until the pair's row says that the account's token is refused."""
+    """Wait until the pair's row reports the refused token."""
     cloud.row_that(pair.pair_id, lambda row: row.get("code") == "IAM_FAILED")
 
 
@@ -80,7 +80,7 @@ def test_a_receive_of_a_pair_that_waits_costs_one_read_and_no_listing_or_downloa
         listed, downloaded, read = (after - before for before, after in zip(reads_before, reads(cloud), strict=True))
         row_after, downloads_at_all = cloud.row(waiting.pair_id), cloud.aws.requests("GetObject", waiting.pair_id)
         cloud.delete(*events.values())
-    cloud.forget("IdempotencyTable", id=ITEM)  # instead of a wait of ten minutes
+    cloud.forget("IdempotencyTable", id=ITEM)  # instead of waiting ten minutes
     for pair in events:
         cloud.repeat(pair)
         assert cloud.paid_once(pair)["verdict"] == "PASS"
@@ -93,6 +93,6 @@ def test_a_receive_of_a_pair_that_waits_costs_one_read_and_no_listing_or_downloa
 
 
 def reads(cloud: FaultyCloud) -> tuple[int, int, int]:
-    """Listings, downloads and reads of items so far."""
+    """Return the listings, downloads and item reads so far."""
     requests = cloud.aws.requests
     return requests("ListObjectsV2"), requests("GetObject"), requests("GetItem") + requests("BatchGetItem")

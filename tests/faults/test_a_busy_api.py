@@ -1,4 +1,4 @@
-"""The API or the network says: not now, not charged. The pair waits as PENDING, and is asked again."""
+"""A busy API or an unreachable network: nothing is charged, and the PENDING pair is retried."""
 
 import socket
 import ssl
@@ -21,7 +21,7 @@ from tests.support.faulty_cloud import FaultyCloud, Pair, Worker
 type Step = dict[str, Any]
 
 
-# What the API answers first, its Retry-After, and the seconds that the second request must come after it.
+# The API's first answer, its Retry-After, and the seconds until the second request.
 BUSY: dict[str, tuple[Step, str | None, float]] = {
     "SERVICE_BUSY, in seconds": ({"code": "SERVICE_BUSY"}, "2", 2),
     "SERVICE_BUSY, as documented": ({"code": "SERVICE_BUSY"}, "2s", 2),
@@ -46,7 +46,7 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
 
 @pytest.fixture(scope="module")
 def pending(cloud: FaultyCloud, pairs: dict[str, Pair]) -> dict[str, Row]:
-    """Each pair's row while it is PENDING."""
+    """Each pair's PENDING row."""
     return {name: cloud.row_with(pairs[name].pair_id, "PENDING") for name in pairs if "2" in str(BUSY[name][1])}
 
 
@@ -57,7 +57,7 @@ def test_the_row_says_what_a_pair_waits_for_and_until_when(
     row = pending[name]
 
     assert row["code"] == "SERVICE_BUSY"
-    # Not from the row's writing: the pair's other message may have written it anew, with the same time to wait for.
+    # Not the row's time: the pair's other message may have rewritten it with the same wait.
     refused_at = clock.parse(cloud.ledger(row["pair_id"])[0]["answered_at"])
     assert clock.parse(row["retry_at"]) - refused_at >= timedelta(seconds=1.9)
 
@@ -87,7 +87,7 @@ def test_a_retry_after_may_be_a_date(cloud: FaultyCloud) -> None:
 def test_an_absurd_retry_after_ends_where_sqs_ends(cloud: FaultyCloud) -> None:
     pair = cloud.pair("busy/absurd")
 
-    with cloud.held():  # or the first message may be done with before the second picture is there
+    with cloud.held():  # otherwise the first message may be done before the second picture exists
         cloud.put(pair, {"code": "SERVICE_BUSY", "retry_after": ABSURD})
     row = cloud.row_with(pair.pair_id, "PENDING")
     cloud.wait(lambda: len(cloud.log_of_pair(pair, "Deferred")) >= 2, lambda: "only one message was deferred")
@@ -99,14 +99,14 @@ def test_an_absurd_retry_after_ends_where_sqs_ends(cloud: FaultyCloud) -> None:
 
 @pytest.fixture(scope="module")
 def closed_port() -> Iterator[int]:
-    with socket.socket() as bound:  # and not listening
+    with socket.socket() as bound:  # but not listening
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def stranger_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A TLS server with a certificate of its own making."""
+    """A TLS server with a self-signed certificate."""
     folder = tmp_path_factory.mktemp("stranger")
     key, certificate = self_signed(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,12 +1,11 @@
-"""Every alarm sounds at the fault that it is for, and no other does.
+"""Every alarm sounds at its fault, and no other does.
 
-Each fault happens for real. What the functions then write into their logs as metrics is laid out in time, as if the
-fault went on for as long as the alarms look back, before and behind it ordinary hours; and the alarms are evaluated by
-their definitions in the deployed template. One that watches a metric that is never emitted is an error.
+Each fault really happens. The metrics in the functions' logs are spread over the time that the alarms look back, with
+ordinary hours before and after, and the alarms are evaluated by their definitions in the deployed template. An alarm on
+a metric that is never emitted is an error.
 
-Metrics of AWS's own are not measured here. In CloudWatch's place stand: for AWS/SQS what the queue's attributes say;
-for AWS/Lambda's Errors and Invocations an invocation that was made and how it ended. Throttles and IteratorAge are made
-up: nothing throttles here or falls ten minutes behind, and that Lambda counts so, by these names, is believed.
+AWS's own metrics are replaced: AWS/SQS by the queue's attributes; Errors and Invocations by a real invocation and its
+result. Throttles and IteratorAge are made up, since nothing throttles or falls behind here; AWS's counting is assumed.
 """
 
 import json
@@ -31,16 +30,16 @@ from tests.support.waiting import next_second
 
 HOUR = 3600
 LONG_AGO = -1e9
-"""Outside every alarm's periods: shows that a metric is emitted at all."""
+"""Outside every alarm's periods: only shows that a metric is emitted."""
 STOP_AFTER_UNKNOWN = 2
 LAST_MODIFIED = re.compile(rb"(?<=<LastModified>)[^<.Z]+")
 AT_ALL_HOURS = {"Invocations", "ApproximateNumberOfMessagesVisible"}
-"""Metrics that are measured whatever happens."""
+"""Metrics that AWS always measures."""
 DEATHS = 3
-"""Deaths of workers after which a pair is given up."""
+"""Worker deaths after which a pair is given up."""
 
 
-# --- What stands in CloudWatch's place --------------------------------------------------------------------------------
+# --- in CloudWatch's place --------------------------------------------------------------------------------------------
 
 
 def of_lambda(cloud: FaultyCloud, name: str, function: str, value: float) -> Datapoint:
@@ -56,7 +55,7 @@ def of_queue(cloud: FaultyCloud, queue: str) -> Datapoint:
 
 
 def invoke(cloud: FaultyCloud, function: str, event: object) -> list[Datapoint]:
-    """Invoke a function; what Lambda counts of it."""
+    """Invoke a function and return what Lambda counts."""
     answer = cloud.sandbox.aws("lambda").invoke(FunctionName=cloud.sandbox.outputs[function], Payload=json.dumps(event))
     errors = int("FunctionError" in answer)
     return [of_lambda(cloud, name, function, value) for name, value in (("Invocations", 1), ("Errors", errors))]
@@ -67,7 +66,7 @@ def search(cloud: FaultyCloud) -> list[Datapoint]:
 
 
 class Watch:
-    """The metrics that the functions emit from now on."""
+    """The metrics emitted from now on."""
 
     def __init__(self, cloud: FaultyCloud) -> None:
         self.cloud = cloud
@@ -88,9 +87,9 @@ class Watch:
 # --- The faults -------------------------------------------------------------------------------------------------------
 
 type Making = Callable[[Watch], Iterator[list[Datapoint]]]
-"""Makes a fault happen, gives what CloudWatch would have measured besides once it has shown, and fixes it.
+"""Causes a fault, yields CloudWatch's other metrics while it lasts, and ends it.
 
-One message alone compares a pair: a second one would be deferred meanwhile, and that is counted too.
+Only one message compares a pair: a second would be deferred, which is counted as well.
 """
 
 
@@ -98,7 +97,7 @@ One message alone compares a pair: a second one would be deferred meanwhile, and
 class Fault:
     make: Making
     alarms: frozenset[str]
-    """Those that must sound."""
+    """Alarms that must sound."""
     silent: frozenset[str] = field(default_factory=frozenset)
     """Metrics of ordinary hours that are missing meanwhile."""
 
@@ -171,7 +170,7 @@ def a_picture_ends_every_worker(watch: Watch) -> Iterator[list[Datapoint]]:
             events = cloud.received(pair)
             cloud.delete(*events)
         for worker in ready:
-            worker.function = replace(worker.function, timeout=2)  # a warm worker needs no longer to begin
+            worker.function = replace(worker.function, timeout=2)  # enough for a warm worker to start
             assert worker.start(events[0]).result(20).failed
     cloud.repeat(pair)
     watch.until("WorkerDied")
@@ -252,7 +251,7 @@ def events_are_lost(watch: Watch) -> Iterator[list[Datapoint]]:
     with cloud.held():
         cloud.put(cloud.pair("alarms/lost"))
         cloud.lose_messages()
-        next_second()  # the search takes what is older than FindMissedAfterMinutes: here, than this moment
+        next_second()  # the search takes pairs older than FindMissedAfterMinutes, 0 here
         counted = search(cloud)
         watch.until("MissedPairsSent")
         yield counted
@@ -281,7 +280,7 @@ def a_row_cannot_be_read(watch: Watch) -> Iterator[list[Datapoint]]:
 @heard_by("BusDeadLettersAlarm")
 def the_bus_cannot_use_its_key(watch: Watch) -> Iterator[list[Datapoint]]:
     cloud, queue = watch.cloud, watch.cloud.sandbox.outputs["BusDeadLetterQueue"]
-    # No emulator loses events by a key: what EventBridge would send is sent in its place.
+    # No emulator loses events because of a key, so send what EventBridge would.
     cloud.sandbox.aws("sqs").send_message(QueueUrl=queue, MessageBody="an encrypted event")
     yield [of_queue(cloud, "BusDeadLetterQueue")]
     cloud.take("BusDeadLetterQueue")
@@ -339,7 +338,7 @@ def the_function_that_erases_crashes(watch: Watch) -> Iterator[list[Datapoint]]:
 
 
 def webhook_sent(ago: timedelta) -> Any:
-    """A message of the webhooks' queue, as Lambda hands it over, that was sent so long ago."""
+    """Return an event with a webhook message sent that long ago."""
     event = json.loads((ROOT / "events" / "webhook-message.json").read_text())
     event["Records"][0]["attributes"]["SentTimestamp"] = str(int((clock.now() - ago).timestamp() * 1000))
     return event
@@ -347,7 +346,7 @@ def webhook_sent(ago: timedelta) -> Any:
 
 @contextmanager
 def uploaded_earlier(cloud: FaultyCloud, by: timedelta) -> Iterator[None]:
-    """The bucket says meanwhile that everything was uploaded earlier."""
+    """Make the bucket report earlier upload times."""
     forward = cloud.aws.forward
 
     def earlier(found: re.Match[bytes]) -> bytes:
@@ -365,18 +364,18 @@ def uploaded_earlier(cloud: FaultyCloud, by: timedelta) -> Iterator[None]:
         yield
 
 
-# --- The alarms over them ---------------------------------------------------------------------------------------------
+# --- the alarms -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What was measured in ordinary hours, and while each fault lasted."""
+    """What was measured in ordinary hours and during each fault."""
 
     ordinary: Sequence[Datapoint]
     faults: Mapping[str, Sequence[Datapoint]]
 
     def history(self, alarm: Mapping[str, Any], fault: str) -> list[AlarmState]:
-        """The alarm's states before, at and after the fault."""
+        """Return the alarm's states before, during and after the fault."""
         background = [each for each in self.ordinary if each.name in AT_ALL_HOURS]
         measured = [(each.name, each.dimensions) for each in self.faults[fault]]
         lasting = [
@@ -402,14 +401,14 @@ def period_of(alarm: Mapping[str, Any]) -> int:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyCloud]:
-    """A stack of its own, whose gate closes soon."""
+    """A stack of its own, whose gate closes early."""
     with faulty_cloud(tmp_path_factory.mktemp("alarms"), warm=2, StopAfterUnknown=STOP_AFTER_UNKNOWN) as cloud:
         yield cloud
 
 
 @pytest.fixture(scope="module")
 def alarms(cloud: FaultyCloud) -> dict[str, Mapping[str, Any]]:
-    """The properties of every alarm of the stack, as deployed."""
+    """The properties of every deployed alarm."""
     resources = cloud.sandbox.stack.resources
     return {name: each.properties for name, each in resources.items() if each.type == "AWS::CloudWatch::Alarm"}
 
@@ -429,7 +428,7 @@ def observed(cloud: FaultyCloud) -> Observed:
 
 
 def ordinary_hours(cloud: FaultyCloud) -> list[Datapoint]:
-    """Pairs that get their verdicts, and a search that finds nothing to do."""
+    """Compare pairs successfully, and search without a result."""
     watch = Watch(cloud)
     for name, second in {"same": "anna", "perhaps": ANNA_ON_ANOTHER_DAY, "other": BEN}.items():
         cloud.put(cloud.pair(f"alarms/ordinary {name}", second=second))

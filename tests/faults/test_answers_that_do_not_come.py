@@ -1,4 +1,4 @@
-"""The request was read and may have been charged, and no answer came: never ask again, and say so."""
+"""The request may have been charged, but no answer came: the pair is held, never asked again."""
 
 import socket
 from collections.abc import Iterator
@@ -44,8 +44,8 @@ def another_host() -> Iterator[socket.socket]:
 
 @pytest.fixture(scope="module")
 def pairs(cloud: FaultyCloud, another_host: socket.socket) -> dict[str, Pair]:
-    """One pair for each fault, all at once; then, when all have their rows, every event once more."""
-    # Charged whatever the emulator thinks of the token: an earlier test may have revoked one that a worker still has.
+    """One pair per fault, all at once; then each event once more."""
+    # Charged regardless of the token, which an earlier test may have revoked.
     steps = {fault: step | {"charged": True} for fault, step in FAULTS.items()}
     hosts = {
         "same host": cloud.sandbox.advance.url,
@@ -89,5 +89,5 @@ def test_the_deadline_of_a_call_holds_within_ten_percent(
 def test_a_redirect_takes_the_token_nowhere_else(
     cloud: FaultyCloud, pairs: dict[str, Pair], another_host: socket.socket
 ) -> None:
-    with pytest.raises(BlockingIOError):  # there was no connection
+    with pytest.raises(BlockingIOError):  # no connection was made
         another_host.accept()

@@ -1,4 +1,4 @@
-"""The same two pictures come again under other circumstances: what was paid for stands, what was refused is asked."""
+"""The same pictures are uploaded again: paid answers stand, free refusals are retried."""
 
 import pytest
 
@@ -10,7 +10,7 @@ SWAPPED = {"FIRST_NAME": "second", "SECOND_NAME": "first"}
 
 
 def put_again(cloud: FaultyCloud, pair: Pair) -> str:
-    """A newer upload of the same contents; when S3 says it was, at the earliest."""
+    """Upload the same contents again, in a later second. Return the time of the previous upload."""
     uploaded_at = str(cloud.settled(pair.pair_id)["uploaded_at"])
     cloud.idle()
     next_second()
@@ -19,14 +19,14 @@ def put_again(cloud: FaultyCloud, pair: Pair) -> str:
 
 
 def row_after(cloud: FaultyCloud, pair: Pair, uploaded_at: str) -> Row:
-    """The final row of a later upload."""
+    """Return the final row of a later upload."""
     return cloud.row_that(
         pair.pair_id, lambda row: row["uploaded_at"] > uploaded_at and row["verdict"] not in ("WAITING", "PENDING")
     )
 
 
 def by_worker(cloud: FaultyCloud, pair: Pair, **variables: str) -> Row:
-    """What a worker of a stack with other parameters makes of the pair when it is uploaded again."""
+    """Upload the pair again, processed by a worker with other parameters; return the row."""
     cloud.idle()
     with cloud.worker(Worker, variables) as worker, cloud.held():
         uploaded_at = put_again(cloud, pair)
@@ -57,7 +57,7 @@ def test_a_refusal_that_was_free_is_asked_again_with_the_next_upload(cloud: Faul
     pair = cloud.put(cloud.pair(f"again/{code}"), {"code": code})
     refused = cloud.settled(pair.pair_id)
     cloud.idle()
-    cloud.repeat(pair)  # an event is no upload
+    cloud.repeat(pair)  # an event is not an upload
     cloud.idle()
     asked_before = len(cloud.checks(pair))
 

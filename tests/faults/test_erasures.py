@@ -1,4 +1,4 @@
-"""A person is erased while a worker has the pair and stands just before a write: it is not written."""
+"""A pair is erased just before a worker's write: nothing is written."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ WRITES = {"the call": "CallsTable", "the verdict": "VerdictsTable"}
 
 @dataclass(frozen=True)
 class Overtaken:
-    """A pair whose worker stood before a write until the pair was erased."""
+    """A pair that was erased while its worker was about to write."""
 
     pair: Pair
     fault: Fault
@@ -26,7 +26,7 @@ class Overtaken:
 
 @pytest.fixture(scope="module")
 def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
-    """One pair for each write, all at once."""
+    """One pair per kind of write, all at once."""
     cloud.idle()
     standing = {}
     for name, table in WRITES.items():

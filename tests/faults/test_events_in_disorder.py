@@ -1,4 +1,4 @@
-"""Events come twice, at once, late or never: a pair is compared once, and none is lost."""
+"""Events come twice, at once, late or never: each pair is compared once."""
 
 from tests.support.deployed import BEN, notification, picture
 from tests.support.faulty_cloud import FaultyCloud
@@ -107,7 +107,7 @@ def test_a_pair_whose_events_never_came_is_found(cloud: FaultyCloud) -> None:
         cloud.put(pair)
         cloud.lose_messages()
     assert cloud.row(pair.pair_id) is None
-    next_second()  # the search takes what is older than FindMissedAfterMinutes: here, than this moment
+    next_second()  # the search takes pairs older than FindMissedAfterMinutes, 0 here
 
     found = cloud.invoke("FindMissedFunction", {})
 

@@ -1,4 +1,4 @@
-"""A permission is missing, as after a careless change of the function's role: the log names it, and nothing is lost."""
+"""A missing permission: the log names it, and nothing is lost."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MALFORMED = "a postcard"
 
 @dataclass(frozen=True)
 class Trouble:
-    """What was denied, what the log's errors and the metric said of it, and what was left when it was over."""
+    """The denials, the log's errors and the metric's count, and the pairs afterwards."""
 
     denials: dict[str, Fault]
     pairs: dict[str, Pair]
@@ -26,7 +26,7 @@ class Trouble:
 
 @pytest.fixture(scope="module")
 def trouble(cloud: FaultyCloud) -> Trouble:
-    """Three permissions are denied for a while, all at once."""
+    """Three permissions are denied at once, for a while."""
     cloud.idle()
     lines_before, counted_before = len(cloud.log()), cloud.metrics()["UnexpectedErrors"]
     tables, pairs = cloud.sandbox.outputs, {name: cloud.pair(f"denied/{name}") for name in ("deferred", "written")}

@@ -1,4 +1,4 @@
-"""Parameters at the ends of their ranges, where what they need of each other is scarce."""
+"""Parameters at the ends of their ranges."""
 
 from datetime import timedelta
 from io import BytesIO
@@ -21,7 +21,7 @@ A_DAY = "1"
 
 
 def of_megapixels(megapixels: int, form: str, **options: Any) -> bytes:
-    """The largest upright portrait that is not above them."""
+    """Return the largest upright portrait within these megapixels."""
     width = int((megapixels * 1_000_000 * 3 / 4) ** 0.5)
     content = BytesIO()
     drawn = portraits.portrait(1, width=450, height=600)

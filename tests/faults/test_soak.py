@@ -1,4 +1,4 @@
-"""All faults together, at random."""
+"""All faults at random."""
 
 from tests.soak.storm import soak
 from tests.support.faulty_cloud import FaultyCloud

@@ -1,4 +1,4 @@
-"""The gate: what all workers share of when they may call. Here the fleet finds its pace out alone, and stops soon."""
+"""The gate, with a fleet that discovers its pace and stops early."""
 
 import time
 from collections import Counter
@@ -41,7 +41,7 @@ def fleet_that_knows_nothing(cloud: FaultyCloud) -> None:
 
 
 def calls_of(cloud: FaultyCloud, pairs: list[Pair]) -> dict[str, list[ApiRequest]]:
-    """What the emulator was asked about each pair, by pair id, in one look."""
+    """Return the calls about each pair, by pair id, from one request."""
     pair_ids = {pair.first_sha256: pair.pair_id for pair in pairs}
     calls: dict[str, list[ApiRequest]] = {pair.pair_id: [] for pair in pairs}
     for call in cloud.control.calls("check"):
@@ -51,7 +51,7 @@ def calls_of(cloud: FaultyCloud, pairs: list[Pair]) -> dict[str, list[ApiRequest
 
 
 def test_a_burst_is_compared_at_the_pace_that_the_api_allows(cloud: FaultyCloud) -> None:
-    cloud.control.limit_rate(3)  # slower than a fleet begins, and than this machine is
+    cloud.control.limit_rate(3)  # slower than a fleet starts, and than this machine is
     with cloud.held():
         pairs = [cloud.put(cloud.pair(f"burst/{number}")) for number in range(40)]
 
@@ -61,7 +61,7 @@ def test_a_burst_is_compared_at_the_pace_that_the_api_allows(cloud: FaultyCloud)
     cloud.control.clear()
     assert verdicts == {"PASS": len(pairs)}
     assert codes["SUCCESS"] == len(pairs)
-    # Once a whole crowd may be refused, which finds the pace out: without that every second pair would be.
+    # A whole crowd may be refused once, which discovers the pace.
     assert sum(codes[code] for code in BUSY_CODES) <= MAX_CONCURRENCY + 0.1 * len(pairs)
 
 
@@ -82,7 +82,7 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
         lambda: any(row.get("code") == "API_NOT_ANSWERING" for row in rows().values()),
         lambda: "the fleet does not stop",
     )
-    time.sleep(DEADLINE)  # of those that were called at that moment
+    time.sleep(DEADLINE)  # of those called at that moment
     asked_till_then, since = asked(), time.time()
     cloud.wait(lambda: len(asked()) >= len(asked_till_then) + 3, lambda: "no probe is made")
     waiting = rows()
@@ -99,7 +99,7 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
     assert cloud.metrics()["ApiNotAnswering"] > stops_before
     for pair_id, calls in calls_of(cloud, pairs).items():
         [call] = calls  # no pair is called for twice
-        # What never reached the API, of a machine too busy to connect in time, was refused and costs nothing.
+        # Calls of a machine too slow to connect in time never reached the API and cost nothing.
         [ledgered] = [row for row in cloud.ledger(pair_id) if row["state"] != "REFUSED"]
         assert call.charged
         assert (verdicts[pair_id], ledgered["state"]) in {("UNDETERMINED", "UNKNOWN"), ("PASS", "ANSWERED")}
@@ -107,7 +107,7 @@ def test_an_api_that_answers_too_late_is_left_alone_until_it_answers_in_time(clo
 
 
 LONG_PAUSE = 4
-"""Seconds, longer than it takes to try and to be asked again."""
+"""Seconds: longer than a probe and its retry take."""
 NOBODY = "http://127.0.0.1:1"
 PROBES: dict[str, tuple[dict[str, str], dict[str, object] | None]] = {
     "SERVICE_BUSY": ({}, {"code": "SERVICE_BUSY"}),

@@ -1,4 +1,4 @@
-"""Tokens expire, are revoked, are refused here and accepted there; the store and the secret are down."""
+"""Tokens expire, are revoked or tied to an environment; store and secret fail."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.support.faulty_cloud import FaultyCloud, Pair
 
 @pytest.fixture(scope="module", autouse=True)
 def later_modules_meet_good_tokens(cloud: FaultyCloud) -> Iterator[None]:
-    """At the end no worker keeps a token that was revoked: a later test would count one more call."""
+    """Restart the workers: a revoked token would add a call to later tests."""
     yield
     cloud.control.clear()
     cloud.idle()
@@ -22,7 +22,7 @@ def later_modules_meet_good_tokens(cloud: FaultyCloud) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def undisturbed(cloud: FaultyCloud) -> Iterator[None]:
-    """The next test starts in good weather, with a token in the store."""
+    """End all faults after each test."""
     yield
     cloud.aws.clear()
     cloud.control.clear()
@@ -33,13 +33,13 @@ def minted(cloud: FaultyCloud, since: float) -> int:
 
 
 def eight(cloud: FaultyCloud, name: str, *steps: dict[str, object]) -> list[Pair]:
-    """Eight pairs at once."""
+    """Upload eight pairs at once."""
     with cloud.held():
         return [cloud.put(cloud.pair(f"tokens/{name} {number}"), *steps) for number in range(8)]
 
 
 def restart(cloud: FaultyCloud) -> None:
-    """Environments that have no token in memory; nor has the store one."""
+    """Restart the environments without a token in memory or in the store."""
     cloud.host.drain()
     cloud.sandbox.stop_host()
     ssm = cloud.sandbox.aws("ssm")
@@ -93,7 +93,7 @@ def test_a_token_refused_to_one_environment_alone_is_replaced_there(cloud: Fault
 
 
 def test_a_fresh_token_that_is_refused_too_blocks_the_account(cloud: FaultyCloud) -> None:
-    # The one in memory, one that another environment has shared meanwhile, and a new one.
+    # The one in memory, one shared by another environment, and a new one.
     pair = cloud.put(cloud.pair("tokens/refused"), {"code": "IAM_FAILED", "times": 3})
 
     pending = cloud.row_with(pair.pair_id, "PENDING")

@@ -1,4 +1,4 @@
-"""Bus, receiver and the functions between them fail: every change arrives, and comparing waits for none of it."""
+"""Bus, receiver and their functions fail: every change still arrives, and comparing does not wait."""
 
 import json
 import time
@@ -23,7 +23,7 @@ FOUR_DAYS_MS = 4 * 86400 * 1000
 
 
 class Town(Deployed):
-    """A stack whose functions reach AWS by way of a proxy, and whose receiver is scripted."""
+    """A stack behind a proxy to AWS, with a scripted receiver."""
 
     def __init__(self, sandbox: Sandbox, aws: FaultyAws) -> None:
         super().__init__(sandbox)
@@ -38,17 +38,17 @@ class Town(Deployed):
         return self.sandbox.host
 
     def write(self, pair_id: str, verdict: str = "PASS", **more: dict[str, Any]) -> None:
-        """A row as an operator writes it, with the time of its writing."""
+        """Write a row as an operator would."""
         now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         item = {"pair_id": {"S": pair_id}, "verdict": {"S": verdict}, "updated_at": {"S": now}} | more
         self.sandbox.aws("dynamodb").put_item(TableName=self.sandbox.outputs["VerdictsTable"], Item=item)
 
     def deliveries(self, pair_id: str) -> list[Delivery]:
-        """All that came of a pair, whatever became of it."""
+        """Return all deliveries about a pair, accepted or not."""
         return [each for each in self.receiver.deliveries if each.message["data"]["pair_id"] == pair_id]
 
     def arrived(self, *pair_ids: str, within: float = 60) -> None:
-        """Wait until a webhook of each pair was taken."""
+        """Wait until a webhook of each pair was accepted."""
 
         def missing() -> set[str]:
             return set(pair_ids) - {each.message["data"]["pair_id"] for each in self.receiver.taken.values()}
@@ -56,13 +56,13 @@ class Town(Deployed):
         self.wait(lambda: not missing(), lambda: f"webhooks of {missing()} have not come", within=within)
 
     def lying_in(self, queue: str) -> list[dict[str, Any]]:
-        """Take what lies in the queue of that output."""
+        """Take the messages from the queue in that output."""
         return [json.loads(body) for body in self.take(queue)]
 
 
 @contextmanager
 def held(town: Town) -> Iterator[None]:
-    """Nothing is taken from queues and streams meanwhile."""
+    """Pause queues and streams."""
     town.host.pause()
     try:
         yield
@@ -72,8 +72,7 @@ def held(town: Town) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """The deployed stack, but for its times: webhooks come back after a second or two, changes are published four times
-    at most."""
+    """The deployed stack with short times: webhooks are retried after seconds, changes published at most four times."""
     folder = tmp_path_factory.mktemp("out")
     with FaultyAws() as aws:
         environment = {"AWS_ENDPOINT_URL": aws.url} | HURRIED
@@ -87,7 +86,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_lost(town: Town) -> Iterator[None]:
-    """Instead of the one of the other fault tests, whose stack is another."""
+    """Replaces the fixture of the other fault tests, which have another stack."""
     yield
     town.idle()
     assert town.lying_in("WebhookDeadLetterQueue") == []
@@ -101,7 +100,7 @@ def fair_weather(town: Town) -> Iterator[None]:
     town.receiver.always(None)
 
 
-# --- The receiver -----------------------------------------------------------------------------------------------------
+# --- receiver ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_a_secret_that_cannot_be_read_for_a_while_loses_nothing(town: Town) -> N
     assert fault.met == 2
 
 
-# --- The bus and the stream -------------------------------------------------------------------------------------------
+# --- bus and stream ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["throttle", "deny", "drop", "lose_response"])
@@ -190,7 +189,7 @@ def test_a_bus_that_fails_for_a_while_loses_nothing_and_comparing_goes_on(town: 
     town.settled(f"bus {kind}")
 
     town.arrived(f"bus {kind}")
-    # An event whose response was lost has arrived before it is put again.
+    # An event whose response was lost arrived before it is put again.
     town.wait(lambda: fault.met == 2, lambda: f"the fault was met {fault.met} times")
     assert len({each.id for each in town.deliveries(f"bus {kind}")}) == 1
 

@@ -1,4 +1,4 @@
-"""A worker is killed between the request and its answer, or is taken for dead and finishes late."""
+"""A worker is killed during a call, or is taken for dead and finishes late."""
 
 import json
 import time
@@ -31,10 +31,10 @@ RETRY = {"ON_UNKNOWN_OUTCOME": "retry"}
 
 @pytest.fixture(scope="module")
 def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
-    """Four workers, each with a message: two are killed while the API thinks, two cannot save what it answered.
+    """Four workers with one message each: two are killed during the call, two cannot save the answer.
 
-    The messages of the ones with `hold`, the deployed policy, come back to the fleet. A worker with `retry` takes over
-    for the other two, whose messages are deleted.
+    With `hold`, the deployed policy, their messages return to the fleet. For `retry`, another worker takes over and the
+    messages are deleted.
     """
     steps: dict[str, list[dict[str, Any]]] = {
         "killed": [SLOW],
@@ -60,7 +60,7 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
                 if name.endswith("retry"):
                     cloud.delete(events[name], other)
         for name in ("late", "late, retry"):
-            # It cannot reach the ledger before it is dead by all accounts.
+            # It reaches the ledger only after it counts as dead.
             cloud.aws.fault("UpdateItem", "drop", f'"{pairs[name].pair_id}"', "CallsTable", "91.5", times=4, delay=3.5)
         started = time.monotonic()
         for name in pairs:
@@ -82,9 +82,9 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
 
 @pytest.fixture(scope="module")
 def deadly(cloud: FaultyCloud, pairs: dict[str, Pair]) -> Iterator[tuple[Pair, Future[None]]]:
-    """A pair whose first picture ends every worker that reads it, and what comes to an end when enough are dead.
+    """A pair whose first picture crashes every reader, and a future for enough deaths.
 
-    It has one message, of our own, so that the environment that processes it can be found and killed.
+    It has one message of ours, so that its environment can be found and killed.
     """
     pair = cloud.pair("dying/every time")
     cloud.idle()
@@ -99,7 +99,7 @@ def deadly(cloud: FaultyCloud, pairs: dict[str, Pair]) -> Iterator[tuple[Pair, F
             cloud.wait(lambda: reading.met > deaths, lambda: "the picture is not read")  # noqa: B023
             [at_work] = [each for each in cloud.host.environments() if message_id in each.message_ids]
             at_work.kill()
-            # Only until the message may be back: at zero FindMissedAfterMinutes a search would take it for late then.
+            # Only until the message may be back: with FindMissedAfterMinutes 0 the search would then count it as late.
             until = time.monotonic() + VISIBILITY_TIMEOUT / 2
             for _ in range(SEARCHES // MOST_DEATHS):
                 if time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""AWS fails around the call: throttled, denied, dropped, or carried out and not answered."""
+"""AWS fails around the call: throttled, denied, dropped, or done without a response."""
 
 import json
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ WEATHER = {
 
 
 def brew(cloud: FaultyCloud, pair: Pair, weather: Weather) -> Fault:
-    """Let the operation fail for the pair."""
+    """Make the operation fail for the pair."""
     names_it = pair.idempotency_key if weather.table == "IdempotencyTable" else json.dumps(pair.pair_id)
     table = json.dumps(cloud.sandbox.outputs[weather.table])
     return cloud.aws.fault(weather.operation, weather.kind, table, names_it, times=weather.times, delay=weather.delay)
@@ -43,7 +43,7 @@ def brew(cloud: FaultyCloud, pair: Pair, weather: Weather) -> Fault:
 
 @pytest.fixture(scope="module")
 def storm(cloud: FaultyCloud) -> dict[str, tuple[Pair, Fault]]:
-    """One pair for each kind of weather, all at once; when all have their rows, every event once more."""
+    """One pair per kind of failure, all at once; then each event once more."""
     storm = {}
     for name, weather in WEATHER.items():
         pair = cloud.pair(f"storm/{name}")

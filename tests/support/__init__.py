@@ -1,4 +1,4 @@
-"""What tests of several kinds need: a deployed stack, faults, waiting."""
+"""Shared by several kinds of tests."""
 
 from pathlib import Path
 

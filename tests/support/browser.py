@@ -1,8 +1,7 @@
-"""The browser in which pages are looked at: the machine's own Chrome or Chromium, or Playwright's.
+"""The browser for page tests: the machine's Chrome or Chromium, or Playwright's.
 
-A conftest that needs it says `from tests.support.browser import browser as browser, complaints as complaints, page as
-page`. `make browser`, and so `make test`, installs one where the machine has none. Where that cannot be done, the
-tests of pages are skipped, and say what to do.
+A conftest imports it as `from tests.support.browser import browser as browser, complaints as complaints, page as page`.
+`make browser`, and so `make test`, installs one if needed. If that fails, page tests are skipped with the remedy.
 """
 
 import os
@@ -21,14 +20,14 @@ NAMES = ("google-chrome", "chromium")
 REMEDY = "install Chrome or Chromium (Debian: apt-get install chromium), or run `make browser`"
 
 BROWSERS = ROOT / ".tools" / "browser"
-"""Playwright's, here rather than in the home directory, so that `make clean` removes it."""
+"""In the clone instead of the home directory, so that `make clean` removes it."""
 os.environ.setdefault("PLAYWRIGHT_BROWSERS_PATH", str(BROWSERS))
 
 
 def find_browser() -> Path | None:
-    """The machine's own; None where Playwright's has to do.
+    """Return the machine's browser, or None.
 
-    One in a snap sees neither /tmp, where Playwright puts its profile, nor hidden folders, where a clone may be.
+    One in a snap sees neither /tmp, where Playwright puts its profile, nor hidden folders, which may contain the clone.
     """
     found = (Path(path) for name in NAMES if (path := shutil.which(name)))
     return next((path for path in found if path.resolve().name != "snap"), None)
@@ -36,7 +35,7 @@ def find_browser() -> Path | None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser without a window. Of a module and not of the session: while it runs, its thread has an event loop."""
+    """A headless browser. Per module rather than session: its thread has an event loop while it runs."""
     with sync_playwright() as playwright:
         try:
             # Chromium's own sandbox refuses to run as root.
@@ -51,19 +50,19 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page without cookies or history; `complaints` has what it complains of."""
+    """A page without cookies or history; see `complaints`."""
     with browser.new_context(viewport={"width": 1280, "height": 720}) as context:
         yield context.new_page()
 
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """What `page` complains of, as it comes; ask for it before the page goes anywhere."""
+    """What `page` complains about; request it before the page loads anything."""
     return complaints_of(page)
 
 
 def complaints_of(page: Page) -> list[str]:
-    """What a page complains of from now on: errors and warnings of its console, exceptions, requests that fail."""
+    """Collect a page's console errors and warnings, exceptions and failed requests."""
     heard: list[str] = []
     page.on("console", lambda said: heard.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: heard.append(str(error)))
@@ -72,8 +71,9 @@ def complaints_of(page: Page) -> list[str]:
 
 
 def main() -> None:
-    """Install a browser where the machine has none: Debian's as root, who may, and for whom Playwright's would lack
-    libraries; else Playwright's."""
+    """Install a browser if there is none: as root on Debian the package, as Playwright's lacks libraries there;
+    otherwise Playwright's.
+    """
     if find_browser() or (_as_root_on_debian() and _done("apt-get", "install", "--yes", "--quiet", "chromium")):
         return
     if not _done(sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"):

@@ -1,6 +1,6 @@
-"""An HTTP proxy that tunnels by CONNECT, and fails on request: `python -m tests.support.connect_proxy --port 0`.
+"""An HTTP proxy for CONNECT that fails on request: `python -m tests.support.connect_proxy --port 0`.
 
-Prints its URL. Each CONNECT is a line on standard error: the host and port, then the credentials or `-`.
+Prints its URL, and for each CONNECT a line on stderr: host and port, then the credentials or `-`.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def _serve(client: socket.socket, options: argparse.Namespace) -> None:
 
 
 def _read_connect(client: socket.socket) -> tuple[str, str | None]:
-    """Return the target of CONNECT and the credentials of its Basic authentication."""
+    """Return CONNECT's target and the credentials of Basic authentication."""
     head = b""
     while b"\r\n\r\n" not in head:
         received = client.recv(BUFFER)
@@ -81,7 +81,7 @@ def _read_connect(client: socket.socket) -> tuple[str, str | None]:
 
 
 def _relay(client: socket.socket, server: socket.socket, request_bytes: int | None, answer_bytes: int | None) -> None:
-    """Copy both ways until one side ends, or until the other side was sent so many bytes."""
+    """Copy both ways until one side ends, or until the other side got so many bytes."""
     left = {client: request_bytes, server: answer_bytes}
     other = {client: server, server: client}
     with selectors.DefaultSelector() as selector:

@@ -1,4 +1,4 @@
-"""The deployed stack as its users meet it: pictures go into the bucket, rows come out of the tables."""
+"""The deployed stack as users see it: pictures go into the bucket, rows come out of the tables."""
 
 import hashlib
 import json
@@ -23,9 +23,9 @@ from sandbox.cloud import Sandbox
 type Row = dict[str, Any]
 type Role = Literal["first", "second"]
 
-PATIENCE = 60.0  # seconds, on a machine that does much else
+PATIENCE = 60.0  # seconds, on a busy machine
 UNSETTLED = ("WAITING", "PENDING")
-SIZE = (450, 600)  # small pictures are as good as large ones, and faster
+SIZE = (450, 600)  # small pictures are faster and as good
 ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, BLURRED = "anna", "anna on another day", "ben", "blank", "blurred"
 
 
@@ -45,7 +45,7 @@ def _portrait(name: str) -> bytes:
 
 
 def picture(name: str, copy: str) -> bytes:
-    """A JPEG of a person; each `copy` shows the same and has bytes of its own (a comment behind its first marker)."""
+    """Return a JPEG of a person; a comment makes the bytes of each `copy` unique."""
     comment, content = copy.encode(), _portrait(name)
     return content[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2) + comment + content[2:]
 
@@ -55,18 +55,18 @@ def sha256(content: bytes) -> str:
 
 
 def notification(key: str) -> str:
-    """S3's message about a created object, reduced to the fields that are read."""
+    """Return S3's message about a created object, with the fields that are read."""
     record = {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": quote_plus(key, safe="/")}}}
     return json.dumps({"Records": [record]})
 
 
 def record(body: str) -> dict[str, str]:
-    """A message as the event source mapping passes it on, reduced to the fields that are read."""
+    """Return a message as the event source mapping passes it on, with the fields that are read."""
     return {"messageId": sha256(body.encode()), "receiptHandle": "", "body": body, "eventSource": "aws:sqs"}
 
 
 class Deployed:
-    """One running stack: uploads, rows and logs, and waiting for them with a deadline."""
+    """A running stack: uploads, rows and logs, with deadlines for waiting."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -89,9 +89,9 @@ class Deployed:
         *,
         only: Role | None = None,
     ) -> None:
-        """Two pictures, or bytes of one's own, or `only` one of them.
+        """Upload two pictures, or given bytes, or `only` one of them.
 
-        `answer` is a step of the emulator's script for this pair alone.
+        `answer` scripts the emulator for this pair.
         """
         contents = {
             role: content if isinstance(content, bytes) else picture(content, f"{pair_id}, {role}")
@@ -110,20 +110,20 @@ class Deployed:
         second: str | bytes = ANNA,
         answer: Mapping[str, Any] | None = None,
     ) -> None:
-        """As `upload_pair`, but the first picture has been dealt with before the second comes: one message compares."""
+        """Upload the second picture after the first is processed, so that one message compares."""
         self.upload_pair(pair_id, first, second, only="first")
         self.row_with(pair_id, "WAITING")
         self.upload_pair(pair_id, first, second, answer, only="second")
 
     def row(self, pair_id: str) -> Row | None:
-        """The pair's row of VerdictsTable, numbers as Decimals."""
+        """Return the pair's row of VerdictsTable, with numbers as Decimals."""
         answer = self._dynamodb.get_item(
             TableName=self.sandbox.outputs["VerdictsTable"], Key={"pair_id": {"S": pair_id}}, ConsistentRead=True
         )
         return plain(answer["Item"]) if "Item" in answer else None
 
     def row_that(self, pair_id: str, is_it: Callable[[Row], bool], *, within: float = PATIENCE) -> Row:
-        """The pair's row as soon as it is as wanted. Fails with the row and the end of the log."""
+        """Wait for the pair's row to meet the condition. Fails with the row and the end of the log."""
         row: Row | None = None
 
         def look() -> bool:
@@ -136,14 +136,14 @@ class Deployed:
         return row
 
     def settled(self, pair_id: str, *, within: float = PATIENCE) -> Row:
-        """The pair's row when it neither waits nor is pending."""
+        """Wait until the pair's row is neither WAITING nor PENDING."""
         return self.row_that(pair_id, lambda row: row.get("verdict") not in (None, *UNSETTLED), within=within)
 
     def row_with(self, pair_id: str, verdict: str, *, within: float = PATIENCE) -> Row:
         return self.row_that(pair_id, lambda row: row.get("verdict") == verdict, within=within)
 
     def ledger(self, pair_id: str) -> list[Row]:
-        """The pair's rows of CallsTable, in the order of their sort key."""
+        """Return the pair's ledger rows in order."""
         answer = self._dynamodb.query(
             TableName=self.sandbox.outputs["CallsTable"],
             KeyConditionExpression="pair_id = :pair_id",
@@ -153,7 +153,7 @@ class Deployed:
         return [plain(item) for item in answer["Items"]]
 
     def asked(self, content: bytes) -> list[ApiRequest]:
-        """What the emulator was asked about a first picture that was sent as it is."""
+        """Return the calls about a first picture that was sent unchanged."""
         return self.control.calls("check", first_sha256=sha256(content))
 
     def idle(self, *, within: float = PATIENCE) -> None:
@@ -165,31 +165,30 @@ class Deployed:
         )
 
     def messages(self, queue: str) -> int:
-        """How many there are in the queue of that output, visible or not."""
+        """Count the messages in the queue of that output, visible or not."""
         url = self.sandbox.outputs[queue]
         attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return sum(int(attributes[f"ApproximateNumberOfMessages{state}"]) for state in ("", "NotVisible", "Delayed"))
 
     def resume(self) -> None:
-        """Let the queue of uploads be received from again."""
         assert self.sandbox.host is not None
         self.sandbox.host.resume()
 
     def send(self, body: str) -> str:
-        """Put a message into the queue of uploads; its id."""
+        """Put a message into UploadsQueue; return its id."""
         sent = self._sqs.send_message(QueueUrl=self.sandbox.outputs["UploadsQueue"], MessageBody=body)
         return str(sent["MessageId"])
 
     def lose_messages(self) -> list[str]:
-        """Take all message bodies from the queue of uploads, so that no worker receives them."""
+        """Take all message bodies from UploadsQueue, so that no worker receives them."""
         return self.take("UploadsQueue")
 
     def dead_letters(self) -> list[str]:
-        """Take the bodies that lie in the dead-letter queue."""
+        """Take the bodies from the dead-letter queue."""
         return self.take("DeadLetterQueue")
 
     def take(self, queue: str) -> list[str]:
-        """Take the bodies that lie in the queue of that output."""
+        """Take the bodies from the queue of that output."""
         url, bodies = self.sandbox.outputs[queue], []
         while messages := self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             bodies += [message["Body"] for message in messages]
@@ -198,7 +197,7 @@ class Deployed:
         return bodies
 
     def invoke(self, function: str, event: object) -> Any:
-        """Lambda's answer to a synchronous invocation, which must not fail."""
+        """Invoke a function synchronously; it must not fail."""
         name = self.sandbox.outputs[function]
         answer = self.sandbox.aws("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
         payload = json.loads(answer["Payload"].read())
@@ -206,7 +205,7 @@ class Deployed:
         return payload
 
     def post(self, output: str, question: Mapping[str, object]) -> Any:
-        """Call a function by its URL, which is that output, as the sandbox's own user."""
+        """Call the function whose URL is in that output, as the sandbox's user."""
         variables = self.sandbox.variables
         session = boto3.Session(
             variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=variables["AWS_REGION"]
@@ -214,7 +213,7 @@ class Deployed:
         return FunctionUrl(session, self.sandbox.outputs[output], "OperatorPolicy").post(question)
 
     def log(self, function: str = "CompareFunction") -> list[Row]:
-        """The function's log: Powertools' JSON lines, log records and metrics alike. New ones come last."""
+        """Return the function's log as Powertools' JSON lines, including metrics. New ones come last."""
         read, lines = self._logs.setdefault(function, []), self.lines(function)
         read += (
             json.loads(line) if line.startswith("{") and line.endswith("}") else None for line in lines[len(read) :]
@@ -222,15 +221,14 @@ class Deployed:
         return [record for record in read if record is not None]
 
     def lines(self, function: str = "CompareFunction") -> list[str]:
-        """Everything that the function wrote."""
         return self.sandbox.log(function)
 
     def log_of(self, key: str) -> list[str]:
-        """What the log says while an upload of that key is dealt with."""
+        """Return the log's messages about an upload."""
         return [line["message"] for line in self.log() if line.get("key") == key]
 
     def metrics(self, function: str = "CompareFunction") -> Counter[str]:
-        """Sums of the function's metrics so far."""
+        """Return the sums of the function's metrics so far."""
         sums: Counter[str] = Counter()
         for line in self.log(function):
             for group in line.get("_aws", {}).get("CloudWatchMetrics", []):
@@ -244,7 +242,7 @@ class Deployed:
             if time.monotonic() > deadline:
                 pytest.fail("\n".join([f"After {within} s {what()}. The log ends:", *self.lines()[-15:]]))
             time.sleep(pause)
-            pause = min(pause * 1.2, 0.5)  # what takes long is looked for more rarely: each look is a request
+            pause = min(pause * 1.2, 0.5)  # each look is a request
 
 
 def plain(item: dict[str, Any]) -> Row:

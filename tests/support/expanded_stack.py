@@ -1,4 +1,4 @@
-"""template.yaml, expanded as CloudFormation sees it, for given parameters."""
+"""template.yaml, expanded as by CloudFormation, for given parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +12,10 @@ WRITTEN = read_template(ROOT / "template.yaml")
 
 
 class ExpandedStack:
-    """All resources with their functions resolved. `Ref` gives "<Id>" and `GetAtt` "<Id.Attribute>", for resources
-    that exist; a reference to anything else fails."""
+    """All resources with their functions resolved.
+
+    `Ref` gives "<Id>" and `GetAtt` "<Id.Attribute>" of existing resources; other references fail.
+    """
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self.parameters = parameter_values(WRITTEN["Parameters"], parameters)

@@ -1,4 +1,4 @@
-"""A proxy before AWS that fails as networks and AWS do, for the requests that a test names, and counts what it sees."""
+"""A proxy to AWS that fails like networks and AWS do, for chosen requests, and counts requests."""
 
 import json
 import re
@@ -18,10 +18,10 @@ from sandbox.lambda_host.server import Handler, Server
 
 type Kind = Literal["throttle", "deny", "drop", "lose_response", "delay"]
 
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER switched on with zero seconds
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with zero seconds
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "server", "date"}
-# S3 has no names of operations in its requests: method, whether it is about an object or a bucket, and what the query
-# must have in it, the most particular first.
+# S3 requests do not name their operation: method, subject and a required query parameter identify it, the most specific
+# first.
 S3_OPERATIONS = (
     ("GET", "bucket", "list-type", "ListObjectsV2"),
     ("GET", "bucket", "versions", "ListObjectVersions"),
@@ -36,7 +36,7 @@ OBJECT_PATH = re.compile("/[^/]+/.+")
 
 @dataclass(frozen=True)
 class Request:
-    """One request of an AWS operation; `text` is its URL and body."""
+    """A request of an AWS operation; `text` is its URL and body."""
 
     operation: str
     text: str
@@ -47,9 +47,9 @@ class Request:
 
 @dataclass
 class Fault:
-    """What happens to requests of an AWS operation that have all of `containing` in their URL or body.
+    """Affects requests of an AWS operation with all of `containing` in URL or body.
 
-    `met` counts what it befell.
+    `met` counts the affected requests.
     """
 
     operation: str
@@ -65,10 +65,10 @@ class Fault:
 
 
 class FaultyAws:
-    """A context manager: listens at `url` and passes everything on to `upstream`, but for the faults in force.
+    """Listens at `url` and forwards everything to `upstream`, except for active faults; a context manager.
 
-    Operations have the names of AWS's API: PutItem, GetParameter, ListObjectsV2. `containing` narrows them down, for
-    example to a table by its name.
+    Operations have the names of AWS's API: PutItem, GetParameter, ListObjectsV2. `containing` narrows them down, say to
+    a table.
     """
 
     def __init__(self, upstream: str = "") -> None:
@@ -81,11 +81,11 @@ class FaultyAws:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def fault(self, operation: str, kind: Kind, *containing: str, times: int | None = 1, delay: float = 0) -> Fault:
-        """Let the next `times` requests of that operation fail, the first that fits of several faults in force.
+        """Make the next `times` requests of an operation fail; of several faults, the first match applies.
 
-        `throttle` answers AWS's error for too many requests, which botocore repeats; `deny` the one for missing
-        permissions, which it does not. `drop` ends the connection before AWS sees the request, `lose_response` after
-        AWS has carried it out; `delay` does nothing else.
+        `throttle` returns AWS's throttling error, which botocore retries; `deny` that for missing permissions, which it
+        does not. `drop` ends the connection before AWS sees the request, `lose_response` after AWS has handled it;
+        `delay` only delays.
         """
         fault = Fault(operation, kind, containing, times, delay)
         with self._lock:
@@ -93,17 +93,16 @@ class FaultyAws:
         return fault
 
     def clear(self) -> None:
-        """End all faults."""
         with self._lock:
             self._faults.clear()
 
     def requests(self, operation: str, *containing: str) -> int:
-        """How many requests of that operation have come so far, those that failed too."""
+        """Count the requests of an operation so far, including failed ones."""
         with self._lock:
             return sum(request.has(operation, containing) for request in self._requests)
 
     def take(self, request: Request) -> Fault | None:
-        """Note a request; what befalls it."""
+        """Record a request and return its fault, if any."""
         with self._lock:
             self._requests.append(request)
             fault = next((fault for fault in self._faults if fault.befalls(request)), None)
@@ -139,7 +138,7 @@ class FaultyAws:
 
 
 def operation_of(method: str, url: str, target: str | None) -> str:
-    """The API's name of a request's operation: `target` is its header X-Amz-Target; without one it is S3's."""
+    """Return the operation of a request from its header X-Amz-Target, or else as S3's."""
     if target:
         return target.rpartition(".")[2]
     path, query = urlsplit(url).path, parse_qs(urlsplit(url).query, keep_blank_values=True)

@@ -1,4 +1,4 @@
-"""The deployed stack in bad weather: a proxy before AWS, workers to be killed, and leases short enough to wait for."""
+"""The deployed stack with faults: a proxy to AWS, workers to kill, and short leases."""
 
 import json
 import threading
@@ -23,24 +23,24 @@ from tests.support.leaks import leaks
 from tests.support.waiting import eventually
 
 TIMEOUT = 12
-"""Seconds after which a worker is dead for sure, and its ledger row and idempotency record are given up."""
+"""Seconds after which a worker is surely dead, and its ledger row and idempotency record are released."""
 VISIBILITY_TIMEOUT = 13
-"""Seconds after which the message of a killed worker comes back."""
+"""Seconds after which a killed worker's message comes back."""
 DEADLINE = 3
-"""Seconds of ApiDeadlineSeconds."""
+"""ApiDeadlineSeconds."""
 PARAMETERS: dict[str, object] = {
     "ApiDeadlineSeconds": DEADLINE,
     "BlockedRetrySeconds": 2,
     "FindMissedAfterMinutes": 0,
     "MaxConcurrency": 8,
-    # What one test lets the API refuse, or leave without an answer, neither slows down nor stops the others.
+    # High, so that one test's refusals or unanswered calls do not affect the others.
     "MaxCallsPerSecond": 50,
     "StopAfterUnknown": 1000,
-    # Whatever fails, nothing secret is written down, at the most talkative level either.
+    # Even at the most verbose level, no secret is logged.
     "LogLevel": "DEBUG",
 }
 
-# What takes minutes takes seconds, by the same code.
+# Seconds instead of minutes, by the same code.
 HURRIED = {"CompareFunction": {"Timeout": TIMEOUT}, "UploadsQueue": {"VisibilityTimeout": VISIBILITY_TIMEOUT}}
 LONGEST_BACKOFF = 5
 VARIABLES = {
@@ -52,7 +52,7 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures that no other pair has: the emulator's calls about them can be recognised."""
+    """Two unique pictures, so that the emulator's calls about them can be recognised."""
 
     pair_id: str
     first: bytes
@@ -68,15 +68,15 @@ class Pair:
 
     @property
     def idempotency_key(self) -> str:
-        """Powertools' for these contents."""
+        """Powertools' key for these contents."""
         return sha256(json.dumps(self.fingerprint).encode())
 
 
 class Worker(Environment):
-    """An execution environment beside the fleet, for one message that a test gives it."""
+    """An execution environment outside the fleet, for one message of a test."""
 
     def start(self, event: Mapping[str, Any]) -> "Future[InvocationResult]":
-        """Invoke it; the test goes on meanwhile."""
+        """Invoke it without waiting."""
         answer: Future[InvocationResult] = Future()
 
         def run() -> None:
@@ -87,7 +87,7 @@ class Worker(Environment):
 
 
 class Undead(Worker):
-    """A worker that goes on when its time is over and everybody takes it for dead, until it is closed."""
+    """A worker that continues after its timeout, taken for dead, until it is closed."""
 
     def kill(self) -> None:
         pass
@@ -98,7 +98,7 @@ class Undead(Worker):
 
 
 class FaultyCloud(Deployed):
-    """One running stack whose functions reach AWS by way of a proxy: `aws.fault(...)` says what goes wrong there."""
+    """A running stack whose functions reach AWS through a proxy; `aws.fault(...)` sets what fails."""
 
     def __init__(self, sandbox: Sandbox, aws: FaultyAws, folder: Path) -> None:
         super().__init__(sandbox)
@@ -106,11 +106,10 @@ class FaultyCloud(Deployed):
         self._folder = folder
 
     def pair(self, pair_id: str, first: str = ANNA, second: str = ANNA) -> Pair:
-        """A pair that can be uploaded."""
         return Pair(pair_id, picture(first, f"{pair_id}, first"), picture(second, f"{pair_id}, second"))
 
     def put(self, pair: Pair, *steps: Mapping[str, Any]) -> Pair:
-        """Upload both pictures. Each step of the emulator's script is for one call about this pair."""
+        """Upload both pictures. Each step scripts one call about this pair."""
         for step in steps:
             self.control.script(first_sha256=pair.first_sha256, **step)
         self.upload(f"{pair.pair_id}/first.jpg", pair.first)
@@ -118,20 +117,19 @@ class FaultyCloud(Deployed):
         return pair
 
     def repeat(self, pair: Pair, times: int = 1) -> None:
-        """Deliver the event of an upload again."""
+        """Deliver an upload's event again."""
         for _ in range(times):
             self.send(notification(f"{pair.pair_id}/first.jpg"))
 
     def checks(self, pair: Pair) -> list[ApiRequest]:
-        """What the emulator was asked about the pair."""
         return self.asked(pair.first)
 
     def charges(self, pair: Pair) -> list[str]:
-        """Transaction ids of what the emulator charged for the pair."""
+        """Return the transaction ids that the emulator charged for the pair."""
         return [call.transaction_id for call in self.checks(pair) if call.charged]
 
     def rows(self, *attributes: str) -> list[Row]:
-        """Return these attributes of all verdict rows, without the tombstones of erased pairs."""
+        """Return these attributes of all verdict rows, without tombstones."""
         table, scan = self.sandbox.outputs["VerdictsTable"], self.sandbox.aws("dynamodb").get_paginator("scan")
         pages = scan.paginate(
             TableName=table,
@@ -142,11 +140,11 @@ class FaultyCloud(Deployed):
         return [plain(item) for page in pages for item in page["Items"]]
 
     def states(self, pair: Pair) -> list[str]:
-        """The states of the pair's calls in the ledger, in their order."""
+        """Return the states of the pair's calls, in order."""
         return [row["state"] for row in self.ledger(pair.pair_id)]
 
     def log_of_pair(self, pair: Pair, beginning: str) -> list[str]:
-        """What the function's log says of the pair, in lines that begin so."""
+        """Return the log messages about the pair that start with `beginning`."""
         lines = [line for line in self.log() if line.get("pair_id") == pair.pair_id]
         return [line["message"] for line in lines if str(line.get("message")).startswith(beginning)]
 
@@ -155,7 +153,7 @@ class FaultyCloud(Deployed):
         self.wait(lambda: len(self.checks(pair)) >= times, lambda: f"{pair.pair_id} was not asked {times} times")
 
     def paid_once(self, pair: Pair) -> Row:
-        """The pair's final row; fails unless it has been charged once and row, ledger and emulator say so alike."""
+        """Return the pair's final row. Fails unless row, ledger and emulator agree on exactly one charge."""
         row = self.settled(pair.pair_id)
         [charge] = self.charges(pair)
         assert row["transaction_id"] == charge, row
@@ -164,17 +162,16 @@ class FaultyCloud(Deployed):
         return row
 
     def forget(self, table: str, **key: str) -> None:
-        """Delete an item of the table of that output."""
+        """Delete an item of the table in that output."""
         item = {name: {"S": value} for name, value in key.items()}
         self.sandbox.aws("dynamodb").delete_item(TableName=self.sandbox.outputs[table], Key=item)
 
     def purge(self) -> None:
-        """Throw away the messages that wait for too long."""
         self.sandbox.aws("sqs").purge_queue(QueueUrl=self.sandbox.outputs["UploadsQueue"])
 
     @contextmanager
     def held(self) -> Iterator[Self]:
-        """Messages stay in the queue meanwhile."""
+        """Keep messages in the queue."""
         host = self.host
         host.pause()
         try:
@@ -188,8 +185,10 @@ class FaultyCloud(Deployed):
         return self.sandbox.host
 
     def received(self, pair: Pair) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The messages of a pair's two uploads, received as Lambda does, each as an event: they are the test's until
-        they come back. Others', which a test before has left, are received too, and come back by themselves."""
+        """Receive the messages of a pair's two uploads like Lambda, each as an event.
+
+        They belong to the test until they come back. Leftovers of earlier tests come back by themselves.
+        """
         url = self.sandbox.outputs["UploadsQueue"]
         events: list[dict[str, Any]] = []
 
@@ -215,7 +214,7 @@ class FaultyCloud(Deployed):
         return first, second
 
     def delete(self, *events: dict[str, Any]) -> None:
-        """Take received messages out of the queue: they will not come back."""
+        """Delete received messages."""
         url = self.sandbox.outputs["UploadsQueue"]
         for event in events:
             for record in event["Records"]:
@@ -225,7 +224,7 @@ class FaultyCloud(Deployed):
     def worker[W: Worker](
         self, kind: type[W], variables: Mapping[str, str] = MappingProxyType({}), *, timeout: int = TIMEOUT
     ) -> Iterator[W]:
-        """A worker of CompareFunction in which some environment variables differ."""
+        """Yield a worker of CompareFunction with other environment variables."""
         function = self.sandbox.stack.functions["CompareFunction"]
         worker = kind(
             replace(function, timeout=timeout, environment=dict(function.environment) | dict(variables)),
@@ -234,7 +233,7 @@ class FaultyCloud(Deployed):
             (self._folder / f"worker-{time.monotonic_ns()}.log").open("ab"),
         )
         try:
-            worker.invoke(b'{"Records": []}')  # the first event makes the clients, which takes its time
+            worker.invoke(b'{"Records": []}')  # the first event creates the clients
             yield worker
         finally:
             worker.close()
@@ -244,9 +243,9 @@ class FaultyCloud(Deployed):
 def faulty_cloud(
     folder: Path, *, warm: int = 4, longest_backoff: int = LONGEST_BACKOFF, **parameters: object
 ) -> Iterator[FaultyCloud]:
-    """The sandbox in a hurry, and a proxy between its functions and AWS; at the end, a look for what leaked.
+    """Yield the sandbox with short times and a proxy to AWS; at the end, check for leaks.
 
-    `longest_backoff` in seconds.
+    `longest_backoff` is in seconds.
     """
     variables = VARIABLES | {"BACKOFF_LONGEST_SECONDS": str(longest_backoff)}
     with (

@@ -1,4 +1,4 @@
-"""What must never be written down, looked for wherever functions write: in logs, metrics included, and in rows."""
+"""Find secrets and pictures in logs, metrics and rows, where they must never be."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from tests.support.deployed import Deployed
 
 TABLES = ("VerdictsTable", "CallsTable", "IdempotencyTable")
 TRACES = {
-    "a picture": re.compile(r"/9j/|xff\\+xd8|ftypheic|JFIF"),  # as base64, as Python shows bytes, as text
+    "a picture": re.compile(r"/9j/|xff\\+xd8|ftypheic|JFIF"),  # as base64, as Python bytes, as text
     "a body": re.compile(r"form-data|periodSecond|expiredTime"),
     "a header with a token or a signature": re.compile(
         r"x-access-token|webhook-signature|v1,[\w+/]{43}=", re.IGNORECASE
@@ -18,7 +18,7 @@ TRACES = {
 
 
 def leaks(deployed: Deployed) -> list[str]:
-    """What was found where; empty if all is well."""
+    """Return what was found where; empty if all is well."""
     secrets = {name: re.compile("|".join(map(re.escape, values))) for name, values in _secrets(deployed.sandbox)}
     return [
         f"{name} in {where}: …{text[max(0, found.start() - 120) : found.end() + 40]}…"
@@ -30,7 +30,7 @@ def leaks(deployed: Deployed) -> list[str]:
 
 def _secrets(sandbox: Sandbox) -> Iterator[tuple[str, list[str]]]:
     yield "a key of the account", list(CREDENTIALS.values())
-    # The last part is the token's own signature; parts of tokens are found too.
+    # A token's last part is its signature; searching for it also finds partial tokens.
     tokens = {call.token for call in sandbox.advance.control.calls() if call.token}
     yield "a token", [token.rpartition(".")[2] for token in tokens]
     yield "the webhook's secret", [secret.removeprefix("whsec_") for secret in sandbox.receiver.secrets]

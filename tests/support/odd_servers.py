@@ -21,7 +21,7 @@ Behaviour = Callable[[socket.socket], None]
 
 
 class Server:
-    """Listens on loopback and treats each connection as `behaviour` does; `requests` are those it has read."""
+    """Listens on loopback and runs `behaviour` on each connection; `requests` are those read."""
 
     def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> None:
         self._behaviour = behaviour
@@ -75,7 +75,7 @@ def serving(behaviour: Callable[[Server], Behaviour], tls: ssl.SSLContext | None
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """A whole request: its head, and as many bytes as it declares."""
+    """Read a whole request: its head and declared body."""
     received = b""
     while b"\r\n\r\n" not in received:
         received += connection.recv(65536) or _gone_away()
@@ -153,7 +153,7 @@ def resetting(server: Server) -> Behaviour:
 
 
 def certificate(folder: Path, host: str) -> Path:
-    """Return a self-signed certificate of a host, with its key, as a PEM file in `folder`."""
+    """Return a host's self-signed certificate and key, as a PEM file in `folder`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The resources of a deployed stack, reached as the functions reach them."""
+"""A deployed stack's resources, reached like the functions do."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -10,14 +10,14 @@ from facepair.aws.clients import PATIENT
 from sandbox.aws import offline_session
 
 HASTY = Config(retries={"total_max_attempts": 1})
-"""Takes the first error for an answer."""
+"""No retries."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """`outputs` of the stack, and clients of it through `url`, as patient as the functions' own.
+    """The stack's `outputs`, and clients through `url` with the functions' retries.
 
-    `dataclasses.replace` it for another way there.
+    `dataclasses.replace` it for another way.
     """
 
     url: str

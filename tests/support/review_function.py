@@ -1,4 +1,4 @@
-"""ReviewFunction and S3 over the fakes' world, as a server of this process that fails on demand."""
+"""ReviewFunction and S3 over the fakes, as a local server that fails on demand."""
 
 import json
 import threading
@@ -39,7 +39,7 @@ class Links:
 
 @dataclass
 class ReviewFunction:
-    """The function behind `url`. `mode` says how it answers from now on; `links` where its links lead."""
+    """The function behind `url`. `mode` sets how it answers; `links` where its links lead."""
 
     world: World
     mode: Mode = "answers"
@@ -74,11 +74,11 @@ class ReviewFunction:
         self.links = self.links or f"{self.url}s3/"
 
     def url_of(self, name: str) -> str:
-        """Return the URL at which the caller is another user of IAM."""
+        """Return the URL for another caller."""
         return f"{self.url}{name}"
 
     def answer(self, request: dict[str, Any], reviewer: str = REVIEWER) -> dict[str, Any]:
-        """Return what the use case answers."""
+        """Return the use case's answer."""
         with self._one_at_a_time:
             understood = asked(request)
             self.actions.append(understood.action)
@@ -93,7 +93,7 @@ class ReviewFunction:
         self._released.wait()
 
     def release(self) -> None:
-        """Let the requests that hang end."""
+        """Let hanging requests end."""
         self._released.set()
 
     def close(self) -> None:

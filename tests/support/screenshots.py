@@ -1,4 +1,4 @@
-"""Makes the pictures of the review page in README, with drawn faces: `python -m tests.support.screenshots`."""
+"""Take README's pictures of the review page, with drawn faces: `python -m tests.support.screenshots`."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def taken(browser: Browser, sandbox: Sandbox, scheme: str) -> bytes:
 
 
 def small(png: bytes) -> bytes:
-    """In 256 colours: a quarter of the size."""
+    """Reduce to 256 colours: a quarter of the size."""
     content, picture = BytesIO(), Image.open(BytesIO(png)).convert("RGB")
     picture.quantize(256, kmeans=3).save(content, "PNG", optimize=True)
     return content.getvalue()

@@ -1,7 +1,7 @@
-"""A pytest plugin, `-p tests.support.seconds`: a table, at the end, of the wall-clock and CPU time of each folder.
+"""A pytest plugin, `-p tests.support.seconds`: prints the wall-clock and CPU time of each folder.
 
-CPU time is that of a test process and of its descendants (Linux only: it reads /proc). It is read when a process goes
-on to another folder, so a sandbox that ends later still counts for the folder that started it until then.
+CPU time includes a test process's descendants (Linux only: it reads /proc). It is read when a process moves to another
+folder, so a lingering sandbox counts for the folder that started it until then.
 """
 
 import os
@@ -29,7 +29,7 @@ class Meter:
         self.read()
 
     def read(self, folder: str = "") -> None:
-        """Count what has been used since the last reading for the folder until then."""
+        """Assign the time used since the last reading to the folder."""
         used = cpu_seconds(os.getpid())
         self.seconds[self._folder][2] += used - self._cpu
         self._folder, self._cpu = folder or self._folder, used
@@ -46,7 +46,7 @@ class Meter:
 
 
 class Table:
-    """Adds up what the test processes have measured, and prints it."""
+    """Adds up the test processes' measurements and prints them."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._own = None if config.getoption("numprocesses", None) else Meter()
@@ -74,7 +74,7 @@ class Table:
 
 
 class InWorker:
-    """Hands a test process's sums to the process that prints."""
+    """Passes a test process's sums to the one that prints."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._meter = Meter()
@@ -91,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def cpu_seconds(root: int) -> float:
-    """User and system time of a process and of its descendants, those that have ended and were waited for included."""
+    """Return the user and system time of a process and its descendants, including those that have ended."""
     used: dict[int, float] = {}
     children: dict[int, list[int]] = defaultdict(list)
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -1,4 +1,4 @@
-"""`facepair` as a process of its own: at a terminal (a pty), or in a script."""
+"""`facepair` as a process: at a terminal (pty) or in a script."""
 
 import os
 import pty
@@ -15,12 +15,12 @@ from tests.support import ROOT
 
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT / 'layers' / 'facepair'}:{ROOT / 'cli'}:{ROOT}", "COLUMNS": "100", "NO_COLOR": "1"}
 PATIENCE = 90.0
-"""Seconds, on a machine that does much else."""
+"""Seconds, on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What a process printed, and its exit status; at a terminal stderr is part of stdout."""
+    """A process's output and exit status; at a terminal stdout includes stderr."""
 
     returncode: int
     stdout: str
@@ -47,7 +47,7 @@ def in_a_script(
 
 
 class Terminal:
-    """A command at a terminal of its own; a context manager that kills what still runs."""
+    """A command at a terminal; a context manager that kills it at the end."""
 
     def __init__(self, *arguments: str | Path, variables: Mapping[str, str], module: str = "facepair_cli") -> None:
         self.shown = ""
@@ -90,7 +90,7 @@ class Terminal:
             assert ready, f"not within {PATIENCE} s; shown so far: {self.shown}"
             try:
                 read = os.read(self._terminal, 65536)
-            except OSError:  # on Linux, the end of the process at the terminal
+            except OSError:  # Linux: the process at the terminal ended
                 return
             if not read:
                 return

@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere."""
+"""Wait for asynchronous results."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import pytest
 
 
 def eventually[T](look: Callable[[], T], *, within: float = 15) -> T:
-    """What `look` gives as soon as it is true. Fails the test with its last value when the seconds are over."""
+    """Return the first true value of `look`. Fails with the last value after `within` seconds."""
     deadline = time.monotonic() + within
     while not (seen := look()):
         if time.monotonic() > deadline:
@@ -17,7 +17,7 @@ def eventually[T](look: Callable[[], T], *, within: float = 15) -> T:
 
 
 def next_second() -> None:
-    """Wait for the next second: S3 lists times in whole seconds, and of two uploads the newer one counts."""
+    """Wait for the next second: S3 lists whole seconds, and the newer of two uploads counts."""
     second = int(time.time())
     while int(time.time()) == second:
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Throw-away functions with queues of their own, for tests of the Lambda host; and stand-ins for the template's."""
+"""Throw-away functions and queues for tests of the Lambda host, and stand-ins for the template's functions."""
 
 import time
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from tests.support import LAMBDA_PYTHON
 
 
 class Workshop:
-    """Runs throw-away functions: `host(source)` is a LambdaHost of one function `work`, ended with the test.
+    """Runs throw-away functions: `host(source)` is a LambdaHost with one function `work`, closed with the test.
 
-    The function finds a file's name in the variable NOTES, to leave lines for the test there.
+    The variable NOTES names a file for lines to the test.
     """
 
     def __init__(self, aws: LocalAws, folder: Path) -> None:
@@ -82,11 +82,10 @@ class Workshop:
         return Queue(sqs, url, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}", dead_letters)
 
     def log(self) -> list[str]:
-        """What the function has printed."""
         return LogGroup(self.folder / "logs" / "work").lines()
 
     def noted(self) -> list[str]:
-        """The lines that the function left."""
+        """Return the lines left by the function."""
         return self._notes.read_text().splitlines()
 
 
@@ -102,7 +101,7 @@ class Queue:
             self._sqs.send_message(QueueUrl=self.url, MessageBody=body)
 
     def count(self) -> int:
-        """All messages in it, including those in flight."""
+        """Count its messages, including those in flight."""
         attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])["Attributes"]
         return sum(int(attributes[f"ApproximateNumberOfMessages{state}"]) for state in ("", "NotVisible", "Delayed"))
 
@@ -111,7 +110,7 @@ class Queue:
         return [message["Body"] for message in answer.get("Messages", [])]
 
 
-# Stands in for the two functions that look at pairs: writes each record's body, or the event, as a verdict.
+# Replaces the two functions that look at pairs: writes each record's body, or the event, as a verdict.
 STAND_IN = """
 import json, os, urllib.parse
 import boto3
@@ -128,7 +127,7 @@ def handler(event, context):
     return {"batchItemFailures": [], "environment": dict(os.environ)}
 """
 
-# Stands in for the functions that publish verdicts.
+# Replaces the other functions.
 IDLE = "def handler(event, context): return {'batchItemFailures': []}"
 
 STAND_INS = {
@@ -140,4 +139,4 @@ STAND_INS = {
     "deliver_webhook": IDLE,
     "review_pairs": IDLE,
 }
-"""Folder of a function -> what stands in for it."""
+"""Function folder -> code of its stand-in."""
