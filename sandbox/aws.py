@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import boto3
+import urllib3
 from botocore.config import Config
 from botocore.session import Session as BotocoreSession
 
@@ -22,8 +24,8 @@ NO_ACCOUNT = {
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
-# No proxy. An Invoke takes at most a function's longest timeout, 15 minutes.
-CLIENT = Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=900)
+# No proxy. An Invoke takes at most a function's longest timeout, 15 minutes. Long polls each hold a connection.
+CLIENT = Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=900, max_pool_connections=50)
 
 
 OWN_ORIGINS = {"MOTO_DISABLE_GLOBAL_CORS": "true"}
@@ -42,7 +44,7 @@ class LocalAws:
             "--lambda-url",
             lambda_url,
             log_file=log_file,
-            env=_without_account() | OWN_ORIGINS,
+            env=without_account() | OWN_ORIGINS,
         )
         self._clients: dict[str, Any] = {}
 
@@ -64,13 +66,18 @@ class LocalAws:
     @property
     def child_variables(self) -> dict[str, str]:
         """`variables` for our own processes, which also ignore ~/.aws."""
-        return self.variables | _without_account()
+        return self.variables | without_account()
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
             create_client: Callable[..., Any] = offline_session().client
             self._clients[service] = create_client(service, endpoint_url=self.url, config=CLIENT)
         return self._clients[service]
+
+    def end_polls(self) -> None:
+        """Have all long polls of queues and streams answered at once, with nothing if nothing is there."""
+        with suppress(urllib3.exceptions.HTTPError):  # a server that has ended holds none
+            urllib3.request("POST", self.url, headers={"X-Sandbox-End-Polls": "1"}, retries=False)
 
     def close(self) -> None:
         self._server.close()
@@ -94,7 +101,8 @@ def offline_session() -> boto3.Session:
     )
 
 
-def _without_account() -> dict[str, str]:
+def without_account() -> dict[str, str]:
+    """Environment variables that keep an AWS SDK away from the account that this machine may be configured for."""
     return {
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

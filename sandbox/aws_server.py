@@ -3,9 +3,10 @@
 Prints its own URL, alone on one line, once it listens.
 
 - moto has no locks: of two conditional writes at the same moment both can win. Here one request runs at a time.
-- A long poll would hold that lock, so it is answered by short polls: one at once, the next when the queue has a message
-  to be received. It looks for one when another request is done, or when a delay may have passed. A stream is read by a
-  long poll too if the request has the header X-Sandbox-Wait-Seconds.
+- A long poll would hold that lock, so it waits outside, and moto gets a short poll when the queue has a message, or at
+  the end. Every other request wakes the polls that have one; a poll wakes itself when a delay may have passed. A stream
+  is read by a long poll too if the request has the header X-Sandbox-Wait-Seconds. A request with the header
+  X-Sandbox-End-Polls ends all long polls.
 - A transaction copies whole tables, and a canceled one loses their streams' readers: see sandbox/transactions.py.
 - Lambda's Invoke goes to the Lambda host; moto would only echo. So do functions' URLs, which moto does not serve, and
   the list of event source mappings: moto, which knew of one, would poll the queue itself.
@@ -53,20 +54,24 @@ class OneAtATime:
 
     def __init__(self, moto: "WSGIApplication") -> None:
         self._moto = moto
-        self._turn = threading.Condition()
+        self._turn = threading.Lock()
+        self._asleep: dict[threading.Condition, Callable[[], bool]] = {}
+        self._ended_polls = 0
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         body = _read_body(environ)
         operation, wait_seconds = environ.get("HTTP_X_AMZ_TARGET"), environ.get("HTTP_X_SANDBOX_WAIT_SECONDS")
         if operation == RECEIVE_MESSAGE:
             answer = self._receive(environ, json.loads(body))
+        elif "HTTP_X_SANDBOX_END_POLLS" in environ:
+            answer = self._end_polls()
         elif operation == GET_RECORDS and wait_seconds:
             iterator = json.loads(body)["ShardIterator"]
             answer = self._poll(environ, body, "Records", float(wait_seconds), lambda: _has_record(iterator))
         else:
             with self._turn:
                 answer = self._ask_moto(environ, body)
-                self._turn.notify_all()
+                self._wake()
         return answer(environ, start_response)
 
     def _receive(self, environ: "WSGIEnvironment", request: dict[str, Any]) -> Response:
@@ -80,15 +85,35 @@ class OneAtATime:
         """Ask moto whenever something is `there`, until the answer has `wanted` or time is up."""
         deadline = time.monotonic() + seconds
         with self._turn:
+            ended_polls = self._ended_polls
             while True:
+                while not there() and self._ended_polls == ended_polls and (left := deadline - time.monotonic()) > 0:
+                    self._sleep(there, min(left, LONGEST_SLEEP_SECONDS))
                 answer = self._ask_moto(environ, body)
                 if answer.status_code != 200 or json.loads(answer.get_data()).get(wanted):
                     return answer
-                while not there():
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        return answer
-                    self._turn.wait(min(left, LONGEST_SLEEP_SECONDS))
+                if self._ended_polls != ended_polls or time.monotonic() >= deadline:
+                    return answer
+
+    def _sleep(self, there: Callable[[], bool], seconds: float) -> None:
+        """Let other requests have their turn until one of them sees that something is `there`."""
+        woken = threading.Condition(self._turn)
+        self._asleep[woken] = there
+        woken.wait(seconds)
+        del self._asleep[woken]
+
+    def _wake(self) -> None:
+        """Wake only the polls that will find something: waking all of them costs as much as a request."""
+        for asleep, there in self._asleep.items():
+            if there():
+                asleep.notify()
+
+    def _end_polls(self) -> Response:
+        with self._turn:
+            self._ended_polls += 1
+            for asleep in self._asleep:
+                asleep.notify()
+        return Response()
 
     def _ask_moto(self, environ: "WSGIEnvironment", body: bytes) -> Response:
         request = environ | {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
@@ -140,8 +165,8 @@ class QuietHandler(MotoRequestHandler):
 def _has_message(queue_url: str) -> bool:
     """Return whether a message can be received. Looking into moto costs a hundredth of a request."""
     account, name = queue_url.rsplit("/", 2)[1:]
-    regions = moto_sqs.sqs_backends[account].values()
-    return any(message for region in regions if name in region.queues for message in region.queues[name].messages)
+    queue = next((each.queues[name] for each in moto_sqs.sqs_backends[account].values() if name in each.queues), None)
+    return queue is None or any(queue.messages)  # moto answers itself that there is no such queue
 
 
 def _has_record(iterator: str) -> bool:

@@ -6,8 +6,10 @@ Also who shares what when the tests run in several processes: a sandbox takes lo
 import os
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
@@ -16,6 +18,9 @@ from xdist.scheduler import LoadScopeScheduling
 # The same examples in every run, and no deadlines, for the making of examples neither: the machine may be busy.
 settings.register_profile("facepair", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("facepair")
+
+# Each session of boto3 would read the descriptions of AWS's services anew: nine tenths of what a client costs.
+setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))  # noqa: B010
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and whatever they start: tests that interrupt a
 # command would interrupt nothing.

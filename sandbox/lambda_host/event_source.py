@@ -18,21 +18,24 @@ from sandbox.stack import EventSource
 Message = Mapping[str, Any]
 Invoke = Callable[[bytes, tuple[str, ...]], InvocationResult]
 
-# Bounds the time to pause, as a running long poll cannot be cancelled.
-POLL_SECONDS = 1
+POLL_SECONDS = 20
+ERROR_PAUSE_SECONDS = 1
+END_POLLS_SECONDS = 0.1
+"""How often pausing ends long polls: the first time, the poller's own may be on its way to the queue."""
 
 
 class QueuePoller:
     """Polls until closed.
 
     Messages stay invisible for the queue's current visibility timeout, and come back unless deleted. The queue moves
-    dead letters.
+    dead letters. `end_polls` ends long polls early.
     """
 
-    def __init__(self, source: EventSource, sqs: Any, invoke: Invoke) -> None:
+    def __init__(self, source: EventSource, sqs: Any, invoke: Invoke, end_polls: Callable[[], None]) -> None:
         self._source = source
         self._sqs = sqs
         self._invoke = invoke
+        self._end_polls = end_polls
         self._free = threading.Semaphore(source.maximum_concurrency)
         self._polling = threading.Lock()
         self._deliveries: set[threading.Thread] = set()
@@ -43,8 +46,7 @@ class QueuePoller:
     def pause(self) -> None:
         """Stop receiving and return once no receive is running. Messages in flight continue."""
         self._paused.set()
-        with self._polling:
-            pass
+        wait_for_poll(self._polling, self._end_polls)
 
     def drain(self) -> None:
         """Pause, then wait until all received messages are processed (at most the function's timeout)."""
@@ -58,8 +60,7 @@ class QueuePoller:
     def close(self) -> None:
         """Pause for good."""
         self._closed.set()
-        with self._polling:
-            pass
+        wait_for_poll(self._polling, self._end_polls)
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -88,7 +89,7 @@ class QueuePoller:
                 MessageAttributeNames=["All"],
             )
         except (BotoCoreError, ClientError):
-            self._closed.wait(POLL_SECONDS)
+            self._closed.wait(ERROR_PAUSE_SECONDS)
             return []
         messages: list[Message] = answer.get("Messages", [])
         return messages
@@ -107,6 +108,14 @@ class QueuePoller:
         finally:
             self._deliveries.discard(threading.current_thread())
             self._free.release()
+
+
+def wait_for_poll(polling: threading.Lock, end_polls: Callable[[], None]) -> None:
+    """Wait until a poller that starts no other poll has let go of its lock."""
+    end_polls()
+    while not polling.acquire(timeout=END_POLLS_SECONDS):
+        end_polls()
+    polling.release()
 
 
 def failed_ids(answer: InvocationResult, ids: Sequence[str], *, reports: bool) -> set[str]:

@@ -17,7 +17,8 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import NoReturn, TypedDict
+from functools import cache
+from typing import Any, NoReturn, TypedDict
 
 # Environments import anything else themselves. awslambdaric must not be preloaded: on import it reads its API's
 # address.
@@ -37,6 +38,8 @@ PRELOADED = (
     "urllib3",
     "zoneinfo",
 )
+SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "ssm")
+"""Services that functions make clients of."""
 MESSAGE_BYTES = 65_536
 
 
@@ -133,11 +136,26 @@ def _become(order: Order, log: int, unwanted: list[socket.socket]) -> NoReturn:
     os._exit(1)
 
 
+def _read_models() -> None:
+    """Make a client of each service, so that environments need not read its description: most of what a client costs.
+
+    Every boto3 session would have a loader of its own, so they share one.
+    """
+    session: Any = importlib.import_module("botocore.session")
+    session.create_loader = cache(session.create_loader)
+    unsigned = importlib.import_module("boto3").Session("-", "-", region_name="us-east-1")
+    unsigned.resource("dynamodb")
+    for service in SERVICES:
+        unsigned.client(service)
+
+
 def main() -> None:
     orders = socket.socket(fileno=int(sys.argv[1]))
     for module in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(module)
+    with suppress(ImportError):
+        _read_models()
     ForkServer(orders).serve()
 
 

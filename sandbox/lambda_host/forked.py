@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from sandbox.aws import without_account
 from sandbox.lambda_host.fork_server import Order
 from sandbox.processes import clean_environment
 
@@ -53,7 +54,7 @@ class ForkServerProcess:
         with theirs:
             self._server = subprocess.Popen(
                 [python, "-I", PROGRAM, str(theirs.fileno())],
-                env=clean_environment(),
+                env=clean_environment() | without_account(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # Ctrl-C is for us

@@ -39,11 +39,17 @@ class LambdaHost:
         checkpoints = {} if checkpoints is None else checkpoints
         sqs = aws.client("sqs")
         self._pollers: list[QueuePoller | StreamPoller] = [
-            QueuePoller(source, sqs, self._fleet(source.function_arn).invoke) for source in stack.event_sources
+            QueuePoller(source, sqs, self._fleet(source.function_arn).invoke, aws.end_polls)
+            for source in stack.event_sources
         ]
         self._pollers += [
             StreamPoller(
-                source, aws.client("dynamodbstreams"), sqs, self._fleet(source.function_arn).invoke, checkpoints
+                source,
+                aws.client("dynamodbstreams"),
+                sqs,
+                self._fleet(source.function_arn).invoke,
+                checkpoints,
+                aws.end_polls,
             )
             for source in stack.stream_sources
         ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.lambda_host.event_source import failed_ids
+from sandbox.lambda_host.event_source import failed_ids, wait_for_poll
 from sandbox.lambda_host.fleet import HostClosed
 from sandbox.lambda_host.runtime_api import InvocationResult
 from sandbox.stack import StreamSource
@@ -24,8 +24,9 @@ Checkpoints = MutableMapping[str, str]
 """Stream ARN -> sequence number of the last record done. Outlives the host, as on AWS."""
 
 # Lambda polls a shard four times a second. The sandbox's AWS answers once there is a record, or after this time.
-POLL_SECONDS = 0.5
+POLL_SECONDS = 20
 WAIT = {"X-Sandbox-Wait-Seconds": str(POLL_SECONDS)}
+FIRST_PAUSE_SECONDS = 0.5
 PAUSED_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5
 FOR_EVER = -1
@@ -38,13 +39,22 @@ class StreamPoller:
     source's queue, and the stream continues.
     """
 
-    def __init__(self, source: StreamSource, streams: Any, sqs: Any, invoke: Invoke, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self,
+        source: StreamSource,
+        streams: Any,
+        sqs: Any,
+        invoke: Invoke,
+        checkpoints: Checkpoints,
+        end_polls: Callable[[], None],
+    ) -> None:
         self._source = source
         self._streams = streams
         streams.meta.events.register_first("before-call.dynamodb-streams.GetRecords", _wait_for_records)
         self._sqs = sqs
         self._invoke = invoke
         self._checkpoints = checkpoints
+        self._end_polls = end_polls
         self._iterator: str | None = None
         self._working = threading.Lock()
         self._closed = threading.Event()
@@ -54,8 +64,7 @@ class StreamPoller:
     def pause(self) -> None:
         """Stop taking records; the current batch is finished, or left for a retry."""
         self._paused.set()
-        with self._working:
-            pass
+        wait_for_poll(self._working, self._end_polls)
 
     drain = pause
 
@@ -76,7 +85,7 @@ class StreamPoller:
                     records = self._next()
                     self._deal_with(records)
             except (HostClosed, BotoCoreError, ClientError):
-                self._closed.wait(POLL_SECONDS)
+                self._closed.wait(FIRST_PAUSE_SECONDS)
                 continue
             if records and not self._is_done(records[-1]):
                 self._iterator = None
@@ -118,7 +127,7 @@ class StreamPoller:
                 self._done(records)
                 return
             else:
-                self._closed.wait(min(LONGEST_PAUSE_SECONDS, POLL_SECONDS * 2 ** min(attempts, 10)))
+                self._closed.wait(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempts, 10)))
 
     def _attempt(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records to retry: all after a crash, otherwise from the first one reported."""

@@ -3,11 +3,13 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from sandbox.aws import LocalAws
+from tests.support.waiting import eventually
 
 
 def test_of_eight_conditional_writes_at_once_exactly_one_wins(local_aws: LocalAws) -> None:
@@ -64,6 +66,30 @@ def test_a_long_poll_without_a_message_ends_empty(local_aws: LocalAws) -> None:
     queue = sqs.create_queue(QueueName=f"empty-{uuid4()}")["QueueUrl"]
 
     assert "Messages" not in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)
+
+
+def test_long_polls_can_be_ended_early(local_aws: LocalAws) -> None:
+    sqs = local_aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"ended-{uuid4()}")["QueueUrl"]
+    answers: list[Any] = []
+    poller = threading.Thread(target=lambda: answers.append(sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)))
+    poller.start()
+
+    def ended() -> bool:
+        local_aws.end_polls()
+        return not poller.is_alive()
+
+    eventually(ended)
+    assert "Messages" not in answers[0]
+
+
+def test_a_long_poll_of_a_queue_that_is_not_there_fails(local_aws: LocalAws) -> None:
+    sqs = local_aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"gone-{uuid4()}")["QueueUrl"]
+    sqs.delete_queue(QueueUrl=queue)
+
+    with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+        sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)
 
 
 def test_a_message_comes_back_into_a_long_poll_when_its_visibility_timeout_is_over(local_aws: LocalAws) -> None:
