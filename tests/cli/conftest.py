@@ -1,4 +1,4 @@
-"""The command line as a person runs it: a process of its own, against one sandbox for all of them."""
+"""The command line as a process, with one sandbox for all tests."""
 
 import os
 import subprocess
@@ -24,11 +24,10 @@ class CommandLine:
     sandbox: Sandbox
 
     def terminal(self, *arguments: str | Path) -> Terminal:
-        """Start a command at a terminal."""
         return Terminal(*arguments, variables=dict(self.sandbox.variables))
 
     def __call__(self, *arguments: str, typed: str = "", within: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; `typed` goes to its stdin."""
+        """Run a command to its end; `typed` goes to stdin."""
         return subprocess.run(
             [FACEPAIR, *arguments],
             env=os.environ | self.sandbox.variables | {"COLUMNS": "80", "NO_COLOR": "1"},

@@ -1,4 +1,4 @@
-"""Rows and calls of a month of their own, as the functions would have written them."""
+"""Rows and calls of certain months, as the functions would have written them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,12 +13,12 @@ from sandbox.cloud import Sandbox
 
 DEPLOYED = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 REVIEWER = "arn:aws:sts::123456789012:assumed-role/Reviewer/anna<script>alert(1)</script>"
-"""What is HTML in it must not become any."""
+"""Its HTML must be escaped."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """A context manager that writes into the deployed tables, and leaves nothing there: others count and list."""
+    """Writes into the deployed tables, and removes everything at the end; a context manager."""
 
     sandbox: Sandbox
     _written: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -33,8 +33,7 @@ class Tables:
     def row(
         self, pair_id: str, similarity: str | None, at: datetime, *, decided: str | None = None, seconds: float = 3
     ) -> None:
-        """The row of a pair that was judged at that time, by the thresholds deployed, and perhaps decided by a person;
-        without a similarity a RETAKE."""
+        """Write the row of a judged pair, perhaps reviewed; RETAKE without a similarity."""
         judged = "RETAKE" if similarity is None else DEPLOYED.judge(Decimal(similarity)).value
         review = {"by": REVIEWER, "at": clock.iso(at), "reason": "looks alike", "from": judged}
         self._put(
@@ -64,9 +63,9 @@ class Tables:
         code: str | None = None,
         charged: bool | None = None,
     ) -> None:
-        """A call that was answered; one without a transaction id had no answer.
+        """Write an answered call; without a transaction id, one without an answer.
 
-        Without `charged` it is a row of an earlier release. `code` is SUCCESS, or SERVICE_BUSY if FREE.
+        Without `charged`, a row of an earlier release. `code` is SUCCESS, or SERVICE_BUSY if FREE.
         """
         answered = transaction_id is not None
         state = "UNKNOWN" if not answered else "REFUSED" if pricing == "FREE" else "ANSWERED"

@@ -1,4 +1,4 @@
-"""`facepair doctor` as a person runs it, and the real comparison that it can make."""
+"""`facepair doctor`, and its real comparison."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.deployed import ANNA, BEN, Deployed, picture
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> tuple[str, str]:
-    """Two pictures that have never been compared."""
+    """Two pictures never compared before."""
     files = (tmp_path / "a.jpg", tmp_path / "b.JPEG")
     for file, who in zip(files, (ANNA, BEN), strict=True):
         file.write_bytes(picture(who, str(file)))

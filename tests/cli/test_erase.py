@@ -1,4 +1,4 @@
-"""`facepair erase`: a pair is erased whatever workers do meanwhile, and a later upload is a new submission."""
+"""`facepair erase`: nothing of the pair remains, whatever workers do; later uploads are new submissions."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def compared(deployed: Deployed, pair_id: str) -> dict[str, Any]:
 
 
 def versions(deployed: Deployed, prefix: str) -> list[str]:
-    """Keys of all versions and delete markers below a prefix."""
+    """Return the keys of all versions and delete markers with a prefix."""
     found = deployed.sandbox.aws("s3").list_object_versions(
         Bucket=deployed.sandbox.outputs["ImagesBucket"], Prefix=prefix
     )
@@ -142,7 +142,7 @@ def test_a_worker_that_has_the_pair_brings_nothing_back(
     deployed.upload_in_turn(pair_id, answer={"delay": 8})
     deployed.wait(lambda: deployed.asked(first), lambda: "the API was not asked")
 
-    done = facepair("erase", pair_id, "--yes", "--json", within=150)  # the life of a worker
+    done = facepair("erase", pair_id, "--yes", "--json", within=150)  # a worker's lifetime
     deployed.idle()
 
     assert done.returncode == 0, done.stderr
@@ -177,7 +177,7 @@ def test_a_message_that_waits_and_the_search_bring_nothing_back(
     assert deployed.asked(picture(ANNA, f"{pair_id}, first")) == []
 
 
-def test_a_picture_that_comes_while_the_pair_is_erased_is_kept_and_waits_for_its_partner(
+def test_a_picture_that_comes_during_the_erasure_is_kept_and_waits_for_its_partner(
     deployed: Deployed, facepair: CommandLine, pair_id: str
 ) -> None:
     compared(deployed, pair_id)
@@ -195,7 +195,7 @@ def test_a_picture_that_comes_while_the_pair_is_erased_is_kept_and_waits_for_its
 
 
 def over(deployed: Deployed, pair_id: str) -> bool:
-    """Whether the row is a tombstone, and its second is over: what is uploaded now is a new submission."""
+    """Return whether the row is a tombstone and its second is over."""
     row = deployed.row(pair_id) or {}
     return "erased_at" in row and time.time() >= clock.parse(row["erased_at"]).timestamp() + 1
 

@@ -1,4 +1,4 @@
-"""`facepair link`; a browser uploads with what it prints in tests/e2e/test_strict_rules.py."""
+"""`facepair link`. tests/e2e/test_strict_rules.py uploads with its output in a browser."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The command line with the lowest versions of its dependencies, installed by `make lowest` as users install it."""
+"""The command line with the lowest versions of its dependencies, installed by `make lowest`."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Pictures that are looked at in processes of their own, which may end."""
+"""Pictures checked in processes of their own, which may crash."""
 
 import multiprocessing
 import os

@@ -18,9 +18,9 @@ MIDDLE = datetime(2021, 5, 15, 12, tzinfo=UTC)
 END = datetime(2021, 6, 1, tzinfo=UTC)
 MONTH = ("--month", "2021-05")
 NO_FACE = "NO_FACE_DETECTED_FROM_FIRST_IMAGE"
-"""A paid code: calls of it that are stated FREE may be billed or not."""
+"""A paid code; its calls stated FREE may be billed or not."""
 UNKNOWN = "[/]\x1bcmd|' /C calc'!A0"
-"""Nothing for a spreadsheet, a terminal or rich to obey."""
+"""Must not be interpreted by spreadsheets, terminals or rich."""
 INVOICE = """\
 Transaction ID;Date;Product;Price
 matched-1;15.05.2021 12:00;face comparison;0,05
@@ -65,7 +65,7 @@ def test_every_row_of_either_side_is_listed_in_its_class(facepair: CommandLine, 
     [silent] = told.pop("without_answer")
     assert (silent["pair_id"], silent["state"]) == ("reconcile/silent", "UNKNOWN")
     assert told == {
-        "matched": 4,  # stated-1 and stated-3 among them; stated-2 was not billed, which is no difference
+        "matched": 4,  # includes stated-1 and stated-3; stated-2 was not billed, which is no difference
         "billed_unknown": [UNKNOWN],
         "charged_not_billed": ["at-the-end", "matched-2"],
         "billed_free": ["free-1"],

@@ -1,4 +1,4 @@
-"""`facepair report`: a month on one page, as a browser shows it and as it comes out on paper."""
+"""`facepair report`: a month's page, in a browser and on paper."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ TABLES = {
 
 @pytest.fixture(scope="module")
 def written(facepair: CommandLine, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a month in which a little happened."""
+    """The page of a month with a few events."""
     days = [JULY + timedelta(days=number, hours=3) for number in range(31)]
     path = tmp_path_factory.mktemp("report") / "july.html"
     with Tables(sandbox) as tables:
@@ -56,7 +56,7 @@ def written(facepair: CommandLine, sandbox: Sandbox, tmp_path_factory: pytest.Te
 
 @pytest.fixture
 def shown(written: Path, page: Page, complaints: list[str]) -> Page:
-    """The page in a browser without a network; it must complain of nothing."""
+    """The page in a browser without a network; it must not complain."""
     page.context.set_offline(True)
     page.goto(written.as_uri())
     assert complaints == []

@@ -18,7 +18,7 @@ DROPPED = {"drop": "after_reading"}
 
 @pytest.fixture
 def held(deployed: Deployed) -> Callable[[], str]:
-    """Makes a pair whose call was not answered."""
+    """Makes a pair with an unanswered call."""
 
     def hold() -> str:
         pair_id = f"held {uuid4().hex[:8]}/é"
@@ -30,12 +30,12 @@ def held(deployed: Deployed) -> Callable[[], str]:
 
 
 def _is_held_by(call: str, row: Row) -> bool:
-    """Whether the row is UNDETERMINED because of that call."""
+    """Return whether the row is UNDETERMINED because of that call."""
     return (row["verdict"], row.get("call")) == ("UNDETERMINED", call)
 
 
 def asked(deployed: Deployed, pair_id: str) -> int:
-    """How many POSTs the API had of a pair."""
+    """Return how many POSTs the API got about a pair."""
     return len(deployed.asked(picture(ANNA, f"{pair_id}, first")))
 
 
@@ -107,7 +107,7 @@ def test_an_approval_after_pictures_were_swapped_is_for_the_pictures_that_are_th
         deployed.control.script(first_sha256=sha256(first), **DROPPED)
 
     for contents, call in (((a, b), "000001"), ((c, d), "000002"), ((b, a), "000001")):
-        for key in keys:  # or the first picture of these would be compared with the second one of those
+        for key in keys:  # otherwise this first picture would be compared with the earlier second one
             deployed.sandbox.aws("s3").delete_object(Bucket=deployed.sandbox.outputs["ImagesBucket"], Key=key)
         next_second()
         for key, content in zip(keys, contents, strict=True):

@@ -1,6 +1,6 @@
-"""`facepair review` in a real browser: the page that the command serves, its keys, and who may not use it.
+"""`facepair review` in a real browser: the page, its keys, and access control.
 
-Every pair was compared by the stack; decisions are read in its table.
+The stack compares every pair; decisions are read from its table.
 """
 
 import json
@@ -34,13 +34,13 @@ from tests.support.browser import complaints_of
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, SIZE, Deployed, Row, picture, sha256
 from tests.support.waiting import eventually, next_second
 
-PATIENCE = 20_000  # milliseconds, on a machine that does much else
+PATIENCE = 20_000  # milliseconds, on a busy machine
 expect.set_options(timeout=PATIENCE)
 
 
 @dataclass(frozen=True)
 class Reviewer:
-    """An IAM user, with credentials in a file of their own."""
+    """An IAM user with their own credentials file."""
 
     arn: str
     file: Path
@@ -57,26 +57,25 @@ class Reviewer:
         )
 
     def sign_out(self) -> None:
-        """Delete the access keys."""
         iam = self.sandbox.aws("iam")
         for key in iam.list_access_keys(UserName=self.name)["AccessKeyMetadata"]:
             iam.delete_access_key(UserName=self.name, AccessKeyId=key["AccessKeyId"])
 
     @property
     def variables(self) -> dict[str, str]:
-        """Those of the sandbox, but for its own credentials."""
+        """The sandbox's variables without its credentials."""
         environment = os.environ | self.sandbox.variables | {"AWS_SHARED_CREDENTIALS_FILE": str(self.file)}
         return {name: value for name, value in environment.items() if "ACCESS_KEY" not in name}
 
     def asks(self, **question: object) -> Any:
-        """ReviewFunction's answer, without a page."""
+        """Return ReviewFunction's answer, without a page."""
         key = dict(re.findall(r"(aws_\w+) = (\S+)", self.file.read_text()))
         session = boto3.Session(**key, region_name=self.sandbox.variables["AWS_REGION"])
         return FunctionUrl(session, self.sandbox.outputs["ReviewUrl"], "ReviewerPolicy").post({"desk": "1"} | question)
 
 
 class Command:
-    """`facepair review`, running."""
+    """A running `facepair review`."""
 
     def __init__(self, reviewer: Reviewer) -> None:
         command = [str(FACEPAIR), "review", "--url", reviewer.sandbox.outputs["ReviewUrl"]]
@@ -87,14 +86,14 @@ class Command:
         self.origin = self.address.partition("/?")[0]
 
     def ends(self) -> tuple[int, str]:
-        """Exit status and what it said of errors."""
+        """Return the exit status and stderr."""
         _, said = self.process.communicate(timeout=30)
         return self.process.returncode, said
 
 
 @pytest.fixture(autouse=True)
 def nothing_else_waits(deployed: Deployed) -> None:
-    """Other tests' pairs are not in the queue. A message that is deferred at this moment can still bring one back."""
+    """Remove other tests' pairs from the queue. A message deferred at this moment can still bring one back."""
     table = boto3.resource("dynamodb", **access(deployed.sandbox)).Table(deployed.sandbox.outputs["VerdictsTable"])
     waits = table.query(IndexName="by_verdict", KeyConditionExpression=Key("verdict").eq("MANUAL_CHECK"))["Items"]
     with table.batch_writer() as batch:
@@ -127,7 +126,7 @@ def rita(reviewer: Callable[[str], Reviewer]) -> Reviewer:
 
 @pytest.fixture
 def review() -> Iterator[Callable[[Reviewer], Command]]:
-    """Starts the command; what runs at the end is killed."""
+    """Starts the command; kills it at the end if needed."""
     started: list[Command] = []
 
     def start(reviewer: Reviewer) -> Command:
@@ -142,7 +141,7 @@ def review() -> Iterator[Callable[[Reviewer], Command]]:
 
 @pytest.fixture
 def opened(browser: Browser, review: Callable[[Reviewer], Command]) -> Iterator[Callable[[Reviewer], Page]]:
-    """The page of a reviewer, in a browser of their own, as soon as its first pair is shown."""
+    """Opens a reviewer's page in its own browser context and waits for the first pair."""
     contexts = []
 
     def open_page(by: Reviewer) -> Page:
@@ -158,7 +157,7 @@ def opened(browser: Browser, review: Callable[[Reviewer], Command]) -> Iterator[
 
 
 def shown(page: Page) -> str:
-    """The pair that is before the reviewer, as soon as both its pictures are."""
+    """Return the shown pair once both its pictures are visible."""
     for role in ("first", "second"):
         expect(page.locator(f"#{role} img")).to_be_visible()
     expect(page.locator("#pass")).to_have_attribute("aria-disabled", "false")
@@ -166,24 +165,24 @@ def shown(page: Page) -> str:
 
 
 def wait(deployed: Deployed, *pair_ids: str, first: bytes | None = None) -> None:
-    """Pairs that wait for a person, the first named longest."""
+    """Upload pairs for review, the first one waiting longest."""
     for pair_id in pair_ids:
         deployed.upload_pair(pair_id, first or ANNA, ANNA_ON_ANOTHER_DAY)
         deployed.row_with(pair_id, "MANUAL_CHECK")
 
 
 def decided(deployed: Deployed, pair_id: str) -> Row:
-    """The pair's row as soon as a person has decided."""
+    """Return the pair's row once it is decided."""
     return deployed.row_that(pair_id, lambda row: "review" in row)
 
 
 def iphone() -> bytes:
-    """A HEIC that a viewer turns."""
+    """Return a HEIC that viewers turn."""
     upright = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
     return heic(upright.transpose(Image.Transpose.ROTATE_270), quarter_turns_left=1)
 
 
-# --- a reviewer's hour -----------------------------------------------------------------------------------------------
+# --- a reviewer's session ---------------------------------------------------------------------------------------------
 
 
 def test_a_reviewer_decides_pair_after_pair_by_keys_alone(
@@ -235,7 +234,7 @@ def test_a_reviewer_decides_pair_after_pair_by_keys_alone(
     assert {(row["review"]["by"], row["review"]["from"]) for row in rows.values()} == {(rita.arn, "MANUAL_CHECK")}
 
 
-def test_pictures_of_all_kinds_are_upright_with_the_faces_marked_and_the_whole_one_key_away(
+def test_pictures_are_upright_with_marked_faces_and_the_whole_one_key_away(
     deployed: Deployed, rita: Reviewer, opened: Callable[[Reviewer], Page]
 ) -> None:
     wait(deployed, "seen/heic", first=iphone())
@@ -301,7 +300,7 @@ def test_it_works_without_a_mouse_and_has_names_for_who_does_not_see_it(
     expect(page.locator("#said")).to_contain_text("names/1 rejected. U takes it back.")
 
 
-# --- several, and what changes meanwhile -----------------------------------------------------------------------------
+# --- several reviewers, and changes meanwhile -------------------------------------------------------------------------
 
 
 def test_two_reviewers_share_the_queue_without_meeting(
@@ -315,7 +314,7 @@ def test_two_reviewers_share_the_queue_without_meeting(
     seen = [shown(page) for page in pages]
 
     def all_are_decided() -> bool:
-        """The last decision of each page may be unsent; a key pressed too early decides nothing."""
+        """Press PASS on each page. The last decisions may be unsent; a key pressed too early does nothing."""
         at_work = [page for page in pages if page.locator("#work").is_visible()]
         for page in at_work:
             page.keyboard.press("p")
@@ -410,7 +409,7 @@ def test_a_picture_that_is_gone_can_only_be_taken_again(
     assert (row["verdict"], row["retake"]) == ("RETAKE", ["second"])
 
 
-# --- who may not -----------------------------------------------------------------------------------------------------
+# --- denied access ----------------------------------------------------------------------------------------------------
 
 
 def test_with_expired_credentials_no_decision_is_lost(
@@ -504,7 +503,7 @@ def test_a_reviewer_who_cannot_tell_leaves_pair_and_note_to_another(
     deployed: Deployed, reviewer: Callable[[str], Reviewer]
 ) -> None:
     def unsure(who: Reviewer) -> list[Any]:
-        pairs = who.asks(action="pairs", count=10)["pairs"]  # others may be left by other tests
+        pairs = who.asks(action="pairs", count=10)["pairs"]  # other tests may have left some
         return [each for each in pairs if each["pair_id"] == "unsure/1"]
 
     rita, bo = reviewer("rita"), reviewer("bo")
@@ -687,7 +686,6 @@ def test_an_identical_upload_keeps_the_decision_in_the_stack(deployed: Deployed,
 
 @pytest.fixture(scope="module")
 def two_reviewers(sandbox: Sandbox) -> Iterator[None]:
-    """Every decision needs two reviewers."""
     sandbox.redeploy(SecondReview="all")
     yield
     sandbox.redeploy(SecondReview="none")

@@ -1,4 +1,4 @@
-"""`facepair review` when something breaks, or another program of the machine attacks it.
+"""`facepair review` when something breaks, or another local program attacks it.
 
 The command is a process with real signals and the page is in a real browser; ReviewFunction is a server that fails on
 demand. Each decision is either recorded, or reported as not recorded on the page and in the exit status.
@@ -38,7 +38,7 @@ expect.set_options(timeout=PATIENCE)
 
 @pytest.fixture
 def function(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReviewFunction]:
-    """Three pairs wait: a, b and c."""
+    """ReviewFunction with the waiting pairs a, b and c."""
     world = World()
     monkeypatch.setattr(clock, "now", world.time.now)
     world.api.answers(SUCCESS.model_copy(update={"similarity": Decimal("61.5")}))
@@ -52,7 +52,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReviewFunction]:
 
 
 class Command:
-    """`facepair review`, running."""
+    """A running `facepair review`."""
 
     def __init__(self, function: ReviewFunction, variables: dict[str, str] | None = None) -> None:
         command = [str(FACEPAIR), "review", "--url", function.url]
@@ -69,7 +69,7 @@ class Command:
             self.process.send_signal(each)
 
     def ends(self) -> tuple[int, str]:
-        """Exit status and stderr."""
+        """Return the exit status and stderr."""
         _, said = self.process.communicate(timeout=60)
         return self.process.returncode, said
 
@@ -95,7 +95,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def shown(page: Page) -> str:
-    """Return the pair on the page as soon as it can be decided."""
+    """Return the shown pair once it can be decided."""
     for role in ("first", "second"):
         expect(page.locator(f"#{role} img")).to_be_visible()
     expect(page.locator("#pass")).to_have_attribute("aria-disabled", "false")
@@ -103,7 +103,7 @@ def shown(page: Page) -> str:
 
 
 def decide(page: Page, key: str, following: str) -> None:
-    """Press a key, and wait for the next pair and for the command to have the decision."""
+    """Press a key; wait for the next pair and for the command to have the decision."""
     page.keyboard.press(key)
     expect(page.locator("#pair")).to_have_text(following)
     assert shown(page) == following
@@ -169,7 +169,7 @@ def test_ctrl_c_while_the_stack_hangs_names_each_decision(
 
     for _ in range(times):
         command.signal(signal.SIGINT)
-        time.sleep(0.2)  # one signal of a kind is pending at a time
+        time.sleep(0.2)  # only one signal of a kind is pending at a time
 
     status, said = command.ends()
     assert status == 1
@@ -290,7 +290,7 @@ def test_the_page_that_closes_at_once_loses_no_decision(
     assert function.verdict("a") == "PASS"
 
 
-def test_a_page_that_is_reloaded_has_sent_its_decision_and_says_that_it_cannot_come_back(
+def test_a_reloaded_page_has_sent_its_decision_and_says_that_it_cannot_come_back(
     function: ReviewFunction, review: Callable[[], Command], page: Page
 ) -> None:
     command = review()
@@ -307,7 +307,7 @@ def test_a_page_that_is_reloaded_has_sent_its_decision_and_says_that_it_cannot_c
     assert function.verdict("a") == "PASS"
 
 
-# --- connections that are lost for a while ---------------------------------------------------------------------------
+# --- lost connections -------------------------------------------------------------------------------------------------
 
 
 def test_a_page_that_was_offline_for_a_second_goes_on(
@@ -383,11 +383,11 @@ def test_a_stack_that_was_away_for_a_moment_gets_the_decisions(
     assert (function.verdict("a"), function.verdict("b")) == ("PASS", "REJECT")
 
 
-# --- other programs on the machine -----------------------------------------------------------------------------------
+# --- other local programs ---------------------------------------------------------------------------------------------
 
 
 class Neighbour:
-    """Another web server on 127.0.0.1, which keeps what browsers send it and answers every request with `content`."""
+    """Another web server on 127.0.0.1: records what browsers send, and answers every request with `content`."""
 
     def __init__(self, port: int = 0, content: bytes = b"<!doctype html>") -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
@@ -499,13 +499,13 @@ def test_the_address_works_once_and_says_so(review: Callable[[], Command], brows
 
 @pytest.fixture
 def terminal(function: ReviewFunction, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
-    """The command at a terminal of its own, with the terminal's other end, and what the browser was started with."""
+    """The command at a terminal, the terminal's other end, and the arguments of the browser."""
     arguments = tmp_path / "arguments"
     opener = tmp_path / "browser"
     opener.write_text(f'#!/bin/sh\necho "$@" > {arguments}.new\nmv {arguments}.new {arguments}\nsleep 60\n')
     opener.chmod(0o700)
     ours, theirs = pty.openpty()
-    # As a shell's child: a session of its own, whose terminal this is.
+    # In a session of its own, like a shell's child.
     command = ["setsid", "--ctty", str(FACEPAIR), "review", "--url", function.url]
     process = subprocess.Popen(
         command, env=os.environ | {"BROWSER": f"{opener} %s"}, stdin=theirs, stdout=theirs, stderr=theirs

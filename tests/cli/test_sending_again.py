@@ -1,4 +1,4 @@
-"""`facepair redrive` and `facepair resend`: what comes of it, with everybody at work."""
+"""`facepair redrive` and `facepair resend` with the whole stack running."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.support.waiting import eventually
 
 
 def deliveries(sandbox: Sandbox, pair_id: str) -> list[str]:
-    """The ids of the webhook deliveries about a pair, one for each delivery."""
+    """Return the ids of a pair's webhook deliveries."""
     told = (each.message["data"] for each in sandbox.receiver.deliveries)
     return [each["id"] for each in told if each["pair_id"] == pair_id]
 

@@ -1,4 +1,4 @@
-"""`facepair submit`: real files, real processes, a real Ctrl-C."""
+"""`facepair submit` with real files, processes and Ctrl-C."""
 
 import csv
 import os
@@ -18,11 +18,11 @@ from tests.support.waiting import eventually
 
 COLUMNS = ["pair_id", "verdict", "code", "message", "similarity", "transaction_id", "updated_at"]
 PATIENCE = 90.0
-"""Seconds, on a machine that does much else."""
+"""Seconds, on a busy machine."""
 
 
 class Desk:
-    """A folder of pairs whose ids begin alike, and what the bucket has of them."""
+    """A folder of pairs with a common prefix, and their state in the bucket."""
 
     def __init__(self, sandbox: Sandbox, folder: Path, name: str) -> None:
         self.sandbox = sandbox
@@ -39,7 +39,7 @@ class Desk:
         path.write_bytes(content if isinstance(content, bytes) else picture(content, file))
 
     def versions(self) -> Counter[str]:
-        """How often each object was put into the bucket, by its key without the common beginning."""
+        """Count the versions of each object, by key without the prefix."""
         pages = self.sandbox.aws("s3").get_paginator("list_object_versions")
         bucket, prefix = self.sandbox.outputs["ImagesBucket"], f"{self.name}/"
         found = pages.paginate(Bucket=bucket, Prefix=prefix)
@@ -53,7 +53,7 @@ def desk(sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest) -> De
 
 @pytest.fixture
 def aws(sandbox: Sandbox) -> Iterator[FaultyAws]:
-    """Between the command and the sandbox."""
+    """A proxy between the command and the sandbox."""
     with FaultyAws(sandbox.variables["AWS_ENDPOINT_URL"]) as aws:
         yield aws
 
@@ -66,7 +66,7 @@ def started(sandbox: Sandbox, tmp_path: Path, aws: FaultyAws) -> Iterator["Start
 
 
 class Started:
-    """Runs `facepair` behind the faulty AWS, as in a terminal of its own: Ctrl-C meets every process of the command."""
+    """Runs `facepair` through the faulty proxy, like in a terminal: Ctrl-C reaches all its processes."""
 
     def __init__(self, sandbox: Sandbox, tmp_path: Path, aws: FaultyAws) -> None:
         own = {"AWS_ENDPOINT_URL": aws.url, "COLUMNS": "80", "PYTHONUNBUFFERED": "1"}
@@ -94,7 +94,7 @@ class Started:
         os.killpg(self._process.pid, signal.SIGINT)
 
     def ended(self) -> tuple[int, str]:
-        """The exit status, and what was said on stderr."""
+        """Return the exit status and stderr."""
         assert self._process is not None
         return self._process.wait(PATIENCE), self._stderr.read_text()
 
@@ -151,7 +151,7 @@ def test_a_folder_becomes_verdicts_and_what_is_there_is_sent_only_once(
     assert len(desk.versions()) == 8
 
 
-def test_a_csv_is_submitted_after_a_question_and_answered_in_its_order_without_formulas(
+def test_a_csv_is_submitted_after_a_question_and_answered_in_order_without_formulas(
     facepair: CommandLine, desk: Desk, tmp_path: Path
 ) -> None:
     desk.put("anna.jpg", ANNA)

@@ -1,4 +1,4 @@
-"""`facepair whatif`: what other thresholds would have made of the stored similarities."""
+"""`facepair whatif`: what other thresholds would have decided."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.cli.stored import Tables
 from tests.support.deployed import Deployed
 
 SPRING = datetime(2021, 3, 1, tzinfo=UTC)
-"""A time of their own, so that rows of other tests are no part of it."""
+"""A period without rows of other tests."""
 OF_SPRING = ("--since", "2021-03-01", "--until", "2021-03-02T00:00Z")
 
 

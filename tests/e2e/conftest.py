@@ -1,4 +1,4 @@
-"""One sandbox for all end-to-end tests: each has pair ids of its own, and a module that changes it changes it back."""
+"""One sandbox for all end-to-end tests. Tests use their own pair ids; modules undo their changes."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def deployed(sandbox: Sandbox) -> Iterator[Deployed]:
-    """At the end every message is processed, none with an unexpected error, whatever the tests do."""
+    """At the end, every message is processed, without unexpected errors."""
     deployed = Deployed(sandbox)
     yield deployed
     deployed.idle()
@@ -28,7 +28,7 @@ def deployed(sandbox: Sandbox) -> Iterator[Deployed]:
 
 @pytest.fixture
 def without_notifications(deployed: Deployed) -> Iterator[Deployed]:
-    """Messages stay in the queue, for the test to lose, until it resumes the host or ends."""
+    """Keeps messages in the queue until the test resumes the host or ends."""
     deployed.idle()
     host = deployed.sandbox.host
     assert host is not None

@@ -1,4 +1,4 @@
-"""What keeps the whole fleet from its verdicts: credentials, the account, the way to the API. All of it is PENDING."""
+"""Problems of the whole fleet: credentials, account, network. All pairs stay PENDING."""
 
 import json
 import socket
@@ -19,13 +19,13 @@ SECRETS = {
     "with an empty key": '{"accessKey": "", "secretKey": "samplesecretkey"}',
     "of another account": json.dumps(CREDENTIALS | {"secretKey": "wrong"}),
 }
-# IAM_FAILED keeps a pair only when three tokens have been refused: the one in memory, the shared one and a new one.
+# IAM_FAILED keeps a pair only after three refused tokens: in memory, shared, and new.
 REFUSALS = {"INSUFFICIENT_BALANCE": 1, "OVER_QUERY_LIMIT": 1, "ACCOUNT_DISABLED": 1, "IAM_FAILED": 3}
 
 
 @pytest.fixture(scope="module")
 def pending(deployed: Deployed) -> dict[str, Row]:
-    """The row of a pair that came upon each trouble, one trouble after the other, each fixed at once."""
+    """The row of a pair for each problem, one after the other, each fixed at once."""
     rows = {}
     for name, secret in SECRETS.items():
         deployed.control.revoke_tokens()
@@ -33,9 +33,9 @@ def pending(deployed: Deployed) -> dict[str, Row]:
         says = "Signature error" if name == "of another account" else "into the secret"
         rows[name] = next_in_trouble(deployed, name, "CREDENTIALS_INVALID", says=says)
         put_secret(deployed, json.dumps(CREDENTIALS))
-        deployed.settled(name)  # or it would try again in the midst of the next trouble
+        deployed.settled(name)  # otherwise it would retry during the next problem
     for code, times in REFUSALS.items():
-        if times > 1:  # in one go, which a pair of an earlier trouble must not come between
+        if times > 1:  # without a pair of an earlier problem in between
             for earlier in rows:
                 deployed.settled(earlier)
         rows[code] = next_in_trouble(deployed, code, code, {"code": code, "times": times})
@@ -46,7 +46,7 @@ def pending(deployed: Deployed) -> dict[str, Row]:
 def next_in_trouble(
     deployed: Deployed, pair_id: str, code: str, answer: dict[str, Any] | None = None, *, says: str = ""
 ) -> Row:
-    next_second()  # BlockedRetrySeconds: the trouble before this one must not keep the pair from asking
+    next_second()  # BlockedRetrySeconds: the previous problem must not block this call
     deployed.upload_in_turn(pair_id, answer=answer)
     return deployed.row_that(
         pair_id, lambda row: (row["verdict"], row.get("code")) == ("PENDING", code) and says in row["message"]
@@ -98,7 +98,7 @@ def test_a_blocked_account_is_asked_once_per_pause_by_the_whole_fleet(deployed: 
     deployed.control.clear()
 
     assert {row["code"] for row in pending} == {"INSUFFICIENT_BALANCE"}
-    # Environments that were about to call when the first refusal came may each add one.
+    # Environments about to call at the first refusal may add one each.
     assert len(asked) <= (asked[-1] - asked[0]) + 1 + 3
     assert [deployed.settled(pair_id)["verdict"] for pair_id in pair_ids] == ["PASS"] * len(pair_ids)
 
@@ -112,7 +112,7 @@ def closed_port() -> str:
 
 @pytest.fixture
 def nobody_listens(deployed: Deployed, closed_port: str) -> Iterator[Deployed]:
-    """A stack with a wrong base URL, without a token."""
+    """A stack with a wrong base URL and no token."""
     right_url = deployed.sandbox.advance.url
     deployed.sandbox.aws("ssm").delete_parameter(Name=deployed.sandbox.outputs["TokenParameter"])
     deployed.sandbox.redeploy(AdvanceBaseUrl=f"http://{closed_port}")

@@ -1,4 +1,4 @@
-"""`python -m sandbox` as a person uses it: a process of its own, plain `aws` beside it, and Ctrl-C at the end."""
+"""`python -m sandbox` as a process, with plain `aws`, and Ctrl-C at the end."""
 
 import json
 import os
@@ -23,7 +23,7 @@ AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 
 
 class Shell:
-    """A shell in which the lines that the sandbox prints have been pasted."""
+    """A shell with the sandbox's printed lines pasted."""
 
     def __init__(self, process: subprocess.Popen[str], exported: Mapping[str, str], home: Path) -> None:
         self.process = process
@@ -31,12 +31,12 @@ class Shell:
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """The stack's outputs, as CloudFormation has them."""
+        """The stack's outputs, from CloudFormation."""
         [stack] = self.aws("cloudformation", "describe-stacks", "--stack-name", "by-hand")["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def aws(self, *arguments: str) -> Any:
-        """What an `aws` command prints, read as JSON if it is."""
+        """Run an `aws` command; return its output, parsed if JSON."""
         ran = subprocess.run(
             [AWS, *arguments], env=self._environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -60,7 +60,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A sandbox that knows where ADVANCE is, but has no credentials yet: as a stack is after its deployment."""
+    """A sandbox with AdvanceBaseUrl but without credentials, like after a deployment."""
     parameters = (
         f"AdvanceBaseUrl={deployed.sandbox.advance.url}",
         "BlockedRetrySeconds=1",
@@ -124,7 +124,7 @@ def test_ctrl_c_leaves_no_process_behind(shell: Shell) -> None:
     status = shell.process.wait(20)
 
     assert status == 0
-    assert len(started) >= 6  # AWS, two environments, each with its guard
+    assert len(started) >= 6  # AWS and two environments, each with its guard
     deadline = time.monotonic() + 10
     while left := started & running().keys():
         assert time.monotonic() < deadline, left

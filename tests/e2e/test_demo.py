@@ -1,4 +1,4 @@
-"""The demo's watching, as a log has it; `make demo` is this with more pairs."""
+"""The demo's output in a log; `make demo` has more pairs."""
 
 import io
 

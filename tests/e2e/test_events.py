@@ -1,4 +1,4 @@
-"""Messages of every kind: the samples in events/ through the real handlers, and what the queue may bring."""
+"""The samples in events/ through the real handlers, and other messages that the queue may bring."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_a_sample_upload_is_compared(without_notifications: Deployed, name: str,
 
     assert key_in(event) == key
     assert answer == NOTHING_FAILED
-    assert before is None or name == "second-picture"  # of the same pair as first-picture
+    assert before is None or name == "second-picture"  # the same pair as first-picture
     assert deployed.settled(pair_id, within=0)["verdict"] == "REJECT"
 
 

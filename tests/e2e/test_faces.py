@@ -1,4 +1,4 @@
-"""The sandbox with an emulator that recognises faces: one's own two pictures become a verdict."""
+"""The sandbox with an emulator that recognises faces."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def row_of(sandbox: Sandbox, pair_id: str, first: bytes, second: bytes) -> dict[str, Any]:
-    """The row that a pair ends with."""
+    """Upload a pair and return its final row."""
     for name, content in (("first.jpg", first), ("second.jpg", second)):
         sandbox.aws("s3").put_object(Bucket=sandbox.outputs["ImagesBucket"], Key=f"{pair_id}/{name}", Body=content)
 
@@ -39,10 +39,10 @@ def row_of(sandbox: Sandbox, pair_id: str, first: bytes, second: bytes) -> dict[
     return row
 
 
-def test_two_pictures_of_one_person_pass_and_the_face_is_found_on_the_upload_as_a_viewer_shows_it(
+def test_one_person_passes_and_the_face_is_located_on_the_upload_as_viewed(
     sandbox: Sandbox,
 ) -> None:
-    """A phone's picture that lies on its side: hers are 6 times as many pixels, and her eyes are where they were."""
+    """The picture is stored on its side with 6 times the pixels; the eyes must be in the same place."""
     sensor = hopper().resize((3072, 3600)).transpose(Image.Transpose.ROTATE_90)
 
     row = row_of(sandbox, "one person", jpeg(sensor, exif_orientation=6), jpeg(another_day(hopper())))
@@ -53,7 +53,7 @@ def test_two_pictures_of_one_person_pass_and_the_face_is_found_on_the_upload_as_
     assert face["top"] < 6 * 189 < 6 * 195 < face["bottom"]
 
 
-def test_a_small_face_in_a_picture_that_lies_on_its_side_is_found_since_it_is_turned_upright_first(
+def test_a_small_face_in_a_picture_on_its_side_is_found_after_turning(
     sandbox: Sandbox,
 ) -> None:
     """The emulator alone would not find it: tests/integration/test_faces.py."""

@@ -1,4 +1,4 @@
-"""FindMissedFunction by a real Invoke: pairs whose event never came are found, and no others are touched."""
+"""FindMissedFunction by a real Invoke: finds pairs whose event was lost, and touches no others."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +15,7 @@ CURSOR = "/facepair/find-missed-cursor"
 
 @pytest.fixture(autouse=True)
 def nothing_else_is_missed(deployed: Deployed) -> None:
-    """Pairs of tests that went wrong would be found, too."""
+    """Settle leftovers of other tests first."""
     deployed.idle()
     search(deployed)
     deployed.idle()
@@ -32,7 +32,7 @@ def cursor(deployed: Deployed) -> str:
 
 @pytest.fixture
 def purged_afterwards(deployed: Deployed) -> Iterator[None]:
-    """Nothing but a purge reaches a message that stays invisible; SQS allows it once a minute."""
+    """Purge messages that stay invisible; SQS allows one purge a minute."""
     yield
     deployed.sandbox.aws("sqs").purge_queue(QueueUrl=deployed.sandbox.outputs["UploadsQueue"])
 
@@ -52,7 +52,7 @@ def test_a_pair_whose_events_never_came_is_found_and_compared(without_notificati
     assert search(deployed)["sent"] == 0
 
 
-def test_a_pair_whose_pictures_are_deleted_behind_a_blocked_account_does_not_stay_pending(deployed: Deployed) -> None:
+def test_a_pair_whose_pictures_are_deleted_while_blocked_does_not_stay_pending(deployed: Deployed) -> None:
     deployed.control.script(code="INSUFFICIENT_BALANCE", times=None)
     deployed.upload_pair("deleted while it waits")
     pending = deployed.row_with("deleted while it waits", "PENDING")

@@ -1,4 +1,4 @@
-"""Every bash block of README and the guide, pasted page by page into a shell beside the sandbox."""
+"""Every bash block of README and the guide, pasted page by page into a shell with the sandbox."""
 
 import csv
 import os
@@ -23,9 +23,9 @@ def run_by_test(page: Path) -> list[Block]:
 
 @pytest.fixture(scope="module")
 def prelude() -> str:
-    """What a reader's shell has: `output` from the guide, and answers to questions.
+    """A reader's shell: `output` from the guide, and answers to questions.
 
-    Version 1 of `aws` sends `aws sqs` past AWS_ENDPOINT_URL, as README says.
+    Version 1 of `aws` ignores AWS_ENDPOINT_URL for `aws sqs`, as README says.
     """
     [output] = [block.text for block in blocks(DEPLOYING) if block.text.startswith("output()")]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""The stack's parameters reach the functions: one redeployment with other values than the defaults."""
+"""The stack's parameters reach the functions: one redeployment with other values."""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def redeployed(deployed: Deployed) -> Iterator[None]:
     deployed.idle()
     defaults = {name: deployed.sandbox.stack.parameters[name] for name in OTHERS}
     ssm = deployed.sandbox.aws("ssm")
-    with suppress(ssm.exceptions.ParameterNotFound):  # if no test before has needed a token
+    with suppress(ssm.exceptions.ParameterNotFound):  # if no earlier test needed a token
         ssm.delete_parameter(Name=deployed.sandbox.outputs["TokenParameter"])
     deployed.sandbox.redeploy(**OTHERS)
     deployed.upload(NAMED_AS_BY_DEFAULT, picture(ANNA, NAMED_AS_BY_DEFAULT))
@@ -127,7 +127,7 @@ def test_what_is_just_small_enough_is_looked_at(deployed: Deployed) -> None:
     assert deployed.settled("small enough")["verdict"] == "PASS"
 
 
-def test_silence_until_the_deadline_is_an_unknown_outcome_and_asked_again_if_so_wanted(deployed: Deployed) -> None:
+def test_silence_until_the_deadline_is_unknown_and_repeated_with_retry(deployed: Deployed) -> None:
     row = deployed.settled("silence")
 
     unknown, answered = deployed.ledger("silence")

@@ -1,4 +1,4 @@
-"""What is sent of an upload, and where on the upload a face is."""
+"""What is sent of an upload, and where its face is."""
 
 from io import BytesIO
 
@@ -12,13 +12,13 @@ from tests.support.deployed import SIZE, Deployed, Row, sha256
 
 UPRIGHT = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
 CAMERA, COMMENT = "Camera of a person", b"taken at home"
-# What turns an upright picture into the pixels that a camera stores with this EXIF orientation.
+# Turns an upright picture into the pixels that a camera stores with this EXIF orientation.
 STORED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 ENLARGED = 10
 
 
 def photograph(orientation: int) -> bytes:
-    """As a phone stores it: pixels as the sensor has them, with EXIF, a position on Earth and a comment."""
+    """Return a phone's picture: the sensor's pixels with EXIF, GPS position and a comment."""
     exif = Image.Exif()
     exif[0x0112], exif[0x0110] = orientation, CAMERA
     exif.get_ifd(0x8825)[1] = "N"
@@ -37,7 +37,7 @@ UPLOADS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def uploaded(deployed: Deployed) -> None:
-    """Each as the first picture, beside one that is sent as it is."""
+    """Upload each as a first picture, with a second one that is sent unchanged."""
     for name, content in UPLOADS.items():
         deployed.upload_pair(name, content)
 
@@ -88,7 +88,7 @@ def test_a_picture_that_fits_is_sent_byte_for_byte(deployed: Deployed, name: str
 def test_the_metadata_of_an_adjusted_photograph_never_leaves(deployed: Deployed, name: str) -> None:
     first, _ = sent(deployed, name)
 
-    # The emulator keeps no pictures: by its digest, this is what it got.
+    # The emulator stores no pictures; the digest identifies what it got.
     content = fit(UPLOADS[name]).content
     assert sha256(content) == first.sha256
     assert CAMERA.encode() in UPLOADS[name]

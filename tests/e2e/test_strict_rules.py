@@ -1,4 +1,4 @@
-"""A company with strict rules: every such parameter set, a proxy before the API, and uploads from a browser."""
+"""Strict company rules: all such parameters, a proxy to the API, and browser uploads."""
 
 import base64
 import http.server
@@ -36,7 +36,7 @@ type Form = dict[str, Any]
 
 
 def block(heading: str) -> str:
-    """Return the block of code below a heading of the guide."""
+    """Return the code block below a heading of the guide."""
     found = re.search(rf"^## {heading}\n+```\w+\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
     assert found
     return found[1]
@@ -55,7 +55,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def web_server() -> Iterator[int]:
-    """The port of a server of pages, whose origins are those of 127.0.0.1 and localhost."""
+    """The port of a web server for the origins 127.0.0.1 and localhost."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
         threading.Thread(target=server.serve_forever).start()
         yield server.server_port
@@ -110,7 +110,7 @@ def link(strict: Deployed) -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture
 def upload(page: Page, web_server: int) -> Callable[..., str]:
-    """Upload with the guide's code, from a page of an origin; return what the page was answered."""
+    """Uploads with the guide's code from a page; returns the response."""
 
     def upload(form: Form, content: bytes, host: str = "127.0.0.1") -> str:
         page.goto(f"http://{host}:{web_server}/")
@@ -120,7 +120,7 @@ def upload(page: Page, web_server: int) -> Callable[..., str]:
     return upload
 
 
-# --- The proxy --------------------------------------------------------------------------------------------------------
+# --- proxy ------------------------------------------------------------------------------------------------------------
 
 
 def test_without_the_proxy_s_credentials_a_pair_is_pending_and_says_so(strict: Deployed, proxy_log: Path) -> None:
@@ -135,9 +135,7 @@ def test_without_the_proxy_s_credentials_a_pair_is_pending_and_says_so(strict: D
 
 
 @pytest.mark.usefixtures("with_credentials")
-def test_with_them_the_token_and_the_comparison_go_through_the_proxy_and_nothing_else(
-    strict: Deployed, proxy_log: Path
-) -> None:
+def test_with_credentials_only_token_and_comparison_go_through_the_proxy(strict: Deployed, proxy_log: Path) -> None:
     row = strict.settled("before the credentials")
     strict.idle()
 
@@ -159,7 +157,7 @@ def test_the_webhook_goes_through_the_proxy(strict: Deployed, proxy_log: Path) -
     assert urlsplit(receiver.url).netloc in proxy_log.read_text()
 
 
-# --- Uploads from a page ----------------------------------------------------------------------------------------------
+# --- browser uploads --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("with_credentials")

@@ -30,7 +30,7 @@ NAMES = [
 
 @pytest.fixture(scope="module", autouse=True)
 def uploaded(deployed: Deployed) -> None:
-    """The pairs that need nothing but to be uploaded: all first pictures, then all second ones."""
+    """Upload the pairs that need nothing else: all first pictures, then all second ones."""
     keys = [
         *((f"{pair_id}/first.jpg", f"{pair_id}/second.jpg") for pair_id in PAIR_IDS),
         *((f"names {number}/{first}", f"names {number}/{second}") for number, (first, second) in enumerate(NAMES)),

@@ -1,4 +1,7 @@
-"""The contract's parts "Reading: VerdictsTable" and "Reading: CallsTable", every verdict through the deployed stack."""
+"""The contract's parts "Reading:
+
+VerdictsTable" and "Reading: CallsTable": every verdict, through the deployed stack.
+"""
 
 import re
 from collections import Counter
@@ -19,7 +22,7 @@ HEX_64 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Case:
-    """What is uploaded, what the emulator answers, and what the row must then say."""
+    """The uploads, the emulator's answer, and the expected row."""
 
     verdict: str
     code: str | None = "SUCCESS"
@@ -27,7 +30,7 @@ class Case:
     second: str | bytes = ANNA
     answer: dict[str, Any] = field(default_factory=dict)
     retake: list[str] | None = None
-    states: tuple[str, ...] = ("ANSWERED",)  # of the ledger's rows, in time
+    states: tuple[str, ...] = ("ANSWERED",)  # of the ledger's rows, in order
 
 
 def similar(similarity: float, verdict: str) -> Case:
@@ -127,7 +130,7 @@ PASSING: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def pending(deployed: Deployed) -> dict[str, Row]:
-    """The rows of pairs that the API asked to send again. One message each: the first picture has been dealt with."""
+    """PENDING rows of pairs whose call the API deferred. One message each: the first picture is processed before."""
     for name in PASSING:
         deployed.upload_pair(name, only="first")
     deployed.idle()
@@ -138,7 +141,7 @@ def pending(deployed: Deployed) -> dict[str, Row]:
 
 @pytest.fixture(scope="module", autouse=True)
 def uploaded(deployed: Deployed, metrics_before: Counter[str], pending: dict[str, Row]) -> None:
-    """All other cases: first pictures, then second ones."""
+    """Upload all other cases: first pictures, then second ones."""
     for name, case in FINAL.items():
         deployed.upload_pair(name, case.first, only="first")
     deployed.idle()
@@ -338,7 +341,7 @@ def test_metrics_count_calls_charges_and_verdicts(deployed: Deployed, metrics_be
 
 
 def counted(deployed: Deployed) -> Counter[str]:
-    """The function's metrics, and what the emulator counts."""
+    """Return the function's metrics, and the emulator's counts."""
     calls = deployed.control.calls("check")
     own = {"calls of the emulator": len(calls), "charges of the emulator": sum(call.charged for call in calls)}
     return deployed.metrics() + Counter(own)
@@ -361,7 +364,7 @@ def assert_attributes(
     pictures: frozenset[str] | set[str] = frozenset({"first", "second"}),
     faces: bool = False,
 ) -> None:
-    """Exactly the attributes that a row of its verdict has, each in its form. `own` are those beside every row's."""
+    """Check that a row has exactly its verdict's attributes, well-formed. `own` are those beyond every row's."""
     always = {"pair_id", "verdict", "uploaded_at", "updated_at", "listed_at", "policy", "expires_at"}
     assert row.keys() == always | pictures | own
     assert moment(row["uploaded_at"]) <= moment(row["updated_at"])

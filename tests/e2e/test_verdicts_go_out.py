@@ -1,4 +1,4 @@
-"""Verdicts reach their readers: on the bus, and by webhook at a receiver that checks signatures."""
+"""Verdicts reach their readers: on the bus, and by webhook at a receiver that verifies signatures."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def sample(name: str) -> Any:
 
 
 class Listener:
-    """A queue of one's own that gets all events of the bus, as README shows it."""
+    """A queue that gets all events of the bus, as the guide shows."""
 
     def __init__(self, deployed: Deployed) -> None:
         self._deployed = deployed
@@ -43,7 +43,7 @@ class Listener:
         self._heard: list[dict[str, Any]] = []
 
     def heard(self, pair_id: str) -> list[dict[str, Any]]:
-        """Events of a pair, in the order of their coming."""
+        """Return a pair's events in order of arrival."""
         while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 self._heard.append(json.loads(message["Body"]))
@@ -51,7 +51,7 @@ class Listener:
         return [event for event in self._heard if event["detail"]["pair_id"] == pair_id]
 
     def wait(self, pair_id: str, count: int) -> list[dict[str, Any]]:
-        """Details of a pair's events when there are that many."""
+        """Wait for that many events of a pair; return their details."""
         self._deployed.wait(lambda: len(self.heard(pair_id)) >= count, lambda: f"{pair_id}: {self.heard(pair_id)}")
         return [event["detail"] for event in self.heard(pair_id)]
 
@@ -62,12 +62,12 @@ def listener(deployed: Deployed) -> Listener:
 
 
 def taken(deployed: Deployed, pair_id: str) -> list[Delivery]:
-    """What the receiver has verified and taken of a pair, by their ids."""
+    """Return a pair's verified deliveries."""
     return [each for each in deployed.sandbox.receiver.taken.values() if each.message["data"]["pair_id"] == pair_id]
 
 
 def webhook(deployed: Deployed, pair_id: str, kind: str = "verdict.changed") -> dict[str, Any]:
-    """The pair's only webhook of that type, when it has come."""
+    """Wait for and return the pair's only webhook of that type."""
 
     def found() -> list[dict[str, Any]]:
         return [each.message for each in taken(deployed, pair_id) if each.message["type"] == kind]
@@ -166,7 +166,7 @@ def test_an_erasure_is_published(deployed: Deployed, listener: Listener) -> None
 
 
 def test_a_row_that_expires_is_not_published(deployed: Deployed, listener: Listener) -> None:
-    """DynamoDB's own deletion can only be simulated: it does not come in the sandbox."""
+    """DynamoDB's TTL deletion is simulated: the sandbox does not have it."""
     event = sample("rows-written")
     [record] = event["Records"]
     image = record["dynamodb"].pop("NewImage") | {"pair_id": {"S": "out/expired"}}
@@ -221,12 +221,12 @@ def test_publishing_takes_nothing_from_people(deployed: Deployed) -> None:
     assert "update facepair" in json.loads(answer["Payload"].read())["errorMessage"]
 
 
-# --- The webhook's secret ---------------------------------------------------------------------------------------------
+# --- webhook secret ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def rotated(deployed: Deployed) -> Iterator[str]:
-    """Another secret than the one that the receiver was given, which is then the previous one."""
+    """Replaces the secret; the receiver's one becomes the previous."""
     value = uuid4().hex
     deployed.sandbox.aws("secretsmanager").put_secret_value(
         SecretId=deployed.sandbox.outputs["WebhookSecret"], SecretString=value
@@ -246,7 +246,7 @@ def test_a_secret_is_rotated_without_a_gap(deployed: Deployed, rotated: str) -> 
     assert len(delivery.headers["webhook-signature"].split(" ")) == 2
 
 
-# --- The samples ------------------------------------------------------------------------------------------------------
+# --- samples ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_sample_of_the_stream_is_published(deployed: Deployed, listener: Listener) -> None:

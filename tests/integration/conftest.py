@@ -1,4 +1,4 @@
-"""The sandbox's AWS alone, the template's resources in it, and a way to them that has faults."""
+"""The sandbox's AWS with the template's resources, and a faulty way to them."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.support.workshop import STAND_INS, Workshop
 
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """AWS without a Lambda host, for all tests together: use names of your own."""
+    """AWS without a Lambda host, shared by all tests: use unique names."""
 
     def nothing_runs_here(name: str) -> Any:
         raise FunctionNotFound(name)
@@ -32,20 +32,20 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def deployed(local_aws: LocalAws) -> Resources:
-    """The template's resources: the tables are shared, use pairs of your own."""
+    """The template's resources, with shared tables: use unique pairs."""
     stack = deploy(local_aws, ROOT / "template.yaml", f"core-{uuid4().hex[:8]}", {})
     return Resources(local_aws.url, dict(stack.outputs))
 
 
 @pytest.fixture
 def pair_id() -> str:
-    """A pair of its own for every test."""
+    """A unique pair id."""
     return f"pair-{uuid4().hex[:12]}/é +%"
 
 
 @pytest.fixture
 def faults(deployed: Resources) -> Iterator[FaultyAws]:
-    """A proxy to the resources with scripted faults: `replace(deployed, url=faults.url)` takes it."""
+    """A proxy with scripted faults: use `replace(deployed, url=faults.url)`."""
     with FaultyAws(deployed.url) as faulty:
         yield faulty
 
@@ -60,7 +60,7 @@ def workshop(local_aws: LocalAws, tmp_path: Path) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="session")
 def stand_in_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's template with stand-in functions beside it."""
+    """The repository's template with stand-in functions."""
     root = tmp_path_factory.mktemp("root")
     shutil.copy(ROOT / "template.yaml", root)
     for function, source in STAND_INS.items():

@@ -48,7 +48,7 @@ def emulator(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 class Api:
-    """One client of the API, with a token that it got for itself."""
+    """A client of the API with a token."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -56,7 +56,7 @@ class Api:
         self.token = self.issue()["data"]["token"]
 
     def issue(self, **changes: Any) -> dict[str, Any]:
-        """The answer to a correct token request with some parameters changed, or left out if None."""
+        """Request a token with some parameters changed, or omitted if None."""
         timestamp = str(changes.get("timestamp", int(time.time() * 1000)))
         signature = hashlib.sha256(f"sampleaccesskeysamplesecretkey{timestamp}".encode()).hexdigest()
         parameters = {"accessKey": "sampleaccesskey", "timestamp": timestamp, "signature": signature} | changes
@@ -100,7 +100,7 @@ def control(url: str) -> Iterator[Control]:
 @pytest.fixture
 def api(url: str, control: Control) -> Api:
     api = Api(url)
-    control.reset()  # the token it has just asked for is no part of the test
+    control.reset()  # its own token request is not part of the test
     return api
 
 
@@ -111,7 +111,7 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-# --- The process ------------------------------------------------------------------------------------------------------
+# --- process ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
@@ -139,7 +139,7 @@ def test_it_takes_other_credentials_and_logs_requests_only_when_verbose() -> Non
         assert "POST /openapi/auth" in process.communicate(timeout=5)[1]
 
 
-# --- Tokens -----------------------------------------------------------------------------------------------------------
+# --- tokens -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_token_answer_has_the_documented_shape(api: Api) -> None:
@@ -164,7 +164,7 @@ def test_a_token_says_when_it_expires_in_milliseconds(api: Api, period: int | st
 
 
 def test_a_token_is_refused_once_it_has_expired() -> None:
-    tokens = IssuedTokens()  # over HTTP no token is shorter than a minute
+    tokens = IssuedTokens()  # over HTTP, a token lives for at least a minute
     token, _ = tokens.issue(1, "127.0.0.1")
     accepted = tokens.accepts(token)
 
@@ -226,7 +226,7 @@ def test_a_wrong_path_or_method_is_a_client_error(api: Api, method: str, path: s
     assert (answer.status, answer.json()["code"], answer.json()["message"]) == (status, "CLIENT_ERROR", message)
 
 
-# --- Comparisons ------------------------------------------------------------------------------------------------------
+# --- comparisons ------------------------------------------------------------------------------------------------------
 
 
 def test_a_comparison_has_the_documented_shape_and_is_charged(api: Api, control: Control) -> None:
@@ -402,12 +402,10 @@ def test_the_documentation_s_own_curl_commands_work(api: Api, tmp_path: Path) ->
     assert (compared["code"], compared["data"]["similarity"]) == ("SUCCESS", 100.0)
 
 
-# --- The control endpoint: answers ------------------------------------------------------------------------------------
+# --- control endpoint: answers ----------------------------------------------------------------------------------------
 
 
-def test_scripted_codes_are_answered_in_order_with_their_documented_message_and_price(
-    api: Api, control: Control
-) -> None:
+def test_scripted_codes_come_in_order_with_their_documented_message_and_price(api: Api, control: Control) -> None:
     control.script(code="INSUFFICIENT_BALANCE", times=2)
     control.script(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE")
 
@@ -573,7 +571,7 @@ def test_the_client_raises_what_the_control_endpoint_refuses(url: str) -> None:
         Control(f"{url}/control").clear()
 
 
-# --- The control endpoint: faults on the wire -------------------------------------------------------------------------
+# --- control endpoint: faults on the wire -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", ["reset", "close"])
@@ -676,7 +674,7 @@ def test_a_call_that_never_arrived_whole_was_not_asked(api: Api, control: Contro
     assert len(control.calls()) == 1
 
 
-# --- The control endpoint: what was asked -----------------------------------------------------------------------------
+# --- control endpoint: recorded calls ---------------------------------------------------------------------------------
 
 
 def test_a_call_is_recorded_with_both_pictures_as_they_were_sent(api: Api, control: Control) -> None:

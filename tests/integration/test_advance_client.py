@@ -1,4 +1,4 @@
-"""The API's client against the emulator, a process of its own."""
+"""The API's client against the emulator."""
 
 import os
 import subprocess
@@ -125,7 +125,7 @@ def test_a_gateway_before_the_token_endpoint_says_nothing_of_the_credentials(
             issuer.issue()
 
         assert later.value.code == ("SERVICE_BUSY" if status == 429 else "BAD_ANSWER")
-        assert issuer.issue().token  # nothing stands in the way of the next try
+        assert issuer.issue().token  # the next attempt works
 
 
 def test_two_pictures_are_compared_and_the_answer_is_whole(advance: Advance, control: Control, token: str) -> None:

@@ -1,4 +1,4 @@
-"""What all commands have in common: options, confirmations, exit status, errors of one sentence, and their output."""
+"""What all commands share: options, confirmations, exit status, errors and output."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ SHOWN = r"\x1b]0;owned\x07\x1b[2J\x1b[8m", r"b\nNothing was sent.", r"gpj\u202ex
 
 @dataclass(frozen=True)
 class Desk:
-    """A stack at which nothing works, the command line in its account, and a folder."""
+    """A stack without functions, the command line in its account, and a folder."""
 
     stack: str
     variables: dict[str, str]
@@ -41,7 +41,7 @@ class Desk:
     folder: Path
 
     def __call__(self, *arguments: str | bytes | Path, typed: str = "", **variables: str) -> Ended:
-        """Run a command in this process, which is quicker."""
+        """Run a command in this process, which is faster."""
         environment = self.variables | {"NO_COLOR": "1", "COLUMNS": "100"} | variables
         names = [*map(os.fsdecode, arguments)]
         done = CliRunner().invoke(main, names, input=typed, env=environment, prog_name="facepair")
@@ -49,7 +49,7 @@ class Desk:
         return Ended(done.exit_code, done.stdout, done.stderr)
 
     def process(self, *arguments: str | bytes | Path, typed: str = "", **variables: str) -> Ended:
-        """Run a command as a process of its own."""
+        """Run a command as a process."""
         return in_a_script(*arguments, variables=self.variables | variables, typed=typed)
 
     def terminal(self, *arguments: str | Path) -> Terminal:
@@ -113,7 +113,7 @@ def aws(local_aws: LocalAws) -> Iterator[FaultyAws]:
         yield aws
 
 
-# --- Options ----------------------------------------------------------------------------------------------------------
+# --- options ----------------------------------------------------------------------------------------------------------
 
 
 def test_summaries_of_the_help_fit_on_one_line_each(desk: Desk) -> None:
@@ -139,7 +139,7 @@ def test_a_shell_is_given_completions(desk: Desk) -> None:
     assert "plain,retry" in completed.stdout.splitlines()
 
 
-def test_the_stack_is_named_by_option_before_or_after_the_command_or_by_the_environment(desk: Desk) -> None:
+def test_the_stack_is_named_by_option_before_or_after_the_command_or_by_variable(desk: Desk) -> None:
     assert desk("list").returncode == 0
     assert desk("--stack", desk.stack, "list", FACEPAIR_STACK="other").returncode == 0
     assert desk("list", "--stack", desk.stack, FACEPAIR_STACK="other").returncode == 0
@@ -179,7 +179,7 @@ def test_one_is_singular_and_a_price_below_a_cent_is_left_out(desk: Desk) -> Non
     assert listed.stderr.splitlines() == ["Reading every row, about 1 row.", "1 row read."]
 
 
-# --- Confirmations ----------------------------------------------------------------------------------------------------
+# --- confirmations ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["redrive", "resend --since 24h", "resend a", "erase a", "erase a/", "retry a"])
@@ -260,7 +260,7 @@ def test_make_delete_follows_the_same_rules(desk: Desk) -> None:
     assert cloudformation.describe_stacks(StackName=name)
 
 
-# --- Errors -----------------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_an_error_that_no_one_expected_is_one_sentence_too(desk: Desk, monkeypat
     assert done.stderr.count("\n") == 1
 
 
-# --- Submitting -------------------------------------------------------------------------------------------------------
+# --- submitting -------------------------------------------------------------------------------------------------------
 
 
 def test_hostile_names_are_shown_escaped_and_uploaded_as_they_are(desk: Desk) -> None:
@@ -378,7 +378,7 @@ def test_a_hostile_row_is_shown_escaped_by_list_and_show(desk: Desk) -> None:
     desk.rows(*HOSTILE)
 
     table, exported, lines = desk("list"), desk("list", "--csv"), desk("list", "--jsonl")
-    story = desk("show", HOSTILE[-1])  # the emulator's S3 fails at control characters
+    story = desk("show", HOSTILE[-1])  # the emulator's S3 fails with control characters
 
     for done in (table, exported, lines, story):
         assert done.returncode == 0, done.stderr
@@ -466,13 +466,13 @@ def test_verdicts_on_stdout_are_alone_there(desk: Desk, output: str) -> None:
 
     done = desk.process("submit", pairs, "--yes", "--output", output)
 
-    assert done.returncode == 1  # the only pair has a name that is too long, so there is nothing to wait for
+    assert done.returncode == 1  # the only pair's name is too long, so there is nothing to wait for
     assert done.stdout.splitlines()[0] == "pair_id,verdict,code,message,similarity,transaction_id,updated_at"
     assert len(done.stdout.splitlines()) == 2
     assert "1 pair cannot be sent:" in done.stderr
 
 
-# --- Erasing ----------------------------------------------------------------------------------------------------------
+# --- erasing ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_receipt_that_cannot_be_written_is_an_error_before_anything_is_erased(desk: Desk) -> None:

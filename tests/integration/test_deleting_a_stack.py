@@ -1,4 +1,4 @@
-"""`make delete`: what would stop it is found before anything is deleted, and another run goes on."""
+"""`make delete` finds obstacles before it deletes anything, and can be repeated."""
 
 import json
 from collections.abc import Iterator
@@ -35,14 +35,14 @@ TEMPLATE = {
         "VerdictsBus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "pairs-verdicts"}},
     },
 }
-"""The kinds of resources that a deletion can stop at, with the names of template.yaml."""
+"""Resources that can stop a deletion, named as in template.yaml."""
 
 
 BUS = "pairs-verdicts"
 
 
 class Account:
-    """An AWS account with one stack, `pairs`, that holds one picture in two versions."""
+    """An AWS account with one stack, `pairs`, that has one picture in two versions."""
 
     def __init__(self) -> None:
         self.session = boto3.Session(region_name=REGION)
@@ -52,7 +52,7 @@ class Account:
         self.client("cloudformation").create_stack(StackName="pairs", TemplateBody=json.dumps(TEMPLATE))
         resources = self.client("cloudformation").list_stack_resources(StackName="pairs")["StackResourceSummaries"]
         self.ids = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
-        enabled = {"Status": "Enabled"}  # moto's CloudFormation does not do it
+        enabled = {"Status": "Enabled"}  # moto's CloudFormation does not enable it
         self.client("s3").put_bucket_versioning(Bucket=self.ids["ImagesBucket"], VersioningConfiguration=enabled)
         for content in (b"a", b"b"):
             self.client("s3").put_object(Bucket=self.ids["ImagesBucket"], Key="anna/first.jpg", Body=content)
@@ -60,12 +60,12 @@ class Account:
             self.client("ssm").put_parameter(Name=f"/pairs/{name}", Value="x", Type="String")
 
     def _as_protected(self, parsed: dict[str, Any], **_: Any) -> None:
-        """Termination protection, which moto does not have."""
+        """Add termination protection, which moto lacks."""
         for stack in parsed.get("Stacks", []):
             stack["EnableTerminationProtection"] = self.protected
 
     def _named(self, parsed: dict[str, Any], **_: Any) -> None:
-        """The bus's physical id, which moto leaves empty."""
+        """Add the bus's physical id, which moto leaves empty."""
         for each in parsed.get("StackResourceSummaries", []):
             if each["LogicalResourceId"] == "VerdictsBus":
                 each["PhysicalResourceId"] = BUS
@@ -83,7 +83,7 @@ class Account:
 
     @property
     def stack(self) -> str:
-        """Its status; empty if it is gone."""
+        """The stack's status; empty if deleted."""
         try:
             return str(self.client("cloudformation").describe_stacks(StackName="pairs")["Stacks"][0]["StackStatus"])
         except ClientError:
@@ -185,7 +185,7 @@ def test_a_run_that_ended_half_way_is_taken_up_by_the_next_one(
     account.client("dynamodb").delete_table(TableName=account.ids["VerdictsTable"])
     account.client("events").delete_event_bus(Name=BUS)
     asked = list[str]()
-    # moto's DeleteStack stops at what is gone already; CloudFormation counts it as deleted.
+    # moto's DeleteStack stops at deleted resources; CloudFormation skips them.
     monkeypatch.setattr("deploy.delete._delete_stack", lambda stack, _: asked.append(stack.description["StackName"]))
 
     account.delete()

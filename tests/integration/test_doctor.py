@@ -1,4 +1,4 @@
-"""`facepair doctor` against the template's resources: it passes, and each check fails when its fault is made."""
+"""`facepair doctor` on the template's resources: it passes, and each check fails at its fault."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ from tests.support import ROOT
 
 @dataclass
 class Host:
-    """In the Lambda host's place: answers every invocation the same, and feeds the stack's functions."""
+    """Replaces the Lambda host: one answer to every invocation, and these event sources."""
 
     answer: InvocationResult = field(default_factory=lambda: InvocationResult(b'{"obtained": true}'))
     sources: list[EventSource | StreamSource] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Clinic:
         return CliRunner().invoke(main, ["--stack", stack.name, "doctor", *arguments], env=variables)
 
     def checks(self, stack: SandboxStack) -> Mapping[str, tuple[str, str]]:
-        """Check -> status and detail."""
+        """Return check -> (status, detail)."""
         found = json.loads(self.doctor(stack, "--json").stdout)["checks"]
         return {each["check"]: (each["status"], each["detail"]) for each in found}
 
@@ -62,7 +62,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 
 @pytest.fixture(scope="module")
 def stack(clinic: Clinic) -> SandboxStack:
-    """A stack as it is once its secret is filled."""
+    """A stack with a filled secret."""
     stack = clinic.deploy(f"doctor-{uuid4().hex[:8]}", WebhookUrl="https://example.com/x")
     secret = stack.outputs["CredentialsSecret"]
     clinic.aws.client("secretsmanager").put_secret_value(SecretId=secret, SecretString="{}")
@@ -85,7 +85,7 @@ def test_a_sound_stack_passes_with_one_line_per_check(clinic: Clinic, stack: San
     }
 
 
-# --- Each check fails -------------------------------------------------------------------------------------------------
+# --- failing checks ---------------------------------------------------------------------------------------------------
 
 type Fault = Callable[[Clinic, SandboxStack], Iterator[None]]
 
@@ -212,11 +212,11 @@ def test_a_stack_that_does_not_exist_is_one_sentence(clinic: Clinic) -> None:
     assert "There is no stack elsewhere" in done.stderr
 
 
-# --- Answers that no emulator gives -----------------------------------------------------------------------------------
+# --- answers of no emulator -------------------------------------------------------------------------------------------
 
 
 class Aws:
-    """A stack whose clients answer what they are made to: operation -> answer, or an exception."""
+    """A stack whose clients give scripted answers: operation -> answer, or an exception."""
 
     def __init__(self, parameters: Mapping[str, str] | None = None, **answers: Any) -> None:
         self.name = "facepair"

@@ -1,4 +1,4 @@
-"""Marks of erased pairs in a real table, and what an erasure takes out of the others."""
+"""Tombstones in a real table, and what an erasure removes from the others."""
 
 import hashlib
 import json
@@ -123,7 +123,7 @@ def test_what_is_no_conflict_is_raised_at_once() -> None:
         through_conflicts(write)
 
 
-# --- The ledger -------------------------------------------------------------------------------------------------------
+# --- ledger -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("answered", ["before", "after"])
@@ -152,7 +152,7 @@ def test_a_call_says_what_was_charged_and_nothing_of_faces_whenever_it_is_answer
     assert (call.erased, call.fingerprint, call.outcome) == (True, "", None)
 
 
-def test_a_late_answer_whose_response_was_lost_is_recognised_in_a_row_that_was_erased(
+def test_a_late_answer_with_a_lost_response_is_recognised_in_an_erased_row(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
     faulty = CallsTable(replace(deployed, url=faults.url).table("CallsTable"))
@@ -179,7 +179,7 @@ def erasable_calls(deployed: Resources) -> ErasableCalls:
     return ErasableCalls(deployed.table("CallsTable"))
 
 
-# --- Rows and records -------------------------------------------------------------------------------------------------
+# --- rows and records -------------------------------------------------------------------------------------------------
 
 
 def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed: Resources, pair_id: str) -> None:
@@ -328,9 +328,7 @@ def test_pairs_below_a_prefix_are_found_in_all_places_page_by_page(deployed: Res
     assert pairs.below(f"{pair_id}/", {}, lambda: False) == (found, None)
 
 
-def test_a_record_is_left_while_its_worker_may_save_an_answer_and_deleted_when_it_is_saved(
-    deployed: Resources, pair_id: str
-) -> None:
+def test_a_record_is_left_while_its_worker_may_save_and_deleted_once_saved(deployed: Resources, pair_id: str) -> None:
     records = ErasableRecords(deployed.table("IdempotencyTable"))
     idempotency = PowertoolsIdempotency(
         deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], expires_after_seconds=60

@@ -25,7 +25,7 @@ TOKEN = "/openapi/auth/ticket/v1/generate-token"
 
 HOPPER_S_EYES = ((223, 195), (307, 189))  # pixels of her photograph
 COLLINS_S_EYES = ((204, 102), (247, 104))
-PATIENCE = 120  # seconds, on a machine that does much else
+PATIENCE = 120  # seconds, on a busy machine
 
 type Point = tuple[float, float]
 
@@ -42,7 +42,7 @@ class Api:
         self._token = self._http.request("POST", url + TOKEN, json=parameters).json()["data"]["token"]
 
     def answer(self, first: Image.Image | bytes, second: Image.Image | bytes) -> Any:
-        """Images go as JPEG; bytes are a PNG."""
+        """Images are sent as JPEG; bytes are a PNG."""
         fields = {"firstImage": _part(first), "secondImage": _part(second)}
         return self._http.request("POST", self._check, fields=fields, headers={"X-ACCESS-TOKEN": self._token}).json()
 
@@ -63,7 +63,7 @@ def _part(picture: Image.Image | bytes) -> tuple[str, bytes, str]:
 
 @contextmanager
 def emulator(root: Path = ROOT, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Started by the project's own interpreter, as a user does: what it runs in is its own affair."""
+    """Start the emulator with the project's interpreter; it enters its own environment."""
     command = [sys.executable, "-m", "sandbox.advance_api", "--faces", "--port", "0"]
     process = subprocess.Popen(
         command,
@@ -94,7 +94,7 @@ def holds(face: Mapping[str, float], *points: Point) -> bool:
     return all(face["left"] < x < face["right"] and face["top"] < y < face["bottom"] for x, y in points)
 
 
-# --- Who it is -------------------------------------------------------------------------------------------------------
+# --- identity ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_same_photograph_is_the_same_person_and_the_face_is_where_the_eyes_are(api: Api) -> None:
@@ -106,7 +106,7 @@ def test_the_same_photograph_is_the_same_person_and_the_face_is_where_the_eyes_a
     assert api.similarity(hopper(), hopper()) == 100
 
 
-def test_one_person_passes_two_are_rejected_and_both_in_one_are_for_a_person_to_look_at(api: Api) -> None:
+def test_one_person_passes_two_are_rejected_and_a_blend_is_for_review(api: Api) -> None:
     similarities = [api.similarity(hopper(), other) for other in (another_day(hopper()), overlaid(BETWEEN), collins())]
 
     assert similarities == pytest.approx([88, 64, 47], abs=3)
@@ -126,7 +126,7 @@ def test_it_does_not_matter_which_picture_is_the_first(api: Api) -> None:
     assert api.similarity(hopper(), overlaid(0.5)) == api.similarity(overlaid(0.5), hopper())
 
 
-# --- How it is shown -------------------------------------------------------------------------------------------------
+# --- presentation -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
@@ -146,7 +146,7 @@ def test_a_turned_picture_is_recognised_and_the_face_is_in_pixels_of_what_was_se
 
 
 def test_a_small_face_is_found_upright_only(api: Api) -> None:
-    """So it pays that pictures are turned upright before they are sent."""
+    """So turning pictures upright before sending them pays off."""
     from_afar = Image.new("RGB", (1500, 2000), "white")
     from_afar.paste(hopper(), (400, 600))
 
@@ -178,7 +178,7 @@ def test_the_largest_and_the_smallest_picture_that_the_api_takes_are_seen(api: A
     assert holds(api.face(large), *((x * 4096 / 512, y * 4096 / 600) for x, y in HOPPER_S_EYES))
 
 
-# --- What cannot be used ---------------------------------------------------------------------------------------------
+# --- unusable pictures ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_without_a_face_it_says_so_and_charges(api: Api, picture: Image.Image) -
 
 @pytest.mark.parametrize(("share", "code"), [(0.25, "SUCCESS"), (0.18, "FIRST_IMAGE_LOW_QUALITY_FACE")])
 def test_a_face_of_fewer_than_40_pixels_is_of_low_quality(api: Api, share: float, code: str) -> None:
-    """Hers is 180 wide; the paper around it makes the picture large enough to be sent."""
+    """Her face is 180 pixels wide; the paper makes the picture large enough to send."""
     small = Image.new("RGB", (300, 300), "white")
     small.paste(hopper().resize((round(512 * share), round(600 * share))), (80, 70))
 
@@ -238,11 +238,11 @@ def _outcome(answer: dict[str, Any]) -> tuple[str, Any]:
     return answer["code"], answer["data"]
 
 
-# --- Its environment -------------------------------------------------------------------------------------------------
+# --- environment ------------------------------------------------------------------------------------------------------
 
 
 def another_root(folder: Path, recipe: str) -> Path:
-    """The project with another Makefile, and nothing installed."""
+    """Create a project folder with another Makefile and nothing installed."""
     (folder / "sandbox").symlink_to(ROOT / "sandbox")
     (folder / "Makefile").write_text(f".tools/faces/installed:\n\t{recipe}\n")
     return folder

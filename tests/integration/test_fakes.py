@@ -1,4 +1,4 @@
-"""The fakes of the fast tests behave as what they stand for: the same is done to both, and the same is seen."""
+"""Fakes behave like the adapters: the same actions on both have the same results."""
 
 import hashlib
 import random
@@ -42,19 +42,19 @@ UNKNOWN = Outcome(code="OUTCOME_UNKNOWN", message="no answer")
 
 @pytest.fixture
 def fakes() -> World:
-    """Of real time as it is now: the fakes' clock stands still."""
+    """A world at the current time; its clock stands still."""
     return World()
 
 
 def seen(act: Callable[[], Any]) -> Any:
-    """What an act brings, or the name of the error that it raises."""
+    """Return an action's result, or the name of its error."""
     try:
         return act()
     except (Later, Closed, Unavailable, ValueError) as error:
         return type(error).__name__
 
 
-# --- the bucket ------------------------------------------------------------------------------------------------------
+# --- bucket -----------------------------------------------------------------------------------------------------------
 
 
 class People(Drop, Protocol):
@@ -63,7 +63,7 @@ class People(Drop, Protocol):
 
 
 class RealBucket(ImagesBucket):
-    """With what people do to it."""
+    """The adapter, with what users do to the bucket."""
 
     def __init__(self, s3: Any, bucket: str) -> None:
         super().__init__(s3, bucket, NAMES)
@@ -131,7 +131,7 @@ def test_the_bucket(fakes: World, deployed: Resources, pair_id: str, tmp_path: P
     assert ("Later", "Later") in observed
 
 
-# --- the verdicts ----------------------------------------------------------------------------------------------------
+# --- verdicts ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -171,7 +171,7 @@ def test_the_verdicts_move_forward_alike(seed: int, fakes: World, deployed: Reso
     assert real.rows(names).keys() == fakes.verdicts.rows(names).keys()
 
 
-# --- the ledger ------------------------------------------------------------------------------------------------------
+# --- ledger -----------------------------------------------------------------------------------------------------------
 
 
 def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
@@ -212,11 +212,11 @@ def test_the_ledger(fakes: World, deployed: Resources, pair_id: str) -> None:
     assert "Later" in observed
 
 
-# --- the idempotency -------------------------------------------------------------------------------------------------
+# --- idempotency ------------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
-    """Nothing catches it."""
+    """Not caught by anything."""
 
 
 def idempotency_story(idempotency: Idempotency, fingerprint: str) -> Iterator[Any]:
@@ -257,7 +257,7 @@ def test_the_idempotency(fakes: World, deployed: Resources, pair_id: str) -> Non
     assert observed[-2:] == ["Later", 6]
 
 
-# --- the queue -------------------------------------------------------------------------------------------------------
+# --- queue ------------------------------------------------------------------------------------------------------------
 
 
 class Receives(Protocol):
@@ -268,7 +268,7 @@ class Receives(Protocol):
 
 
 class RealQueue(SqsUploadsQueue):
-    """With what Lambda does to it."""
+    """The adapter, with what Lambda does to the queue."""
 
     def __init__(self, sqs: Any) -> None:
         self._client = sqs
@@ -334,7 +334,7 @@ def test_the_queue(fakes: World, deployed: Resources) -> None:
     assert "Unavailable" in observed
 
 
-# --- the cursor, the tokens ------------------------------------------------------------------------------------------
+# --- cursor and tokens ------------------------------------------------------------------------------------------------
 
 
 def cursor_story(cursor: Cursor) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""The fakes behave as the adapters in whatever sequence of operations.
+"""Fakes and adapters agree in any sequence of operations.
 
-That includes writes that DynamoDB refuses for a moment, and those whose response is lost, which botocore repeats.
+Including writes that DynamoDB refuses for a moment, and lost responses, which botocore repeats.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,11 +50,11 @@ WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 STEPS = 25
 REFUSALS = ("conflict", "in progress", "throttled")
 TROUBLES = (*REFUSALS, "response lost")
-"""TransactionConflict, TransactionInProgress and throttling come from real DynamoDB alone."""
+"""TransactionConflict, TransactionInProgress and throttling exist only in real DynamoDB."""
 
 
 class Trouble:
-    """Befalls the next write of a client: an error that DynamoDB raises, or a response that gets lost."""
+    """Affects a client's next write: an error of DynamoDB, or a lost response."""
 
     def __init__(self, tables: Any) -> None:
         self.kind = ""
@@ -67,7 +67,7 @@ class Trouble:
         kind, self.kind = self.kind, ""
         transaction = model.name == "TransactWriteItems"
         if kind == "response lost":
-            if not transaction:  # a repeated transaction has the same token: DynamoDB does not carry it out twice
+            if not transaction:  # DynamoDB does not apply a repeated transaction, which has the same token, twice
                 self._carry_out(params, model.name)
         elif kind == "conflict" and transaction:
             raise self._canceled("TransactionConflict", len(params["TransactItems"]))
@@ -93,7 +93,7 @@ class Trouble:
 
 
 def seen(act: Callable[[], Any]) -> Any:
-    """What an act brings, or the name of the error that it raises."""
+    """Return an action's result, or the name of its error."""
     try:
         return act()
     except RetryReason as error:
@@ -101,7 +101,7 @@ def seen(act: Callable[[], Any]) -> Any:
 
 
 class Both(RuleBasedStateMachine):
-    """Does the same to a world of fakes and to the adapters, by one clock, and compares what both bring and hold."""
+    """Does the same to the fakes and the adapters, with one clock, and compares results and contents."""
 
     pairs = st.sampled_from(["anna", "ben"])
 
@@ -130,7 +130,7 @@ class Both(RuleBasedStateMachine):
         self.slots: list[tuple[Any, Any]] = []
 
     def same(self, act: Callable[[Any], Any]) -> Any:
-        """Do it to both; what both bring. What AWS could not do leaves no trace, so the fake does not do it either."""
+        """Do it to both and return the results. If AWS failed, nothing changed, so the fake skips it."""
         kind = self.trouble.kind
         try:
             real = seen(lambda: act(self.real))
@@ -149,7 +149,7 @@ class Both(RuleBasedStateMachine):
 
     @invariant()
     def the_next_trouble_begins(self) -> None:
-        """After what is compared at each step."""
+        """Compare both after each step."""
         for pair_id in ("anna", "ben"):
             self.rows_are_alike(pair_id)
         self.gates_are_alike()
@@ -274,7 +274,7 @@ class Both(RuleBasedStateMachine):
         if not self.trouble.kind:  # two writes: the first could succeed alone
             self.same(strip)
 
-    # --- marks and leases
+    # --- marks and leases ---------------------------------------------------------------------------------------------
 
     @rule(objects=st.sampled_from(["o1", "o2"]))
     def begin(self, objects: str) -> None:
@@ -312,7 +312,7 @@ class Both(RuleBasedStateMachine):
 
     @rule()
     def enter(self) -> None:
-        if self.trouble.kind == "response lost":  # the slot of a lost response stays unused: the next one is later
+        if self.trouble.kind == "response lost":  # the slot of a lost response stays unused, so the next one is later
             return
         slots = []
 
@@ -327,7 +327,7 @@ class Both(RuleBasedStateMachine):
 
     @rule(outcome=st.sampled_from(list(OUTCOMES)))
     def report(self, outcome: State) -> None:
-        if self.slots and not self.trouble.kind:  # it never raises: what failed is seen by what stands alone
+        if self.slots and not self.trouble.kind:  # never raises: a failure shows in the gate's state
             real, fake = self.slots.pop()
             self.real.gate.report(real, OUTCOMES[outcome])
             self.fakes.gate.report(fake, OUTCOMES[outcome])
@@ -344,7 +344,7 @@ class Both(RuleBasedStateMachine):
         if not self.trouble.kind:
             self.same(lambda world: world.gate.block(Blocked("INSUFFICIENT_BALANCE", "")).code)
 
-    # --- what stands
+    # --- comparisons --------------------------------------------------------------------------------------------------
 
     def rows_are_alike(self, pair_id: str) -> None:
         fakes, real = self.fakes.verdicts.standing(pair_id), self.real.verdicts.standing(pair_id)
@@ -376,7 +376,7 @@ def _call(call: Any) -> Any:
 
 @pytest.fixture
 def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The three tables in moto, in this process. Pauses before another try are skipped, the clock is the fakes' own."""
+    """The three tables in moto, in this process. Retries do not pause, and the clock is the fakes'."""
     monkeypatch.setattr(transactions, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(clock, "now", clock.now)
     monkeypatch.setattr(DynamoDBBackend, "transact_write_items", DynamoDBBackend.transact_write_items)
@@ -397,7 +397,7 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("tables")
 def test_fakes_and_adapters_agree_in_every_sequence() -> None:
-    """Hypothesis makes the sequences, the same in every run, and shortens one in which they differ."""
+    """Hypothesis generates the sequences, the same in every run, and shortens failing ones."""
     thorough = settings(
         max_examples=25, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck), deadline=None
     )

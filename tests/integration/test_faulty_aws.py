@@ -1,4 +1,4 @@
-"""The proxy with faults: what botocore makes of each, and what has reached AWS by then."""
+"""The faulty proxy: what botocore makes of each fault, and what has reached AWS."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.support.resources import HASTY, Resources
 
 
 class Store:
-    """A place to write to and to read from by way of the proxy, past which `written` looks."""
+    """A store written and read through the proxy; `written` looks past it."""
 
     def __init__(self, deployed: Resources, faults: FaultyAws, service: str) -> None:
         self._service = service

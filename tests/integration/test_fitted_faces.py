@@ -1,4 +1,4 @@
-"""A face stays the same face, however its picture was fitted: measured where faces are recognised."""
+"""A face stays the same face, however its picture was fitted."""
 
 import json
 import subprocess
@@ -10,14 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 MOST = 6.0
-"""Points of similarity by which a comparison may change. Half of it is the detector's: it is not that steady itself."""
+"""Points of similarity by which a comparison may change. Half of it is the detector's own variation."""
 
 type Comparison = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def comparisons() -> list[Comparison]:
-    """Of a face fitted in each way with four others, before and after."""
+    """Comparisons of a face, fitted in each way, with four others, before and after."""
     command = [str(ROOT / ".tools" / "faces" / "bin" / "python"), "-m", "benchmarks.fitted_faces", "--json"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -1,4 +1,4 @@
-"""Function URLs: the sandbox identifies the caller to the function, and the command line's client signs its calls."""
+"""Function URLs: the sandbox identifies the caller, and the command line's client signs its calls."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ Outputs:
 
 
 def echo(payload: bytes) -> InvocationResult:
-    """A function that answers with its event or, if its body says so, refuses or fails."""
+    """A function that returns its event or, if its body says so, refuses or fails."""
     event = json.loads(payload)
     match event["body"]:
         case '{"fail": true}':
@@ -78,7 +78,7 @@ def function(url: str, by: boto3.Session | None = None) -> FunctionUrl:
 
 
 def arn(url: str, by: boto3.Session) -> str:
-    """The caller as the function sees it."""
+    """Return the caller as the function sees it."""
     event = function(url, by).post({"who": "am I"})
     return str(event["requestContext"]["authorizer"]["iam"]["userArn"])
 
@@ -117,9 +117,7 @@ def test_an_assumed_role_is_identified_with_its_session(aws: LocalAws, url: str)
         arn(url, session(taken["AccessKeyId"], taken["SecretAccessKey"], "another token"))
 
 
-def test_who_is_unknown_or_signs_with_another_secret_is_refused_with_the_policy_that_is_needed(
-    aws: LocalAws, url: str
-) -> None:
+def test_an_unknown_caller_or_wrong_secret_is_refused_with_the_needed_policy(aws: LocalAws, url: str) -> None:
     _, ann = user(aws)
     key = ann.get_credentials()
     assert key is not None

@@ -1,4 +1,4 @@
-"""The gate's item, with a real table and many workers."""
+"""The gate's item with a real table and many workers."""
 
 import threading
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ BLOCKED = Blocked("INSUFFICIENT_BALANCE", "top up")
 
 
 class Clock:
-    """Epoch seconds that stand still until a test lets them pass."""
+    """Epoch seconds that move only when a test says so."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -45,7 +45,7 @@ def _an_open_gate(deployed: Resources) -> Iterator[None]:
 
 
 class AfterAllHaveRead(GateItem):
-    """Goes on after its first look at the item only when all other workers have had theirs."""
+    """Waits after its first look at the item until all other workers have had theirs."""
 
     all_have_read: threading.Barrier | None = None
 
@@ -80,7 +80,7 @@ def test_slots_are_evenly_spaced_and_no_two_workers_have_the_same(deployed: Reso
 def test_workers_at_the_same_instant_get_no_slot_beyond_the_longest_wait(deployed: Resources, clock: Clock) -> None:
     start = threading.Barrier(8)
     gate(deployed, clock, per_second=0.1).enter()
-    clock.now += 9  # the next slot is 1.6 s ahead, near enough to wait for
+    clock.now += 9  # the next slot is 1.6 s ahead, close enough to wait for
 
     def worker(_: int) -> float | None:
         mine = AfterAllHaveRead(deployed.table("IdempotencyTable"), Rules(0.1, 3, PAUSE), clock)

@@ -1,4 +1,4 @@
-"""The resources that publish verdicts, as the template makes them: bus, rules, rows, secret."""
+"""The template's resources for publishing verdicts: bus, rules, rows, secret."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def row(pair_id: str, verdict: str = "PASS", seconds: float = 0) -> dict[str, An
 
 
 def received(deployed: Resources, queue: str) -> list[dict[str, Any]]:
-    """What lies in the queue of that output, as JSON; it is taken out."""
+    """Take the messages from the queue in that output, as JSON."""
     sqs, url = deployed.client("sqs"), deployed.outputs[queue]
     bodies = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -49,7 +49,7 @@ def received(deployed: Resources, queue: str) -> list[dict[str, Any]]:
     return bodies
 
 
-# --- The bus and its rules --------------------------------------------------------------------------------------------
+# --- bus and rules ----------------------------------------------------------------------------------------------------
 
 
 def test_final_verdicts_and_erasures_reach_the_webhook_s_queue_and_others_do_not(with_webhook: Resources) -> None:
@@ -109,12 +109,12 @@ def test_an_event_that_the_bus_refuses_alone_is_unavailable_too(with_webhook: Re
         VerdictsBus(Refusing(), "bus").put([VerdictChanged.to(row("anna"))])  # type: ignore[arg-type]
 
 
-# --- Rows to publish again --------------------------------------------------------------------------------------------
+# --- rows to publish again --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def rows(with_webhook: Resources) -> Iterator[list[dict[str, Any]]]:
-    """Forty of all verdicts, written a second apart."""
+    """Forty rows of all verdicts, written a second apart."""
     table, verdicts = with_webhook.table("VerdictsTable"), list(Verdict)
     rows = [row(f"pair {number:02d}", verdicts[number % len(verdicts)], number) for number in range(40)]
     for each in rows:
@@ -149,7 +149,7 @@ def test_a_row_of_many_pages_is_read_to_the_end(with_webhook: Resources) -> None
         table.delete_item(Key={"pair_id": each["pair_id"]})
 
 
-# --- The secret -------------------------------------------------------------------------------------------------------
+# --- secret -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_stack_s_own_secret_is_thirty_two_letters_and_digits(with_webhook: Resources) -> None:
@@ -212,7 +212,7 @@ def test_a_secret_that_cannot_be_read_leaves_the_webhook_undelivered(
         WebhookSecret(secrets, with_webhook.outputs["WebhookSecret"]).load()
 
 
-# --- The queue --------------------------------------------------------------------------------------------------------
+# --- queue ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_webhook_that_is_given_up_lies_among_the_dead_letters(with_webhook: Resources) -> None:

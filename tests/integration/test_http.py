@@ -39,7 +39,7 @@ from tests.support.odd_servers import (
 )
 
 DEADLINE = 2.5
-"""Seconds; long enough for 10 % of it to be more than a busy machine's hiccup."""
+"""Seconds; 10 % of it exceeds a busy machine's hiccups."""
 CONNECTING = CONNECTING_SHARE * DEADLINE
 
 
@@ -149,7 +149,7 @@ def test_a_url_that_is_none_was_never_reached(netloc: str) -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A self-signed certificate of a host, with its key, as a PEM file."""
+    """Returns a host's self-signed certificate and key as a PEM file."""
     return lambda host: certificate(tmp_path_factory.mktemp("tls"), host)
 
 
@@ -201,7 +201,7 @@ def test_a_server_that_hangs_up_on_the_tls_handshake_was_never_reached() -> None
 
 @contextmanager
 def deaf() -> Iterator[tuple[socket.socket, list[socket.socket]]]:
-    """A listener whose queue of connections is full, so that the system answers no further one; and what fills it."""
+    """A listener with a full backlog, so that the system accepts no further connection; and what fills it."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         waiting = [socket.socket() for _ in range(4)]
         for each in waiting:
@@ -288,7 +288,7 @@ def test_after_a_slow_look_up_nothing_is_sent_in_the_time_left(monkeypatch: pyte
 
         with pytest.raises(Unreached, match="no connection within"):
             call(server.url, DEADLINE)
-        time.sleep(CONNECTING)  # the connection that comes too late is closed unused
+        time.sleep(CONNECTING)  # the late connection is closed unused
 
     assert server.requests == []
 
@@ -326,7 +326,7 @@ def test_a_connection_that_was_made_while_the_process_stood_still_is_not_used(mo
 def test_a_connection_within_its_share_leaves_the_rest_of_the_time_to_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    deadline = 4 * DEADLINE  # a busy machine can stop this process for a second
+    deadline = 4 * DEADLINE  # a busy machine can suspend this process for a second
     connecting = 4 * CONNECTING
     look_up = socket.getaddrinfo
 
@@ -376,7 +376,7 @@ class Ended:
 
 @pytest.fixture(scope="module")
 def ended(certificates: Callable[[str], Path]) -> dict[str, Ended]:
-    """How the calls of HANGING ended, all made at once."""
+    """The results of all HANGING calls, made at once."""
     pem = certificates("localhost")
 
     def hang(how: str) -> Ended:

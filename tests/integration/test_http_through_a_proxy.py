@@ -1,4 +1,4 @@
-"""POSTs through a proxy, a process of its own that tunnels by CONNECT and fails on request."""
+"""POSTs through a CONNECT proxy, a process that fails on request."""
 
 import os
 import time
@@ -16,14 +16,14 @@ from tests.support import ROOT
 from tests.support.odd_servers import OK, PLENTY, answering, certificate, serving, silent, tls, trickling
 
 DEADLINE = 2.5
-"""Seconds; long enough for 10 % of it to be more than a busy machine's hiccup."""
+"""Seconds; 10 % of it exceeds a busy machine's hiccups."""
 LONG_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
 
 type StartProxy = Callable[..., "ProxyProcess"]
 
 
 class ProxyProcess:
-    """`python -m tests.support.connect_proxy`; `connects` are its lines, one for each CONNECT."""
+    """`python -m tests.support.connect_proxy`; `connects` are its lines, one per CONNECT."""
 
     def __init__(self, log_file: Path, *options: str) -> None:
         self._log_file = log_file
@@ -237,7 +237,7 @@ def test_a_proxy_that_dies_once_the_request_was_sent_leaves_it_unknown(start_pro
 def test_a_proxy_that_dies_within_the_answer_leaves_it_unknown(
     start_proxy: StartProxy, pem: Path, sent: int, secured: bool
 ) -> None:
-    handshake = 4000 if secured else 0  # more than what the server sends before its answer
+    handshake = 4000 if secured else 0  # more than the server sends before its answer
     proxy = start_proxy("--die-after-answer", str(handshake + sent))
 
     with (

@@ -30,7 +30,7 @@ SUCCESS = Outcome(
 
 
 class Context:
-    """A Lambda context with so many seconds left."""
+    """A Lambda context with this many seconds left."""
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
@@ -40,7 +40,7 @@ class Context:
 
 
 class Asking:
-    """Counts what it is asked; raises its errors first, then gives its outcome."""
+    """Counts its calls; raises its errors first, then returns its outcome."""
 
     def __init__(self, *errors: Exception, outcome: Outcome = SUCCESS, seconds: float = 0) -> None:
         self._errors = list(errors)
@@ -58,7 +58,7 @@ class Asking:
 
 @dataclass
 class Worker:
-    """One worker who asks behind the idempotency."""
+    """A worker that asks behind the idempotency."""
 
     idempotency: PowertoolsIdempotency
     asking: Callable[[], Outcome]
@@ -87,7 +87,7 @@ def test_an_outcome_is_stored_and_comes_again_to_the_last_digit(deployed: Resour
     assert asking.asked == 1
 
 
-def test_a_stored_outcome_is_kept_for_as_long_as_if_it_were_stored_now_and_never_shorter(
+def test_a_stored_outcome_is_kept_as_if_stored_now_and_never_shorter(
     deployed: Resources, pair_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def expiration() -> int:
@@ -170,7 +170,7 @@ def test_of_eight_workers_at_once_one_asks_and_the_others_wait(deployed: Resourc
 
 def test_a_worker_that_died_is_waited_for_until_its_time_is_up_and_no_longer(deployed: Resources, pair_id: str) -> None:
     class Killed(BaseException):
-        """Nothing catches it: like SIGKILL it leaves the record in progress."""
+        """Not caught by anything: like SIGKILL it leaves the record in progress."""
 
     def dying() -> Outcome:
         raise Killed

@@ -115,7 +115,7 @@ def test_a_pair_that_is_done_can_be_claimed_again(marks: InFlightMarkers, pair_i
     assert marks.claim(pair_id, AT_ONCE)
 
 
-def test_a_claim_without_a_message_is_released_by_the_operation_that_the_search_may_use(
+def test_a_claim_without_a_message_is_released_by_an_operation_the_search_may_use(
     marks: InFlightMarkers, deployed: Resources, pair_id: str
 ) -> None:
     operations: list[str] = []

@@ -1,4 +1,4 @@
-"""The ledger around the call: with a real table, and a scripted API that counts its calls."""
+"""The ledger around the call, with a real table and a scripted API that counts its calls."""
 
 import threading
 import time
@@ -52,7 +52,7 @@ def a_minute_ago() -> Any:
     return clock.now() - timedelta(minutes=1)
 
 
-# --- its rows --------------------------------------------------------------------------------------------------------
+# --- rows -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: Resources, pair_id: str) -> None:
@@ -260,7 +260,7 @@ def test_a_row_is_kept_for_as_long_as_if_it_were_written_now_and_never_shorter(
     def keep(table: CallsTable) -> None:
         [stands] = table.of_pair(pair_id)
         for each in (stands, replace(stands, expires_at=1), replace(stands, expires_at=1, call="000007")):
-            table.keep(each)  # as it is, as it was before another worker kept it, and after it has expired
+            table.keep(each)  # unchanged, before another worker kept it, and after it has expired
 
     keep(calls)
     later = expires_at()
@@ -317,7 +317,7 @@ def test_every_call_is_read_of_all_pages_with_what_it_cost(
 
 
 class Api:
-    """Answers one step after the other, the last one again and again. A step is an Answer, or an error to raise."""
+    """Gives scripted answers or errors, repeating the last."""
 
     deadline = DEADLINE
 
@@ -350,7 +350,7 @@ class Memory:
 
 
 class Open:
-    """An open gate that records what is reported to it."""
+    """An open gate that records reports."""
 
     def __init__(self) -> None:
         self.reports: list[str] = []
@@ -372,7 +372,7 @@ class Open:
 
 
 class OnProbe(Open):
-    """A gate that is closed to everybody else; `entered` counts who may try."""
+    """A gate closed to others; `entered` counts probes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -384,8 +384,6 @@ class OnProbe(Open):
 
 
 class Uncounted:
-    """Metrics that go nowhere."""
-
     def add(self, metric: Metric, value: float = 1) -> None:
         pass
 
@@ -419,7 +417,7 @@ class Desk:
         )
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
-        """Remembers nothing but an outcome that is to be `remembered`: the ledger stands alone."""
+        """Remember only the outcome in `remembered`, so that the ledger works alone."""
         return self.remembered or compare()
 
     def keep(self, fingerprint: str) -> None:
@@ -496,7 +494,7 @@ def test_a_worker_that_can_still_be_alive_is_waited_for(desk: Desk, calls: Calls
     assert (api.posts, desk.states) == (0, ["SENT"])
 
 
-def test_a_worker_that_died_after_its_call_leaves_an_unknown_outcome_and_no_second_call(
+def test_a_worker_dead_after_its_call_leaves_an_unknown_outcome_and_no_second_call(
     desk: Desk, calls: CallsTable
 ) -> None:
     api = Api(success())
@@ -763,12 +761,12 @@ def test_an_answer_that_cannot_be_saved_now_is_settled_later_without_another_cal
     faults.fault("UpdateItem", "throttle", times=None)
     worker = desk.worker(api)
 
-    with pytest.raises(Unavailable):  # what was answered is stored by then, the ledger cannot take it
+    with pytest.raises(Unavailable):  # the answer is stored by then, but the ledger cannot take it
         worker.ask(desk.question())
     assert desk.states == ["SENT"]
     faults.clear()
     desk.remembered = SUCCESS.model_copy(update={"call": "000001", "unsaved": True})
-    for _ in range(2):  # the stored outcome comes again with a message that comes again
+    for _ in range(2):  # the stored outcome comes again with a repeated message
         assert worker.ask(desk.question()).similarity == Decimal("69.0")
 
     assert desk.states == ["ANSWERED"]

@@ -1,4 +1,4 @@
-"""The search for missed pairs: in the bucket, the tables and the queue of a stack of its own."""
+"""The search for missed pairs, with the bucket, tables and queue of its own stack."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ KEPT = Retention(own=timedelta(days=365), images=timedelta(days=30))
 
 
 class House:
-    """A bucket with its tables and its queue, and the search that goes through it."""
+    """A bucket with its tables and queue, and the search over it."""
 
     def __init__(self, deployed: Resources) -> None:
         self._s3: Any = deployed.client("s3")
@@ -89,7 +89,7 @@ class House:
         return missed.send(time_left)
 
     def sent(self) -> list[str]:
-        """Pair ids of the messages in the queue, which is empty then."""
+        """Take the messages from the queue; return their pair ids."""
         keys: list[str] = []
         while messages := self.receive():
             for message in messages:
@@ -123,7 +123,7 @@ def house(own_stack: Resources) -> House:
 
 
 def name(pair_id: str) -> str:
-    """Unlike any other test's: rows stay."""
+    """Return a unique name, since rows stay."""
     return f"{pair_id}-{uuid4().hex[:8]}"
 
 
@@ -217,7 +217,7 @@ def test_a_pair_whose_newest_picture_was_deleted_after_its_verdict_is_left_alone
 
 
 def _a_second_later(house: House, key: str) -> None:
-    """S3 lists times in whole seconds."""
+    """Upload again in a later second: S3 lists times in whole seconds."""
     before = house.uploads.find(key.rpartition("/")[0]).uploaded_at
     while house.uploads.find(key.rpartition("/")[0]).uploaded_at <= before:
         house.upload(key)
@@ -234,7 +234,7 @@ def test_more_pairs_than_fit_a_batch_are_all_sent_once(house: House) -> None:
 
 
 class Clock:
-    """Time that runs out after so many looks at it."""
+    """Time that runs out after so many looks."""
 
     def __init__(self, looks: int) -> None:
         self._looks = looks

@@ -1,4 +1,4 @@
-"""Marks of pairs whose workers died, with real tables: whatever a pair's row said before, it is given up."""
+"""Pairs whose workers died are given up, whatever their row said before. With real tables."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +31,7 @@ ANNA = jpeg(portrait(1, width=300, height=400))
 
 @dataclass
 class BusyAsker:
-    """The API is busy for a moment."""
+    """The API is busy."""
 
     def ask(self, question: Question) -> Outcome:
         raise Later("busy", code="SERVICE_BUSY", retry_after=0)

@@ -1,4 +1,4 @@
-"""What the runbook shows to paste under its alarms, pasted: into a shell, with the plain `aws`."""
+"""The runbook's commands under its alarms, pasted into a shell with plain `aws`."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def shell(local_aws: LocalAws) -> Shell:
 
 @pytest.fixture(scope="module")
 def names(shell: Shell) -> str:
-    """The functions with which the runbook begins."""
+    """The shell functions at the top of the runbook."""
     functions: list[str] = re.findall(r"```bash\n(output\(\).*?)```", RUNBOOK, re.DOTALL)
     return functions[0].replace("facepair", shell.stack_name)
 
@@ -93,7 +93,7 @@ def test_the_search_s_schedule_is_shown(shell: Shell, names: str) -> None:
 def test_a_command_that_moto_cannot_carry_out_is_one_that_aws_knows(
     shell: Shell, heading: str, containing: str
 ) -> None:
-    """`aws` checks names and values of all arguments and answers with a sample, without a request."""
+    """`aws` validates the arguments and prints a sample, without a request."""
     sample = f'aws() {{ "{AWS}" "$@" --generate-cli-skeleton output; }}'
     made_up = "output() { echo my-$1; }; arn() { echo arn:aws:sqs:eu-central-1:111122223333:$1; }"
 

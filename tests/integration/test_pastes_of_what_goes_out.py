@@ -1,4 +1,4 @@
-"""Commands of the guide's page about events, and of the runbook, pasted into a shell with the plain `aws`."""
+"""Commands of the guide's page about events, and of the runbook, pasted into a shell with plain `aws`."""
 
 import json
 import os
@@ -32,14 +32,14 @@ EVENT = (ROOT / "events" / "verdict-changed.json").read_text()
 
 
 def block(document: str, heading: str, containing: str, language: str = "bash") -> str:
-    """The first code block of that language behind a heading that has some text in it."""
+    """Return the first code block of that language below a heading that contains some text."""
     section = document[document.index(f"\n{heading}") :]
     blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
     return next(each for each in blocks if containing in each)
 
 
 class Shell:
-    """Bash beside a stack of its own, with `output` as the guide defines it."""
+    """Bash with its own stack, and `output` as in the guide."""
 
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
@@ -49,7 +49,7 @@ class Shell:
         ).outputs
 
     def paste(self, *lines: str) -> str:
-        """What they print. Version 1 of `aws` sends `aws sqs` past AWS_ENDPOINT_URL, as README says."""
+        """Return the lines' output. Version 1 of `aws` ignores AWS_ENDPOINT_URL for `aws sqs`, as README says."""
         before = [
             "set -euo pipefail",
             f'aws() {{ "{AWS}" --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}',
@@ -91,7 +91,7 @@ def test_all_verdicts_come_into_a_queue_of_one_s_own(shell: Shell) -> None:
     ("containing", "rule"), [("add-permission", "passed"), ("create-api-destination", "to-my-api")]
 )
 def test_a_function_or_an_api_of_one_s_own_is_the_rule_s_target(shell: Shell, containing: str, rule: str) -> None:
-    """moto does not call them: only that AWS's API takes the commands is tried."""
+    """Only the commands are tested: moto does not call the targets."""
     if containing == "add-permission":
         _function(shell, "my-function")
 
@@ -114,7 +114,7 @@ def _function(shell: Shell, name: str) -> None:
 
 @contextmanager
 def receiver_of_the_guide(secret: str, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Its URL and its process."""
+    """Yield its URL and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -56,7 +56,7 @@ class Office:
             self.resources.client("sqs").send_message(QueueUrl=self.resources.outputs[queue], MessageBody=body)
 
     def bodies(self, queue: str) -> list[str]:
-        """What can be received now; it is taken out."""
+        """Take the visible messages; return their bodies."""
         sqs, url, bodies = self.resources.client("sqs"), self.resources.outputs[queue], []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             bodies += [message["Body"] for message in messages]
@@ -99,12 +99,12 @@ def put(table: Any, *rows: dict[str, Any]) -> None:
         table.put_item(Item=each)
 
 
-# --- Rows -------------------------------------------------------------------------------------------------------------
+# --- rows -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def rows(table: Any) -> list[dict[str, Any]]:
-    """Forty of all verdicts, written a second apart."""
+    """Forty rows of all verdicts, written a second apart."""
     verdicts = list(Verdict)
     rows = [row(f"pair {number:02d}", verdicts[number % len(verdicts)], number) for number in range(40)]
     put(table, *rows)
@@ -236,7 +236,7 @@ def test_a_foreign_row_hides_no_other(office: Office, table: Any) -> None:
     assert office.json("list")[1]["tags"] == ["a", "b"]
 
 
-# --- One pair ---------------------------------------------------------------------------------------------------------
+# --- one pair ---------------------------------------------------------------------------------------------------------
 
 
 def test_versions_and_deletions_are_those_of_the_pair_s_own_folder(office: Office) -> None:
@@ -295,7 +295,7 @@ def test_a_pair_without_a_row_is_shown_as_far_as_it_is_known(office: Office) -> 
     assert shown.stderr.startswith("Error: There is no row of unread: the pair is still in the queue")
 
 
-# --- Status -----------------------------------------------------------------------------------------------------------
+# --- status -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("_empty_queues")
@@ -346,7 +346,7 @@ def test_a_blocked_account_is_shown_with_its_code_and_reason(office: Office) -> 
     table.delete_item(Key={"id": "gate"})
 
 
-# --- Redrive ----------------------------------------------------------------------------------------------------------
+# --- redrive ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_stack_without_a_webhook_has_no_dead_letters_of_it(local_aws: LocalAws, office: Office) -> None:

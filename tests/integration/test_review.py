@@ -1,4 +1,4 @@
-"""What a review needs of AWS, on the template's tables; the fakes of the fast tests behave the same."""
+"""What a review needs of AWS, on the template's tables; the fakes behave the same."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -69,7 +69,7 @@ def test_a_decision_stands_in_the_row_and_is_found_by_its_contents(
         "verdict": "RETAKE",
         "retake": ["first"],
         "review": {"by": "arn:aws:iam::1:user/rita", "at": clock.iso(NOON), "reason": "seen", "from": "MANUAL_CHECK"},
-        # The reviewer's time is earlier than the row's: the decision's write still follows it.
+        # The reviewer's time is earlier than the row's; the decision's write still comes later.
         "updated_at": clock.iso(clock.parse(before["updated_at"]) + timedelta(milliseconds=1)),
     }
     assert written(deployed, pair_id) == before | changed
@@ -138,7 +138,7 @@ def test_an_erasure_deletes_what_a_person_has_decided(
 
 
 def rows_of(verdicts: VerdictsTable, decisions: Decisions, pair_id: str) -> list[str]:
-    """What the pair's row says after each of a worker's writes behind a decision."""
+    """Return the pair's row after each of a worker's writes that follow a decision."""
     write(verdicts, renamed(UNDECIDED, pair_id))
     row = verdicts.row(pair_id)
     assert row is not None
@@ -192,7 +192,7 @@ def opinions(deployed: Resources) -> ReviewOpinions:
 
 
 def kept(opinions: KnownOpinions, verdicts: Verdicts, decisions: Decisions, pair_id: str) -> list[object]:
-    """Return what becomes of opinions about a row that is decided in the end."""
+    """Return what happens to opinions about a row that is finally decided."""
     row = renamed(UNDECIDED, pair_id, fingerprint=sha256(pair_id.encode()).hexdigest())
     contents = str(row.fingerprint)
     absent = opinions.change(row, Opinions().with_opinion(opinion()))
@@ -247,7 +247,7 @@ def test_an_erasure_deletes_opinions(
     assert item["version"] == 1
 
 
-# --- the queue and its leases ----------------------------------------------------------------------------------------
+# --- queue and leases -------------------------------------------------------------------------------------------------
 
 
 def test_pairs_wait_in_the_order_in_which_their_rows_were_written(
@@ -269,7 +269,7 @@ def test_pairs_wait_in_the_order_in_which_their_rows_were_written(
 
 
 def leased(leases: Leases, pair_id: str, pass_time: Callable[[float], None]) -> list[bool]:
-    """What becomes of leases on one pair, by two reviewers."""
+    """Return what happens to leases of two reviewers on one pair."""
     until = clock.now() + timedelta(seconds=60)
     told = [leases.take(pair_id, who, until) for who in ("rita", "rita", "bo")]
     leases.give_back(pair_id, "bo")

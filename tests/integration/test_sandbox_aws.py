@@ -1,4 +1,4 @@
-"""The sandbox's AWS: what moto alone gets wrong."""
+"""The sandbox's AWS, where moto alone is wrong."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 
 def test_of_eight_conditional_writes_at_once_exactly_one_wins(local_aws: LocalAws) -> None:
     dynamodb, table, races, racers = local_aws.client("dynamodb"), f"races-{uuid4()}", 20, 8
-    # Long, because moto takes its time to read it between looking and writing: without a lock every race goes wrong.
+    # Long, so that moto takes time to read it between check and write: without a lock every race fails.
     condition = " AND ".join(f"attribute_not_exists({name})" for name in ["id", *(f"a{n}" for n in range(60))])
     dynamodb.create_table(
         TableName=table,

@@ -1,4 +1,4 @@
-"""The whole sandbox: the real template, with stand-in functions where the real ones are not the point."""
+"""The whole sandbox: the real template, mostly with stand-in functions."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from tests.support import ROOT
 from tests.support.processes import family, running
 from tests.support.waiting import eventually
 
-# The command line of `python -m sandbox`, on a root of the test's.
+# `python -m sandbox` with another root.
 MAIN = "import pathlib, sys, sandbox.__main__ as main; main.ROOT = pathlib.Path(sys.argv.pop(1)); main.main()"
 
 
@@ -33,7 +33,7 @@ def sandbox(stand_in_root: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def pass_above(sandbox: Sandbox, pair: str) -> str:
-    """Upload a picture and return what the stand-in function wrote into the pair's row."""
+    """Upload a picture and return what the stand-in wrote into the pair's row."""
     sandbox.aws("s3").put_object(Bucket=sandbox.outputs["ImagesBucket"], Key=f"{pair}/first.jpg", Body=b"x")
     key = {"pair_id": {"S": pair}}
     row = eventually(
@@ -192,7 +192,7 @@ def test_the_command_explains_itself_and_killed_leaves_no_process_behind(stand_i
     assert any(line.startswith("  ImagesBucket = mine-imagesbucket-") for line in lines)
     assert any("AWS::IAM::Role.Policies: moto checks no permissions" in line for line in lines)
     assert "ADVANCE: http://127.0.0.1:9" in lines
-    assert len(started) >= 5  # the command, AWS and an environment, the latter each with its guard
+    assert len(started) >= 5  # the command, AWS and an environment, the last two each with a guard
     eventually(lambda: not started & running().keys(), within=10)
 
 

@@ -1,4 +1,4 @@
-"""Deploying small templates: what is resolved, in which order, and what is refused."""
+"""Deploying small templates: resolution, order and refusals."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -36,7 +36,7 @@ def note(text):
     with open(os.environ["NOTES"], "a") as notes:
         notes.write(text + "\\n")
 """
-# Notes its message when it starts, sleeps, and notes it again when it ends.
+# Notes its message at the start and again at the end, with a sleep in between.
 WORKER = f"""{NOTE}
 import time
 def handler(event, context):
@@ -54,15 +54,15 @@ def body(answer: InvocationResult) -> dict[str, object]:
 
 
 def alive(pid: int) -> bool:
-    """False for a zombie too: it is dead and only waits to be counted."""
+    """Return False for a zombie, too."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):  # the latter if it goes while it is read
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends while being read
         return False
     return state != "Z"
 
 
-# --- Invocations ------------------------------------------------------------------------------------------------------
+# --- invocations ------------------------------------------------------------------------------------------------------
 
 
 def test_a_function_gets_its_event_and_context_and_its_answer_comes_back(workshop: Workshop) -> None:
@@ -246,7 +246,7 @@ def handler(event, context):
     assert workshop.log().count("a line") == lines * writers
 
 
-# --- Messages from a queue --------------------------------------------------------------------------------------------
+# --- queue messages ---------------------------------------------------------------------------------------------------
 
 
 def test_a_message_that_succeeds_is_deleted(workshop: Workshop) -> None:
@@ -369,7 +369,7 @@ def test_while_paused_no_message_is_taken(workshop: Workshop) -> None:
     assert workshop.noted()[0] == "pair 2 started"
 
 
-# --- Schedules --------------------------------------------------------------------------------------------------------
+# --- schedules --------------------------------------------------------------------------------------------------------
 
 
 def test_a_scheduled_function_is_invoked_again_and_again(workshop: Workshop) -> None:

@@ -1,4 +1,4 @@
-"""Every constraint of template.yaml's parameters: the message names the parameter and says what it must be."""
+"""Every constraint of template.yaml's parameters: the message names the parameter and what it must be."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ DECLARED: dict[str, dict[str, Any]] = read_template(ROOT / "template.yaml")["Par
 
 
 def limits() -> Iterator[tuple[str, str, str]]:
-    """(parameter, a value at the limit, one just beyond it)"""
+    """Yield (parameter, a value at the limit, one just beyond it)."""
     for name, attributes in DECLARED.items():
         if "MinValue" in attributes:
             yield name, str(attributes["MinValue"]), str(attributes["MinValue"] - 1)

@@ -1,4 +1,4 @@
-"""A table's stream in the sandbox: records in order, retried, halved, given up and reported as Lambda documents it."""
+"""A table's stream in the sandbox: ordered, retried, halved, given up and reported as in Lambda's documentation."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from sandbox.aws import LocalAws
 from tests.support.waiting import eventually
 from tests.support.workshop import Queue, Workshop
 
-# Notes each row's id when it meets it; fails for those of FAILS, until it was met TIMES times; reports or crashes.
+# Notes each row's id; fails for those in FAILS for the first TIMES times; reports or crashes.
 WORKER = """
 import os, time
 def note(text):
@@ -83,7 +83,7 @@ def table(local_aws: LocalAws) -> Iterator[Table]:
 
 
 def rows(workshop: Workshop) -> list[str]:
-    """What the function met, without the sizes of batches."""
+    """Return what the function noted, without batch sizes."""
     return [note for note in workshop.noted() if not note.startswith("batch")]
 
 
@@ -98,9 +98,7 @@ def test_every_write_arrives_in_its_order_from_the_first_on(workshop: Workshop, 
     eventually(lambda: rows(workshop) == wanted)
 
 
-def test_a_transaction_that_is_canceled_changes_nothing_and_what_comes_after_it_is_still_brought(
-    workshop: Workshop, table: Table
-) -> None:
+def test_a_canceled_transaction_changes_nothing_and_the_stream_goes_on(workshop: Workshop, table: Table) -> None:
     dynamodb = table.aws.client("dynamodb")
 
     def put(each: str) -> dict[str, Any]:
@@ -162,7 +160,7 @@ def test_a_record_that_never_succeeds_is_reported_alone_and_the_others_go_on(
     assert message["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert (place["batchSize"], place["streamArn"]) == (1, table.stream_arn)
     assert place["startSequenceNumber"] == place["endSequenceNumber"]
-    assert "poison" not in json.dumps(message)  # a word that no random id in hexadecimal digits can hold
+    assert "poison" not in json.dumps(message)  # random hexadecimal ids cannot contain this word
     eventually(lambda: {"INSERT c", "INSERT d", "INSERT e"} <= set(rows(workshop)))
 
 

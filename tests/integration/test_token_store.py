@@ -1,4 +1,4 @@
-"""The shared token in SSM: shared while SSM works, and never in the way when it does not."""
+"""The shared token in SSM: shared while SSM works, never an obstacle when it does not."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The sandbox refuses forms as S3 does: no signature, another one, a changed policy, fields that the policy lacks."""
+"""The sandbox refuses forms like S3: missing or wrong signature, changed policy, fields not in the policy."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The images bucket: what is found, and that exactly what was found is read."""
+"""The images bucket: what is found, and that exactly that is read."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.resources import Resources
 
 
 class Bucket:
-    """The images bucket as people upload to it."""
+    """The images bucket as uploaders use it."""
 
     def __init__(self, deployed: Resources) -> None:
         self._s3: Any = deployed.client("s3")
@@ -122,7 +122,7 @@ def test_the_content_is_known_of_what_was_uploaded_with_a_checksum_of_the_whole(
 
 
 @pytest.mark.parametrize("look", [ImagesBucket.read, ImagesBucket.version])
-def test_a_picture_that_was_overwritten_since_it_was_found_is_left_to_the_newer_event(
+def test_a_picture_overwritten_since_it_was_found_is_left_to_the_newer_event(
     bucket: Bucket, pair_id: str, look: Any
 ) -> None:
     bucket.put(f"{pair_id}/first.jpg", b"one")

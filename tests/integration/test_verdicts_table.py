@@ -1,4 +1,4 @@
-"""Rows of the verdicts table only move forward, whatever the order in which workers finish."""
+"""Rows of the verdicts table only move forward, in whatever order workers finish."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def state(
     pair_id: str = "",
     code: str | None = None,
 ) -> Row:
-    """What a worker found: `contents` stands for both pictures, `uploaded` and `listed` are seconds after T."""
+    """Return a worker's row: `contents` stands for both pictures, `uploaded` and `listed` are seconds after T."""
     at = T + timedelta(seconds=uploaded)
     first = Upload(f"{pair_id}/first.jpg", f"first {contents}", 1, at)
     second = Upload(f"{pair_id}/second.jpg", f"second {contents}", 1, at) if contents else None
@@ -60,12 +60,12 @@ def state(
 
 
 def unread(verdict: Verdict, *, contents: str, listed: float) -> Row:
-    """The same before the pictures are read."""
+    """Return the same before the pictures are read."""
     return state(verdict, contents=contents, listed=listed).model_copy(update={"fingerprint": None})
 
 
 def pair_of(row: Row) -> Pair:
-    """The pair as the worker listed it."""
+    """Return the pair as the worker listed it."""
     uploads = (Upload(each.key, each.etag, each.size, row.uploaded_at) for each in row.pictures.values())
     first, *second = uploads
     return Pair(row.pair_id, first, second[0] if second else None, row.listed_at)
@@ -76,7 +76,7 @@ def renamed(row: Row, pair_id: str, **changed: Any) -> Row:
 
 
 def judged(verdicts: VerdictsTable, pair: Pair) -> bool:
-    """Whether there is nothing more to be done for the pair."""
+    """Return whether there is nothing left to do for the pair."""
     row = verdicts.row(pair.pair_id)
     return row is not None and row.stands_for(pair)
 

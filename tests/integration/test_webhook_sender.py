@@ -1,4 +1,4 @@
-"""One attempt to deliver a webhook, against a receiver that really listens."""
+"""One attempt to deliver a webhook to a real receiver."""
 
 import json
 import socket
@@ -21,7 +21,7 @@ BEFORE = "zyxwvutsrqponmlkjihgfedcba987654"
 
 
 class Keys:
-    """Those of the given values, the current one first."""
+    """Keys from these values, the current one first."""
 
     def __init__(self, *values: str) -> None:
         self.values = values
@@ -79,7 +79,7 @@ BODIES = {
 
 @contextmanager
 def raw_receiver(answer: bytes, *, then: float = 0) -> Iterator[str]:
-    """The URL of a server that reads one POST, sends these bytes, and hangs up after `then` seconds."""
+    """Yield the URL of a server that reads one POST, sends these bytes and disconnects after `then` seconds."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

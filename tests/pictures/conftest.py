@@ -1,3 +1,3 @@
-"""Tests of pictures: they decode and encode by the hundred, which takes longer than a unit test may. No connections."""
+"""Tests of pictures: hundreds of encodings, too slow for unit tests. No connections."""
 
 from tests.offline import no_sockets as no_sockets

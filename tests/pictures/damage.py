@@ -1,8 +1,8 @@
-"""Damage copies of a picture in each format from a seed, and count what is sent and what is refused.
+"""Damage copies of a picture in each format, and count what is sent and refused.
 
 `make damage COPIES=2000 SEED=1` prints the table of tests/pictures/damage.md.
 
-A copy is *sent damaged* if more than 2% of the face's box differs visibly from what is sent of the whole picture.
+A copy is *sent damaged* if more than 2% of the face's box differs visibly from the undamaged picture's.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tests.pictures.pictures import encoded, face_in, noise, photo
 SIZE = (480, 360)
 MOST_OF_THE_FACE = 0.02
 VISIBLE = 24  # of 255 levels, in any channel
-SMALLEST = 512  # bytes that are cut out or zeroed
+SMALLEST = 512  # bytes cut out or zeroed
 BLOCK = 4096
 KINDS = ("cut", "zeroed", "flipped")
 SENT_WHOLE, SENT_DAMAGED, REFUSED = "sent whole", "sent damaged", "refused"
@@ -58,7 +58,7 @@ FORMATS: dict[str, Callable[[], bytes]] = {
 
 
 class Result(NamedTuple):
-    """What became of a copy; `number` is its number in the order of the seed."""
+    """The outcome of a copy; `number` is its position."""
 
     picture_format: str
     kind: str
@@ -68,13 +68,13 @@ class Result(NamedTuple):
 
 @cache
 def whole(picture_format: str) -> bytes:
-    """Return the picture in this format, without damage."""
+    """Return the undamaged picture in this format."""
     return FORMATS[picture_format]()
 
 
 @cache
 def face_as_sent(picture_format: str) -> Image.Image:
-    """Return the face's box of what is sent of the whole picture."""
+    """Return the face's box of the sent undamaged picture."""
     return _face(fit(whole(picture_format)).content)
 
 
@@ -90,22 +90,21 @@ def damaged(content: bytes, kind: str, rng: random.Random) -> bytes:
     length = rng.choice([SMALLEST, BLOCK, rng.randint(SMALLEST, max(SMALLEST, len(content) // 2)), len(content)])
     at = rng.randrange(len(content))
     if kind == "zeroed" and length == BLOCK:
-        at -= at % BLOCK  # as an upload in blocks leaves it
+        at -= at % BLOCK  # as left by an upload in blocks
     if kind == "flipped":
         return content[:at] + bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :]
     if at + length > len(content) and at + SMALLEST > len(content):
-        at = max(0, len(content) - SMALLEST)  # the damage has its size, wherever it is
+        at = max(0, len(content) - SMALLEST)  # keeps the damage's size
     filler = b"" if kind == "cut" else bytes(min(length, len(content) - at))
     return content[:at] + filler + content[at + length :]
 
 
 def copy(picture_format: str, kind: str, number: int, seed: int) -> bytes:
-    """Return one damaged copy."""
     return damaged(whole(picture_format), kind, random.Random(f"{seed} {picture_format} {kind} {number}"))
 
 
 def outcome(picture_format: str, content: bytes) -> str:
-    """Return what becomes of a copy."""
+    """Return a copy's outcome."""
     try:
         sent = fit(content).content
     except Unusable:
@@ -120,7 +119,7 @@ def outcome(picture_format: str, content: bytes) -> str:
 
 
 def results(picture_format: str, copies: int, seed: int) -> list[Result]:
-    """Return what becomes of so many copies, the kinds of damage in turn."""
+    """Return the outcomes of this many copies, alternating the kinds of damage."""
     kinds = [(KINDS[number % len(KINDS)], number) for number in range(copies)]
     return [
         Result(picture_format, kind, number, outcome(picture_format, copy(picture_format, kind, number, seed)))
@@ -129,7 +128,7 @@ def results(picture_format: str, copies: int, seed: int) -> list[Result]:
 
 
 def table(found: list[Result]) -> str:
-    """Return the table: copies sent whole, sent damaged and refused, by format and kind of damage."""
+    """Return the table: copies sent whole, sent damaged and refused, by format and damage."""
     outcomes = (SENT_WHOLE, SENT_DAMAGED, REFUSED)
     counts = Counter((each.picture_format, each.kind, each.outcome) for each in found)
     lines = [

@@ -1,7 +1,7 @@
-"""Write HEIC files, which no library here does: the pictures of an iPhone, uncompressed.
+"""Write HEIC files like an iPhone's, uncompressed, which no library here does.
 
-HEVC (ITU-T H.265) can carry a block as plain samples (I_PCM). A still picture of such blocks needs only a few bins
-of its arithmetic coder; HEIF (ISO/IEC 23008-12) wraps it in boxes.
+HEVC (ITU-T H.265) can carry plain samples (I_PCM), which needs only a few bins of its arithmetic coder; HEIF (ISO/IEC
+23008-12) wraps it in boxes.
 """
 
 import re
@@ -11,7 +11,7 @@ from PIL import Image
 
 BLOCK = 16
 
-# Table 9-52 of H.265, last column: all that is met when every block begins with a fresh coder.
+# Table 9-52 of H.265, last column; enough if every block starts with a fresh coder.
 RANGE_OF_LEAST_PROBABLE = (
     *(240, 227, 216, 205, 195, 185, 175, 166, 158, 150, 142, 135, 128, 122, 116, 110, 104, 99, 94, 89, 85, 80, 76, 72),
     *(69, 65, 62, 59, 56, 53, 50, 48, 45, 43, 41, 39, 37, 35, 33, 31, 30, 28, 27, 25, 24, 23, 22, 21, 20, 19, 18, 17),
@@ -33,11 +33,10 @@ def heic(
     exif: bytes = b"",
     transfer: int = 13,
 ) -> bytes:
-    """Return a HEIC that a viewer shows cropped (left, top, right, bottom), then turned so often by 90 degrees to the
-    left, then mirrored left to right.
+    """Return a HEIC that viewers crop (left, top, right, bottom), turn by 90 degrees to the left, and mirror.
 
-    With a `grid` of columns and rows it is made of as many tiles, in that order, as a phone's is. The sides of a tile
-    are even. `transfer` is the transfer characteristic (H.273).
+    With a `grid` of columns and rows it consists of tiles, like a phone's, with even sides. `transfer` is the transfer
+    characteristic (H.273).
     """
     columns, rows = grid
     width, height = image.width // columns, image.height // rows
@@ -65,14 +64,14 @@ def _coded(image: Image.Image) -> bytes:
 
 
 def _crop(box: tuple[int, int, int, int], size: Size) -> bytes:
-    """The property `clap`: the crop's size, and how far its centre is off the picture's, in halves."""
+    """Return the property `clap`: the crop's size, and its centre's offset in halves."""
     left, top, right, bottom = box
     across, down = left + right - size[0], top + bottom - size[1]
     return _box(b"clap", pack(">8i", right - left, 1, bottom - top, 1, across, 2, down, 2))
 
 
 def _file(items: list[tuple[bytes, bytes, list[bytes]]], tiles: int) -> bytes:
-    """Items by kind, data and properties; the first one is what is shown, made of so many of those after it."""
+    """Return a file of items by kind, data and properties; the first is shown, made of the `tiles` after it."""
     ftyp = _box(b"ftyp", b"heic" + pack(">I", 0) + b"mif1heic")
     properties = list(dict.fromkeys(each for _, _, of_item in items for each in of_item))
     ids = range(1, len(items) + 1)
@@ -131,19 +130,19 @@ def _decoder_configuration(units: dict[int, bytes]) -> bytes:
 
 
 def _unit(kind: int, payload: bytes) -> bytes:
-    """A NAL unit; its payload must not contain a start code."""
+    """Return a NAL unit; its payload must not contain a start code."""
     return pack(">H", kind << 9 | 1) + re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", payload)
 
 
 def _whole_bytes(bits: str) -> bytes:
-    """Ended by a one and zeros up to the byte, as every payload and every slice header is."""
+    """Append a one and zeros up to a whole byte, as in every payload and slice header."""
     bits += "1"
     bits += "0" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8)
 
 
 def _ue(number: int) -> str:
-    """An unsigned number in exponential Golomb code."""
+    """Return an unsigned Exp-Golomb code."""
     binary = f"{number + 1:b}"
     return "0" * (len(binary) - 1) + binary
 
@@ -156,7 +155,7 @@ def _sequence_parameters(size: Size) -> bytes:
     padding = [-side % BLOCK for side in size]
     bits = "00000001" + MAIN_PROFILE + _ue(0) + _ue(1)
     bits += "".join(_ue(side + more) for side, more in zip(size, padding, strict=True))
-    bits += "1" + _ue(0) + _ue(padding[0] // 2) + _ue(0) + _ue(padding[1] // 2)  # the window that is shown
+    bits += "1" + _ue(0) + _ue(padding[0] // 2) + _ue(0) + _ue(padding[1] // 2)  # the visible window
     bits += "1111111"  # 8 bits; one picture in the buffer
     bits += _ue(1) + _ue(0) + _ue(0) + _ue(2) + "11"  # coding blocks of 16, transforms of 4 to 16
     bits += "000101110111" + _ue(1) + _ue(0) + "1"  # plain samples of 8 bits in blocks of 16, unfiltered
@@ -195,7 +194,7 @@ def _slice(image: Image.Image) -> bytes:
 
 
 class _Coder:
-    """The arithmetic encoder of H.265 9.3.4.5, on a number of any length: so no carry needs care."""
+    """The arithmetic encoder of H.265 9.3.4.5, on an integer of any length, which avoids carries."""
 
     def __init__(self) -> None:
         self._low, self._range, self._shifts = 0, 510, 0
@@ -212,7 +211,7 @@ class _Coder:
         self._renormalize()
 
     def flushed(self) -> bytes:
-        """The bits shifted out, but for the first, which is always zero; two more, then a one to end them."""
+        """Return the bits shifted out, without the first, always zero; then two more and a one."""
         bits = f"{self._low:0{self._shifts + 10}b}"[1 : self._shifts + 2]
         return _whole_bytes(bits)
 

@@ -1,4 +1,4 @@
-"""Generated pictures of every kind a phone or a person uploads."""
+"""Generated pictures of every kind that phones or people upload."""
 
 import random
 from io import BytesIO
@@ -12,7 +12,7 @@ from facepair.domain.picture import Box
 ORIENTATIONS = range(1, 9)
 FACE_COLOUR = (225, 40, 40)
 
-# How a camera held that way stores the scene; the inverse of what a viewer does to show it.
+# How a camera stores the scene for an EXIF orientation; inverse of what viewers do.
 STORED_BY = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -25,13 +25,13 @@ STORED_BY = {
 
 
 def face_in(size: Size) -> Box:
-    """Where the face of a scene of this size is: off every axis of symmetry."""
+    """Return the face's place in a scene of this size: off every axis of symmetry."""
     width, height = size
     return Box(round(width * 0.6), round(height * 0.1), round(width * 0.85), round(height * 0.45))
 
 
 def scene(size: Size) -> Image.Image:
-    """A red face before a gray background."""
+    """Return a red face on a gray background."""
     background = Image.linear_gradient("L").resize(size).point(lambda level: 60 + level // 2)
     image = Image.merge("RGB", [background] * 3)
     left, top, right, bottom = face_in(size)
@@ -40,7 +40,7 @@ def scene(size: Size) -> Image.Image:
 
 
 def photo(size: Size, seed: int = 0) -> Image.Image:
-    """A scene with detail of every scale, as a camera takes it."""
+    """Return a scene with detail of every scale, like a camera's."""
     rng = random.Random(seed)
     image = scene(size)
     for scale in (4, 8, 16, 32):
@@ -51,7 +51,7 @@ def photo(size: Size, seed: int = 0) -> Image.Image:
 
 
 def find_face(image: Image.Image) -> Box:
-    """The bounding box of what is red."""
+    """Return the bounding box of what is red."""
     red, green, _ = image.convert("RGB").split()
     redness = ImageChops.subtract(red, green).point(lambda level: 255 if level > 90 else 0)
     box = redness.getbbox()
@@ -60,13 +60,13 @@ def find_face(image: Image.Image) -> Box:
 
 
 def noise(size: Size, seed: int = 0) -> Image.Image:
-    """What compresses worst."""
+    """Return what compresses worst."""
     width, height = size
     return Image.frombytes("RGB", size, random.Random(seed).randbytes(3 * width * height))
 
 
 def stored(image: Image.Image, orientation: int) -> Image.Image:
-    """The pixels as a camera stores them beside this EXIF orientation."""
+    """Return the pixels that a camera stores with this EXIF orientation."""
     return image.transpose(STORED_BY[orientation]) if orientation in STORED_BY else image
 
 
@@ -89,7 +89,7 @@ def opened(content: bytes) -> Image.Image:
 
 
 def profile_that_swaps_red_and_blue() -> bytes:
-    """sRGB under another name, with two of its primaries exchanged."""
+    """Return sRGB under another name, with two primaries swapped."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
     return swapped.replace("sRGB".encode("utf-16-be"), "Swap".encode("utf-16-be"))

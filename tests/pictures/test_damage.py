@@ -1,4 +1,4 @@
-"""No damaged copy is sent. damage.py makes the copies, and `make damage` thousands of them, for its table."""
+"""No damaged copy is sent. `make damage` makes thousands of them for its table."""
 
 import os
 

@@ -55,7 +55,7 @@ def opaque_but_for_the_left_half(mode: str) -> Image.Image:
 
 
 def half_black(colour: tuple[int, int, int]) -> Image.Image:
-    """This colour on the left."""
+    """Return a picture with this colour on the left."""
     image = Image.new("RGB", SIZE)
     image.paste(colour, (0, 0, SIZE[0] // 2, SIZE[1]))
     return image
@@ -107,7 +107,7 @@ def test_the_limit_of_2_mb_is_exclusive() -> None:
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "MPO"])
 def test_every_exif_orientation_is_turned_upright(picture_format: str, orientation: int) -> None:
     content = encoded(stored(scene(SIZE), orientation), picture_format, exif=exif(orientation))
-    assert_same_box(find_face(ImageOps.exif_transpose(opened(content))), face_in(SIZE), 3)  # what a viewer shows
+    assert_same_box(find_face(ImageOps.exif_transpose(opened(content))), face_in(SIZE), 3)  # what viewers show
 
     fitted = fit(content)
 
@@ -335,7 +335,7 @@ def test_no_metadata_leaves_in_an_adjusted_picture(picture_format: str, profile:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG's beginning that claims so many pixels."""
+    """Return the start of a PNG with these dimensions."""
     ihdr = b"IHDR" + pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + pack(">I", 13) + ihdr + pack(">I", crc32(ihdr)) + b"\0\0\0\x04IDATabcd"
 

@@ -1,7 +1,7 @@
 """Mutated headers and truncations: no crash, no hang, no memory blow-up.
 
-The pictures are fitted in a child process that has no more memory than the function has in Lambda. Run by hand with
-another seed: `.venv/bin/python -m tests.pictures.test_picture_fuzz SEED`.
+Pictures are fitted in a child process with the memory that the function has in Lambda. To use another seed:
+`.venv/bin/python -m tests.pictures.test_picture_fuzz SEED`.
 """
 
 import random
@@ -19,10 +19,10 @@ from tests.pictures.pictures import encoded, exif, scene
 
 SEED = 20
 MUTATIONS_OF_EACH = 60
-MEMORY = 2048 * 1024 * 1024  # bytes of address space: of the function's setting, nothing but pictures left out
+MEMORY = 2048 * 1024 * 1024  # bytes of address space, like the function's memory
 SECONDS = 60
 SIZE = (300, 280)
-HEADER = 700  # bytes: where most of a picture's structure is
+HEADER = 700  # bytes: most of a picture's structure
 TEMPTING = [
     bytes(4),
     b"\xff" * 4,
@@ -82,7 +82,7 @@ def mutants(seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def run(seed: int) -> Counter[str]:
-    """Fit every mutant; the name of each is printed before, so that the last one printed is the one that crashed."""
+    """Fit every mutant, printing its name first, so that the last one printed is the one that crashed."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     outcomes = Counter[str]()
     for name, content in mutants(seed):

@@ -1,4 +1,4 @@
-"""Whatever goes in, what comes out fits and is upright, or is refused with a reason."""
+"""Any picture is either fitted and upright, or refused with a reason."""
 
 import re
 from io import BytesIO
@@ -12,7 +12,7 @@ from facepair.domain.picture import MAX_BYTES, MAX_SIDE, MIN_SIDE, Box, Fitted, 
 from tests.pictures.heic import heic
 from tests.pictures.pictures import ORIENTATIONS, encoded, exif, face_in, find_face, noise, scene, stored
 
-# Modes that keep the face red enough to be found again.
+# Modes in which the face stays red enough to be found.
 MODES = {
     "JPEG": ("RGB", "CMYK"),
     "MPO": ("RGB",),

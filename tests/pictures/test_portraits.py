@@ -1,4 +1,4 @@
-"""The sample portraits, judged by the emulator's own measure of likeness."""
+"""The sample portraits, judged by the emulator's measure of likeness."""
 
 import io
 from itertools import combinations
@@ -79,7 +79,7 @@ def test_the_face_moves_scales_and_turns_with_the_picture() -> None:
         image.paste((30, 60, 90), (left * scale, top * scale, (left + 200) * scale, (top + 320) * scale))
         return sight(image.rotate(90 * quarter_turns, expand=True)).face
 
-    # One pixel of the picture in which the emulator looks for contours is 800 / 256 pixels wide.
+    # One pixel of the picture in which the emulator finds contours is 800 / 256 pixels wide.
     assert face(100, 200) == pytest.approx((100, 200, 300, 520), abs=6)
     assert face(350, 80) == pytest.approx((350, 80, 550, 400), abs=6)
     assert face(100, 200, scale=3) == pytest.approx((300, 600, 900, 1560), abs=18)

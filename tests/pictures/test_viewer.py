@@ -82,7 +82,7 @@ def deep_gray() -> bytes:
 
 
 def of_high_range(primaries: int, transfer: int) -> bytes:
-    """Return an AVIF of every colour, that says that its values follow this curve."""
+    """Return an AVIF with every colour and this curve."""
     across, down = (Image.linear_gradient("L").rotate(angle).resize(SIZE) for angle in (90, 0))
     image = Image.blend(Image.merge("RGB", [across, down, across.rotate(180)]), seen_by_a_camera(), 0.3)
     content = encoded(image, "AVIF", quality=95, subsampling="4:4:4")
@@ -131,7 +131,7 @@ CASES = dict(cases())
 
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
-    """One page for all pictures: each is drawn on a canvas of its own."""
+    """One page for all pictures, each on its own canvas."""
     with browser.new_page() as page:
         yield page
 

@@ -1,4 +1,4 @@
-"""A picture is sent complete and as a viewer shows it, or not at all.
+"""A picture is sent complete and as viewers show it, or not at all.
 
 Each kind of file here was once handled wrongly, here or in a public bug report.
 """
@@ -40,7 +40,7 @@ def assert_same_box(found: tuple[float, ...], expected: tuple[float, ...], toler
 
 
 def assert_sent_whole(content: bytes, size: tuple[int, int] = SIZE) -> Fitted:
-    """With its face where it was, and no pixel of another picture."""
+    """Check that the face is in place and no pixel is of another picture."""
     fitted = fit(content)
     assert fitted.shown_size == size
     assert_same_box(fitted.on_upload(find_face(opened(fitted.content))), face_in(size))
@@ -117,7 +117,7 @@ def test_a_grid_that_is_filled_up_with_zeros_is_refused() -> None:
 def test_a_tile_that_libheif_fills_with_green_is_refused() -> None:
     broken = bytearray(GRID)
     last_tile = GRID.rindex(pack(">H", 20 << 9 | 1))  # the header of a NAL unit with a picture
-    broken[last_tile] = 48 << 1  # a kind of unit that no decoder knows
+    broken[last_tile] = 48 << 1  # a unit type unknown to decoders
 
     assert "cannot be decoded" in refusal(bytes(broken))
 
@@ -154,7 +154,7 @@ def test_a_cropped_heic_is_sent_as_it_is_cropped(
 @pytest.mark.parametrize("transfer", [16, 18])
 @pytest.mark.parametrize("grid", [(1, 1), (2, 2)])
 def test_a_heic_of_high_dynamic_range_is_brought_to_srgb(grid: tuple[int, int], transfer: int) -> None:
-    """Its brightest and darkest stay white and black; what lies between is shown as Chromium shows an AVIF."""
+    """Extremes stay white and black; the rest is shown as Chromium shows an AVIF."""
     image = Image.new("RGB", SIZE, (144, 144, 144))
     image.paste("white", (0, 0, 160, 480))
     image.paste("black", (480, 0, 640, 480))
@@ -227,7 +227,7 @@ def test_a_progressive_jpeg_without_its_last_scan_is_refused() -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_progressive_jpeg_whose_scans_fall_into_step_after_a_cut_is_refused(mode: str) -> None:
-    """Of such copies libjpeg decodes one in ten without a warning."""
+    """libjpeg decodes one in ten of such copies without a warning."""
     image = Image.blend(photo((320, 256)), noise((320, 256)), 0.5).convert(mode)
     content = encoded(image, "JPEG", quality=88, progressive=True)
 
@@ -236,7 +236,7 @@ def test_a_progressive_jpeg_whose_scans_fall_into_step_after_a_cut_is_refused(mo
 
 
 def with_sampling(content: bytes, *factors: int) -> bytes:
-    """Return a JPEG of one component with other sampling factors, which mean nothing then."""
+    """Return a one-component JPEG with other sampling factors, which are meaningless then."""
     frame = content.index(b"\xff\xc2")
     return content[: frame + 11] + bytes(factors) + content[frame + 12 :]
 
@@ -322,9 +322,9 @@ def test_stray_bytes_between_headers_are_left_out(before: bytes) -> None:
 
 
 @pytest.mark.parametrize("picture_format", ["BMP", "TIFF"])
-def test_zeros_from_a_row_s_beginning_to_the_end_of_the_data_are_an_upload_that_stopped(picture_format: str) -> None:
+def test_zeros_from_the_start_of_a_row_to_the_end_are_an_interrupted_upload(picture_format: str) -> None:
     image = PHOTO.copy()
-    rows = (0, 0, SIZE[0], 9) if picture_format == "BMP" else (0, SIZE[1] - 9, *SIZE)  # a BMP begins at the bottom
+    rows = (0, 0, SIZE[0], 9) if picture_format == "BMP" else (0, SIZE[1] - 9, *SIZE)  # a BMP starts at the bottom
     image.paste("black", rows)
 
     assert "hole of zeros" in refusal(encoded(image, picture_format))
@@ -390,7 +390,7 @@ def test_a_png_with_a_hole_is_refused(cut: bool) -> None:
 
 
 def animation(first: Image.Image, *others: Image.Image, apart: Image.Image | None = None) -> bytes:
-    """An animated PNG; `apart` is for readers that show no animations."""
+    """Return an animated PNG; `apart` is for readers without animations."""
     if apart is None:
         return encoded(first, "PNG", save_all=True, append_images=list(others))
     return encoded(apart, "PNG", save_all=True, append_images=[first, *others], default_image=True)
@@ -427,7 +427,7 @@ def noisy(colour: tuple[int, int, int], deviation: float) -> Image.Image:
 
 
 def transparent_bmp() -> bytes:
-    """32 bits a pixel with a mask for alpha, and alpha 0 everywhere."""
+    """Return a BMP of 32 bits per pixel with an alpha mask, and alpha 0 everywhere."""
     pixels = scene(SIZE).convert("RGBA")
     pixels.putalpha(0)
     header = pack("<IiiHHIIiiII", 108, *SIZE, 1, 32, 3, 0, 0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What Chromium shows of a picture: its pixels, upright and in sRGB, as a page draws them."""
+"""What Chromium shows of a picture: upright sRGB pixels, drawn by a page."""
 
 import base64
 from io import BytesIO

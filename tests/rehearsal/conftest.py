@@ -1,4 +1,4 @@
-"""The rehearsal's stage: ministack, the ADVANCE emulator, and the artefact, deployed once for all tests here."""
+"""The rehearsal's set-up: ministack, the ADVANCE emulator, and the artefact, deployed once."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "rehearsal.md"
 PARAMETERS: dict[str, object] = {
     "BlockedRetrySeconds": 1,
     "FindMissedAfterMinutes": 0,
-    "MaxConcurrency": 2,  # of ministack's workers each unpacks the layers anew
+    "MaxConcurrency": 2,  # each of ministack's workers unpacks the layers
 }
 
 
@@ -38,7 +38,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what success does not mean."""
+    """Print what success does not prove."""
     _, _, rest = DOCUMENT.read_text().partition("## What it does not show\n")
     terminalreporter.section("What the rehearsal does not show (docs/rehearsal.md)")
     terminalreporter.write_line(rest.partition("\n## ")[0].strip())

@@ -1,4 +1,4 @@
-"""The stack in the second AWS: built and deployed as users do it, by SAM CLI with samconfig.toml."""
+"""The stack in the second AWS, built and deployed like users do: by SAM CLI with samconfig.toml."""
 
 import json
 import os
@@ -18,18 +18,18 @@ from tests.rehearsal.second_aws import SecondAws
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
 ARTEFACT = ROOT / ".aws-sam" / "rehearsal"
-"""Apart from what `make deploy` builds, which is for another processor."""
+"""Separate from `make deploy`'s build, which is for another processor."""
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 STACK_NAME = "facepair-rehearsal"
 DEPLOYER = "deployer"
-"""The role that deploys: it has deploy/policy.json and nothing else."""
+"""The deploying role, with only deploy/policy.json."""
 MACHINE = dict(os.environ)
-"""Taken before the tests hide it: pip needs the machine's own proxies and package index."""
+"""Saved before tests hide it: pip needs the machine's proxies and package index."""
 PATIENCE = 300.0  # seconds
 
 
 def build() -> Path:
-    """`sam build` for this machine's processor; the folder of what was built. Raises RuntimeError."""
+    """Run `sam build` for this machine's processor; return the folder. Raises RuntimeError."""
     for_this_machine = ("--parameter-overrides", f"Architecture={ARCHITECTURE}")
     folders = ("--build-dir", str(ARTEFACT / "build"), "--cache-dir", str(ARTEFACT / "cache"))
     _sam("build", *folders, *for_this_machine, environment=MACHINE)
@@ -52,9 +52,9 @@ def _sam(*arguments: str, environment: dict[str, str]) -> None:
 
 
 class Deployment:
-    """One stack under the name STACK_NAME, with the ADVANCE emulator as its API.
+    """The stack STACK_NAME, with the ADVANCE emulator as its API.
 
-    It has what tests.support.deployed asks of a cloud: `outputs`, `aws(service)` and `advance`.
+    Has what tests.support.deployed needs: `outputs`, `aws(service)` and `advance`.
     """
 
     def __init__(self, cloud: SecondAws, built: Path, advance: EmulatedAdvance) -> None:
@@ -63,7 +63,7 @@ class Deployment:
         self.advance = advance
         self.outputs: dict[str, str] = {}
         self.grants: set[Grant] = set()
-        """What policies of this stack have ever granted."""
+        """Everything that policies of this stack have ever granted."""
         policy = json.loads((ROOT / "deploy" / "policy.json").read_text())
         self._people = {DEPLOYER: cloud.session(DEPLOYER, policy)}
         self._clients: dict[tuple[str, str], Any] = {}
@@ -71,20 +71,17 @@ class Deployment:
         self._before = self._there()
 
     def aws(self, service: str, person: str = "") -> Any:
-        """A client of the account's administrator; or of a `person` who has the managed policy of that logical id, and
-        no other."""
+        """Return a client of the administrator, or of a `person` with only the managed policy of that logical id."""
         if (service, person) not in self._clients:
             self._clients[service, person] = self._cloud.client(service, self._people[person] if person else None)
         return self._clients[service, person]
 
     def variables(self, person: str) -> dict[str, str]:
-        """Those that lead a program there as the DEPLOYER, or as a person who has the managed policy of that logical id
-        and no other.
-        """
+        """Return the variables for the DEPLOYER, or for a person with only the managed policy of that logical id."""
         return self._cloud.variables | self._people[person]
 
     def deploy(self, **parameters: object) -> None:
-        """`sam deploy` by the DEPLOYER; parameters that are not given have their defaults. Raises RuntimeError."""
+        """Run `sam deploy` as the DEPLOYER, with defaults for other parameters. Raises RuntimeError."""
         given = {"Architecture": ARCHITECTURE, "AdvanceBaseUrl": self.advance.url} | parameters
         environment = clean_environment() | self.variables(DEPLOYER)
         environment |= {"HOME": str(self._cloud.log_file.parent), "SAM_CLI_POLL_DELAY": "0.3"}
@@ -105,12 +102,12 @@ class Deployment:
         self.grants |= set(self._granted())
 
     def change_layer(self, file: str, addition: str) -> None:
-        """Append to a file of the built layer of the package, as if it had been changed and built anew."""
+        """Append to a file of the built package layer, as if it had been changed and rebuilt."""
         with (self._built / "FacepairLayer" / "python" / file).open("a") as source:
             source.write(addition)
 
     def resources(self, resource_type: str) -> dict[str, str]:
-        """Logical id -> physical id."""
+        """Return logical id -> physical id."""
         pages = self.aws("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
         found = [resource for page in pages for resource in page["StackResourceSummaries"]]
         return {
@@ -120,7 +117,7 @@ class Deployment:
         }
 
     def managed_by_aws(self) -> set[str]:
-        """Names of the policies of AWS's own that roles of the stack have."""
+        """Return the names of AWS's own policies attached to the stack's roles."""
         iam = self.aws("iam")
         attached = [
             policy
@@ -130,13 +127,13 @@ class Deployment:
         return {each["PolicyName"] for each in attached if each["PolicyArn"].startswith("arn:aws:iam::aws:policy/")}
 
     def denied(self) -> list[Decision]:
-        """Denials that the rehearsal has not caused itself, without those of people: their command reports them."""
+        """Return the functions' denials that the rehearsal did not cause itself; commands report those of people."""
         denied = (each for each in self._cloud.decisions() if not each.allowed and not each.is_a_persons)
         return [each for each in denied if not any(refusal.covers(each) for refusal in self._refusals)]
 
     @contextmanager
     def refusing(self, refusal: Refusal) -> Iterator[None]:
-        """Meanwhile IAM denies something to a function, as if its permission were missing."""
+        """Make IAM deny something to a function, as if its permission were missing."""
         iam, policy = self.aws("iam"), f"refuses-{len(self._refusals)}"
         statement = {"Effect": "Deny", "Action": refusal.action, "Resource": refusal.resource}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -148,15 +145,15 @@ class Deployment:
             iam.delete_role_policy(RoleName=refusal.role, PolicyName=policy)
 
     def has_refused(self, refusal: Refusal) -> bool:
-        """Whether the function has asked for it."""
+        """Return whether the function was denied it."""
         return any(refusal.covers(each) for each in self._cloud.decisions() if not each.allowed)
 
     def unused(self) -> set[Grant]:
-        """Grants of the stack's policies that no request has used."""
+        """Return grants of the stack's policies that no request has used."""
         return unused(self.grants, self._cloud.decisions())
 
     def _granted(self) -> Iterator[Grant]:
-        """By inline policies of roles, by managed policies to the persons who have them, by policies of queues."""
+        """Yield grants by inline policies of roles, managed policies of persons, and queue policies."""
         iam, sqs = self.aws("iam"), self.aws("sqs")
         for logical_id, role in self.resources("AWS::IAM::Role").items():
             for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -174,12 +171,12 @@ class Deployment:
                 yield from granted(logical_id, json.loads(attributes["Policy"]))
 
     def detach_policies(self) -> None:
-        """Take the managed policies away from the people who have them."""
+        """Detach the managed policies from their users."""
         for logical_id, arn in self.resources("AWS::IAM::ManagedPolicy").items():
             self.aws("iam").detach_user_policy(UserName=logical_id, PolicyArn=arn)
 
     def delete(self) -> "subprocess.CompletedProcess[str]":
-        """`make delete`, as in a script."""
+        """Run `make delete`, as in a script."""
         return subprocess.run(
             [sys.executable, "-m", "deploy.delete", "--stack", STACK_NAME, "--yes"],
             cwd=ROOT,
@@ -190,7 +187,7 @@ class Deployment:
         )
 
     def there(self) -> set[tuple[str, str]]:
-        """Kind and name of what is in the account, of the kinds in KINDS: not what was there before the stack."""
+        """Return kind and name of everything new in the account, of the kinds in KINDS."""
         return self._there() - self._before
 
     def _there(self) -> set[tuple[str, str]]:
@@ -218,4 +215,5 @@ KINDS = {
     "rule": ("events", "list_rules", "Rules", "Name"),
     "stack": ("cloudformation", "describe_stacks", "Stacks", "StackName"),
 }
-"""Kind -> service, paginated operation, the list in its answer, the name's key in a member or "" if it is the name."""
+"""Kind -> service, paginated operation, list in its response, and the name's key in a member ("": the member itself).
+"""

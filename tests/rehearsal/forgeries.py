@@ -1,4 +1,4 @@
-"""Requests by which a person would forge a verdict, an event or an identity. AWS must deny each."""
+"""Attempts to forge a verdict, an event or an identity. AWS must deny each."""
 
 import json
 from collections.abc import Callable
@@ -14,19 +14,19 @@ type Forgery = Callable[[], object]
 FUNCTIONS = ("OperateFunction", "EraseFunction", "ReviewFunction", "PublishFunction", "CompareFunction")
 QUEUES = ("UploadsQueue", "DeadLetterQueue", "UnpublishedQueue", "BusDeadLetterQueue")
 CALLER = {"requestContext": {"authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/boss"}}}, "body": "{}"}
-"""Of a function's URL, as a caller could write it."""
+"""Event of a function URL, as a caller could write it."""
 RECORD = {
     "eventID": "1",
     "eventName": "INSERT",
     "eventSource": "aws:dynamodb",
     "dynamodb": {"SequenceNumber": "1", "NewImage": {"pair_id": {"S": "forged"}, "verdict": {"S": "PASS"}}},
 }
-"""Of the verdicts table's stream."""
+"""Record of the verdicts table's stream."""
 ROW = {"pair_id": {"S": "one person"}}
 
 
 def forgeries(deployment: Deployment, person: str) -> dict[str, Forgery]:
-    """Return what to try as a person who has the managed policy of that logical id, by names."""
+    """Return named attempts by a person with only the managed policy of that logical id."""
     aws = partial(deployment.aws, person=person)
     outputs = deployment.outputs
     verdicts, calls, records = (outputs[name] for name in ("VerdictsTable", "CallsTable", "IdempotencyTable"))
@@ -57,7 +57,7 @@ def forgeries(deployment: Deployment, person: str) -> dict[str, Forgery]:
 
 
 def is_denied(forge: Forgery) -> bool:
-    """Try it, and return whether AWS denied it."""
+    """Try it; return whether AWS denied it."""
     try:
         forge()
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What the deployed policies grant, held against what was decided while the stack was used."""
+"""Compare what the deployed policies grant with what was decided while the stack was used."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 NOT_REHEARSED = re.compile(r"#\s*not rehearsed: (?P<action>[a-z0-9-]+:\w+): (?P<why>\S.+)")
-"""In a statement of the template: a permission that the rehearsal cannot need, and why it is granted all the same."""
+"""Marks a permission in the template that the rehearsal cannot use, with the reason for granting it."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One answer of the emulator's IAM; tests/rehearsal/emulator/decisions.py says what the principal can be."""
+    """A decision of the emulator's IAM; see emulator/decisions.py for principals."""
 
     principal: str
     action: str
@@ -25,7 +25,7 @@ class Decision:
 
     @property
     def name(self) -> str:
-        """The principal's: of `arn:aws:sts::1:assumed-role/<name>/<session>`, of `arn:aws:iam::1:user/<name>`."""
+        """The principal's name, from `arn:aws:sts::1:assumed-role/<name>/<session>` or `arn:aws:iam::1:user/<name>`."""
         return self.principal.split("/")[1] if self.principal.startswith("arn:") else self.principal
 
     @property
@@ -38,7 +38,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Grant:
-    """One action on one resource, as a policy of the stack allows it: the policy's logical id, and the statement's."""
+    """An action on a resource, allowed by a policy (logical id) in a statement (Sid)."""
 
     policy: str
     sid: str
@@ -59,7 +59,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Refusal:
-    """One action on one resource that the rehearsal denies to a role, so that the function's failure branch runs."""
+    """An action on a resource that the rehearsal denies a role, to run the function's failure branch."""
 
     role: str
     action: str
@@ -74,12 +74,12 @@ class Refusal:
 
 
 def decisions(file: Path) -> list[Decision]:
-    """What the emulator has written so far."""
+    """Return the decisions recorded so far."""
     return [Decision(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
 def granted(policy: str, document: Mapping[str, Any], principals: Iterable[str] = ()) -> Iterator[Grant]:
-    """Every action and resource that a policy allows: to `principals`, or to the AWS services that it names itself."""
+    """Yield all actions and resources that a policy allows `principals`, or the AWS services it names."""
     for statement in listed(document["Statement"]):
         if statement["Effect"] == "Allow":
             to = frozenset(principals) or frozenset(listed(statement["Principal"]["Service"]))
@@ -94,7 +94,7 @@ def unused(grants: Iterable[Grant], made: Iterable[Decision]) -> set[Grant]:
 
 
 def excuses(template: Path) -> dict[tuple[str, str], str]:
-    """(Sid, action) -> why, from the comments `# not rehearsed: <action>: <why>` in the template's statements."""
+    """Return (Sid, action) -> why, from `# not rehearsed: <action>: <why>` in the statements of the template."""
     text = template.read_text()
     lines = text.splitlines()
     found = {}

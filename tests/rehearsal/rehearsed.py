@@ -1,4 +1,4 @@
-"""The stack in the second AWS as its users meet it: the same words as in the end-to-end tests."""
+"""The stack in the second AWS, with the helpers of the end-to-end tests."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 
 
 class Rehearsed(Deployed):
-    """`Deployed`, but the logs are in CloudWatch, and a denied permission ends all waiting."""
+    """Like `Deployed`, with logs in CloudWatch; a denied permission ends all waiting."""
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__(deployment)  # type: ignore[arg-type]
@@ -37,14 +37,16 @@ class Rehearsed(Deployed):
         super().wait(over, what, within=within)
 
     def nothing_was_denied(self) -> None:
-        """Fails with the role and the action."""
+        """Fail with the role and action if anything was denied."""
         if denied := self.deployment.denied():
             pytest.fail("\n".join(["Permissions are missing:", *sorted(map(str, denied))]))
 
     @contextmanager
     def refused(self, function: str, action: str, resource: str) -> Iterator[None]:
-        """Meanwhile AWS refuses this action to a function, named by its logical id; it must have asked for it by the
-        end. `resource` is an ARN, or the output that names a queue, a table or a bus."""
+        """Make AWS deny this action to a function (logical id), which must request it by the end.
+
+        `resource` is an ARN, or the output that names a queue, a table or a bus.
+        """
         role = self.deployment.resources("AWS::IAM::Role")[f"{function}Role"]
         refusal = Refusal(role, action, self._arn(resource))
         with self.deployment.refusing(refusal):
@@ -66,7 +68,7 @@ class Rehearsed(Deployed):
         assert "FunctionError" in answer, answer
 
     def facepair(self, person: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command line, run by a person who has the managed policy of that logical id, and no other."""
+        """Run the command line as a person with only the managed policy of that logical id."""
         return subprocess.run(
             [FACEPAIR, *arguments, "--stack", STACK_NAME],
             env=clean_environment() | self.deployment.variables(person),
@@ -78,7 +80,7 @@ class Rehearsed(Deployed):
 
     @contextmanager
     def without_events(self) -> Iterator[None]:
-        """Meanwhile nothing receives from the queue; at the end its messages are lost."""
+        """Stop receiving from the queue; at the end its messages are dropped."""
         functions, sqs = self.deployment.aws("lambda"), self.deployment.aws("sqs")
         name = self.deployment.outputs["CompareFunction"]
         [mapping] = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]

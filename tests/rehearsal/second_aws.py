@@ -1,4 +1,4 @@
-"""A second AWS on this machine: ministack, which evaluates IAM. It listens on loopback alone and dies with us."""
+"""A second local AWS: ministack, which evaluates IAM. Listens on loopback only and ends with us."""
 
 import contextlib
 import json
@@ -35,10 +35,10 @@ PATIENCE = 60.0  # seconds
 
 
 class SecondAws:
-    """A context manager. `variables` lead a program to it as the account's administrator, who isn't root: policies of
-    resources bind it, as they don't bind ministack's root. Logs and the decisions of IAM go to `folder`.
+    """Runs ministack; a context manager.
 
-    Raises RuntimeError if it does not start.
+    `variables` direct programs to it as the administrator, who is not root: resource policies apply, unlike to
+    ministack's root. Logs and IAM decisions go to `folder`. Raises RuntimeError if it does not start.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -76,7 +76,7 @@ class SecondAws:
         return self._way | self._administrator
 
     def client(self, service: str, key: Mapping[str, str] | None = None) -> Any:
-        """A boto3 client, of the administrator or with another `key`: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+        """Return a boto3 client of the administrator, or with another `key`."""
         key = self._administrator if key is None else key
         return boto3.session.Session(key["AWS_ACCESS_KEY_ID"], key["AWS_SECRET_ACCESS_KEY"]).client(
             service,  # type: ignore[call-overload]
@@ -87,14 +87,14 @@ class SecondAws:
         )
 
     def person(self, name: str, policy_arn: str) -> dict[str, str]:
-        """The key of a new user who may do what this managed policy says, and nothing else."""
+        """Return the key of a new user with only this managed policy."""
         iam = self.client("iam")
         key = self._user(iam, name)
         iam.attach_user_policy(UserName=name, PolicyArn=policy_arn)
         return key
 
     def session(self, role: str, policy: Mapping[str, Any]) -> dict[str, str]:
-        """The credentials of a session of a new role that may do what this document says, and nothing else."""
+        """Return the session credentials of a new role with only this policy document."""
         iam = self.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -108,7 +108,7 @@ class SecondAws:
         }
 
     def decisions(self) -> list[Decision]:
-        """What IAM has decided so far."""
+        """Return IAM's decisions so far."""
         return decisions(self._decisions)
 
     @property
@@ -131,7 +131,7 @@ class SecondAws:
 
     def _start(self) -> Tethered:
         bare = self._temporary / "python"
-        venv.create(bare, symlinks=True)  # functions find the standard library and their layers, nothing of ours
+        venv.create(bare, symlinks=True)  # functions see only the standard library and their layers
         command = [
             str(PYTHON),
             str(EMULATOR),
@@ -144,14 +144,14 @@ class SecondAws:
             "AUTH": "true",
             "LAMBDA_EXECUTOR": "local",
             "BIND_HOST": "127.0.0.1",
-            "IOT_MTLS_ENABLED": "0",  # it would listen on all addresses, whatever BIND_HOST says
+            "IOT_MTLS_ENABLED": "0",  # it would listen on all addresses, ignoring BIND_HOST
             "MINISTACK_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self._port),
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
-            "USE_SSL": "1",  # as on AWS; policies may ask for it
+            "USE_SSL": "1",  # as on AWS; policies may require it
             "MINISTACK_SSL_CERT": str(self._certificate),
             "MINISTACK_SSL_KEY": str(self._key),
-            "AWS_CA_BUNDLE": str(self._certificate),  # the functions inherit it
+            "AWS_CA_BUNDLE": str(self._certificate),  # inherited by the functions
             "TMPDIR": str(self._temporary),
         }
         with self.log_file.open("wb") as log:
@@ -178,7 +178,7 @@ def _free_port() -> int:
 
 
 def _write_certificate(certificate: Path, private_key: Path) -> None:
-    """Of a day's life, for 127.0.0.1, signed by itself."""
+    """Write a self-signed certificate for 127.0.0.1, valid for a day."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "rehearsal")])
     signed = (

@@ -1,4 +1,4 @@
-"""Grants held against decisions, by hand: what the rehearsal's verdict on the template rests on."""
+"""Unit tests of comparing grants with decisions."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """One stack's life in a second AWS, in the order of this file: deployed, used, changed, deleted.
 
-docs/rehearsal.md says what this can show and what it cannot.
+docs/rehearsal.md says what this shows and what not.
 """
 
 import json
@@ -30,27 +30,27 @@ from tests.rehearsal.rehearsed import Rehearsed
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, SIZE, notification, picture, sha256
 
 MOST_OF_LAYERS = 130_000_000
-"""Bytes, unpacked; Lambda takes 250 MB with the function. docs/performance.md has what they are."""
+"""Bytes, unpacked; Lambda's limit is 250 MB with the function. docs/performance.md lists them."""
 
 UNREADABLE = "a postcard"
 """An unreadable message."""
 
 type Content = Callable[[str], bytes]
-"""Makes a picture; a text makes its bytes its own, where that is needed."""
+"""Makes a picture, unique for each text."""
 
 anna, anna_later, ben, blank = (partial(picture, who) for who in (ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK))
 
 
 @cache
 def phone(_: str) -> bytes:
-    """12 megapixels as a phone stores them: the sensor's pixels, and an EXIF tag that says how to turn them."""
+    """Return 12 megapixels as phones store them: the sensor's pixels and an EXIF rotation."""
     upright = portraits.portrait(1, width=3024, height=4032)
     return portraits.jpeg(upright.transpose(Image.Transpose.ROTATE_90), 90, exif_orientation=6)
 
 
 @cache
 def iphone(_: str) -> bytes:
-    """A HEIC that a viewer turns."""
+    """Return a HEIC that viewers turn."""
     upright = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
     return heic(upright.transpose(Image.Transpose.ROTATE_270), quarter_turns_left=1)
 
@@ -61,7 +61,7 @@ def text(_: str) -> bytes:
 
 @dataclass(frozen=True)
 class Case:
-    """A pair's uploads in their order, what ADVANCE is made to do with it, and what its row must then say at least."""
+    """A pair's uploads in order, ADVANCE's scripted behaviour, and the least that its row must contain."""
 
     row: Mapping[str, Any]
     uploads: Mapping[str, Content] = field(default_factory=lambda: {"first.jpg": anna, "second.jpg": anna})
@@ -100,7 +100,7 @@ CHANGED: dict[str, object] = {
 
 @pytest.fixture(scope="module")
 def used(rehearsed: Rehearsed) -> Rehearsed:
-    """Everything is uploaded, at once."""
+    """The stack after uploading everything at once."""
     for pair_id, case in CASES.items():
         contents = {name: content(f"{pair_id}, {name}") for name, content in case.uploads.items()}
         if case.answer:
@@ -183,7 +183,7 @@ def test_the_ledger_has_what_the_api_charged(used: Rehearsed) -> None:
     assert len(charged) == len(answered) + len(unknown)
 
 
-# --- What functions do when AWS refuses them something ----------------------------------------------------------------
+# --- functions denied a permission ------------------------------------------------------------------------------------
 
 
 def test_a_message_that_the_queue_refuses_is_sent_by_the_next_search(used: Rehearsed) -> None:
@@ -279,7 +279,7 @@ def test_an_approval_whose_message_is_refused_is_sent_again_when_asked_for_again
         refused = used.facepair("OperatorPolicy", "retry", "an unsent approval", "--yes")
 
     assert refused.returncode == 1, refused.stderr
-    # A changed permission takes effect after some time, as on AWS.
+    # As on AWS, a changed permission takes effect with a delay.
     used.wait(
         # The other picture's message may come late and use the approval.
         lambda: (
@@ -291,7 +291,7 @@ def test_an_approval_whose_message_is_refused_is_sent_again_when_asked_for_again
     assert used.row_with("an unsent approval", "PASS")["call"] == "000002"
 
 
-# --- What persons do with the command line, each under the policy that README names for it ----------------------------
+# --- persons, each with the policy that README names for the command --------------------------------------------------
 
 
 def a_pair(folder: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_submitter_uploads_a_pair_and_reads_its_verdict(used: Rehearsed, tmp_p
 
 
 def assert_signs(used: Rehearsed, *names: str, refused: list[str]) -> None:
-    """The signer puts the pictures of these names, and neither puts nor gets anything else."""
+    """Check that the signer can upload pictures of these names, and nothing else."""
     s3, bucket = used.deployment.aws("s3", "UploadSignerPolicy"), used.deployment.outputs["ImagesBucket"]
     for name in names:
         s3.put_object(Bucket=bucket, Key=f"signed/{name}.jpg", Body=anna(f"signed, {name}"))
@@ -338,9 +338,7 @@ def test_a_reader_looks_at_pairs_and_at_the_stack(used: Rehearsed) -> None:
     assert json.loads(status.stdout)["gate"]["state"] == "open", status.stderr
 
 
-def test_an_auditor_lists_rows_reports_a_month_and_holds_an_invoice_against_the_ledger(
-    used: Rehearsed, tmp_path: Path
-) -> None:
+def test_an_auditor_lists_rows_reports_a_month_and_reconciles_an_invoice(used: Rehearsed, tmp_path: Path) -> None:
     month, page, invoice = f"{clock.now():%Y-%m}", tmp_path / "month.html", tmp_path / "invoice.csv"
     charged = [call["transaction_id"] for pair_id in CASES for call in used.ledger(pair_id) if "transaction_id" in call]
     invoice.write_text("\n".join(["transaction", *charged]))
@@ -373,7 +371,7 @@ def test_an_operator_resends_events_and_redrives_dead_letters(used: Rehearsed) -
     since = used.facepair("OperatorPolicy", "resend", "--since", "2020-01-01", "--json", "--yes")
     redriven = used.facepair("OperatorPolicy", "redrive", "--yes", "--json")
 
-    counted = used.deployment.aws("dynamodb", "OperatorPolicy").query(  # as the question at a terminal does
+    counted = used.deployment.aws("dynamodb", "OperatorPolicy").query(  # like the question at a terminal
         TableName=used.deployment.outputs["VerdictsTable"],
         IndexName="by_verdict",
         KeyConditionExpression="verdict = :pass",
@@ -443,7 +441,7 @@ def test_a_command_is_refused_without_its_policy(used: Rehearsed, command: str, 
     assert "AccessDenied" in done.stderr or "needs the stack's managed policy" in done.stderr, done.stderr
 
 
-# --- The stack itself -------------------------------------------------------------------------------------------------
+# --- the stack --------------------------------------------------------------------------------------------------------
 
 
 def test_an_unreadable_row_is_dead_lettered(used: Rehearsed) -> None:
@@ -607,7 +605,7 @@ def test_a_deletion_that_would_stop_half_way_deletes_nothing(used: Rehearsed) ->
 
 def test_deletion_leaves_the_ledger_and_nothing_else(used: Rehearsed) -> None:
     ledger = used.deployment.outputs["CallsTable"]
-    # A webhook that is tried while the stack goes would write into a log group that is gone, and so make it anew.
+    # A webhook delivered during the deletion would recreate a deleted log group.
     used.deployment.aws("sqs").purge_queue(QueueUrl=used.deployment.outputs["WebhookQueue"])
     time.sleep(3)
 

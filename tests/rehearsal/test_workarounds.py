@@ -1,4 +1,4 @@
-"""A workaround that is no longer needed is noticed: where ministack is right, it refuses to start."""
+"""A workaround that is no longer needed is noticed: ministack refuses to start."""
 
 import subprocess
 

@@ -1,1 +1,1 @@
-"""Many pairs through a storm of faults, drawn from a seed; afterwards nothing may be lost, and nothing paid twice."""
+"""Many pairs in a storm of faults drawn from a seed: nothing may be lost or paid twice."""

@@ -1,6 +1,6 @@
-"""Soak the stack: `make soak PAIRS=200 BURST=1000 SEED=1`. Ends with status 0 only if the books balance.
+"""Soak the stack: `make soak PAIRS=200 BURST=1000 SEED=1`. Exit status 0 only if the books balance.
 
-In the middle of the storm OnUnknownOutcome changes; the burst comes after it.
+OnUnknownOutcome changes in the middle of the storm; the burst follows.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from tests.soak.storm import Books, soak
 from tests.support.faulty_cloud import faulty_cloud
 
 PATIENT = 600
-"""Seconds: in a hurry a thousand pairs would ask every five seconds for a slot, and keep all workers busy."""
+"""Seconds; with the tests' short back-off, a thousand pairs would keep all workers busy asking for slots."""
 
 
 def main() -> None:

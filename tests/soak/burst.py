@@ -1,4 +1,4 @@
-"""A burst of uploads at an API that allows ten calls a second: nothing is lost, and few calls are refused."""
+"""A burst of uploads at an API that allows ten calls a second: nothing is lost and few calls are refused."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ SETTLING_SECONDS = 600
 
 @dataclass
 class Burst:
-    """What became of it; `problems` is empty if every pair was compared once."""
+    """The result; `problems` is empty if every pair was compared once."""
 
     pairs: int
     seconds: float = 0
@@ -29,7 +29,7 @@ class Burst:
 
 
 def burst(cloud: FaultyCloud, count: int) -> Burst:
-    """Let `count` complete pairs loose at once on a fleet that has to find its pace out."""
+    """Release `count` complete pairs at once to a fleet that must discover its pace."""
     with cloud.held():
         pairs = [cloud.put(cloud.pair(f"burst of {count}/{number:04d}")) for number in range(count)]
     cloud.control.limit_rate(CALLS_A_SECOND)

@@ -1,4 +1,4 @@
-"""Many pairs through the deployed stack while everything around it fails: then the books must balance."""
+"""Many pairs through the deployed stack while everything around it fails; then the books must balance."""
 
 import math
 import random
@@ -36,12 +36,12 @@ NOT_NOW: tuple[dict[str, Any], ...] = (
 WRITES = (("PutItem", "CallsTable"), ("UpdateItem", "CallsTable"), ("PutItem", "VerdictsTable"))
 ANY_WRITES = (("PutItem", "IdempotencyTable"), ("UpdateItem", "IdempotencyTable"), ("PutParameter", "TokenParameter"))
 MOST_MESSAGES = 50
-"""In the queue when the next pair is dropped: on a slow machine it takes longer, and no worker runs out of time."""
+"""Messages in the queue at which uploading pauses, so that slow machines keep up."""
 SETTLING_SECONDS = 120
 
 
 class History:
-    """Looks at the verdicts all the time; `steps_back` lists rows that became less sure or older."""
+    """Watches the verdicts; `steps_back` lists rows that became less certain or older."""
 
     def __init__(self, cloud: FaultyCloud) -> None:
         self._cloud = cloud
@@ -64,12 +64,12 @@ def _certainty(state: tuple[str, str]) -> tuple[str, int]:
 
 @dataclass
 class Books:
-    """What the emulator, the tables and the queues say in the end; `problems` is empty if they agree."""
+    """What emulator, tables and queues say at the end; `problems` is empty if they agree."""
 
     seed: int
     pairs: int
     policies: list[str]
-    """Of OnUnknownOutcome, one after the other."""
+    """Values of OnUnknownOutcome, in order."""
     seconds: float = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     calls: int = 0
@@ -91,9 +91,9 @@ class Books:
 
 
 def soak(cloud: FaultyCloud, count: int, seed: int, *, then: str | None = None) -> Books:
-    """Drop `count` pairs into the bucket in a storm that the seed decides, wait for calm, and balance the books.
+    """Upload `count` pairs in a storm determined by the seed, wait for calm, and balance the books.
 
-    `then` is what becomes of OnUnknownOutcome in the middle of it.
+    `then` is OnUnknownOutcome from the middle on.
     """
     chance, gusts = random.Random(seed), random.Random(f"gusts {seed}")
     books = Books(seed, count, [cloud.sandbox.stack.parameters["OnUnknownOutcome"]])
@@ -122,7 +122,7 @@ def soak(cloud: FaultyCloud, count: int, seed: int, *, then: str | None = None) 
 
 
 def _drop(cloud: FaultyCloud, pair: Pair, chance: random.Random) -> None:
-    """Upload a pair, with what is to befall its calls, its rows and its events."""
+    """Upload a pair, and script its faults."""
     for _ in range(chance.choice((0, 0, 0, 1, 2))):
         step = chance.choice(NOT_NOW) if chance.random() < 0.7 else chance.choice(NOT_ANSWERED)
         cloud.control.script(first_sha256=pair.first_sha256, **step)
@@ -137,7 +137,7 @@ def _drop(cloud: FaultyCloud, pair: Pair, chance: random.Random) -> None:
 
 
 def _gust(cloud: FaultyCloud, chance: random.Random) -> None:
-    """A fault that hits running workers."""
+    """Cause a fault for running workers."""
     match chance.choice(("kill", "revoke", "fail", "fail", "limit", "slow", "block")):
         case "kill":
             busy = [environment for environment in cloud.host.environments() if environment.busy]
@@ -158,7 +158,7 @@ def _gust(cloud: FaultyCloud, chance: random.Random) -> None:
 
 
 def _settle(cloud: FaultyCloud, books: Books) -> None:
-    """Wait until no message is left, as long as they become fewer."""
+    """Wait until no message is left, for as long as their number falls."""
     fewest, deadline = math.inf, 0.0
     while left := cloud.messages("UploadsQueue"):
         if left < fewest:
@@ -190,7 +190,7 @@ def _balance(cloud: FaultyCloud, pairs: list[Pair], books: Books) -> None:
             f"{pair.pair_id}: {problem}" for problem in _problems(rows.get(pair.pair_id), ledger, calls, books)
         ]
         unknown += sum(row["state"] == "UNKNOWN" for row in ledger)
-        # An answer that was not broken may still come after the deadline, on a machine that does much else.
+        # On a busy machine, an unbroken answer may still come after the deadline.
         books.too_late += sum(row["state"] == "UNKNOWN" and _seconds(row) >= DEADLINE for row in ledger)
         broken += sum(call.code in ("dropped", "raw") for call in calls)
     if unknown > broken + unread + books.too_late + books.deaths:
@@ -201,12 +201,12 @@ def _balance(cloud: FaultyCloud, pairs: list[Pair], books: Books) -> None:
 
 
 def _seconds(call: Row) -> float:
-    """How long a call of the ledger took; 0 where its worker died."""
+    """Return a call's duration; 0 if its worker died."""
     return float(call.get("latency_ms", 0)) / 1000
 
 
 def _problems(row: Row | None, ledger: list[Row], calls: list[ApiRequest], books: Books) -> Iterator[str]:
-    """What does not agree about one pair."""
+    """Yield the contradictions about one pair."""
     states = Counter(call["state"] for call in ledger)
     charged = [call for call in calls if call.charged]
     in_ledger = {call.get("transaction_id") for call in ledger}
@@ -234,7 +234,7 @@ def _problems(row: Row | None, ledger: list[Row], calls: list[ApiRequest], books
 
 @contextmanager
 def _all_the_time(act: Callable[[], None], *, every: float) -> Iterator[None]:
-    """Do something every so many seconds meanwhile. Raises what it raised."""
+    """Repeat an action in the background. Raises its error at the end."""
     over = threading.Event()
     errors: list[Exception] = []
 

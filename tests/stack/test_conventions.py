@@ -1,4 +1,4 @@
-"""Conventions of the repository: hooks run what `make lint` runs, and actions are pinned by commit."""
+"""Repository conventions: hooks run what `make lint` runs, and actions are pinned by commit."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The dashboard: the file and the template say the same, and it shows everything that there is to see."""
+"""The dashboard: file and template agree, and it shows everything."""
 
 import json
 from pathlib import Path

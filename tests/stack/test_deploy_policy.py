@@ -1,4 +1,4 @@
-"""deploy/policy.json is what a deployment needs, by AWS's own account of what CloudFormation's handlers call."""
+"""deploy/policy.json is what a deployment needs, by AWS's list of calls of CloudFormation's handlers."""
 
 import json
 import re
@@ -36,11 +36,11 @@ NOT_USED = {
     "AWS::SNS::Topic": r"iam:.*|sns:PutDataProtectionPolicy",
     "AWS::SecretsManager::Secret": r"secretsmanager:(GetSecretValue|\w*Replic\w+)",
 }
-"""What handlers call for properties that template.yaml does not have, by resource type."""
+"""Handlers' calls for properties that template.yaml does not use, by resource type."""
 READ_ALL_THE_SAME = {"dynamodb:DescribeContributorInsights", "dynamodb:DescribeKinesisStreamingDestination"}
 READ_ALL_THE_SAME |= {"dynamodb:GetResourcePolicy", "lambda:GetFunctionCodeSigningConfig", "logs:DescribeIndexPolicies"}
 READ_ALL_THE_SAME |= {"logs:DescribeResourcePolicies", "logs:GetDataProtectionPolicy"}
-"""Calls that read handlers make whatever the template has."""
+"""Calls that read handlers always make."""
 OF_SAM = {
     *("cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet"),
     *("cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks", "cloudformation:ExecuteChangeSet"),
@@ -48,7 +48,7 @@ OF_SAM = {
     *("s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutBucketTagging"),
     *("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
 }
-"""What SAM CLI calls itself, and the attachments of AWS's own policies to the functions' roles."""
+"""SAM CLI's own calls, and attaching AWS's policies to the functions' roles."""
 OF_DOCTOR = {
     *("lambda:InvokeFunction", "lambda:ListEventSourceMappings", "lambda:GetFunctionConfiguration"),
     "events:ListRuleNamesByTarget",
@@ -69,7 +69,7 @@ WITHOUT_RESOURCE = {
 
 
 def types() -> list[str]:
-    """Every type of resource that the template can come to."""
+    """Return every resource type that the template can have."""
     written = read_template(ROOT / "template.yaml")
     everything = {"WebhookUrl": "https://example.com/x", "AlarmEmail": "a@example.com"}
     everything["HttpsProxy"] = "http://proxy.test:3128"
@@ -78,7 +78,7 @@ def types() -> list[str]:
 
 
 def called_by_cloudformation(kind: str) -> set[str]:
-    """What the handlers of a type call, by its schema in CloudFormation's registry."""
+    """Return the calls of a type's handlers, by its schema in CloudFormation's registry."""
     names = json.loads((SCHEMAS / "providers" / "us-east-1.json").read_text())
     schema = SCHEMAS / "resources" / f"{names[kind]}".removesuffix(".json")
     handlers = json.loads(schema.with_name(f"{schema.name}.json").read_text())["handlers"]
@@ -129,7 +129,7 @@ def test_what_is_allowed_is_bound_to_stacks_of_the_project() -> None:
 
 
 def test_the_policy_fits_into_a_role() -> None:
-    assert len(json.dumps(POLICY, separators=(",", ":"))) <= 10_240  # IAM's quota of a role's inline policies
+    assert len(json.dumps(POLICY, separators=(",", ":"))) <= 10_240  # IAM's quota for a role's inline policies
 
 
 def test_no_action_has_a_wildcard_and_each_statement_a_sid() -> None:

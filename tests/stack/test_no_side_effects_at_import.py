@@ -1,4 +1,4 @@
-"""Importing does nothing: tried in a fresh interpreter."""
+"""Importing has no side effects, tested in a fresh interpreter."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ MODULES = sorted(
 
 
 def python(code: str, *paths: Path) -> str:
-    """What a fresh interpreter without environment variables prints. Raises CalledProcessError."""
+    """Return the output of a fresh interpreter without environment variables. Raises CalledProcessError."""
     where = f"import sys; sys.path[:0] = {[str(path) for path in paths]}\n"
     command = [sys.executable, "-W", "error", "-c", where + code]
     return subprocess.run(command, env={}, capture_output=True, text=True, check=True, timeout=60).stdout

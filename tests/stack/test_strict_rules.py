@@ -1,4 +1,4 @@
-"""What companies with strict rules set: network, proxy, permissions boundary, uploads by signed forms, tags."""
+"""Strict company rules: network, proxy, permissions boundary, signed upload forms, tags."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_all_of_it_is_absent_by_default(plain: ExpandedStack) -> None:
         assert "PermissionsBoundary" not in role, name
 
 
-# --- Network ----------------------------------------------------------------------------------------------------------
+# --- network ----------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_vpc_no_role_may_touch_network_interfaces(plain: ExpandedStack) -> None:
@@ -95,7 +95,7 @@ ENDPOINTS = {"DynamoDB": "dynamodb", "S3": "s3", "SQS": "sqs", "Secrets Manager"
     "Systems Manager": "ssm",
     "EventBridge": "events",
 }
-"""Services as the guide names them, and as permissions do."""
+"""Services as in the guide -> as in permissions."""
 
 
 def test_the_guide_names_the_endpoints_that_each_function_needs() -> None:
@@ -115,7 +115,7 @@ def test_the_guide_names_the_endpoints_that_each_function_needs() -> None:
         assert used[service] == (functions - named if row[1].startswith("all but") else named), title
 
 
-# --- The proxy --------------------------------------------------------------------------------------------------------
+# --- proxy ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +130,11 @@ def test_the_proxy_is_used_by_the_functions_that_call_out_and_by_no_aws_client(p
     }
 
     assert {name for name, each in variables.items() if each.get("PROXY_URL")} == {"CompareFunction", "DeliverFunction"}
-    for each in variables.values():  # boto3 would take these for its own
+    for each in variables.values():  # boto3 would use them itself
         assert not {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"} & {name.upper() for name in each}
 
 
-def test_the_proxy_s_credentials_are_nowhere_but_in_a_secret_that_only_its_users_read(proxied: ExpandedStack) -> None:
+def test_the_proxy_s_credentials_are_only_in_a_secret_that_its_users_read(proxied: ExpandedStack) -> None:
     readers = {
         name
         for name, role in roles(proxied).items()
@@ -148,7 +148,7 @@ def test_the_proxy_s_credentials_are_nowhere_but_in_a_secret_that_only_its_users
     assert readers == {"CompareFunctionRole", "DeliverFunctionRole"}
 
 
-# --- Permissions ------------------------------------------------------------------------------------------------------
+# --- permissions ------------------------------------------------------------------------------------------------------
 
 
 def test_the_boundary_is_on_every_role() -> None:
@@ -157,7 +157,7 @@ def test_the_boundary_is_on_every_role() -> None:
     assert {role["PermissionsBoundary"] for role in roles(stack).values()} == {BOUNDARY}
 
 
-# --- Uploads by signed forms ------------------------------------------------------------------------------------------
+# --- signed upload forms ----------------------------------------------------------------------------------------------
 
 
 def test_pages_of_the_origins_may_post_to_the_bucket() -> None:
@@ -200,7 +200,7 @@ def test_a_signer_may_put_the_two_pictures_and_nothing_else(
     assert plain.outputs["UploadSignerPolicy"] == "<UploadSignerPolicy>"
 
 
-# --- Tags -------------------------------------------------------------------------------------------------------------
+# --- tags -------------------------------------------------------------------------------------------------------------
 
 
 def test_every_environment_tags_its_stack_for_cost_allocation() -> None:
@@ -219,7 +219,7 @@ UNTAGGABLE = {
     "AWS::SNS::Subscription",
     "AWS::SQS::QueuePolicy",
 }
-"""What docs/guide/network.md says has no tags; the stack's tags reach everything else."""
+"""Types without tags, by docs/guide/network.md; all others get the stack's tags."""
 
 
 def test_only_what_the_guide_names_cannot_be_tagged() -> None:

@@ -1,4 +1,4 @@
-"""template.yaml, expanded as CloudFormation sees it: what the design asks of it."""
+"""template.yaml, expanded as by CloudFormation, meets the design."""
 
 import re
 import tomllib
@@ -20,7 +20,7 @@ from tests.support.expanded_stack import WRITTEN, ExpandedStack
 
 ROOT = Path(__file__).parents[2]
 TWO_LARGEST_PICTURES_SECONDS = 30
-"""Measured, beside other load: docs/adr/0009-pictures-complete-or-not-sent.md."""
+"""Measured with other load: docs/adr/0009-pictures-complete-or-not-sent.md."""
 FUNCTIONS = (
     "CompareFunction",
     "FindMissedFunction",
@@ -39,7 +39,7 @@ def stack() -> ExpandedStack:
     return ExpandedStack({"AlarmEmail": "someone@example.com", "HttpsProxy": "http://proxy.test:3128"} | WEBHOOK)
 
 
-# --- The contract -----------------------------------------------------------------------------------------------------
+# --- contract ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_parameters_of_the_contract_are_there_with_their_defaults_and_ranges() -> None:
@@ -58,7 +58,7 @@ def test_the_parameters_of_the_contract_are_there_with_their_defaults_and_ranges
     assert parameters["FindMissedAfterMinutes"]["MinValue"] == 0
 
 
-def test_every_parameter_says_what_it_is_for_and_has_a_default_and_a_place_in_the_console() -> None:
+def test_every_parameter_has_a_description_a_default_and_a_place_in_the_console() -> None:
     groups = WRITTEN["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
 
     assert all({"Default", "Description"} <= attributes.keys() for attributes in WRITTEN["Parameters"].values())
@@ -118,7 +118,7 @@ def test_the_ledger_is_kept_for_ever_by_default_and_outlives_the_stack(stack: Ex
     assert stack.resources["CallsTable"]["UpdateReplacePolicy"] == "Retain"
 
 
-# --- From bucket to function ------------------------------------------------------------------------------------------
+# --- from bucket to function ------------------------------------------------------------------------------------------
 
 
 def test_every_upload_goes_to_the_queue_and_the_queue_lets_it_in_first(stack: ExpandedStack) -> None:
@@ -165,7 +165,7 @@ def test_what_cannot_be_processed_ends_in_the_dead_letter_queue_and_is_kept_ther
     redrive = stack.properties("UploadsQueue")["RedrivePolicy"]
 
     assert redrive["deadLetterTargetArn"] == "<DeadLetterQueue.Arn>"
-    assert redrive["maxReceiveCount"] >= 5  # AWS's advice for a Lambda's queue
+    assert redrive["maxReceiveCount"] >= 5  # AWS's advice for Lambda
     assert stack.properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
@@ -177,14 +177,14 @@ def test_the_search_for_missed_pairs_runs_hourly(stack: ExpandedStack) -> None:
 
 
 def mapping_of(stack: ExpandedStack, function: str) -> dict[str, Any]:
-    """The event source mapping of a function, which has one."""
+    """Return a function's only event source mapping."""
     [mapping] = [
         one for one in stack.of_type("AWS::Lambda::EventSourceMapping").values() if one["FunctionName"] == function
     ]
     return mapping
 
 
-# --- Change events ----------------------------------------------------------------------------------------------------
+# --- change events ----------------------------------------------------------------------------------------------------
 
 
 def test_every_write_of_the_verdicts_table_is_published_from_its_first_on(stack: ExpandedStack) -> None:
@@ -217,7 +217,7 @@ def test_events_that_the_bus_cannot_encrypt_are_kept_where_its_key_is_not_needed
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": of_the_bus}}
 
 
-def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_pass_on_is_kept(
+def test_final_verdicts_and_erasures_go_to_the_webhook_and_failed_events_are_kept(
     stack: ExpandedStack,
 ) -> None:
     rules = [one for one in stack.of_type("AWS::Events::Rule").values() if "EventPattern" in one]
@@ -241,7 +241,7 @@ def test_final_verdicts_and_erasures_go_to_the_webhook_and_what_the_bus_cannot_p
         }
 
 
-def test_a_webhook_s_attempt_ends_before_the_function_does_and_the_function_before_its_message_comes_back(
+def test_a_webhook_attempt_ends_before_its_function_and_that_before_the_message(
     stack: ExpandedStack,
 ) -> None:
     timeout = stack.properties("DeliverFunction")["Timeout"]
@@ -307,7 +307,7 @@ def test_a_region_is_two_capital_letters(region: str) -> None:
         ExpandedStack({"AdvanceRegion": region})
 
 
-# --- Pictures, verdicts and secrets are looked after ------------------------------------------------------------------
+# --- protection of pictures, verdicts and secrets ---------------------------------------------------------------------
 
 
 def test_the_bucket_is_private_encrypted_versioned_and_forgets(stack: ExpandedStack) -> None:
@@ -322,7 +322,7 @@ def test_the_bucket_is_private_encrypted_versioned_and_forgets(stack: ExpandedSt
 
 
 def test_no_table_can_be_deleted_by_mistake_or_lose_its_last_weeks(stack: ExpandedStack) -> None:
-    """IdempotencyTable too: it keeps reviewers' decisions, and the marks that keep erased pairs from returning."""
+    """Including IdempotencyTable, which has reviewers' decisions and marks of erased pairs."""
     for name, table in stack.of_type("AWS::DynamoDB::Table").items():
         assert table["DeletionProtectionEnabled"] is True, name
         assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, name
@@ -339,7 +339,7 @@ def test_no_secret_is_in_the_template(stack: ExpandedStack) -> None:
     assert stack.properties("CredentialsSecret").keys() == {"Description"}
 
 
-# --- Functions --------------------------------------------------------------------------------------------------------
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function", PAIRS_FUNCTIONS)
@@ -386,7 +386,7 @@ def test_parameters_are_set_where_building_and_deploying_both_read_them() -> Non
         assert where == {"global"}, environment
 
 
-# --- Permissions ------------------------------------------------------------------------------------------------------
+# --- permissions ------------------------------------------------------------------------------------------------------
 
 
 def statements(stack: ExpandedStack) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -404,7 +404,7 @@ def test_a_function_may_only_do_named_things_to_named_resources(stack: ExpandedS
         for action in listed(statement["Action"]):
             assert re.fullmatch(r"[a-z0-9]+:[A-Z][A-Za-z]+", action), f"{name} allows {action}"
         for resource in listed(statement["Resource"]):
-            # In the bucket any object: what users upload.
+            # In the bucket any object, as users upload them.
             assert "*" not in resource.removesuffix("/*"), f"{name} allows it on {resource}"
             assert resource.endswith("/*") == (resource == "<ImagesBucket.Arn>/*"), f"{name} allows it on {resource}"
 
@@ -480,11 +480,11 @@ def test_functions_with_a_url_are_called_under_iam_alone(stack: ExpandedStack) -
     assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
 
 
-# --- Persons ----------------------------------------------------------------------------------------------------------
+# --- persons ----------------------------------------------------------------------------------------------------------
 
 
 def policies(stack: ExpandedStack) -> dict[str, list[dict[str, Any]]]:
-    """Managed policy -> its statements."""
+    """Return managed policy -> statements."""
     found = stack.of_type("AWS::IAM::ManagedPolicy")
     return {name: policy["PolicyDocument"]["Statement"] for name, policy in found.items()}
 
@@ -509,7 +509,7 @@ def test_the_descriptions_of_managed_policies_never_change(stack: ExpandedStack)
 
 
 def actions(statements: list[dict[str, Any]]) -> set[str]:
-    """What they allow."""
+    """Return the allowed actions."""
     allowed = [statement for statement in statements if statement["Effect"] == "Allow"]
     return {action for statement in allowed for action in listed(statement["Action"])}
 
@@ -569,7 +569,7 @@ def test_a_function_is_called_by_its_url_alone(stack: ExpandedStack, policy: str
             f"<{function}.Arn>",
             {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
         ),
-        # Without it the caller could invoke the function with an event that names another person.
+        # Without it, the caller could invoke the function with an event that names another person.
         ("lambda:InvokeFunction", f"<{function}.Arn>", {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}),
     ]
 
@@ -605,7 +605,7 @@ def test_who_reviews_sees_pictures_by_links_to_versions_alone(stack: ExpandedSta
     assert actions == {"s3:GetObjectVersion"}
 
 
-# --- Alarms -----------------------------------------------------------------------------------------------------------
+# --- alarms -----------------------------------------------------------------------------------------------------------
 
 
 def test_every_alarm_says_what_to_do_and_reaches_the_topic(stack: ExpandedStack) -> None:
@@ -635,7 +635,7 @@ def test_alarms_sound_for_those_who_gave_no_address_too(stack: ExpandedStack) ->
 
 
 def watched(stack: ExpandedStack) -> Iterator[dict[str, Any]]:
-    """Every metric that an alarm watches: its namespace, name and dimensions."""
+    """Yield the namespace, name and dimensions of every watched metric."""
     for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
         for each in alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}]):
             if "MetricStat" in each:
@@ -670,7 +670,7 @@ HOUR = 3600
 
 
 def hourly(stack: ExpandedStack, starts: Iterable[int], metric: str) -> list[Datapoint]:
-    """Datapoints of a metric that FindMissedSilentAlarm watches, one in each of these hours after the deployment."""
+    """Return datapoints of a metric of FindMissedSilentAlarm, one for each of these hours after the deployment."""
     [watched] = [
         each["MetricStat"]["Metric"]
         for each in stack.properties("FindMissedSilentAlarm")["Metrics"]
@@ -681,8 +681,10 @@ def hourly(stack: ExpandedStack, starts: Iterable[int], metric: str) -> list[Dat
 
 
 def silence(stack: ExpandedStack, runs: Iterable[int], moments: Iterable[int]) -> list[AlarmState]:
-    """The alarm's state so many hours after the deployment, if the search ran in those hours."""
-    long_before = hourly(stack, [-1000], "Invocations")  # by another stack of the name: the metric is known
+    """Return the alarm's states, in hours after the deployment, if the search ran in these hours."""
+    long_before = hourly(
+        stack, [-1000], "Invocations"
+    )  # of an earlier stack with this name, so that the metric is known
     queue = hourly(stack, range(100), "ApproximateNumberOfMessagesVisible")
     points = [*long_before, *queue, *hourly(stack, runs, "Invocations")]
     return states(stack.properties("FindMissedSilentAlarm"), points, [moment * HOUR for moment in moments])
@@ -700,7 +702,7 @@ def test_a_first_deployment_is_no_silence(stack: ExpandedStack) -> None:
     assert set(silence(stack, range(1, 100), range(50))) == {"OK"}
 
 
-# --- Security ---------------------------------------------------------------------------------------------------------
+# --- security ---------------------------------------------------------------------------------------------------------
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 
@@ -718,7 +720,7 @@ def test_the_bucket_refuses_requests_without_tls(stack: ExpandedStack) -> None:
     assert statement["Resource"] == ["<ImagesBucket.Arn>", "<ImagesBucket.Arn>/*"]
 
 
-# Type -> where the key is named, as a path of property names.
+# Type -> path of the property that names the key.
 ENCRYPTED_BY = {
     "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
     "AWS::Logs::LogGroup": ("KmsKeyId",),
@@ -731,7 +733,7 @@ ENCRYPTED_BY = {
 @pytest.mark.parametrize("kind", ENCRYPTED_BY)
 def test_a_key_of_one_s_own_encrypts_everything_that_is_stored(stack_with_key: ExpandedStack, kind: str) -> None:
     for logical_id, properties in stack_with_key.of_type(kind).items():
-        if logical_id == "BusDeadLetterQueue":  # holds what the key could not be used for
+        if logical_id == "BusDeadLetterQueue":  # holds what the key could not encrypt
             continue
         *path, last = ENCRYPTED_BY[kind]
         for name in path:

@@ -19,12 +19,12 @@ parser.add_argument("--decisions", type=Path, required=True, help="file for the 
 parser.add_argument("--python", required=True, help="the Python in which functions run")
 arguments = parser.parse_args()
 
-decisions.record(arguments.decisions)  # before anything else is imported, which may take names from the evaluator
+decisions.record(arguments.decisions)  # before other imports take names from the evaluator
 lambda_runtime._detect_runtime_binary = lambda runtime: (arguments.python, lambda_runtime._PYTHON_WORKER_SCRIPT)
 lambda_runtime.zipfile = types.SimpleNamespace(
     **vars(lambda_runtime.zipfile) | {"ZipFile": unpacking.shared(Path(tempfile.mkdtemp()))}
 )
-sys.argv[1:] = []  # ministack looks at it too
+sys.argv[1:] = []  # ministack reads it as well
 
 import workarounds  # noqa: E402
 from ministack import app  # noqa: E402

@@ -1,4 +1,4 @@
-"""Writes down what ministack's IAM decides, each decision once."""
+"""Record ministack's IAM decisions, each once."""
 
 import json
 import threading
@@ -10,10 +10,10 @@ from ministack.core.responses import get_account_id
 
 
 def record(file: Path) -> None:
-    """From now on append every new decision to `file`, as JSON lines: principal, action, resource, allowed.
+    """Append every new decision to `file`, as JSON lines: principal, action, resource, allowed.
 
-    The principal is an ARN, or the service of AWS that delivers something. Root isn't subject to policies: nothing is
-    decided about it. A request that no permission is known for is served undecided: it is written as not allowed.
+    The principal is an ARN, or the AWS service that delivers something. Root is not subject to policies. A request
+    without a known permission is served undecided and recorded as not allowed.
     """
     seen: set[str] = set()
     writing = threading.Lock()

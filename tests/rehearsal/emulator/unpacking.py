@@ -1,5 +1,4 @@
-"""Layers and code are unpacked once for all workers instead of once for each: with 70 MB in thousands of files that is
-most of a cold start."""
+"""Unpack layers and code once for all workers: 70 MB in thousands of files are most of a cold start."""
 
 import hashlib
 import zipfile
@@ -8,7 +7,7 @@ from typing import Any
 
 
 def shared(folder: Path) -> type[zipfile.ZipFile]:
-    """A ZipFile that unpacks equal archives once, in `folder`, and leaves a link to it where it was asked to."""
+    """Return a ZipFile class that unpacks equal archives once, in `folder`, and links to them."""
 
     class SharedZipFile(zipfile.ZipFile):
         def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:

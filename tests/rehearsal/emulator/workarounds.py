@@ -1,7 +1,7 @@
-"""Workarounds for the bugs of ministack that this stack meets: each says what AWS does, and how we know.
+"""Workarounds for ministack bugs that this stack meets, with AWS's behaviour and its source.
 
-A workaround first makes its slip happen. If ministack is right by now, it raises FixedUpstream, and ministack
-does not start until the workaround is removed.
+Each first checks that its bug still exists. If not, it raises FixedUpstream, and ministack does not start until the
+workaround is removed.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as
 
 
 class FixedUpstream(Exception):
-    """This version of ministack does it right."""
+    """This version of ministack has no such bug."""
 
 
 def expect_slip(happens: object, workaround: str) -> None:
@@ -29,10 +29,10 @@ def expect_slip(happens: object, workaround: str) -> None:
 
 
 def batches_are_authorized_as_their_single_action() -> None:
-    """A batch of SQS needs the permission of its single action: AWS's list of SQS's permissions (Service Authorization
-    Reference) has sqs:SendMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility, and nothing that ends in Batch.
+    """An SQS batch needs the permission of its single action: the Service Authorization Reference has sqs:SendMessage,
+    sqs:DeleteMessage and sqs:ChangeMessageVisibility, and none ending in Batch.
 
-    ministack asks for a permission by the operation's name.
+    ministack checks a permission named after the operation.
     """
     extract = iam_actions.extract_iam_action
     batch = extract("sqs", "POST", "/", {"x-amz-target": "AmazonSQS.SendMessageBatch"}, b"{}", {})
@@ -46,10 +46,10 @@ def batches_are_authorized_as_their_single_action() -> None:
 
 
 def maximum_concurrency_is_a_number() -> None:
-    """CloudFormation makes of a parameter's text what the resource's schema asks for, here an integer: templates that
-    refer to Number parameters in such places are the rule, SAM's own documentation has them.
+    """CloudFormation converts a parameter's text to the type in the resource's schema, here an integer; templates
+    commonly refer to Number parameters there (also in SAM's documentation).
 
-    ministack keeps the text, and its poller fails when it compares it with a number.
+    ministack keeps the text, and its poller fails comparing it with a number.
     """
     limit = lambda_svc._sqs_esm_concurrency
     expect_slip(limit({"ScalingConfig": {"MaximumConcurrency": "2"}}, {}, {}) == "2", "maximum_concurrency_is_a_number")
@@ -57,9 +57,9 @@ def maximum_concurrency_is_a_number() -> None:
 
 
 def ref_of_a_secret_is_its_arn() -> None:
-    """`Ref` of an AWS::SecretsManager::Secret is its ARN (return values in the type's CloudFormation reference).
+    """`Ref` of an AWS::SecretsManager::Secret is its ARN (CloudFormation reference, return values).
 
-    In ministack it is the name, under which it keeps the secret.
+    In ministack it is the name.
     """
     create, update, delete = (HANDLERS["AWS::SecretsManager::Secret"][verb] for verb in ("create", "update", "delete"))
     name, attributes = create("Probe", {"Name": "probe"}, "probe")
@@ -85,9 +85,9 @@ def ref_of_a_secret_is_its_arn() -> None:
 
 
 def generated_secrets_leave_out_what_they_should() -> None:
-    """GenerateSecretString has ExcludePunctuation beside ExcludeCharacters, as GetRandomPassword has (its reference).
+    """GenerateSecretString has ExcludePunctuation besides ExcludeCharacters, like GetRandomPassword (its reference).
 
-    ministack's CloudFormation reads ExcludeCharacters alone; its own GetRandomPassword knows both.
+    ministack's CloudFormation reads only ExcludeCharacters.
     """
     generate = provisioners._sm_secret_string
     plain = {"PasswordLength": 1000, "ExcludePunctuation": True}
@@ -104,10 +104,10 @@ def generated_secrets_leave_out_what_they_should() -> None:
 
 
 def alarms_may_compute() -> None:
-    """An AWS::CloudWatch::Alarm may have Metrics, an expression among them (its schema, of which cfn-lint has a copy).
+    """An AWS::CloudWatch::Alarm may have Metrics with an expression (its schema, copied in cfn-lint).
 
-    ministack refuses such an alarm and rolls the stack back. Here it is made for the first of its metrics: it is there,
-    with its description and its actions, but does not compute.
+    ministack rejects such an alarm and rolls the stack back. Here it is created for its first metric: it exists, with
+    description and actions, but does not compute.
     """
     record = provisioners._cw_metric_alarm_record
     metric = {"Metric": {"Namespace": "probe", "MetricName": "probe"}, "Period": 60, "Stat": "Sum"}
@@ -130,9 +130,9 @@ def alarms_may_compute() -> None:
 
 
 def archives_and_saved_queries_are_resources() -> None:
-    """AWS::Events::Archive and AWS::Logs::QueryDefinition are types of CloudFormation (its reference lists them).
+    """AWS::Events::Archive and AWS::Logs::QueryDefinition are CloudFormation types (its reference).
 
-    ministack rolls a stack with them back. Here they are accepted and do nothing: no part of the stack rests on them.
+    ministack rolls the stack back. Here they are accepted and do nothing; nothing in the stack depends on them.
     """
     types = ("AWS::Events::Archive", "AWS::Logs::QueryDefinition")
     expect_slip(not any(name in HANDLERS for name in types), "archives_and_saved_queries_are_resources")
@@ -146,9 +146,9 @@ def archives_and_saved_queries_are_resources() -> None:
 
 
 def function_urls_are_addresses() -> None:
-    """A function's URL can be called as it stands in the stack's outputs.
+    """A function URL in the stack's outputs can be called.
 
-    ministack gives the name that it would have on AWS, and serves the function under a path of its own.
+    ministack outputs AWS's host name, and serves the function under a path of its own.
     """
     attributes = provisioners._lambda_url_attributes
     on_aws = "https://probe.lambda-url.us-east-1.on.aws/"
@@ -164,9 +164,10 @@ def function_urls_are_addresses() -> None:
 
 
 def function_urls_name_their_caller() -> None:
-    """With AuthType AWS_IAM the event's requestContext.authorizer.iam says who calls (Lambda's guide, payload of URLs).
+    """With AuthType AWS_IAM the event's requestContext.authorizer.iam identifies the caller (Lambda's guide, payload of
+    URLs).
 
-    ministack's event has nothing of it.
+    ministack's event lacks it.
     """
     build = lambda_svc._build_function_url_event
     by_root = {"authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request"}
@@ -188,9 +189,9 @@ def function_urls_name_their_caller() -> None:
 
 def function_urls_need_two_permissions() -> None:
     """Since October 2025 a caller needs lambda:InvokeFunctionUrl and lambda:InvokeFunction (Lambda's guide on access to
-    URLs); for the second lambda:InvokedViaFunctionUrl is true.
+    URLs); for the second, lambda:InvokedViaFunctionUrl is true.
 
-    ministack asks for the first alone.
+    ministack checks only the first.
     """
     handle = app._handle_lambda_url_request
     expect_slip('"lambda:InvokeFunction"' not in inspect.getsource(handle), "function_urls_need_two_permissions")
@@ -212,9 +213,9 @@ def function_urls_need_two_permissions() -> None:
 
 
 def versions_are_deleted_together_as_one_by_one() -> None:
-    """Who deletes versions needs s3:DeleteObjectVersion, by DeleteObjects too (its reference, Permissions).
+    """Deleting versions needs s3:DeleteObjectVersion, by DeleteObjects as well (its reference, Permissions).
 
-    ministack knows that of all objects of such a request but the first, for which it asks s3:DeleteObject.
+    ministack only sees the first object of such a request, and checks s3:DeleteObject.
     """
     extract = iam_actions.extract_iam_action
     version = b"<Delete><Object><Key>k</Key><VersionId>v</VersionId></Object></Delete>"
@@ -236,8 +237,8 @@ NO_NAMES = {"SET", "REMOVE", "ADD", "DELETE", "AND", "OR", "NOT", "IN", "BETWEEN
 
 
 def writes_tell_their_items_and_attributes() -> None:
-    """dynamodb:LeadingKeys are the partition keys of a request's items, dynamodb:Attributes all attributes that it
-    names, those of its key, update and condition too (DynamoDB's guide, IAM policy conditions for fine-grained access).
+    """dynamodb:LeadingKeys are the partition keys of a request's items, dynamodb:Attributes all attributes it names,
+    including those of key, update and condition (DynamoDB's guide, fine-grained access).
 
     ministack ignores leading keys, and evaluates only attributes that are read. Worked around for writes of one item;
     leading keys for tables without a sort key.
@@ -269,9 +270,9 @@ def writes_tell_their_items_and_attributes() -> None:
 
 
 def streams_bring_failed_records_again() -> None:
-    """A function that reports failed records of a stream gets them again (Lambda's guide, batch failures of DynamoDB).
+    """A function that reports failed stream records gets them again (Lambda's guide, batch failures of DynamoDB).
 
-    ministack treats such a report as a success and loses the records. The workaround delivers the batch again.
+    ministack treats the report as a success and loses the records. The workaround delivers the batch again.
     """
     execute = lambda_svc._execute_function
     reads_reports = "batchItemFailures" in inspect.getsource(lambda_svc._poll_dynamodb_streams)
