@@ -9,7 +9,9 @@ import argparse
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -30,7 +32,7 @@ from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
 from facepair.domain.row import Row, Standing
-from facepair.domain.start import Start
+from facepair.domain.start import End, Start
 from facepair.domain.verdict import Outcome, Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Asker
@@ -115,6 +117,11 @@ class House:
             self.counts[f"{item} read"] += 1
         return Start(self._gate, Standing(self._rows.get(pair_id)))
 
+    def after_call(self, fingerprint: str) -> End:
+        for item in ("gate", "decision"):
+            self.counts[f"{item} read"] += 1
+        return End(self._gate, None)
+
     def replace(self, stands: Row, row: Row) -> bool:
         return self.write(row, None)
 
@@ -125,8 +132,15 @@ class House:
 
     # --- markers, idempotency, ledger
 
-    def map(self, act: Callable[[Any], Any], given: Iterable[Any]) -> list[Any]:
-        return [act(each) for each in given]
+    @contextmanager
+    def pool(self) -> Iterator["House"]:
+        yield self
+
+    def submit(self, act: Callable[[], Any]) -> Future[Any]:
+        """Do it at once. It never fails here."""
+        future: Future[Any] = Future()
+        future.set_result(act())
+        return future
 
     def begin(self, objects: str, alive_until: datetime) -> int:
         self.counts["marks written"] += 1
@@ -241,6 +255,8 @@ def _receiver(house: House) -> Receiver:
         refusals=ports,
         idempotency=ports,
         gate=ports,
+        last_read=ports,
+        parallel=ports,
         metrics=ports,
         on_unknown="hold",
         sleep=lambda seconds: None,

@@ -8,13 +8,14 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from PIL import Image
 
@@ -32,7 +33,7 @@ from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.review import Queued, Waiting
 from facepair.domain.row import Decision, PictureRow, Row, Standing
-from facepair.domain.start import Start
+from facepair.domain.start import End, Start
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -675,14 +676,16 @@ class FakeGate(Fake):
         self.state = self.state.took(self.rules, now)
         return slot
 
-    def report(self, slot: Slot, outcome: Outcome) -> None:
+    def report(self, slot: Slot, outcome: Outcome, seen: Gate | None = None) -> None:
         with suppress(Unavailable):
-            self._report(slot, outcome)
+            self._report(slot, outcome, seen)
 
-    def _report(self, slot: Slot, outcome: Outcome) -> None:
+    def _report(self, slot: Slot, outcome: Outcome, seen: Gate | None) -> None:
         self._begin("report")
         if Signal.of(outcome) is Signal.UNANSWERED:
-            self.state = self.state.counted()
+            self.state, seen = self.state.counted(), None
+        if seen and seen.after(slot, outcome, self.rules, self._now) is seen:
+            return  # the real one writes nothing then
         self.state = self.state.after(slot, outcome, self.rules, self._now)
 
     def give_back(self, slot: Slot) -> None:
@@ -712,6 +715,16 @@ class FakeFirstRead:
 
     def of(self, pair_id: str) -> Start:
         return Start(self._gate.seen(), self._verdicts.standing(pair_id), self._earlier.of(pair_id))
+
+
+class FakeLastRead:
+    """The same after a call."""
+
+    def __init__(self, gate: FakeGate, decisions: FakeDecisions) -> None:
+        self._gate, self._decisions = gate, decisions
+
+    def after_call(self, fingerprint: str) -> End:
+        return End(self._gate.seen(), self._decisions.of(fingerprint))
 
 
 @dataclass
@@ -871,8 +884,22 @@ class FakeMetrics:
 class FakeParallel:
     """Runs sequentially."""
 
-    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
-        return [act(each) for each in given]
+    @contextmanager
+    def pool(self) -> Iterator[Self]:
+        yield self
+
+    def submit[Made](self, act: Callable[[], Made], /) -> Future[Made]:
+        future: Future[Made] = Future()
+        carry_out(act, future)
+        return future
+
+
+def carry_out[Made](act: Callable[[], Made], future: Future[Made]) -> None:
+    """Do something, as a thread does, and leave what came of it in the future."""
+    try:
+        future.set_result(act())
+    except Exception as error:
+        future.set_exception(error)
 
 
 class FakePictures(Fake):

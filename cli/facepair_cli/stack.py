@@ -17,6 +17,7 @@ from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.queue import DeadLetterQueue
+from facepair.aws.tables import tables_of
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import StoredRows
@@ -96,7 +97,7 @@ class Stack:
     @cached_property
     def tables(self) -> "DynamoDBServiceResource":
         with _endpoint_checked():
-            return self.session.resource("dynamodb", config=PATIENT)
+            return tables_of(self.session)
 
     def table(self, output: str) -> "Table":
         return self.tables.Table(self.outputs[output])

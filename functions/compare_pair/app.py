@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.advance import Advance, AdvanceComparison, TokenIssuer, TokenKeeper
 from facepair.aws.clients import FAIL_FAST
 from facepair.aws.credentials import CredentialsSecret
-from facepair.aws.first_read import FirstReadOfItems
+from facepair.aws.first_read import FirstReadOfItems, LastReadOfItems
 from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.in_flight import InFlightMarkers
@@ -70,7 +70,7 @@ def _handler() -> FunctionHandler:
         settings.idempotency_table,
         expires_after_seconds=settings.verdicts_retention.longest_seconds,
     )
-    gate = GateItem(idempotency_table, settings.gate_rules)
+    gate, parallel = GateItem(idempotency_table, settings.gate_rules), Threads()
     asker = Asker(
         api=AdvanceComparison(advance),
         tokens=TokenKeeper(token_store, issuer.issue),
@@ -78,6 +78,8 @@ def _handler() -> FunctionHandler:
         refusals=RefusalItems(idempotency_table),
         idempotency=idempotency,
         gate=gate,
+        last_read=LastReadOfItems(tables, idempotency=settings.idempotency_table),
+        parallel=parallel,
         metrics=runtime.metrics,
         on_unknown=settings.on_unknown_outcome,
     )
@@ -89,7 +91,7 @@ def _handler() -> FunctionHandler:
         in_flight=InFlightMarkers(idempotency_table, comes_back=settings.visibility_timeout),
         gate=gate,
         asker=asker,
-        parallel=Threads(),
+        parallel=parallel,
         policy=settings.policy,
         max_upload_megabytes=settings.max_upload_megabytes,
         backoff=settings.backoff,

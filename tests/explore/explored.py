@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from facepair.domain.change import Change, Write
+from facepair.domain.gate import Gate
 from facepair.domain.ledger import Call, OnUnknownOutcome
 from facepair.domain.notification import created_notification
 from facepair.domain.pair import Pair, Upload
@@ -30,6 +31,20 @@ from tests.world import World
 
 FIT = functools.cache(fit)
 """Cached: the result depends only on the picture."""
+
+
+class DeadlyPicture(bytes):
+    """A picture that ends the worker that opens it."""
+
+    ends_its_worker: Callable[[], None]
+
+
+def fit_explored(content: bytes) -> Fitted:
+    """What the comparer calls instead of `fit`."""
+    if isinstance(content, DeadlyPicture):
+        content.ends_its_worker()
+    return FIT(content)
+
 
 ANSWERS: Mapping[str, Outcome] = {
     "success": SUCCESS,
@@ -278,7 +293,8 @@ class Explored(World):
         read, find, open_call = self.bucket.read, self.bucket.find, self.ledger.open
         enter, report, give_back, send = self.gate.enter, self.gate.report, self.gate.give_back, self.queue.send
         begin, finish, defer = self.in_flight.begin, self.in_flight.finish, self.in_flight.defer
-        look, block, approve, mark = self.gate.look, self.gate.block, self.ledger.approve, self.erasable_ledger.mark
+        see, look, block = self.gate.seen, self.gate.look, self.gate.block
+        approve, mark = self.ledger.approve, self.erasable_ledger.mark
 
         def reading(upload: Upload) -> tuple[bytes, str | None]:
             actor = self.run.at_work.whole
@@ -306,8 +322,8 @@ class Explored(World):
             self.promises.entered(self.run.at_work, slot)
             return slot
 
-        def reporting(slot: Any, outcome: Outcome) -> None:
-            report(slot, outcome)
+        def reporting(slot: Any, outcome: Outcome, seen: Any = None) -> None:
+            report(slot, outcome, seen)
             self.promises.reported(self.run.at_work, slot, outcome)
 
         def marking(pair_id: str, rows: Any, moment: datetime, by: str) -> Any:
@@ -315,6 +331,11 @@ class Explored(World):
             if marked:
                 self.promises.forbidden(pair_id, moment)
             return marked
+
+        def seeing() -> Gate:
+            gate = see()
+            self.promises.saw(self.run.at_work.whole, gate)
+            return gate
 
         def looking(seen: Any) -> Any:
             hindrance = look(seen)
@@ -330,7 +351,7 @@ class Explored(World):
 
         def beginning(objects: str, alive_until: datetime) -> int:
             begun = begin(objects, alive_until)
-            self.promises.began(self.run.at_work, objects)
+            self.promises.began(self.run.at_work.whole, objects)
             return begun
 
         def finishing(objects: str) -> None:
@@ -365,6 +386,7 @@ class Explored(World):
         self.erasable_ledger.mark = marking  # type: ignore[method-assign]
         self.in_flight.begin, self.in_flight.finish = beginning, finishing  # type: ignore[method-assign]
         self.in_flight.defer = deferring  # type: ignore[method-assign]
+        self.gate.seen = seeing  # type: ignore[method-assign]
         self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign, assignment]
         self.ledger.approve, self.queue.send = approving, sending  # type: ignore[method-assign]
 

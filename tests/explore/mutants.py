@@ -153,6 +153,13 @@ MUTANTS = (
         (*TWO, "suspended workers"),
     ),
     Mutant(
+        "a pair that was called for counts as new",
+        f"{USE_CASES}.ask:Asker.is_new",
+        "return not self.ledger.of_pair(pair_id)",
+        "return True",
+        ("contents that come again", "one after the other", *TWO),
+    ),
+    Mutant(
         "a Retry-After is ignored",
         f"{USE_CASES}.ask:_wait_for",
         "if earlier.retry_at and",
@@ -220,7 +227,7 @@ MUTANTS = (
     Mutant(
         "answers are not reported to the gate",
         f"{USE_CASES}.ask:Asker._call_in_slot",
-        "        self.gate.report(slot, outcome)",
+        "        self.gate.report(slot, outcome, answer.end.gate if answer.end else None)",
         "        pass",
         ("an API that does not answer",),
     ),
@@ -459,8 +466,8 @@ MUTANTS = (
     # --- comparing
     Mutant(
         "a kept decision is not looked up",
-        f"{USE_CASES}.compare:Comparer._settle",
-        "self.decisions.of(row.fingerprint) if row.fingerprint else None",
+        f"{USE_CASES}.compare:Comparer._judge",
+        "answer.end.decision if answer.end else self.decisions.of(contents)",
         "None",
         DECISIONS,
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from facepair.domain import clock
 from facepair.domain.change import PairErased, VerdictChanged
-from facepair.domain.gate import Slot
+from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.pair import Pair, split
 from facepair.domain.row import Row, Standing, is_tombstone
@@ -264,8 +264,17 @@ class Promises:
                 self.broke(f"two slots are {abs(close[0].at - slot.at):.3f} s apart at {rules.per_second:g} calls/s")
         self.slots.append(slot)
 
+    def saw(self, actor: Actor, gate: Gate) -> None:
+        """A worker has read the gate. An answer that changes nothing in it counts from this moment: no report of it is
+        written later."""
+        outcome = actor.notes.get("outcome")
+        if outcome and _is_plain_answer(outcome) and gate.code is None and not gate.unanswered:
+            actor.notes["counted"] = True
+            self._count(actor)
+
     def reported(self, actor: Actor, slot: Slot, outcome: Outcome) -> None:
         """The gate learned a call's outcome."""
+        counted = actor.notes.pop("counted", False)
         actor.notes.pop("probe", None)
         self._count(actor)
         if slot.probe and outcome.code != OUTCOME_UNKNOWN:
@@ -273,7 +282,7 @@ class Promises:
         if outcome.code == OUTCOME_UNKNOWN or "gate.report" in self.world.run.failed:
             return
         self.not_before = 0.0
-        if outcome.charged and self.world.gate.state.code:
+        if outcome.charged and self.world.gate.state.code and not counted:
             self.broke("an answer does not open the gate")
 
     def blocked(self) -> None:
@@ -541,6 +550,13 @@ class Promises:
         return any(
             write.pair_id == pair_id and write.new and "verdict" in write.new for write in self.world.stream.writes
         )
+
+
+def _is_plain_answer(outcome: Outcome) -> bool:
+    """Whether an outcome tells the gate that the API answers, and nothing else."""
+    special = (Meaning.BLOCKED, Meaning.RENEW_TOKEN, Meaning.RETRY)
+    free = not outcome.charged and comparison_code(outcome.code).meaning in special
+    return outcome.code != OUTCOME_UNKNOWN and not free
 
 
 def _is_last_word(outcome: Outcome | None) -> bool:

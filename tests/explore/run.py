@@ -4,7 +4,8 @@ Each actor is a greenlet that stops before every operation of a fake; the run de
 real code runs, and a schedule repeats exactly.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ import greenlet
 
 from facepair.domain.retry import Later, Unavailable
 from tests.explore.schedule import Limits, Plan
-from tests.fakes import Time
+from tests.fakes import Time, carry_out
 
 MOST_STEPS = 3000
 """A longer run does not come to rest."""
@@ -103,6 +104,18 @@ class Actor:
     @property
     def done(self) -> bool:
         return self.greenlet is not None and self.greenlet.dead
+
+
+class PlannedThreads:
+    """Acts that are to be done in threads, and their results."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Callable[[], None]] = []
+
+    def submit[Made](self, act: Callable[[], Made], /) -> Future[Made]:
+        future: Future[Made] = Future()
+        self.jobs.append(partial(carry_out, act, future))
+        return future
 
 
 class Scene(Protocol):
@@ -217,33 +230,25 @@ class Run:
         actor.wakes = self._scene.time.now() + timedelta(seconds=seconds)
         self.turn("sleep")
 
-    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
-        """Run in threads of the current actor, ordered by the plan."""
+    @contextmanager
+    def pool(self) -> Iterator["PlannedThreads"]:
+        """Threads of the current actor, ordered by the plan. They start when the block ends."""
+        threads = PlannedThreads()
+        yield threads
         parent = self.actor
         if parent is None:
-            return [act(each) for each in given]
-        made: dict[int, Made] = {}
-        errors: list[Exception] = []
-
-        def work(number: int, each: Given) -> None:
-            try:
-                made[number] = act(each)
-            except Exception as error:
-                errors.append(error)
-
-        jobs = [partial(work, number, each) for number, each in enumerate(given)]
+            for job in threads.jobs:
+                job()
+            return
         parent.awaits = [
             Actor(f"{parent.name}, thread {number}", job, parent.faulty, parent.ends, parent=parent)
-            for number, job in enumerate(jobs, start=1)
+            for number, job in enumerate(threads.jobs, start=1)
         ]
         assert self._scene
         self._scene.actors += parent.awaits
         if parent.awaits:
             parent.operation = ""
             self._hub.switch()
-        if errors:
-            raise errors[0]
-        return [made[number] for number in range(len(jobs))]
 
     @contextmanager
     def response(self, operation: str) -> Iterator[None]:

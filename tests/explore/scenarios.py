@@ -9,11 +9,12 @@ from typing import Literal
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import OnUnknownOutcome
 from facepair.domain.opinions import SecondReview
+from facepair.domain.pair import Upload
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Unavailable, Unreadable
 from facepair.domain.review import AskForPairs, Decide
 from facepair.domain.verdict import Verdict
-from tests.explore.explored import Explored, ExploredTime
+from tests.explore.explored import DeadlyPicture, Explored, ExploredTime
 from tests.explore.run import Run
 from tests.explore.schedule import Limits
 from tests.fakes import LIFETIME
@@ -189,21 +190,25 @@ def failing(scene: Explored) -> None:
 
 
 def deadly(scene: Explored) -> None:
-    """A picture crashes every worker that reads it."""
+    """A picture crashes every worker that opens it."""
     scene.pair()
-    scene.deaths_needed = 0  # deaths of its readers are not the run's
+    scene.deaths_needed = 0  # deaths of its workers are not the run's
     read = scene.bucket.read
 
-    def ends_its_reader(upload: object) -> object:
-        read(upload)  # type: ignore[arg-type]
+    def ends_its_worker() -> None:
         actor = scene.run.actor
         assert actor
         actor.killed = True
         scene.run.note("dies of the picture")
-        scene.run.turn("bucket.read")
-        raise AssertionError
+        scene.run.turn("fit")
 
-    scene.bucket.read = ends_its_reader  # type: ignore[assignment, method-assign]
+    def deadly_content(upload: Upload) -> tuple[bytes, str | None]:
+        content, version = read(upload)
+        picture = DeadlyPicture(content)
+        picture.ends_its_worker = ends_its_worker
+        return picture, version
+
+    scene.bucket.read = deadly_content  # type: ignore[method-assign]
 
 
 # --- people who upload ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from facepair.domain import clock
 from facepair.use_cases import compare as compare_module
-from tests.explore.explored import FIT, ExploredTime
+from tests.explore.explored import ExploredTime, fit_explored
 from tests.explore.run import Broken, Run
 from tests.explore.scenarios import Scenario
 from tests.explore.schedule import Limits, Plan, Walk
@@ -69,7 +69,7 @@ class Searched:
 def prepared() -> Iterator[None]:
     """Prepare the modules for runs."""
     before = clock.now, vars(compare_module)["fit"]
-    vars(compare_module)["fit"] = FIT
+    vars(compare_module)["fit"] = fit_explored
     logging.disable(logging.CRITICAL)
     try:
         yield

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from facepair.advance import AdvanceComparison, ApiAnswer, NoAnswer, Token, TokenKeeper, Unreached
+from facepair.aws.first_read import LastReadOfItems
 from facepair.aws.ledger import CallsTable
 from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.domain import clock
@@ -22,6 +23,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Seen
+from facepair.threads import Threads
 from facepair.use_cases.ask import SAVING_SECONDS, Asker, Question
 from tests.support.faulty_aws import FaultyAws
 from tests.support.previous_release import previous_open
@@ -361,7 +363,7 @@ class Open:
     def enter(self, seen: Gate | None = None) -> Slot:
         return Slot(at=0, taken_at=0)
 
-    def report(self, slot: Slot, outcome: Outcome) -> None:
+    def report(self, slot: Slot, outcome: Outcome, seen: Gate | None = None) -> None:
         self.reports.append(outcome.code)
 
     def give_back(self, slot: Slot) -> None:
@@ -389,6 +391,16 @@ class Uncounted:
 
 
 @dataclass
+class Worker:
+    """One worker."""
+
+    asker: Asker
+
+    def ask(self, question: Question) -> Outcome:
+        return self.asker.ask(question).outcome
+
+
+@dataclass
 class Desk:
     """Requests for one pair. `worker(api)` is one worker's Asker."""
 
@@ -396,7 +408,7 @@ class Desk:
     pair_id: str
     remembered: Outcome | None = None
 
-    def worker(self, api: Api, on_unknown: Any = "hold") -> Asker:
+    def worker(self, api: Api, on_unknown: Any = "hold", gate: Open | None = None) -> Worker:
         numbers = iter(range(1, 100))
 
         def mint() -> Token:
@@ -405,16 +417,19 @@ class Desk:
 
         keeper = TokenKeeper(Memory(), mint)
         calls = ledger(self.deployed)
-        return Asker(
+        asker = Asker(
             api=AdvanceComparison(api),  # type: ignore[arg-type]
             tokens=keeper,
             ledger=calls,
             refusals=RefusalItems(self.deployed.table("IdempotencyTable")),
             idempotency=self,
-            gate=Open(),
+            gate=gate or Open(),
+            last_read=LastReadOfItems(self.deployed.tables, idempotency=self.deployed.outputs["IdempotencyTable"]),
+            parallel=Threads(),
             metrics=Uncounted(),
             on_unknown=on_unknown,
         )
+        return Worker(asker)
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
         """Remember only the outcome in `remembered`, so that the ledger works alone."""
@@ -641,7 +656,7 @@ def test_a_refused_token_gives_way_to_another_and_each_call_is_booked(desk: Desk
 
 def test_a_probe_goes_on_with_the_next_token_and_lets_no_other_worker_try_meanwhile(desk: Desk) -> None:
     gate = OnProbe()
-    worker = replace(desk.worker(Api(success(), answer("IAM_FAILED", "FREE"), success())), gate=gate)
+    worker = desk.worker(Api(success(), answer("IAM_FAILED", "FREE"), success()), gate=gate)
     worker.ask(desk.question("f0"))
 
     outcome = worker.ask(desk.question())

@@ -18,9 +18,9 @@ from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff, Later
-from facepair.domain.verdict import Outcome, Policy, Verdict
+from facepair.domain.verdict import Policy, Verdict
 from facepair.threads import Threads
-from facepair.use_cases.ask import Question
+from facepair.use_cases.ask import Concluded, Question
 from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Deferred
 from sandbox.portraits import jpeg, portrait
 from tests.support.resources import Resources
@@ -33,7 +33,10 @@ ANNA = jpeg(portrait(1, width=300, height=400))
 class BusyAsker:
     """The API is busy."""
 
-    def ask(self, question: Question) -> Outcome:
+    def is_new(self, pair_id: str) -> bool:
+        return True
+
+    def ask(self, question: Question) -> Concluded:
         raise Later("busy", code="SERVICE_BUSY", retry_after=0)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.config import Config
 
 from facepair.aws.clients import PATIENT
+from facepair.aws.tables import tables_of
 from sandbox.aws import offline_session
 
 HASTY = Config(retries={"total_max_attempts": 1})
@@ -29,7 +30,7 @@ class Resources:
 
     @cached_property
     def tables(self) -> Any:
-        return _session().resource("dynamodb", endpoint_url=self.url, config=self.config)
+        return tables_of(_session(), self.config, endpoint_url=self.url)
 
     def table(self, output: str) -> Any:
         return self.tables.Table(self.outputs[output])

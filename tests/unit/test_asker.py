@@ -35,9 +35,8 @@ def refusal(code: str, pricing_strategy: str = "FREE", retry_in: float | None = 
 def ask(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> Outcome:
     """A worker with all of its time left."""
     world.time.new_worker()
-    return world.asker(on_unknown).ask(
-        Question("anna", fingerprint, fingerprint[::-1], PICTURE, PICTURE, NOON, world.time.left)
-    )
+    question = Question("anna", fingerprint, fingerprint[::-1], PICTURE, PICTURE, NOON, world.time.left)
+    return world.asker(on_unknown).ask(question).outcome
 
 
 def raised(world: World, fingerprint: str = "f1", *, on_unknown: OnUnknownOutcome = "hold") -> RetryReason:
@@ -214,7 +213,7 @@ def test_with_retry_at_most_two_calls_have_an_unknown_outcome(world: World) -> N
 
 def ask_with(world: World, seconds: float) -> Outcome:
     world.time.new_worker(seconds)
-    return world.asker().ask(Question("anna", "f1", "1f", PICTURE, PICTURE, NOON, world.time.left))
+    return world.asker().ask(Question("anna", "f1", "1f", PICTURE, PICTURE, NOON, world.time.left)).outcome
 
 
 def test_with_just_enough_time_the_call_is_made(world: World) -> None:

@@ -13,7 +13,7 @@ from facepair.domain.pair import MEGABYTE
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable, Unreadable
 from facepair.domain.row import Row
 from facepair.domain.verdict import Face, Outcome, Seen, Verdict
-from facepair.use_cases.ask import Question
+from facepair.use_cases.ask import Concluded, Question
 from facepair.use_cases.compare import MOST_DEATHS, Deferred
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS, picture
 from tests.world import MAX_UPLOAD_MEGABYTES, POLICY, World
@@ -30,12 +30,15 @@ class Oracle:
     meanwhile: Callable[[], object] = lambda: None
     questions: list[Question] = field(default_factory=list)
 
-    def ask(self, question: Question) -> Outcome:
+    def is_new(self, pair_id: str) -> bool:
+        return True
+
+    def ask(self, question: Question) -> Concluded:
         self.questions.append(question)
         self.meanwhile()
         if isinstance(self.says, Exception):
             raise self.says
-        return self.says
+        return Concluded(self.says, end=None)
 
 
 @pytest.fixture
@@ -444,15 +447,17 @@ def test_the_guards_run_in_this_order_and_none_is_skipped(world: World) -> None:
         "verdicts.standing",
         "earlier_erasures.of",
         "bucket.find",
-        "in_flight.begin",
+        "in_flight.begin",  # at the same time as the next three
+        "ledger.of_pair",
         "bucket.read",
         "bucket.read",
         "idempotency.once",
-        "ledger.of_pair",
         "gate.enter",
         "ledger.open",
         "api.compare",
-        "ledger.complete",
+        "ledger.complete",  # at the same time as the reading of the gate and the decision
+        "gate.look",
+        "decisions.of",
         "gate.report",
         "verdicts.write",
         "in_flight.finish",

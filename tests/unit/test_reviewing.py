@@ -11,7 +11,7 @@ from facepair.domain.retry import Unavailable
 from facepair.domain.review import LEASE, AskForPairs, Decide, GiveBack, Misunderstood, asked
 from facepair.domain.row import Row
 from facepair.domain.verdict import Outcome, Verdict
-from facepair.use_cases.ask import Question
+from facepair.use_cases.ask import Concluded, Question
 from tests.fakes import SUCCESS
 from tests.world import World
 
@@ -347,10 +347,13 @@ def test_a_decision_during_a_comparison_of_the_same_contents_is_kept(world: Worl
     class Slow:
         """Call the API, and record a decision during the call."""
 
-        def ask(self, question: Question) -> Outcome:
-            outcome = world.asker().ask(question)
+        def is_new(self, pair_id: str) -> bool:
+            return world.asker().is_new(pair_id)
+
+        def ask(self, question: Question) -> Concluded:
+            answer = world.asker().ask(question)
             assert decide(world)["decided"]
-            return outcome
+            return answer
 
     row = world.comparer(Slow()).compare("anna", world.attempt())
 

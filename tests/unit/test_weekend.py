@@ -2,7 +2,7 @@
 
 import heapq
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -26,6 +26,7 @@ from facepair.use_cases import compare
 from facepair.use_cases.ask import Question
 from facepair.use_cases.compare import Attempt, Comparer, Deferred
 from sandbox.template import read_template
+from tests.fakes import FakeParallel
 
 TEMPLATE = read_template(Path(__file__).parents[2] / "template.yaml")
 MAX_RECEIVES: int = TEMPLATE["Resources"]["UploadsQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
@@ -64,8 +65,8 @@ class Weekend:
     def of(self, pair_id: str) -> Start:
         return Start(Gate(), Standing())
 
-    def map(self, act: Callable[[Any], Any], given: Iterable[Any]) -> list[Any]:
-        return [act(each) for each in given]
+    def is_new(self, pair_id: str) -> bool:
+        return True
 
     def look(self, seen: Gate) -> None:
         return None
@@ -121,7 +122,7 @@ def test_no_message_is_dead_lettered_over_a_long_weekend(
         in_flight=house,
         gate=house,
         asker=house,
-        parallel=house,
+        parallel=FakeParallel(),
         policy=policy,
         max_upload_megabytes=25,
         backoff=Backoff(),

@@ -1,6 +1,5 @@
 """Work in threads."""
 
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 AT_ONCE = 8
@@ -10,7 +9,6 @@ AT_ONCE = 8
 class Threads:
     """A facepair.use_cases.ports.Parallel."""
 
-    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
-        """What an act makes of each thing, in the order of the things. Raises what an act raises."""
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            return list(threads.map(act, given))
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads that have ended when the `with` block ends."""
+        return ThreadPoolExecutor(AT_ONCE)

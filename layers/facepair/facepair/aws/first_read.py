@@ -1,4 +1,4 @@
-"""All that a worker reads before it lists the bucket, in one request."""
+"""All that a worker reads before it lists the bucket, and after its call, in one request each."""
 
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from facepair.aws.batch_get import batch_get
 from facepair.aws.clients import aws_errors
 from facepair.aws.gate import ITEM, gate_of
+from facepair.aws.review import decision_id
 from facepair.domain import clock
-from facepair.domain.row import Standing
-from facepair.domain.start import Start
+from facepair.domain.row import Decision, Standing
+from facepair.domain.start import End, Start
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
@@ -43,3 +44,20 @@ class FirstReadOfItems:
             standing=Standing.of(next(iter(found[self._verdicts]), None)),
             erased_earlier=clock.at(float(str(erased["erased_at"]))) if erased else None,
         )
+
+
+class LastReadOfItems:
+    """A facepair.use_cases.ports.LastRead."""
+
+    def __init__(self, tables: "DynamoDBServiceResource", *, idempotency: str) -> None:
+        self._tables = tables
+        self._idempotency = idempotency
+
+    @aws_errors()
+    def after_call(self, fingerprint: str) -> End:
+        """The gate and the decision about these two contents, as they are at this moment."""
+        decision = decision_id(fingerprint)
+        wanted = {self._idempotency: {"Keys": [{"id": ITEM}, {"id": decision}], "ConsistentRead": True}}
+        items = {item["id"]: item for item in batch_get(self._tables, wanted)[self._idempotency]}
+        decided = items.get(decision)
+        return End(gate_of(items.get(ITEM, {})), Decision.model_validate(decided) if decided else None)

@@ -79,11 +79,12 @@ class GateItem:
             else:
                 gate = self.state()
 
-    def report(self, slot: Slot, outcome: Outcome) -> None:
-        """Record the outcome of a call."""
+    def report(self, slot: Slot, outcome: Outcome, seen: Gate | None = None) -> None:
+        """Record the outcome of a call. Nothing is written, or read again, if it changes nothing in what was `seen`."""
         if Signal.of(outcome) is Signal.UNANSWERED:
             self._count_unanswered(outcome)
-        self._change(lambda gate, now: gate.after(slot, outcome, self._rules, now), outcome.message)
+            seen = None  # this call was not counted in it
+        self._change(lambda gate, now: gate.after(slot, outcome, self._rules, now), outcome.message, seen)
 
     def give_back(self, slot: Slot) -> None:
         """Give a slot back that was not used for a call."""
@@ -144,14 +145,15 @@ class GateItem:
         except Unavailable:
             logger.exception("Gate not updated", extra={"reason": outcome.message})
 
-    def _change(self, change: Callable[[Gate, float], Gate], reason: str) -> None:
-        """Change the state by a pure rule. It never raises: the next worker meets the API's own answer.
+    def _change(self, change: Callable[[Gate, float], Gate], reason: str, seen: Gate | None = None) -> None:
+        """Change the state by a pure rule, as it was `seen` or else is read. It never raises: the next worker meets the
+        API's own answer.
 
         A writer that loses against another tries again a few times: the other reports are as recent.
         """
         try:
             for number in range(MOST_TRIES):
-                gate = self.state()
+                gate, seen = seen or self.state(), None
                 changed = change(gate, self._now())
                 if changed is gate or self._replace(gate, changed):
                     return

@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from facepair.aws.clients import PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
+from facepair.aws.tables import tables_of
 from facepair.domain import clock
 from facepair.domain.message import Message
 
@@ -37,7 +38,7 @@ class Runtime:
 
     @cached_property
     def tables(self) -> Any:
-        return self._session.resource("dynamodb", config=PATIENT)
+        return tables_of(self._session)
 
     def logged(self, handle: FunctionHandler) -> FunctionHandler:
         """Decorate a handler: add the invocation to log lines, and clear the keys of earlier invocations."""

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from facepair.domain.gate import Gate
-from facepair.domain.row import Standing
+from facepair.domain.row import Decision, Standing
 
 
 @dataclass(frozen=True)
@@ -14,3 +14,11 @@ class Start:
     gate: Gate
     standing: Standing
     erased_earlier: datetime | None = None
+
+
+@dataclass(frozen=True)
+class End:
+    """What a worker reads after its call: the gate, and a reviewer's decision about the two contents."""
+
+    gate: Gate
+    decision: Decision | None

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 
 from facepair.domain import clock
@@ -21,8 +22,19 @@ from facepair.domain.ledger import (
 from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
+from facepair.domain.start import End
 from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Meaning, Outcome, comparison_code
-from facepair.use_cases.ports import ComparisonApi, FleetGate, Idempotency, Ledger, Metrics, Tokens, UnsavedRefusals
+from facepair.use_cases.ports import (
+    ComparisonApi,
+    FleetGate,
+    Idempotency,
+    LastRead,
+    Ledger,
+    Metrics,
+    Parallel,
+    Tokens,
+    UnsavedRefusals,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +46,7 @@ SAVING_SECONDS = 5
 class Question:
     """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role, `earliest_upload`
     is when the older one was uploaded. `time_left` gives the seconds that this worker has still to live. `gate` is the
-    gate's state as this worker has read it."""
+    gate's state as this worker has read it. `is_new`: this worker has found no row of the pair in the ledger."""
 
     pair_id: str
     fingerprint: str
@@ -44,6 +56,15 @@ class Question:
     earliest_upload: datetime
     time_left: Callable[[], float]
     gate: Gate | None = None
+    is_new: bool = False
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """An outcome. `end` is what was read after the call, if there was one now, and reading did not fail."""
+
+    outcome: Outcome
+    end: End | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,24 +81,31 @@ class Asker:
     refusals: UnsavedRefusals
     idempotency: Idempotency
     gate: FleetGate
+    last_read: LastRead
+    parallel: Parallel
     metrics: Metrics
     on_unknown: OnUnknownOutcome
     sleep: Callable[[float], None] = time.sleep
 
-    def ask(self, question: Question) -> Outcome:
+    def is_new(self, pair_id: str) -> bool:
+        """Return whether the ledger has no row of this pair. It can be looked at before the pictures are known: the
+        first call number can be taken only once, by a call or by an erasure."""
+        return not self.ledger.of_pair(pair_id)
+
+    def ask(self, question: Question) -> Concluded:
         """Return ADVANCE's answer about the two pictures, once its ledger row is complete.
 
         A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or RateLimited if nothing
         was charged; with OnUnknownOutcome `retry`, the last call may have been charged and is to be repeated.
         """
-        stored = True
+        answers: list[Concluded] = []
 
         def by_ledger() -> Outcome:
-            nonlocal stored
-            stored = False
-            return self._by_ledger(question)
+            answers.append(self._by_ledger(question))
+            return answers[0].outcome
 
         outcome = self.idempotency.once(question.fingerprint, by_ledger)
+        stored = not answers
         call = self._row_behind(outcome, question) if stored or outcome.unsaved else None
         if stored and call and call.erased:
             self.idempotency.discard(question.fingerprint)
@@ -86,19 +114,19 @@ class Asker:
             self.ledger.complete(call, State.after(outcome), outcome)
         if stored:  # keep an answer for as long as a later upload that it serves can exist
             self.ledger.keep(call) if call else self.idempotency.keep(question.fingerprint)
-        return outcome
+        return Concluded(outcome, answers[0].end if answers else None)
 
     def _row_behind(self, outcome: Outcome, question: Question) -> Call | None:
         """Return the ledger row of the call behind an outcome; None if it has expired and its number may be reused."""
         call = self.ledger.get(question.pair_id, outcome.call) if outcome.call else None
         return call if call and (call.erased or call.fingerprint == question.fingerprint) else None
 
-    def _by_ledger(self, question: Question) -> Outcome:
+    def _by_ledger(self, question: Question) -> Concluded:
         """Return the answer from the ledger, in either order of the pictures, or else by calling.
 
         Raises Later for erased pictures: the message comes back once the bucket no longer has them.
         """
-        calls = self.ledger.of_pair(question.pair_id)
+        calls = () if question.is_new else self.ledger.of_pair(question.pair_id)
         erased_at = last_erasure(calls)
         if erased_at and question.earliest_upload <= erased_at:
             raise Later("the pair was erased after these pictures were uploaded")
@@ -109,7 +137,7 @@ class Asker:
             if answer := call.answer:
                 self.ledger.keep(call)
                 same_order = call.fingerprint == question.fingerprint
-                return answer if same_order else answer.turned_round()
+                return Concluded(answer if same_order else answer.turned_round(), end=None)
         refusals = sum(call.state is State.REFUSED for call in earlier)
         if earlier and earlier[-1].outcome:
             _wait_for(earlier[-1].outcome, refusals)
@@ -117,7 +145,7 @@ class Asker:
         for call in unanswered:
             self.ledger.keep(call)
         if not may_call_again(unanswered, self.on_unknown):
-            return unanswered[-1].outcome or _unknown(unanswered[-1])
+            return Concluded(unanswered[-1].outcome or _unknown(unanswered[-1]), end=None)
         next_number = int(calls[-1].call) + 1 if calls else 1
         return self._call(question, next_number, len(unanswered), refusals)
 
@@ -140,18 +168,19 @@ class Asker:
                 self.ledger.complete(call, State.UNKNOWN, _unknown(call))
         return [call for call in earlier if call.unanswered]
 
-    def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Outcome:
+    def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Concluded:
         """Try tokens until one is accepted, each call in its own slot. A probe continues with the next token itself,
         or every worker with an expired token would probe."""
         tokens = self.tokens.tokens()
         refusal, slot = "", None
         for attempt in count():
             slot = slot if slot and slot.probe else self.gate.enter(None if attempt else question.gate)
-            outcome = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
+            answer = self._call_in_slot(question, number + attempt, tokens, refusal, slot)
+            outcome = answer.outcome
             if outcome.code == OUTCOME_UNKNOWN and self.on_unknown == "retry" and unanswered + 1 < MOST_UNANSWERED:
                 raise Later(outcome.message, code=OUTCOME_UNKNOWN)
             if outcome.charged:  # whatever the code: another call would be charged again
-                return outcome
+                return answer
             match comparison_code(outcome.code).meaning:
                 case Meaning.RENEW_TOKEN:
                     refusal = outcome.message
@@ -159,18 +188,19 @@ class Asker:
                 case Meaning.RETRY:
                     raise _later(outcome, refusals + attempt + 1)
                 case _:
-                    return outcome
+                    return answer
         raise AssertionError("tokens end by being refused")
 
     def _call_in_slot(
         self, question: Question, number: int, tokens: Iterator[str], refusal: str, slot: Slot
-    ) -> Outcome:
+    ) -> Concluded:
         """Call in this slot and report the result to the gate. Give an unused slot back."""
         try:
             token = next(tokens, None)
             if token is None:
                 raise Blocked("IAM_FAILED", f"A new token was refused too: {refusal}")
-            outcome = self._ledgered_call(question, number, token, slot)
+            answer = self._ledgered_call(question, number, token, slot)
+            outcome = answer.outcome
             if not outcome.charged and comparison_code(outcome.code).meaning is Meaning.BLOCKED:
                 raise Blocked(outcome.code, outcome.message)
         except Blocked as blocked:
@@ -179,11 +209,11 @@ class Asker:
             self.gate.give_back(slot)
             raise
         if outcome.charged or comparison_code(outcome.code).meaning is not Meaning.RENEW_TOKEN:
-            self.gate.report(slot, outcome)
-        return outcome
+            self.gate.report(slot, outcome, answer.end.gate if answer.end else None)
+        return answer
 
-    def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Outcome:
-        """Send one POST between the two writes of its ledger row."""
+    def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Concluded:
+        """Send one POST between the two writes of its ledger row. What comes next is read during the second one."""
         call = self._open(question, number, slot)
         self.sleep(_seconds_until(slot))
         started = time.monotonic()
@@ -204,7 +234,18 @@ class Asker:
         self.metrics.add(Metric.CHARGED_CALLS, int(outcome.charged))
         if outcome.paid_but_stated_free:
             self.metrics.add(Metric.PAID_STATED_FREE)
-        return self._save(call, outcome, latency_ms)
+        with self.parallel.pool() as pool:
+            saved = pool.submit(partial(self._save, call, outcome, latency_ms))
+            end = pool.submit(partial(self._end, question.fingerprint))
+        return Concluded(saved.result(), end.result())
+
+    def _end(self, fingerprint: str) -> End | None:
+        """None if it cannot be read: an answer that was paid for comes first, and both items can be read later."""
+        try:
+            return self.last_read.after_call(fingerprint)
+        except Unavailable:
+            logger.warning("The gate and the decision cannot be read yet", exc_info=True)
+            return None
 
     def _open(self, question: Question, number: int, slot: Slot) -> Call:
         """Write the ledger row of a call. Raises Later if too little time is left for the call."""

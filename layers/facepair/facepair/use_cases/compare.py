@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,11 +13,20 @@ from facepair.domain.notification import CreatedObject
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
 from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
-from facepair.domain.row import Case, Row
+from facepair.domain.row import Case, Decision, Row
 from facepair.domain.start import Start
-from facepair.domain.verdict import Outcome, Policy, Verdict
-from facepair.use_cases.ask import Question
-from facepair.use_cases.ports import Decisions, FirstRead, FleetGate, InFlight, Parallel, Uploads, Verdicts
+from facepair.domain.verdict import Policy, Verdict
+from facepair.use_cases.ask import Concluded, Question
+from facepair.use_cases.ports import (
+    Decisions,
+    FirstRead,
+    FleetGate,
+    InFlight,
+    Parallel,
+    ThreadResult,
+    Uploads,
+    Verdicts,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +72,22 @@ class _Read:
     fitted: Fitted | Unusable
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """A pair, and what was found out about it while its in-flight marker was written. `is_new`: the ledger has no row
+    of it."""
+
+    pair: Pair
+    fetched: Mapping[Role, ThreadResult[_Fetched]]
+    is_new: ThreadResult[bool]
+
+
 class Asks(Protocol):
     """Returns an outcome, charged at most once per two contents."""
 
-    def ask(self, question: Question) -> Outcome: ...
+    def is_new(self, pair_id: str) -> bool: ...
+
+    def ask(self, question: Question) -> Concluded: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +174,22 @@ class Comparer:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
 
     def _take(self, unread: Case, attempt: Attempt, start: Start) -> Row | None:
-        """Compare under an in-flight marker, so that a pair that crashes worker after worker is noticed."""
+        """Compare under an in-flight marker, so that a pair that crashes worker after worker is noticed.
+
+        The pictures are downloaded meanwhile, but only decoded once the marker is written: decoding can crash.
+        """
         pair = unread.pair
         alive_until = clock.now() + timedelta(seconds=attempt.time_left())
-        if self.in_flight.begin(pair.objects, alive_until) > MOST_DEATHS:
+        with self.parallel.pool() as pool:
+            begun = pool.submit(partial(self.in_flight.begin, pair.objects, alive_until))
+            is_new = pool.submit(partial(self.asker.is_new, pair.pair_id))
+            fetched = {role: pool.submit(partial(self._fetch, upload)) for role, upload in pair.uploads.items()}
+        if begun.result() > MOST_DEATHS:
             row = self._write(Row.worker_died(unread), start.standing.erased_at)
             self.in_flight.finish(pair.objects)
             return row
         try:
-            row = self._judge(pair, attempt, start)
+            row = self._judge(_Looked(pair, fetched, is_new), attempt, start)
         except Deferred as deferred:
             self.in_flight.defer(pair.objects, clock.now() + timedelta(seconds=deferred.seconds))
             raise
@@ -171,40 +199,39 @@ class Comparer:
         self.in_flight.finish(pair.objects)
         return row
 
-    def _judge(self, pair: Pair, attempt: Attempt, start: Start) -> Row | None:
+    def _judge(self, looked: _Looked, attempt: Attempt, start: Start) -> Row | None:
         """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
-        erased_at = start.standing.erased_at
+        pair, erased_at = looked.pair, start.standing.erased_at
         try:
-            fetched = self.parallel.map(self._fetch, pair.uploads.values())
+            fetched = {role: each.result() for role, each in looked.fetched.items()}
         except Unreadable as unreadable:
             pending = partial(Row.pending, Case(pair, {}, self.policy))
             raise self._deferred(unreadable, attempt, pending, erased_at) from unreadable
-        read = {role: _read(each) for role, each in zip(pair.uploads, fetched, strict=True)}
+        is_new = looked.is_new.result()
+        read = {role: _read(each) for role, each in fetched.items()}
         first, second = read["first"], read["second"]
-        case = Case(
-            pair=pair,
-            versions={role: each.version_id for role, each in read.items()},
-            policy=self.policy,
-            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
-        )
+        contents = fingerprint(pair.pair_id, first.identity, second.identity)
+        case = Case(pair, {role: each.version_id for role, each in read.items()}, self.policy, contents)
         if isinstance(first.fitted, Unusable) or isinstance(second.fitted, Unusable):
-            return self._settle(Row.unusable(case, _problems(read)), erased_at)
+            return self._settle(Row.unusable(case, _problems(read)), self.decisions.of(contents), erased_at)
         question = Question(
             pair_id=pair.pair_id,
-            fingerprint=fingerprint(pair.pair_id, first.identity, second.identity),
+            fingerprint=contents,
             reversed_fingerprint=fingerprint(pair.pair_id, second.identity, first.identity),
             first=first.fitted,
             second=second.fitted,
             earliest_upload=pair.earliest_upload,
             time_left=attempt.time_left,
             gate=start.gate,
+            is_new=is_new,
         )
         try:
-            outcome = self.asker.ask(question)
+            answer = self.asker.ask(question)
         except RetryReason as reason:
             pending = partial(Row.pending, case)
             raise self._deferred(reason, attempt, pending, erased_at) from reason
-        return self._settle(Row.judged(case, outcome), erased_at)
+        decision = answer.end.decision if answer.end else self.decisions.of(contents)
+        return self._settle(Row.judged(case, answer.outcome), decision, erased_at)
 
     def _deferred(
         self,
@@ -236,9 +263,8 @@ class Comparer:
             logger.warning("Version of a picture not known", extra={"reason": unreadable.message})
             return None
 
-    def _settle(self, row: Row, erased_at: datetime | None) -> Row | None:
+    def _settle(self, row: Row, decision: Decision | None, erased_at: datetime | None) -> Row | None:
         """Write a verdict. A reviewer's decision about these two contents holds, even one made meanwhile."""
-        decision = self.decisions.of(row.fingerprint) if row.fingerprint else None
         if written := self._write(row.as_decided(decision) if decision else row, erased_at):
             return written
         stands = self.first_read.of(row.pair_id).standing.row

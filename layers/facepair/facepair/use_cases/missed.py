@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import batched
 
 from facepair.domain import clock
@@ -100,8 +101,9 @@ class MissedPairs:
             if time_left() < WALKING_SECONDS:
                 logger.info("Not all waiting pairs checked: the next search starts with the oldest again")
                 break
-            pairs = self.parallel.map(self.uploads.find, [row.pair_id for row in rows])
-            for row in (row for row, pair in zip(rows, pairs, strict=True) if row.waits_in_vain(pair)):
+            with self.parallel.pool() as pool:
+                pairs = [pool.submit(partial(self.uploads.find, row.pair_id)) for row in rows]
+            for row in (row for row, pair in zip(rows, pairs, strict=True) if row.waits_in_vain(pair.result())):
                 settled += self.verdicts.replace(row, row.pictures_deleted())
         return settled
 

@@ -4,6 +4,7 @@ If AWS fails a request (throttled, denied, down), a port raises Unavailable, unl
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +15,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.row import Decision, Row, Standing
-from facepair.domain.start import Start
+from facepair.domain.start import End, Start
 from facepair.domain.verdict import Outcome
 from facepair.domain.webhook import Webhook
 
@@ -70,6 +71,13 @@ class FirstRead(Protocol):
 
     def of(self, pair_id: str) -> Start:
         """The gate, the pair's item and erasures of the pair, as they are at this moment, each for itself."""
+
+
+class LastRead(Protocol):
+    """What a worker reads while it saves the outcome of a call."""
+
+    def after_call(self, fingerprint: str) -> End:
+        """The gate and the decision about these two contents, as they are at this moment, each for itself."""
 
 
 class Decisions(Protocol):
@@ -169,10 +177,11 @@ class FleetGate(Protocol):
         RateLimited.
         """
 
-    def report(self, slot: Slot, outcome: Outcome) -> None:
+    def report(self, slot: Slot, outcome: Outcome, seen: Gate | None = None) -> None:
         """Record the outcome of a call, except a refused token: the same probe then goes on with another one.
 
-        It never raises: an answer that was paid for comes first.
+        `seen` is the state as it was read after the call had ended; without it, the state is read. It never raises: an
+        answer that was paid for comes first.
         """
 
     def give_back(self, slot: Slot) -> None:
@@ -231,12 +240,26 @@ class Cursor(Protocol):
         """Save the last key that was checked; empty at the end of the bucket."""
 
 
+class ThreadResult[Made](Protocol):
+    """What comes of an act in a thread that has ended."""
+
+    def result(self) -> Made:
+        """Return what the act returned, or raise what it raised."""
+
+
+class Pool(Protocol):
+    """Threads."""
+
+    def submit[Made](self, act: Callable[[], Made], /) -> ThreadResult[Made]:
+        """Do something in a thread of its own, at the same time as what else is submitted."""
+
+
 class Parallel(Protocol):
     """Does several things at the same time. A use case starts no thread itself: the exploration could not order what
     its threads do."""
 
-    def map[Given, Made](self, act: Callable[[Given], Made], given: Iterable[Given]) -> Iterable[Made]:
-        """What an act makes of each thing, in the order of the things. Raises what an act raises."""
+    def pool(self) -> AbstractContextManager[Pool]:
+        """Threads that have ended when the `with` block ends. Results are read after it."""
 
 
 class Metrics(Protocol):
