@@ -83,7 +83,7 @@ def test_the_numbers_behind_every_plot_are_there_as_text(shown: Page) -> None:
 
 
 def test_few_rows_are_called_few(shown: Page) -> None:
-    assert shown.get_by_text("These are too few rows to conclude anything from their shares.").is_visible()
+    assert shown.get_by_text("Too few rows to conclude anything from their shares.").is_visible()
 
 
 def test_plots_are_seen_and_have_a_text_for_those_who_do_not_see_them(shown: Page) -> None:

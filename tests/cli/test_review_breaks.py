@@ -145,7 +145,7 @@ def test_a_command_that_is_killed_leaves_a_page_that_names_what_is_not_recorded(
     command.ends()
 
     expect(page.locator("#problem")).to_contain_text(
-        "is lost; trying again. Not recorded, as far as this page knows: b as"
+        "is lost; retrying. Not recorded, as far as this page knows: b as"
     )
     assert "a as" not in page.locator("#problem").inner_text()
     assert function.verdict("b") == "MANUAL_CHECK"
@@ -320,7 +320,7 @@ def test_a_page_that_was_offline_for_a_second_goes_on(
     page.context.set_offline(True)
     page.keyboard.press("p")
     problem = page.locator("#problem")
-    expect(problem).to_contain_text("is lost; trying again. Not recorded, as far as this page knows: a as PASS.")
+    expect(problem).to_contain_text("is lost; retrying. Not recorded, as far as this page knows: a as PASS.")
     page.context.set_offline(False)
 
     expect(problem).to_be_hidden()

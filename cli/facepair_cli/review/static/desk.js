@@ -8,7 +8,7 @@ const secrets = Object.fromEntries(["page-token", "server-token"].map((name) => 
   return [name, element.content];
 }));
 
-/** Fetch from the command, with this page's token. Throws if something else answers: another program may have the port. */
+/** Fetch from the command, with this page's token. Throws if another program answers on its port. */
 export async function request(path, options = {}) {
   const headers = { "X-Page-Token": secrets["page-token"], "Content-Type": "application/json" };
   const answer = await fetch(path, { ...options, headers, cache: "no-store" });
@@ -17,13 +17,13 @@ export async function request(path, options = {}) {
 }
 
 export class Desk {
-  /** `take` gets each newer state, `connection` whether there is one, `refused` a sentence about what was not done. */
+  /** `take` gets each newer state, `connection` whether there is one, `refused` why something was not done. */
   constructor({ take, connection, refused }) {
     Object.assign(this, { take, connection, refused });
     this.version = 0;
     this.ended = false;
-    this.queue = []; // requests that the command has not answered, in order
-    this.open = new Map(); // decisions that are not known to be recorded, by id
+    this.queue = []; // unanswered requests, in order
+    this.open = new Map(); // decisions that may not be recorded, by id
     this.unsent = new Set(); // ids of those that the command has
     this.connected = new Promise((found) => { this.connect = found; });
     this.listen();
@@ -36,7 +36,7 @@ export class Desk {
     return this.post("/decide", made);
   }
 
-  /** Have the command answer a request, which is repeated until it does. Resolves to the answer, or null if refused. */
+  /** Repeat a request until the command answers. Resolves to the answer, or null if refused. */
   post(path, body = {}) {
     return new Promise((answered) => {
       this.queue.push({ path, body, answered });
@@ -63,7 +63,7 @@ export class Desk {
     }
   }
 
-  /** Follow the command's states as long as it runs. */
+  /** Follow the command's states while it runs. */
   async listen() {
     while (!this.ended) {
       this.following = new AbortController();
@@ -95,12 +95,12 @@ export class Desk {
     this.take(state);
   }
 
-  /** What the command had and has no more is recorded, undone, or in its notices. */
+  /** A decision that the command no longer has is recorded, undone, or in its notices. */
   settle() {
     for (const [id, { isKept }] of this.open) if (isKept && !this.unsent.has(id)) this.open.delete(id);
   }
 
-  /** The decisions of which the command knows nothing. */
+  /** Decisions that the command does not have. */
   undelivered() {
     return [...this.open.values()].filter(({ isKept }) => !isKept);
   }
@@ -119,7 +119,7 @@ export class Desk {
     this.connection(true);
   }
 
-  /** The page closes: the decisions of which the command knows nothing go along. */
+  /** Close the page, and send the decisions that the command does not have. */
   close() {
     if (this.ended) return;
     const decisions = this.undelivered().map(({ isKept, ...decision }) => decision);
@@ -131,7 +131,7 @@ function pause() {
   return new Promise((over) => { setTimeout(over, RETRY); });
 }
 
-/** The lines of a stream, as they come. */
+/** Yield the lines of a stream. */
 async function* lines(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

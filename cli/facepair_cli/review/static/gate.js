@@ -1,8 +1,8 @@
-// When a decision is accepted: after both pictures were looked at, and not just after the machine slept.
+// When a decision is accepted: after a look at both pictures, and not right after the machine slept.
 
-const LOOK = 500; // milliseconds for which both pictures were shown
+const LOOK = 500; // milliseconds that both pictures must be shown
 const BEAT = 1000;
-const ASLEEP = 15_000; // milliseconds without a beat: this machine slept, or the page was not run
+const ASLEEP = 15_000; // milliseconds without a beat: the machine slept, or the page was suspended
 
 export class Gate {
   /** `changed` is called when the gate opens or closes; `refresh` resolves to the number of a look at the stack. */
@@ -20,7 +20,7 @@ export class Gate {
     });
   }
 
-  /** Return why no decision is accepted now, as a sentence; empty if one is. */
+  /** Return why no decision is accepted now; empty if one is. */
   get closed() {
     this.tick();
     if (this.refreshing) return "This page was not running for a while. It looks for changes first; then decide.";
@@ -32,7 +32,7 @@ export class Gate {
     return this.looked && !this.refreshing;
   }
 
-  /** Another pair is shown, or one of its pictures has come: the time to look begins when both have. */
+  /** A new pair, or one of its pictures, is shown. The time to look starts with both pictures. */
   look() {
     clearTimeout(this.opens);
     this.looked = false;
@@ -55,7 +55,7 @@ export class Gate {
     if (this.isStale && !document.hidden) this.wake();
   }
 
-  /** Look for changes before the next decision: leases may have ended, and pairs may have been decided. */
+  /** Check for changes before the next decision: leases may have ended, pairs may be decided. */
   wake() {
     this.isStale = false;
     this.refreshing = true;
@@ -64,7 +64,7 @@ export class Gate {
     this.refresh().then((look) => { this.awaited = look; });
   }
 
-  /** The stack has answered the look of this number. */
+  /** The stack has answered look `number`. */
   answered(look) {
     if (!this.refreshing || look < this.awaited) return;
     this.refreshing = false;

@@ -1,12 +1,12 @@
-// Which key of the page a press stands for, on any keyboard layout.
+// Map key presses to the page's keys, on any keyboard layout.
 
 const PAGE_KEYS = /^[a-z0-9/?+=-]$/;
 const OTHER_SCRIPT = /[^\p{ASCII}\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]/u;
 
-let hasOtherScript = false; // the layout has letters of another script, so its keys count by their position
+let hasOtherScript = false; // keys of a non-Latin layout count by position
 
-/** Return a name ("enter"), a character that the page uses, or "" for any other press. Digits need no Shift, as on
- *  AZERTY. Where the layout has no Latin letters, or an input method takes the press, its position counts. */
+/** Return a name ("enter"), a character that the page uses, or "". Digits need no Shift (AZERTY). On a non-Latin layout,
+ *  or with an input method, the key's position counts. */
 export function keyOf({ key, code, shiftKey }) {
   if (OTHER_SCRIPT.test(key)) hasOtherScript = true;
   else if (/^[a-z]$/i.test(key)) hasOtherScript = false;
@@ -24,7 +24,7 @@ function atPosition(code, shiftKey) {
   return { Slash: shiftKey ? "?" : "/", Minus: "-", Equal: "+" }[code] ?? "";
 }
 
-/** Return whether an input method has this press: Enter then commits its text, and Escape drops it. */
+/** Return whether an input method handles this press: Enter then commits its text, and Escape drops it. */
 export function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }

@@ -1,11 +1,11 @@
-// One of the two pictures: loads it, says what keeps it from being shown, and what is known of it.
+// One of the two pictures: loads and shows it with its facts, or the reason why it cannot be shown.
 
 import { request } from "/static/desk.js";
 
 const SMALL = 100; // pixels: a smaller face is hard to judge
 const FACE_GREY = 110; // of 255: a face darker than this is lightened to it on request
 
-/** A text from outside, with control, formatting and other invisible characters escaped as the command line does. */
+/** Escape control, formatting and other invisible characters like the command line. */
 export function escaped(text) {
   return String(text ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.codePointAt(0).toString(16);
@@ -16,8 +16,8 @@ export function escaped(text) {
 
 const loaded = new Map(); // address -> promise of a picture
 
-/** Return a loaded picture: `image` is ready to be shown, with the `face` in parts of the picture or null, its size and
- *  time of upload; or `trouble`, the sentence that says why it cannot be shown. */
+/** Return a picture: its loaded `image`, `face` (in parts of the picture, or null), size and time of upload; or `trouble`,
+ *  why it cannot be shown. */
 export function load(shown) {
   if (!loaded.has(shown.address)) loaded.set(shown.address, fetched(shown));
   return loaded.get(shown.address);
@@ -34,7 +34,7 @@ export function keep(addresses) {
 
 async function fetched({ address, face }) {
   try {
-    const answer = await request(address); // an <img> could not bring the page's token, or say why it fails
+    const answer = await request(address); // an <img> cannot send the page's token or report why it fails
     if (!answer.ok) {
       if (answer.status >= 500) loaded.delete(address);
       return { trouble: (await answer.json()).error };
@@ -53,7 +53,7 @@ async function fetched({ address, face }) {
   }
 }
 
-/** Where a picture is shown. `changed` is called when it is there, or cannot be. */
+/** A frame for a picture. `changed` is called once it is shown, or cannot be. */
 export class Frame {
   constructor(figure, role, changed) {
     const find = (selector) => figure.querySelector(selector);
@@ -99,7 +99,7 @@ export class Frame {
     this.mark.hidden = true;
   }
 
-  /** Say what is known: the face's size first, which may be too small to judge. */
+  /** Show the facts, starting with the face's size, which may be too small to judge. */
   say(arrived) {
     const { file, face, adjusted } = this.shown;
     const [width, height] = face ? [face.right - face.left, face.bottom - face.top].map(Math.round) : [];
@@ -122,7 +122,7 @@ export class Frame {
     this.facts.title = this.facts.textContent;
   }
 
-  /** Put the picture so that a point of it, in parts, is at a place of the frame, at a scale. */
+  /** Place a point of the picture (in parts) at a place of the frame, at a scale. */
   put(scale, part, x, y, what) {
     if (!this.ready) return;
     const { image, face } = this.picture;
@@ -137,14 +137,14 @@ export class Frame {
     place(this.mark, left + face.left * width, top + face.top * height, across, down);
   }
 
-  /** Show the picture as bright as its slider says: each step of 1 doubles the light. */
+  /** Apply the brightness slider: each step of 1 doubles the light. */
   shine() {
     const times = 2 ** Number(this.light.value);
     this.light.setAttribute("aria-valuetext", times === 1 ? "as it is" : `${times.toFixed(1)} times as bright`);
     if (this.picture?.image) this.picture.image.style.filter = times === 1 ? "" : `brightness(${times})`;
   }
 
-  /** Set the slider so that a dark face can be seen. Return whether it was dark. */
+  /** Lighten a dark face with the slider. Return whether it was dark. */
   lighten() {
     if (!this.ready) return false;
     const { image, face } = this.picture;

@@ -2,12 +2,12 @@
 
 import { Frame } from "/static/picture.js";
 
-const MARGIN = 0.5; // of the face's size, on each side: hair, chin and ears belong to a face
+const MARGIN = 0.5; // of the face's size, on each side, for hair, chin and ears
 const MOST = 16; // times as large
 const STEP = 1.25;
 
 export class Pictures {
-  /** `changed` is called when a picture is there, or cannot be. */
+  /** `changed` is called once a picture is shown, or cannot be. */
   constructor(changed) {
     this.frames = ["first", "second"].map((role) => new Frame(document.getElementById(role), role, () => {
       this.place();
@@ -30,7 +30,7 @@ export class Pictures {
     return this.frames.every((frame) => frame.ready);
   }
 
-  /** Whether each picture is there, or known not to come. */
+  /** Whether each picture is shown or has failed. */
   get settled() {
     return this.frames.every((frame) => frame.settled);
   }
@@ -76,7 +76,7 @@ export class Pictures {
     this.scale(1 / STEP);
   }
 
-  /** Move both by pixels; not further than the frame's edge. */
+  /** Move both by pixels, at most to the frame's edge. */
   move(x, y) {
     const { clientWidth, clientHeight } = this.frames[0].element;
     const [across, down] = [clientWidth, clientHeight].map((size) => (size / 2) * this.zoom);
@@ -108,8 +108,8 @@ export class Pictures {
     this.scale(distance(event, others[0]) / Math.max(1, distance(before, others[0])), x, y);
   }
 
-  /** Scale each picture so that the faces with their margins, or all of both, fit into the frames. Faces are equally
-   *  high, with their middles in the frames' middles, whatever edge of its picture a face is at. */
+  /** Fit the faces with their margins, or both whole pictures, into the frames. Faces have the same height and are centred,
+   *  even at an edge of their picture. */
   place() {
     const sizes = this.frames.map(({ element }) => element);
     const width = Math.min(...sizes.map((each) => each.clientWidth));

@@ -34,13 +34,13 @@ export class Reasons {
     return this.listed.querySelector(":checked")?.value;
   }
 
-  /** Choose a reason by its number; choosing it again takes it away. Typed text stays. */
+  /** Toggle a reason by number; typed text stays. */
   choose(number) {
     const radio = this.listed.querySelectorAll("input")[number - 1];
     radio.checked = !radio.checked;
   }
 
-  /** What was chosen and typed, to be restored. */
+  /** The choice and text, to be restored. */
   get draft() {
     return { chosen: this.chosen, typed: this.typed.value };
   }

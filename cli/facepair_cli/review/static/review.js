@@ -1,4 +1,4 @@
-// The review page: what is shown, and what the reviewer does. The command that serves the page keeps the decisions.
+// The review page: display and actions. The command that serves it keeps the decisions.
 
 import { Desk } from "/static/desk.js";
 import { Gate } from "/static/gate.js";
@@ -10,18 +10,18 @@ import { $, announce, likeness, notice, problem, say } from "/static/words.js";
 
 const SAID = { PASS: "passed", REJECT: "rejected", RETAKE: "to be taken again", CANNOT_TELL: "left to another reviewer with your note" };
 const KEYS_OF = { PASS: "P", REJECT: "R", RETAKE: "T", CANNOT_TELL: "C" };
-const REFRESH = 20_000; // milliseconds: renews what this page holds, and looks for what is new
+const REFRESH = 20_000; // milliseconds between renewals of leases and looks for new pairs
 const MOVE = 60; // pixels
-const SKIP = 500; // milliseconds for which a pair is shown before it can be skipped
+const SKIP = 500; // milliseconds before a pair can be skipped
 
 let state = { pairs: [], waiting: 0, at_least: false, pending: null, unsent: [], recorded: 0, notices: [], looking: true, looks: 0, looked: 0 };
-let seen = 0; // notices that were shown
-let current = null; // the pair that is looked at
+let seen = 0; // notices already shown
+let current = null; // the pair on display
 let shownAt = 0;
-let gone = false; // it is not to be decided any more
-let last = null; // the decision that was made last
+let gone = false; // it can no longer be decided
+let last = null; // the last decision
 let revealed = false;
-const leaving = new Set(); // pairs that are decided or skipped, as long as the command does not know
+const leaving = new Set(); // pairs decided or skipped that the command does not know of yet
 const skipped = new Set();
 const drafts = new Map(); // address of a pair -> its reason, chosen and typed
 
@@ -60,7 +60,7 @@ function connection(isThere) {
   }
   const open = [...desk.open.values()];
   problem(
-    "The connection to facepair review is lost; trying again." +
+    "The connection to facepair review is lost; retrying." +
     (open.length ? ` Not recorded, as far as this page knows: ${named(open)}.` : "") +
     " If the command has ended, start it again" + (open.length ? " and decide these again." : "."),
   );
@@ -100,17 +100,17 @@ function show(pair) {
 
 function empty() {
   const [title, text] = state.problem
-    ? ["There is nothing to show", "What keeps it is said above."]
+    ? ["There is nothing to show", "The reason is shown above."]
     : state.looking
     ? ["One moment", "The next pairs are on their way."]
     : left() > 0
-    ? ["Others have the rest", "Pairs that wait are before other reviewers, or need another person after you. What comes back to you comes by itself."]
-    : ["Nothing waits", "Every pair is decided. New ones come here by themselves."];
+    ? ["Others have the rest", "Other reviewers have the remaining pairs, or they need another person. New pairs appear automatically."]
+    : ["Nothing waits", "Every pair is decided. New ones appear automatically."];
   $("empty").querySelector("h2").textContent = title;
   $("empty").querySelector("p").textContent = text;
 }
 
-/** What other reviewers have left with this pair. */
+/** Notes of other reviewers. */
 function notes() {
   const said = current.notes.map(({ by, note }) => `${by} cannot tell: ${note}`);
   if (skipped.has(current.pair_id)) said.push("You skipped this pair before.");
@@ -118,7 +118,7 @@ function notes() {
   $("notes").hidden = !said.length;
 }
 
-/** The similarity, where the reviewer wants to see it and has seen both pictures. */
+/** Show the similarity, if wanted and both pictures were seen. */
 function similarity() {
   const isWanted = revealed || state.shows_similarity;
   const value = isWanted && gate.looked ? current.similarity : undefined;
@@ -135,7 +135,7 @@ function ready() {
   $("ready").textContent = gate.isOpen ? "Ready to decide." : "";
 }
 
-/** How many wait, here and before others. */
+/** Show how many pairs wait, here and with others. */
 function left() {
   return Math.max(0, state.waiting - state.unsent.length - leaving.size);
 }
@@ -153,7 +153,7 @@ function vanish() {
   which(false);
   $("gone-says").textContent =
     `${escaped(current.pair_id)} is not to be decided any more: it was uploaded again, or another reviewer has it. ` +
-    "If it has to be looked at again, it comes back.";
+    "It comes back if it needs another review.";
   $("gone").hidden = false;
   say($("gone-says").textContent);
 }
@@ -162,8 +162,8 @@ function end() {
   const lost = [...state.notices, ...desk.undelivered().map((each) => `Not recorded: ${named([each])}.`)];
   problem(
     lost.length
-      ? `The command facepair review has ended. ${lost.join(" ")} All other decisions are recorded. Start it again to go on.`
-      : "The command facepair review has ended, and has recorded what was decided. Start it again to go on.",
+      ? `The command facepair review has ended. ${lost.join(" ")} All other decisions are recorded. Start it again to continue.`
+      : "The command facepair review has ended, and has recorded what was decided. Start it again to continue.",
   );
   $("try-again").hidden = true;
   for (const button of document.querySelectorAll("button")) button.disabled = true;
@@ -199,7 +199,7 @@ function skip() {
   leave(pair_id, `${pair_id} is skipped: another reviewer may decide it, or it comes back at the end.`, () => desk.post("/skip", { pair_id }));
 }
 
-/** Show the next pair at once; the command gets the request meanwhile. */
+/** Show the next pair without waiting for the command. */
 function leave(pair_id, words, request) {
   leaving.add(pair_id);
   const answered = request();
@@ -301,11 +301,11 @@ const OF_CONTROLS = ["enter", " ", "tab", "arrowleft", "arrowright", "arrowup", 
 document.addEventListener("keydown", (event) => {
   const modified = event.ctrlKey || event.metaKey;
   if (event.key === "F5" || (modified && event.key === "r")) {
-    event.preventDefault(); // a page that is reloaded cannot open again
+    event.preventDefault(); // a reloaded page cannot open again
     return again();
   }
   const isButton = event.target.closest?.("button");
-  if (event.repeat && event.key === "Enter" && isButton) event.preventDefault(); // it would press the button each time
+  if (event.repeat && event.key === "Enter" && isButton) event.preventDefault(); // each repeat would press the button
   if (modified || event.altKey || $("help").open || isComposing(event) && event.target === $("typed")) return;
   const key = keyOf(event);
   if (event.repeat && !["+", "=", "-"].includes(key) && !key.startsWith("arrow")) return;
@@ -337,7 +337,7 @@ const BUTTONS = {
 };
 for (const [id, does] of Object.entries(BUTTONS)) $(id).onclick = does;
 for (const button of $("which").querySelectorAll("button")) button.onclick = () => retake(button.dataset.retake);
-// A button that is clicked does not keep the focus: Space would press it again, for another pair.
+// Drop the focus of a clicked button, or Space would press it again for another pair.
 document.addEventListener("mousedown", (event) => event.target.closest("button, #listed label") && event.preventDefault());
 
 history.replaceState(null, "", "/"); // the one-time token is used

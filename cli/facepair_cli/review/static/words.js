@@ -1,10 +1,10 @@
-// What the page says in words.
+// The page's messages.
 
 import { escaped } from "/static/picture.js";
 
 export const $ = (id) => document.getElementById(id);
 
-/** Something that the reviewer should know; it stays until they decide the next pair. */
+/** Show a notice until the next decision. */
 export function notice(sentences) {
   if (sentences) $("notice").textContent = escaped(sentences);
   $("notice").hidden = !$("notice").textContent;
@@ -15,15 +15,15 @@ export function problem(sentence) {
   $("problem").querySelector("p").textContent = escaped(sentence);
 }
 
-let words = ""; // what was said last
+let words = ""; // the last message
 
-/** Say something that matters; the next pair's announcement comes behind it. */
+/** Show a message; the next pair's announcement follows it. */
 export function say(text) {
   words = escaped(text);
   $("said").textContent = $("said").title = words;
 }
 
-/** For screen readers: what comes now. */
+/** Announce something to screen readers. */
 export function announce(text) {
   const heard = document.createElement("span");
   heard.className = "heard";
@@ -31,7 +31,7 @@ export function announce(text) {
   $("said").replaceChildren(words, heard);
 }
 
-/** Show how similar the faces are, on a scale with the thresholds; undefined while it is not known. */
+/** Show the similarity on a scale with the thresholds; undefined while unknown. */
 export function likeness(value, { reject_below: low, pass_above: high }) {
   $("similarity").textContent = value ?? "…";
   $("scale").hidden = value === undefined || value === null;
