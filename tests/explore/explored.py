@@ -14,6 +14,7 @@ from typing import Any
 
 from facepair.domain.change import Change, Write
 from facepair.domain.gate import Gate
+from facepair.domain.history import Version
 from facepair.domain.ledger import Call, OnUnknownOutcome
 from facepair.domain.notification import created_notification
 from facepair.domain.pair import Pair, Upload
@@ -55,6 +56,8 @@ ANSWERS: Mapping[str, Outcome] = {
     "refused": Outcome(code="PARAMETER_ERROR", message="a parameter", pricing_strategy="FREE"),
     "blocked": Outcome(code="INSUFFICIENT_BALANCE", message="no balance", pricing_strategy="FREE"),
     "token refused": Outcome(code="IAM_FAILED", message="token", pricing_strategy="FREE"),
+    "busy, charged": Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="PAY"),
+    "token refused, charged": Outcome(code="IAM_FAILED", message="token", pricing_strategy="PAY"),
     "no face": Outcome(code="NO_FACE_DETECTED_FROM_FIRST_IMAGE", message="no face", pricing_strategy="PAY"),
 }
 """The API's outcomes; all but "no answer" are answers."""
@@ -147,6 +150,8 @@ class ExploredApi(FakeApi):
 
     def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
         self._begin("compare")
+        if not token:
+            self.run.broke("a call without a token")
         self.tokens.append(token)
         number = len(self.tokens) - 1
         answer = self.first[number] if number < len(self.first) else self.may[self.run.pick(self.may)]
@@ -292,6 +297,7 @@ class Explored(World):
                 setattr(fake, operation, self._losing(getattr(fake, operation), fake.name(operation)))
         read, find, open_call = self.bucket.read, self.bucket.find, self.ledger.open
         enter, report, give_back, send = self.gate.enter, self.gate.report, self.gate.give_back, self.queue.send
+        delete = self.pictures.delete
         begin, finish, defer = self.in_flight.begin, self.in_flight.finish, self.in_flight.defer
         see, look, block = self.gate.seen, self.gate.look, self.gate.block
         approve, mark = self.ledger.approve, self.erasable_ledger.mark
@@ -368,6 +374,10 @@ class Explored(World):
                 self.promises.approved(call)
             return approved
 
+        def deleting(versions: Sequence[Version]) -> None:
+            self.promises.deletes(versions)
+            delete(versions)
+
         def giving_back(slot: Any) -> None:
             give_back(slot)
             self.promises.gave_back(self.run.at_work, slot)
@@ -385,7 +395,7 @@ class Explored(World):
         self.gate.give_back = giving_back  # type: ignore[method-assign]
         self.erasable_ledger.mark = marking  # type: ignore[method-assign]
         self.in_flight.begin, self.in_flight.finish = beginning, finishing  # type: ignore[method-assign]
-        self.in_flight.defer = deferring  # type: ignore[method-assign]
+        self.in_flight.defer, self.pictures.delete = deferring, deleting  # type: ignore[method-assign]
         self.gate.seen = seeing  # type: ignore[method-assign]
         self.gate.look, self.gate.block = looking, blocking  # type: ignore[method-assign, assignment]
         self.ledger.approve, self.queue.send = approving, sending  # type: ignore[method-assign]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from facepair.domain import clock
 from facepair.domain.change import PairErased, VerdictChanged
 from facepair.domain.gate import Gate, Slot
-from facepair.domain.ledger import Call, State
+from facepair.domain.history import Version
+from facepair.domain.ledger import MOST_UNANSWERED, Call, State
 from facepair.domain.pair import Pair, split
 from facepair.domain.row import Row, Standing, is_tombstone
 from facepair.domain.verdict import (
@@ -363,6 +364,11 @@ class Promises:
     def unconfirmed_erasure(self) -> bool:
         return None in self.erasing.values()
 
+    def deletes(self, versions: Sequence[Version]) -> None:
+        """An erasure deletes pictures."""
+        if any(each.upload.last_modified > self.marked[split(each.upload.key)[0]] for each in versions):
+            self.broke("an erasure deletes a picture that was uploaded later")
+
     def _erased_versions(self) -> set[str]:
         moments = [each for each in self.erasing.values() if each]
         return {version for version, at in self.uploads.items() if any(at <= moment for moment in moments)}
@@ -480,13 +486,16 @@ class Promises:
         for key, opened in self.calls.items():
             call, outcome = self.world.ledger.calls.get(key), opened.outcome
             answered = outcome and outcome.charged and outcome.code != OUTCOME_UNKNOWN
-            excused = run.faults > 1 or run.deaths or run.leaps
+            excused = run.faults > 1 or run.deaths or run.leaps or self.ledger_expired
             said_other = (
                 call
                 and call.outcome
                 and outcome
                 and call.outcome.code not in (outcome.code, TOO_LITTLE_TIME, OUTCOME_UNKNOWN)
             )
+            comes_back = outcome and comparison_code(outcome.code).meaning in (Meaning.RETRY, Meaning.BLOCKED)
+            if call and call.unanswered and comes_back and run.failed <= {"ledger.complete"} and not excused:
+                self.broke("the ledger does not have a refusal that was saved beside it")
             if said_other:
                 self.broke(f"the ledger says of the call {key[1]} what another one was answered")
             if call and answered and call.state is not State.ANSWERED and not excused:
@@ -515,13 +524,17 @@ class Promises:
                 self.broke("a pair is held although its calls were refused for free")
             lost = any(each.charged and each.code != OUTCOME_UNKNOWN for each in outcomes)
             run = self.world.run
-            if lost and run.faults < 2 and not run.deaths and (self.world.may_outlive_its_end or not run.leaps):
+            excused = run.failed if self.world.may_outlive_its_end else run.leaps
+            if lost and run.faults < 2 and not run.deaths and not excused:
                 self.broke("an answer that was paid for is lost")
-            last = [call for call in self.world.ledger.calls_of(row.pair_id) if call.fingerprint == row.fingerprint][
-                -1:
-            ]
-            if last and last[0].permitted_by:
+            calls = [call for call in self.world.ledger.calls_of(row.pair_id) if call.fingerprint == row.fingerprint]
+            if calls and calls[-1].permitted_by:
                 self.broke("a retry is approved, and no call is made")
+            if any(call.state is State.SENT for call in calls):
+                self.broke("a pair is held, and the ledger says that a worker is calling for it")
+            unanswered = sum(call.unanswered for call in calls)
+            if calls and self.world.on_unknown == "retry" and unanswered < MOST_UNANSWERED:
+                self.broke("a pair is held, although the policy allows another call")
 
     def _hold_events(self) -> None:
         world = self.world

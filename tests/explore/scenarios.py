@@ -42,7 +42,18 @@ class Scenario:
 
 # --- comparing -------------------------------------------------------------------------------------------------------
 
-TROUBLE = ("success", "no answer", "busy", "not reached", "refused", "token refused", "blocked", "no face")
+TROUBLE = (
+    "success",
+    "no answer",
+    "busy",
+    "not reached",
+    "refused",
+    "token refused",
+    "blocked",
+    "no face",
+    "busy, charged",
+    "token refused, charged",
+)
 
 
 def two_messages(scene: Explored) -> None:
@@ -135,6 +146,12 @@ def probe_due(scene: Explored) -> None:
     scene.time.passes(601)
 
 
+def probe_with_an_old_token(scene: Explored) -> None:
+    """The same, and the token of the worker that tries is refused."""
+    probe_due(scene)
+    scene.api.first = ("token refused",)
+
+
 def blocked_at_first(scene: Explored) -> None:
     """The account is refused at the first call of two pairs."""
     two_pairs(scene)
@@ -145,6 +162,13 @@ def first_answers(scene: Explored, *first: str) -> None:
     """A pair, and the API's first answers."""
     scene.pair()
     scene.api.first = first
+
+
+def unanswered_at_first(scene: Explored) -> None:
+    """The first call of a pair that has one message is not answered."""
+    scene.put("first", 10, notified=False)
+    scene.put("second", 20)
+    scene.api.first = ("no answer",)
 
 
 def overtaken(scene: Explored) -> None:
@@ -483,6 +507,35 @@ def erased(scene: Explored, *, compared: bool = False) -> None:
     scene.add("eraser", scene.erase)
 
 
+def erased_when_little_is_left(scene: Explored, *, row: bool, ledger: bool) -> None:
+    """The pictures of a pair have expired, and its row or its calls; what is left is erased."""
+    scene.pair()
+    scene.work()
+    scene.bucket.erase(scene.bucket.versions)
+    if not row:
+        scene.time.passes(366 * 86400)
+        scene.expire("anna")
+    if not ledger:
+        scene.expire_ledger()
+    scene.time.passes(10)
+    scene.add("eraser", scene.erase)
+
+
+def record_of_an_erased_call(scene: Explored) -> None:
+    """An earlier release erased a pair, and a worker saved its record afterwards; the pictures are uploaded again."""
+    scene.pair()
+    scene.work()
+    erased_at = scene.time.now().replace(microsecond=0)
+    scene.ledger.change("anna", "000001", erased_at=erased_at, outcome=None, fingerprint="")
+    scene.bucket.erase(scene.bucket.versions)
+    scene.verdicts.items.pop("anna")
+    scene.promises.calls.clear()
+    scene.promises.charged.clear()
+    scene.api.tokens.clear()
+    scene.put("first", 10, after=2, notified=False)
+    scene.put("second", 20)
+
+
 def erased_and_uploaded(scene: Explored, first: int, second: int) -> None:
     """A pair is erased, and uploaded again before, meanwhile or after."""
     scene.pair()
@@ -744,6 +797,7 @@ SCENARIOS = {
         Scenario("without markers", partial(without, markers=False), TROUBLE),
         Scenario("without records and markers", partial(without, records=False, markers=False), TROUBLE),
         Scenario("no answers, retry", lambda scene: first_answers(scene, *["no answer"] * 6), on_unknown="retry"),
+        Scenario("no answer at first, retry", unanswered_at_first, on_unknown="retry"),
         Scenario("overtaken", overtaken),
         Scenario("overtaken by an earlier clock", overtaken_by_an_earlier_clock),
         Scenario("overtaken by what is gone", overtaken_by_what_is_gone),
@@ -751,6 +805,8 @@ SCENARIOS = {
         Scenario("a pair that a worker has", partial(led, operation="bucket.read")),
         Scenario("a bucket that fails", failing),
         Scenario("a probe is due", probe_due, ("success", "busy", "blocked")),
+        Scenario("a probe with an old token", probe_with_an_old_token, ("success", "token refused")),
+        Scenario("tokens refused", lambda scene: first_answers(scene, "token refused", "token refused")),
         Scenario("blocked at first", blocked_at_first),
         Scenario("no answers at first", lambda scene: not_answering(scene, "no answer", "no answer")),
         Scenario("an answer in between", lambda scene: not_answering(scene, "no answer", "success", "no answer")),
@@ -804,6 +860,9 @@ SCENARIOS = {
         ),
         Scenario("erased at work", erased, ("success", "no answer", "busy")),
         Scenario("erased when compared", partial(erased, compared=True)),
+        Scenario("a row is left to erase", partial(erased_when_little_is_left, row=True, ledger=False)),
+        Scenario("calls are left to erase", partial(erased_when_little_is_left, row=False, ledger=True)),
+        Scenario("a record of an erased call", record_of_an_erased_call),
         Scenario("erased and uploaded again", partial(erased_and_uploaded, first=10, second=20)),
         Scenario("erased and replaced", partial(erased_and_uploaded, first=11, second=21)),
         Scenario("erased and half uploaded", erased_and_halved),

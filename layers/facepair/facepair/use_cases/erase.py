@@ -118,7 +118,7 @@ class Eraser:
                 continue
             self._take_pictures(erasure, versions)
             now = clock.now()
-            until = max([moment + SECOND, *(each + IN_FLIGHT for each in busy if each > now)])
+            until = max([moment + SECOND, *(each + IN_FLIGHT for each in busy)])
             self.ledger.settle(mark, until)
             erasure.ask_again_in = max(0.0, (until - now).total_seconds())
             logger.info("Pair erased, not confirmed yet", extra={"pair_id": pair_id, "by": by})
@@ -145,7 +145,6 @@ class Eraser:
         self._take_pictures(erasure, [each for each in versions if each.upload.last_modified < moment + SECOND])
         calls = _taken(rows)
         self._take_calls(erasure, calls)
-        self._take_row(erasure, set())
         for call in calls:
             if call.fingerprint:
                 self.ledger.forget(call)
