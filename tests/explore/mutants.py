@@ -922,7 +922,7 @@ MUTANTS = (
         f"{USE_CASES}.erase:Eraser._take_row",
         "if stored and stored.is_later_than(erasure.erased_at):",
         "if False:",
-        ("erased and uploaded again", "erased and replaced", "erased and half uploaded"),
+        ("row replaced before it is entombed",),
     ),
     Mutant(
         "the calls of a later upload are taken",
