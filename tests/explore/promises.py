@@ -51,6 +51,7 @@ class _Opened:
     versions: frozenset[str | None]
     fingerprint: str
     ends: datetime | None
+    in_time: bool
     posted: bool = False
     outcome: Outcome | None = None
     finished: bool = False
@@ -94,8 +95,8 @@ class Promises:
     # --- calls and charges --------------------------------------------------------------------------------------------
 
     def opens(self, actor: Actor) -> None:
-        """A worker is about to write the ledger's row of a call."""
-        if actor.ends and (actor.ends - self.world.time.now()).total_seconds() < DEADLINE:
+        """A worker is about to write the ledger row of a call."""
+        if not self._has_time(actor):
             self.broke("the ledger gets a row of a call for which too little time was left")
 
     def opened(self, actor: Actor, call: Call) -> None:
@@ -105,7 +106,11 @@ class Promises:
         marked = self.marked.get(call.pair_id)
         if marked and any(self.uploads[str(version)] <= marked for version in versions):
             self.broke("a call is opened for a picture that is being erased")
-        self.calls[call.pair_id, call.call] = actor.opened = _Opened(contents, versions, call.fingerprint, actor.ends)
+        opened = _Opened(contents, versions, call.fingerprint, actor.ends, self._has_time(actor))
+        self.calls[call.pair_id, call.call] = actor.opened = opened
+
+    def _has_time(self, actor: Actor) -> bool:
+        return actor.ends is None or (actor.ends - self.world.time.now()).total_seconds() >= DEADLINE
 
     def called(self, actor: Actor, outcome: Outcome) -> None:
         """A call reached the API."""
@@ -118,7 +123,7 @@ class Promises:
             self.broke("a call for contents for which a living worker is calling")
         if any(each.outcome and each.outcome.retry_at and each.outcome.retry_at > now for each in others):
             self.broke("a call before the Retry-After of the one before")
-        if actor.ends and not self.world.may_outlive_its_end and (actor.ends - now).total_seconds() < DEADLINE:
+        if not opened.in_time:
             self.broke("a call without enough time left for its answer")
         if self._is_plain and any(each.versions == opened.versions and _is_last_word(each.outcome) for each in others):
             self.broke("a call for pictures that were answered for")
