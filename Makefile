@@ -24,8 +24,14 @@ $(error The code needs a bucket of yours: make $(MAKECMDGOALS) BUCKET=my-artefac
 endif
 endif
 
+ifneq ($(filter previous,$(MAKECMDGOALS)),)
+ifndef COMMIT
+$(error Name the commit of the previous release: make previous COMMIT=v0.2.0)
+endif
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete package release dashboard pins format reference clean
+.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete package previous release dashboard pins format reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -89,6 +95,9 @@ package: .tools/sam/installed .venv/installed ## Write dist/packaged.yaml, with 
 	@mkdir -p dist
 	$(SAM) package --config-env $(ENV) --s3-bucket $(BUCKET) --s3-prefix facepair/$(VERSION) --output-template-file dist/packaged.yaml
 	@$(PYTHON) -m deploy.release template
+
+previous: .venv/installed ## Take the previous release, which the upgrade test updates, from its commit: make previous COMMIT=v0.2.0
+	@$(PYTHON) -m deploy.previous_release $(COMMIT)
 
 # A release that has not updated a stack of the one before, with data and messages in flight, is none.
 release: .venv/installed .lambda/installed ## Build what is published in dist/, after the upgrade test: make release BUCKET=my-artefacts

@@ -1,7 +1,8 @@
 """`make release`: build the release's files in dist/.
 
-`check` rejects a release without a changelog section. `template` writes the version into the packaged template. `files`
-adds the bill of materials (CycloneDX), the notes from the changelog, and checksums.
+`check` rejects a release without a changelog section, or without the previous release for the upgrade test. `template`
+writes the version into the packaged template. `files` adds the bill of materials (CycloneDX), the notes from the
+changelog, and checksums.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy import previous_release
 from facepair import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +74,7 @@ def main(step: str) -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     if step == "check":
         notes(changelog, __version__)
+        previous_release.archive()
     elif step == "template":
         packaged = DIST / "packaged.yaml"
         packaged.write_text(with_version(packaged.read_text(encoding="utf-8"), __version__), encoding="utf-8")

@@ -20,6 +20,7 @@ from sandbox.processes import ServerProcess
 from sandbox.receiver import EmulatedReceiver
 from sandbox.stack import SandboxStack
 
+FUNCTIONS_PYTHON = Path(__file__).parents[1] / ".lambda" / "bin" / "python"
 BASE_URL = "AdvanceBaseUrl"
 WEBHOOK_URL = "WebhookUrl"
 CREDENTIALS = {"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"}  # the emulator's account
@@ -138,9 +139,26 @@ class Sandbox:
         self.stop_host()
         self.start_host()
 
+    def update(self, root: Path) -> LambdaHost:
+        """Deploy another folder's template and functions into the running stack: new invocations run the new code.
+
+        Returns the host of the old code, paused: what it runs goes on, and after `resume` it takes messages beside the
+        new one. It ends with its `close` or with the sandbox. Raises TemplateError if a resource would change that the
+        sandbox cannot change.
+        """
+        assert self.host is not None
+        old, self._root = self.host, root.resolve()
+        self._open.callback(old.close)
+        old.pause()
+        old.leave_streams()
+        self._deploy(previous=self.stack)
+        self.start_host()
+        return old
+
     def start_host(self) -> None:
-        python = self._root / ".lambda" / "bin" / "python"
-        self.host = LambdaHost(self.stack, self._aws, python=python, logs=self.logs, checkpoints=self._checkpoints)
+        self.host = LambdaHost(
+            self.stack, self._aws, python=FUNCTIONS_PYTHON, logs=self.logs, checkpoints=self._checkpoints
+        )
         self.host.warm(self._warm)
 
     def stop_host(self) -> None:

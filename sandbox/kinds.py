@@ -5,7 +5,7 @@ work because part of it was ignored.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.resources import (
     Clients,
@@ -25,7 +25,10 @@ from sandbox.resources import (
     create_subscription,
     create_table,
     create_topic,
+    update_bus,
     update_function,
+    update_role,
+    update_table,
 )
 from sandbox.stack import Resource
 
@@ -55,14 +58,15 @@ KINDS = {
             }
         ),
         create_table,
+        update_table,
     ),
-    "AWS::Events::EventBus": Kind(frozenset({"DeadLetterConfig", "KmsKeyIdentifier", "Name"}), create_bus),
+    "AWS::Events::EventBus": Kind(frozenset({"DeadLetterConfig", "KmsKeyIdentifier", "Name"}), create_bus, update_bus),
     "AWS::Events::Rule": Kind(
         frozenset({"Description", "EventBusName", "EventPattern", "ScheduleExpression", "Targets"}),
         create_rule,
         lambda aws, wanted, _: create_rule(aws, wanted),
     ),
-    "AWS::IAM::Role": Kind(frozenset({"AssumeRolePolicyDocument"}), create_role),
+    "AWS::IAM::Role": Kind(frozenset({"AssumeRolePolicyDocument"}), create_role, update_role),
     "AWS::Lambda::EventSourceMapping": Kind(
         frozenset(
             {
@@ -79,7 +83,9 @@ KINDS = {
             }
         ),
         create_event_source_mapping,
-        lambda aws, wanted, _: create_event_source_mapping(aws, wanted),
+        lambda aws, wanted, existing: replace(
+            create_event_source_mapping(aws, wanted), physical_id=existing.physical_id
+        ),
     ),
     "AWS::Lambda::Function": Kind(
         frozenset(

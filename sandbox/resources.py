@@ -132,10 +132,29 @@ def create_table(aws: Clients, wanted: DesiredResource) -> Resource:
     table = dynamodb.create_table(TableName=name, **settings)["TableDescription"]
     if time_to_live := properties.get("TimeToLiveSpecification"):
         dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=time_to_live)
-    if recovery := properties.get("PointInTimeRecoverySpecification"):
-        dynamodb.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=recovery)
+    _set_recovery(aws, name, properties)
     attributes = {"StreamArn": table["LatestStreamArn"]} if stream else {}
     return wanted.created(name, Arn=_arn("dynamodb", f"table/{name}"), **attributes)
+
+
+def update_table(aws: Clients, wanted: DesiredResource, existing: Resource) -> Resource:
+    """Change what can be changed without touching the data: protection and recovery."""
+    changed = {
+        name
+        for name in wanted.properties.keys() | existing.properties.keys()
+        if wanted.properties.get(name) != existing.properties.get(name)
+    }
+    if refused := sorted(changed - {"DeletionProtectionEnabled", "PointInTimeRecoverySpecification"}):
+        raise TemplateError(f"{wanted.logical_id}: the sandbox cannot change {', '.join(refused)} of a table")
+    name, protection = existing.physical_id, flag(wanted.properties.get("DeletionProtectionEnabled", False))
+    aws("dynamodb").update_table(TableName=name, DeletionProtectionEnabled=protection)
+    _set_recovery(aws, name, wanted.properties)
+    return wanted.created(name, **existing.attributes)
+
+
+def _set_recovery(aws: Clients, name: str, properties: Properties) -> None:
+    if recovery := properties.get("PointInTimeRecoverySpecification"):
+        aws("dynamodb").update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=recovery)
 
 
 # --- SNS --------------------------------------------------------------------------------------------------------------
@@ -178,6 +197,12 @@ def create_role(aws: Clients, wanted: DesiredResource) -> Resource:
     trust = json.dumps(wanted.properties["AssumeRolePolicyDocument"])
     arn = aws("iam").create_role(RoleName=wanted.name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     return wanted.created(wanted.name, Arn=arn)
+
+
+def update_role(aws: Clients, wanted: DesiredResource, existing: Resource) -> Resource:
+    trust = json.dumps(wanted.properties["AssumeRolePolicyDocument"])
+    aws("iam").update_assume_role_policy(RoleName=existing.physical_id, PolicyDocument=trust)
+    return wanted.created(existing.physical_id, **existing.attributes)
 
 
 # --- Lambda: registered with moto, so that its API describes them; run by the Lambda host -----------------------------
@@ -246,6 +271,13 @@ def create_bus(aws: Clients, wanted: DesiredResource) -> Resource:
     settings = {"DeadLetterConfig": wanted.properties.get("DeadLetterConfig", {})}
     created = aws("events").create_event_bus(Name=wanted.properties["Name"], **settings)
     return wanted.created(wanted.properties["Name"], Arn=created["EventBusArn"], Name=wanted.properties["Name"])
+
+
+def update_bus(_: Clients, wanted: DesiredResource, existing: Resource) -> Resource:
+    """Keep the bus: moto cannot change one, and what may change, the dead-letter queue, has no effect here."""
+    if existing.physical_id != wanted.properties["Name"]:
+        raise TemplateError(f"{wanted.logical_id}: the sandbox cannot rename a bus")
+    return wanted.created(existing.physical_id, **existing.attributes)
 
 
 def create_rule(aws: Clients, wanted: DesiredResource) -> Resource:

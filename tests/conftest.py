@@ -37,7 +37,13 @@ SANDBOX_ACCOUNT = {
 }
 SHARED_SANDBOXES = ("cli", "e2e")
 """Folders whose tests share one sandbox each, and so run in one process."""
-OWN_SANDBOX = {"test_alarms.py", "test_faces.py", "test_soak.py", "test_verdicts_that_do_not_arrive.py"}
+OWN_SANDBOX = {
+    "test_alarms.py",
+    "test_an_update_of_the_release.py",
+    "test_faces.py",
+    "test_soak.py",
+    "test_verdicts_that_do_not_arrive.py",
+}
 """Files that start a sandbox of their own."""
 FAULT_SANDBOXES = 3
 """So many sandboxes are started for the fault tests, which take longest; each runs the files dealt to it."""

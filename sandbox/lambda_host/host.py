@@ -38,11 +38,7 @@ class LambdaHost:
         self._stream_sources = stack.stream_sources
         checkpoints = {} if checkpoints is None else checkpoints
         sqs = aws.client("sqs")
-        self._pollers: list[QueuePoller | StreamPoller] = [
-            QueuePoller(source, sqs, self._fleet(source.function_arn).invoke, aws.end_polls)
-            for source in stack.event_sources
-        ]
-        self._pollers += [
+        self._stream_pollers = [
             StreamPoller(
                 source,
                 aws.client("dynamodbstreams"),
@@ -52,6 +48,13 @@ class LambdaHost:
                 aws.end_polls,
             )
             for source in stack.stream_sources
+        ]
+        self._pollers: list[QueuePoller | StreamPoller] = [
+            *(
+                QueuePoller(source, sqs, self._fleet(source.function_arn).invoke, aws.end_polls)
+                for source in stack.event_sources
+            ),
+            *self._stream_pollers,
         ]
         self._schedulers = [
             Scheduler(schedule, self._fleet(schedule.function_arn).invoke) for schedule in stack.schedules
@@ -93,6 +96,13 @@ class LambdaHost:
     def resume(self) -> None:
         for poller in self._pollers:
             poller.resume()
+
+    def leave_streams(self) -> None:
+        """Leave streams and schedules to another host, for good: they have one at a time."""
+        for poller in self._stream_pollers:
+            poller.close()
+        for scheduler in self._schedulers:
+            scheduler.close()
 
     def close(self) -> None:
         """Stop polling and kill every environment; messages in flight come back after their visibility timeout."""

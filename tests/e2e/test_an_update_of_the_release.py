@@ -1,188 +1,314 @@
-"""What an earlier release left in tables and queue meets this one: nothing is charged twice."""
+"""The upgrade test: the previous release's stack, with data and messages in flight, is updated in place to this one.
 
-import hashlib
+Its own template and code run until the update, and its workers beyond it, beside the new ones. Nothing is charged
+twice, and nothing is lost. deploy/previous_release.py says where the previous release comes from.
+"""
+
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
-from urllib.parse import quote_plus
 
 import pytest
-from boto3.dynamodb.types import TypeSerializer
 
+from deploy.previous_release import unpack
 from facepair.domain import clock
-from facepair.domain.pair import fingerprint
 from facepair_cli.function_url import NotUnderstood
-from tests.support.deployed import ANNA, Deployed, Row, picture, sha256
+from sandbox.advance_api.models import ApiRequest
+from sandbox.cloud import Sandbox
+from sandbox.lambda_host import LambdaHost
+from sandbox.receiver import ReceiverReply
+from sandbox.stack import SandboxStack
+from tests.support import ROOT
+from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, BLANK, Deployed, Row, notification, picture
+from tests.support.previous_release import previous
+from tests.support.resources import Resources
 
-OUTCOME = {
-    "code": "SUCCESS",
-    "message": "OK",
-    "similarity": "88.5",
-    "transaction_id": "of-the-old-release",
-    "pricing_strategy": "PAY",
-    "first": {"face": None, "adjusted": []},
-    "second": {"face": None, "adjusted": []},
-    "call": "000001",
-    "unsaved": False,
-    "retry_at": None,
+# What takes minutes takes seconds: a killed worker's message comes back, and its call is given up.
+OVERRIDES = {"CompareFunction": {"Timeout": 14}, "UploadsQueue": {"VisibilityTimeout": 15}}
+VARIABLES = {
+    "BACKOFF_FIRST_SECONDS": "1",
+    "BACKOFF_SOON_SECONDS": "1",
+    "BACKOFF_LONGEST_SECONDS": "3",
+    "VISIBILITY_TIMEOUT_SECONDS": "15",
+    "WEBHOOK_BACKOFF_FIRST_SECONDS": "1",
+    "WEBHOOK_BACKOFF_LONGEST_SECONDS": "1",
+}
+PARAMETERS = {"ApiDeadlineSeconds": 6, "BlockedRetrySeconds": 4, "FindMissedAfterMinutes": 0, "LogLevel": "DEBUG"}
+UPDATE_SECONDS = 5.5
+"""Delay of the answer to a call that is in flight while the stack is updated."""
+
+DECIDED = ("passed", "retake", "held", "reviewed", "manual")
+IN_FLIGHT = ("waiting", "in flight", "killed", "pending", "queued", "missed")
+STATEFUL = {
+    "AWS::DynamoDB::Table",
+    "AWS::Events::EventBus",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::SecretsManager::Secret",
 }
 
 
-@dataclass
-class Left:
-    """A pair of the old release: pictures that are in the bucket, and what its tables said of them."""
+class Upgraded(Deployed):
+    """The stack after its update. `before` and `rows` are the stack and the decided rows as the old release left them;
+    `old` still runs old code."""
 
-    deployed: Deployed
-    pair_id: str
-
-    @property
-    def contents(self) -> dict[str, bytes]:
-        return {role: picture(ANNA, f"{self.pair_id}, {role}") for role in ("first", "second")}
+    def __init__(self, sandbox: Sandbox, before: SandboxStack, rows: dict[str, Row], old: LambdaHost) -> None:
+        super().__init__(sandbox)
+        self.before, self.rows, self.old = before, rows, old
 
     @property
-    def fingerprint(self) -> str:
-        first, second = (sha256(content) for content in self.contents.values())
-        return fingerprint(self.pair_id, first, second)
-
-    def put(self, table: str, item: dict[str, Any]) -> None:
-        name = self.deployed.sandbox.outputs[table]
-        serialized = {key: TypeSerializer().serialize(value) for key, value in item.items()}
-        self.deployed.sandbox.aws("dynamodb").put_item(TableName=name, Item=serialized)
-
-    def ledger_row(self, state: str, **more: Any) -> None:
-        """As the old release wrote it, an hour ago."""
-        then = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.put(
-            "CallsTable",
-            {
-                "pair_id": self.pair_id,
-                "call": "000001",
-                "fingerprint": self.fingerprint,
-                "state": state,
-                "owner": "0" * 32,
-                "sent_at": then,
-                "alive_until": then,
-                **more,
-            },
-        )
-
-    def record(self, on_unknown: str, outcome: dict[str, Any]) -> None:
-        """Powertools' record under the old release's key, which had the policy in it."""
-        key = hashlib.sha256(json.dumps([self.fingerprint, on_unknown]).encode()).hexdigest()
-        expires = int(datetime.now(UTC).timestamp()) + 86400
-        item = {"id": f"compare#{key}", "status": "COMPLETED", "data": json.dumps(outcome), "expiration": expires}
-        self.put("IdempotencyTable", item)
-
-    def comes_again(self) -> Row:
-        """Its pictures are uploaded again, unchanged."""
-        for role, content in self.contents.items():
-            self.deployed.upload(f"{self.pair_id}/{role}.jpg", content)
-        row = self.deployed.settled(self.pair_id)
-        self.deployed.idle()
-        return row
-
-    @property
-    def calls(self) -> int:
-        return len(self.deployed.asked(self.contents["first"]))
+    def new(self) -> LambdaHost:
+        assert self.sandbox.host is not None
+        return self.sandbox.host
 
 
-@pytest.mark.parametrize("on_unknown", ["hold", "retry"])
-def test_an_answer_that_was_paid_for_is_used_under_whichever_policy_it_was_stored(
-    deployed: Deployed, on_unknown: str
-) -> None:
-    left = Left(deployed, f"answered, {on_unknown}")
-    left.ledger_row("ANSWERED", code="SUCCESS", outcome=OUTCOME)
-    left.record(on_unknown, OUTCOME)
-
-    row = left.comes_again()
-
-    assert (row["verdict"], row["transaction_id"], left.calls) == ("PASS", "of-the-old-release", 0)
-
-
-@pytest.mark.parametrize("state", ["SENT", "UNKNOWN"])
-def test_a_call_with_an_unknown_outcome_is_not_repeated(deployed: Deployed, state: str) -> None:
-    left = Left(deployed, f"unknown, {state}")
-    unknown = {**OUTCOME, "code": "OUTCOME_UNKNOWN", "similarity": None, "pricing_strategy": None}
-    left.ledger_row(state, **({"outcome": unknown} if state == "UNKNOWN" else {}))
-    left.record("hold", unknown)
-
-    row = left.comes_again()
-
-    assert (row["verdict"], row["code"], left.calls) == ("UNDETERMINED", "OUTCOME_UNKNOWN", 0)
+@pytest.fixture(scope="module")
+def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+    root, logs = unpack(tmp_path_factory.mktemp("previous")), tmp_path_factory.mktemp("upgrade")
+    with Sandbox(root, PARAMETERS, overrides=OVERRIDES, environment=VARIABLES, logs=logs) as sandbox:
+        deployed = Deployed(sandbox)
+        decide(deployed)
+        rows = {pair_id: deployed.row(pair_id) or {} for pair_id in DECIDED}
+        before = sandbox.stack
+        leave_in_flight(deployed)
+        upgraded = Upgraded(sandbox, before, rows, old=sandbox.update(ROOT))
+        sandbox.receiver.always(None)
+        yield upgraded
+        upgraded.idle()
+        assert upgraded.dead_letters() == []
+        assert upgraded.metrics()["UnexpectedErrors"] == 0, [line for line in upgraded.log() if "exception" in line]
 
 
-def test_a_refusal_is_no_obstacle(deployed: Deployed) -> None:
-    left = Left(deployed, "refused")
-    left.ledger_row(
-        "REFUSED",
-        code="SERVICE_BUSY",
-        outcome={**OUTCOME, "code": "SERVICE_BUSY", "similarity": None, "pricing_strategy": "FREE"},
-    )
-
-    row = left.comes_again()
-
-    assert (row["verdict"], left.calls) == ("PASS", 1)
-    assert [call["call"] for call in deployed.ledger(left.pair_id)] == ["000001", "000002"]
-
-
-def test_a_message_of_the_old_search_finds_its_answer(deployed: Deployed) -> None:
-    left = Left(deployed, "found by the old search")
-    left.ledger_row("ANSWERED", code="SUCCESS", outcome=OUTCOME)
-    left.comes_again()
-    before = len(deployed.ledger(left.pair_id))
-    key = quote_plus(f"{left.pair_id}/first.jpg", safe="/")
-
-    deployed.send(json.dumps({"Records": [{"eventName": "ObjectCreated:Missed", "s3": {"object": {"key": key}}}]}))
+def decide(deployed: Deployed) -> None:
+    """Leave final rows of every kind, a pair for a reviewer, and a pair whose second picture is missing."""
+    deployed.upload_pair("passed")
+    deployed.upload_pair("retake", BLANK)
+    deployed.upload_pair("held", answer={"drop": "after_reading"})
+    for pair_id in ("reviewed", "manual"):
+        deployed.upload_pair(pair_id, ANNA, ANNA_ON_ANOTHER_DAY)
+    deployed.upload_pair("waiting", only="first")
+    for pair_id in DECIDED:
+        deployed.settled(pair_id)
+    deployed.row_with("waiting", "WAITING")
+    fingerprint = next(pair["fingerprint"] for pair in ask_for_pairs(deployed) if pair["pair_id"] == "reviewed")
+    deployed.post("ReviewUrl", decision("reviewed", fingerprint, "REJECT"))
+    deployed.post("ReviewUrl", {"action": "give_back", "desk": "1", "pair_ids": ["manual"]})
     deployed.idle()
 
-    assert deployed.dead_letters() == []
-    assert (len(deployed.ledger(left.pair_id)), left.calls) == (before, 0)
+
+def ask_for_pairs(deployed: Deployed) -> list[dict[str, Any]]:
+    return list(deployed.post("ReviewUrl", {"action": "pairs", "desk": "1", "count": 10})["pairs"])
 
 
-# --- Workers and operators of both releases ---------------------------------------------------------------------------
+def decision(pair_id: str, fingerprint: str, verdict: str) -> dict[str, str]:
+    facts = {"pair_id": pair_id, "fingerprint": fingerprint, "verdict": verdict, "reason": "compared by eye"}
+    return {"action": "decide", "desk": "1"} | facts
 
 
-def test_the_retry_of_an_earlier_command_line_says_to_update(deployed: Deployed) -> None:
-    with pytest.raises(NotUnderstood, match="Update facepair to the release of the stack"):
-        deployed.post("PermitUrl", {"pair_ids": ["anna"]})
+def leave_in_flight(deployed: Deployed) -> None:
+    """Leave work at every stage, while the webhook fails and the account is blocked."""
+    host = deployed.sandbox.host
+    assert host is not None
+    deployed.sandbox.receiver.always(ReceiverReply(status=503))
+    deployed.upload_pair("undelivered", ANNA, BEN)
+    deployed.settled("undelivered")
+    deployed.idle()
+    host.pause()
+    deployed.upload_pair("missed")
+    deployed.lose_messages()
+    host.resume()
+
+    deployed.upload_pair("killed", answer={"delay": 60})
+    was_asked(deployed, "killed")
+    for worker in host.environments():
+        if worker.busy and worker.function.logical_id == "CompareFunction":
+            worker.kill()
+    deployed.upload_pair("in flight", answer={"delay": UPDATE_SECONDS})
+    was_asked(deployed, "in flight")
+    deployed.upload_pair("pending", answer={"code": "INSUFFICIENT_BALANCE"})
+    deployed.row_with("pending", "PENDING")
+
+    host.pause()
+    deployed.invoke("FindMissedFunction", {})
+    deployed.upload_pair("queued")
+    deployed.upload_pair("erased")
+    resources = Resources(deployed.sandbox.variables["AWS_ENDPOINT_URL"], dict(deployed.sandbox.outputs))
+    marks = previous("aws.erasure_marks").ErasureMarks(resources.tables, resources.outputs["IdempotencyTable"])
+    marks.set("erased", clock.now() + timedelta(seconds=1))
 
 
-def test_a_slot_of_an_old_worker_is_not_taken_twice(deployed: Deployed) -> None:
-    left = Left(deployed, "paced")
-    slot = clock.now() + timedelta(seconds=4)
-    seconds = Decimal(f"{slot.timestamp():.6f}")
-    left.put("IdempotencyTable", {"id": "gate", "version": 0, "next_slot": seconds, "pace": 5, "paced_at": seconds - 2})
-
-    row = left.comes_again()
-
-    assert (row["verdict"], left.calls) == ("PASS", 1)
-    [call] = deployed.ledger(left.pair_id)
-    assert clock.parse(call["answered_at"]) >= slot.replace(microsecond=0)
+def calls(deployed: Deployed, pair_id: str, person: str = ANNA) -> list[ApiRequest]:
+    return deployed.asked(picture(person, f"{pair_id}, first"))
 
 
-def test_a_pair_that_an_old_worker_has_is_left_to_it(deployed: Deployed) -> None:
-    left = Left(deployed, "in flight")
-    uploads = [
-        (f"{left.pair_id}/{role}.jpg", hashlib.md5(content).hexdigest()) for role, content in left.contents.items()
+def was_asked(deployed: Deployed, pair_id: str) -> None:
+    deployed.wait(lambda: calls(deployed, pair_id), lambda: f"the API was not asked about {pair_id}")
+
+
+def test_stateful_resources_keep_their_logical_ids_and_names(upgraded: Upgraded) -> None:
+    stateful = {name: each for name, each in upgraded.before.resources.items() if each.type in STATEFUL}
+    after = upgraded.sandbox.stack.resources
+
+    assert len(stateful) > 15
+    assert {name: each.physical_id for name, each in stateful.items()} == {
+        name: after[name].physical_id for name in stateful
+    }
+
+
+@pytest.fixture(scope="module")
+def delivered_again(upgraded: Upgraded) -> Upgraded:
+    """Workers of both releases take messages until no pair is in flight; each pair has one more than it needs."""
+    upgraded.old.resume()
+    upgraded.upload_pair("waiting", only="second")
+    for pair_id in IN_FLIGHT:
+        upgraded.send(notification(f"{pair_id}/first.jpg"))
+    for pair_id in IN_FLIGHT:
+        upgraded.settled(pair_id)
+    upgraded.old.pause()
+    upgraded.wait(lambda: erased_by_log(upgraded), lambda: "no new worker deferred the erased pair")
+    for role in ("first", "second"):  # the rest of the erasure
+        bucket = upgraded.sandbox.outputs["ImagesBucket"]
+        upgraded.sandbox.aws("s3").delete_object(Bucket=bucket, Key=f"erased/{role}.jpg")
+    upgraded.idle()
+    return upgraded
+
+
+@pytest.mark.parametrize(
+    ("pair_id", "verdict", "codes"),
+    [
+        ("waiting", "PASS", ["SUCCESS"]),
+        ("in flight", "PASS", ["SUCCESS"]),
+        ("killed", "UNDETERMINED", [None]),
+        ("pending", "PASS", ["INSUFFICIENT_BALANCE", "SUCCESS"]),
+        ("queued", "PASS", ["SUCCESS"]),
+        ("missed", "PASS", ["SUCCESS"]),
+    ],
+)
+def test_a_pair_in_flight_is_finished_and_charged_once(
+    delivered_again: Upgraded, pair_id: str, verdict: str, codes: list[str | None]
+) -> None:
+    assert delivered_again.settled(pair_id)["verdict"] == verdict
+    assert [call.code for call in calls(delivered_again, pair_id)] == codes
+
+
+def erased_by_log(deployed: Deployed) -> list[Row]:
+    """Return what this release logs of the pair that the previous one has begun to erase."""
+    return [
+        line
+        for line in deployed.log()
+        if line.get("reason") == "the pair was erased after a picture of it was uploaded"
     ]
-    objects = hashlib.sha256(json.dumps([left.pair_id, *uploads]).encode()).hexdigest()
-    until = clock.now() + timedelta(seconds=4)
-    left.put(
-        "IdempotencyTable",
-        {
-            "id": f"underway#{objects}",
-            "owner": "0" * 32,
-            "begun": 1,
-            "alive_until": int(until.timestamp()),
-            "due": int(until.timestamp()) + 720,
-            "expiration": int(until.timestamp()) + 14 * 86400,
-        },
-    )
 
-    row = left.comes_again()
 
-    assert (row["verdict"], left.calls) == ("PASS", 1)
-    [call] = deployed.ledger(left.pair_id)
-    assert clock.parse(call["sent_at"]) >= until.replace(microsecond=0)
+def test_a_pair_that_the_previous_release_erased_is_not_compared(delivered_again: Upgraded) -> None:
+    assert {line["pair_id"] for line in erased_by_log(delivered_again)} == {"erased"}
+    assert (delivered_again.row("erased"), calls(delivered_again, "erased")) == (None, [])
+
+
+def test_no_decided_row_changes_when_its_messages_come_again(delivered_again: Upgraded) -> None:
+    for pair_id in DECIDED:
+        delivered_again.send(notification(f"{pair_id}/first.jpg"))
+    delivered_again.idle()
+
+    rows = {pair_id: delivered_again.row(pair_id) or {} for pair_id in DECIDED}
+    # A held pair is looked at again, because its retry may have been approved; its row is written as this release does.
+    held, before = rows.pop("held"), delivered_again.rows["held"]
+    assert {name for name in held if held[name] != before.get(name)} <= {
+        "call",
+        "expires_at",
+        "listed_at",
+        "updated_at",
+    }
+    assert rows == {pair_id: delivered_again.rows[pair_id] for pair_id in rows}
+
+
+def test_every_verdict_reaches_the_webhook(delivered_again: Upgraded) -> None:
+    expected = {*DECIDED, *IN_FLIGHT, "undelivered"} - {"erased"}
+
+    def missing() -> set[str]:
+        taken = delivered_again.sandbox.receiver.taken.values()
+        return expected - {json.loads(delivery.body)["data"]["pair_id"] for delivery in taken}
+
+    delivered_again.wait(lambda: not missing(), lambda: f"no webhook of {missing()} was taken")
+
+
+@pytest.mark.parametrize("records", ["kept", "expired"])
+def test_unchanged_pictures_are_not_charged_again(delivered_again: Upgraded, records: str) -> None:
+    """The old release's records and ledger rows are understood; the ledger alone is enough."""
+    delivered_again.idle()
+    before = {pair_id: len(delivered_again.ledger(pair_id)) for pair_id in DECIDED}
+    if records == "expired":
+        delete_records(delivered_again)
+
+    delivered_again.upload_pair("retake", BLANK)
+    for pair_id in ("passed", "held"):
+        delivered_again.upload_pair(pair_id)
+    for pair_id in ("reviewed", "manual"):
+        delivered_again.upload_pair(pair_id, ANNA, ANNA_ON_ANOTHER_DAY)
+    delivered_again.idle()
+
+    assert {pair_id: len(delivered_again.ledger(pair_id)) for pair_id in DECIDED} == before
+    rows = {pair_id: delivered_again.row(pair_id) or {} for pair_id in DECIDED}
+    for name in ("verdict", "code", "similarity", "transaction_id", "review"):
+        assert {pair_id: row.get(name) for pair_id, row in rows.items()} == {
+            pair_id: row.get(name) for pair_id, row in delivered_again.rows.items()
+        }
+
+
+def delete_records(deployed: Deployed) -> None:
+    """Delete Powertools' idempotency records, as DynamoDB does when they expire."""
+    dynamodb, table = deployed.sandbox.aws("dynamodb"), deployed.sandbox.outputs["IdempotencyTable"]
+    ids = [item["id"] for item in dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]]
+    records = [each for each in ids if each["S"].startswith("compare#")]
+    assert records
+    for record_id in records:
+        dynamodb.delete_item(TableName=table, Key={"id": record_id})
+
+
+@pytest.mark.parametrize("pair_id", ["held", "killed"])
+def test_a_held_pair_of_the_previous_release_can_be_retried(delivered_again: Upgraded, pair_id: str) -> None:
+    delivered_again.row_with(pair_id, "UNDETERMINED")
+
+    delivered_again.post("OperateUrl", {"action": "retry", "pair_ids": [pair_id]})
+
+    assert delivered_again.row_with(pair_id, "PASS")["code"] == "SUCCESS"
+    assert [call["state"] for call in delivered_again.ledger(pair_id)] == ["UNKNOWN", "ANSWERED"]
+    assert len(calls(delivered_again, pair_id)) == 2
+
+
+def test_a_manual_check_of_the_previous_release_can_be_reviewed(upgraded: Upgraded) -> None:
+    [pair] = ask_for_pairs(upgraded)
+
+    upgraded.post("ReviewUrl", decision("manual", pair["fingerprint"], "PASS"))
+
+    assert upgraded.row_with("manual", "PASS")["review"]["reason"] == "compared by eye"
+
+
+@pytest.mark.parametrize("first", ["previous", "present"])
+def test_a_pair_that_workers_of_both_releases_get_is_charged_once(delivered_again: Upgraded, first: str) -> None:
+    pair_id = f"{first} release first"
+    hosts = [delivered_again.old, delivered_again.new]
+    begins, follows = hosts if first == "previous" else reversed(hosts)
+
+    follows.pause()
+    begins.resume()
+    delivered_again.upload_pair(pair_id, answer={"delay": 2})
+    was_asked(delivered_again, pair_id)
+    begins.pause()
+    follows.resume()
+    delivered_again.send(notification(f"{pair_id}/first.jpg"))
+
+    assert delivered_again.settled(pair_id)["verdict"] == "PASS"
+    delivered_again.idle()
+    assert [call.code for call in calls(delivered_again, pair_id)] == ["SUCCESS"]
+    delivered_again.old.pause()
+    delivered_again.new.resume()
+
+
+def test_the_retry_of_an_earlier_command_line_says_to_update(upgraded: Upgraded) -> None:
+    with pytest.raises(NotUnderstood, match="Update facepair to the release of the stack"):
+        upgraded.post("PermitUrl", {"pair_ids": ["anna"]})

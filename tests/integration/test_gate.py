@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from botocore.config import Config
@@ -12,9 +13,9 @@ from botocore.config import Config
 from facepair.aws.gate import ITEM, GateItem
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules
 from facepair.domain.retry import Blocked, Closed, RateLimited
-from facepair.domain.verdict import Outcome
+from facepair.domain.verdict import API_NOT_ANSWERING, Outcome
 from tests.support.faulty_aws import FaultyAws
-from tests.support.previous_release import PreviousGate
+from tests.support.previous_release import previous
 from tests.support.resources import HASTY, Resources
 
 PAUSE = 600.0
@@ -59,6 +60,11 @@ class AfterAllHaveRead(GateItem):
 
 def gate(deployed: Resources, clock: Clock, per_second: float = 10, stop_after: int = 3) -> GateItem:
     return GateItem(deployed.table("IdempotencyTable"), Rules(per_second, stop_after, PAUSE), clock)
+
+
+def previous_gate(deployed: Resources, clock: Clock, per_second: float = 10, stop_after: int = 3) -> Any:
+    rules = previous("domain.gate").Rules(per_second, stop_after, PAUSE)
+    return previous("aws.gate").GateItem(deployed.table("IdempotencyTable"), rules, clock)
 
 
 def test_slots_are_evenly_spaced_and_no_two_workers_have_the_same(deployed: Resources, clock: Clock) -> None:
@@ -123,12 +129,11 @@ def test_workers_of_two_releases_keep_one_pace(
     deployed: Resources, clock: Clock, per_second: float, first: str
 ) -> None:
     start = threading.Barrier(8)
-    table = deployed.table("IdempotencyTable")
 
     def slot(release: str) -> float:
-        if release == "previous":
-            return PreviousGate(table, per_second, clock).enter()
-        return gate(deployed, clock, per_second).enter().at
+        make = previous_gate if release == "previous" else gate
+        at: float = make(deployed, clock, per_second).enter().at
+        return at
 
     def worker(number: int) -> float:
         start.wait()
@@ -143,18 +148,33 @@ def test_workers_of_two_releases_keep_one_pace(
 
 
 def test_workers_of_two_releases_stop_together(deployed: Resources, clock: Clock) -> None:
-    previous = PreviousGate(deployed.table("IdempotencyTable"), 10, clock)
-    slot = gate(deployed, clock).enter()
+    old = previous_gate(deployed, clock)
+    unanswered = previous("domain.verdict").Outcome(code="OUTCOME_UNKNOWN", message="no answer")
+    slot, old_slot = gate(deployed, clock).enter(), old.enter()
 
-    previous.count_unanswered()
+    old.report(old_slot, unanswered)
     gate(deployed, clock).report(slot, UNKNOWN)
-    previous.count_unanswered()
+    assert gate(deployed, clock).look() is None
+    old.report(old_slot, unanswered)
 
-    assert gate(deployed, clock).state().unanswered == 3
-    previous.block("ACCOUNT_DISABLED", PAUSE)
     closed = gate(deployed, clock).look()
     assert isinstance(closed, Closed)
-    assert closed.code == "ACCOUNT_DISABLED"
+    assert closed.code == old.look().code == API_NOT_ANSWERING
+
+
+def test_a_refusal_of_the_account_stops_workers_of_both_releases(deployed: Resources, clock: Clock) -> None:
+    blocked = previous("domain.retry").Blocked("ACCOUNT_DISABLED", "call us")
+    previous_gate(deployed, clock).block(blocked)
+
+    closed = gate(deployed, clock).look()
+    assert isinstance(closed, Closed)
+    assert (closed.code, closed.message) == ("ACCOUNT_DISABLED", "call us")
+
+    clock.now += PAUSE
+    probe = gate(deployed, clock).enter()
+    assert probe.probe
+    with pytest.raises(previous("domain.retry").Closed):
+        previous_gate(deployed, clock).enter()
 
 
 MANY = 40

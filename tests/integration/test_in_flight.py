@@ -11,7 +11,7 @@ from facepair.aws.in_flight import InFlightMarkers
 from facepair.domain import clock
 from facepair.domain.retry import Later
 from tests.support.faulty_aws import FaultyAws
-from tests.support.previous_release import previous_begin
+from tests.support.previous_release import previous
 from tests.support.resources import Resources
 
 AT_ONCE = timedelta(0)
@@ -61,16 +61,17 @@ def test_of_eight_workers_at_once_one_begins(deployed: Resources, pair_id: str) 
 def test_workers_of_two_releases_do_not_process_a_pair_at_once(
     marks: InFlightMarkers, deployed: Resources, pair_id: str
 ) -> None:
-    table = deployed.table("IdempotencyTable")
+    old = previous("aws.underway").UnderwayMarks(deployed.table("IdempotencyTable"), comes_back=timedelta(minutes=12))
 
     assert marks.begin(pair_id, a_minute_ago()) == 1
-    assert previous_begin(table, pair_id, in_a_minute())
+    assert old.begin(pair_id, in_a_minute()) == 2
     with pytest.raises(Later):
         marks.begin(pair_id, in_a_minute())
     assert not marks.claim(pair_id, AT_ONCE)
     marks.defer(pair_id, clock.now())
     assert marks.begin(pair_id, in_a_minute()) == 1
-    assert not previous_begin(table, pair_id, in_a_minute())
+    with pytest.raises(previous("domain.retry").Later):
+        old.begin(pair_id, in_a_minute())
 
 
 def test_a_worker_whose_response_was_lost_recognises_its_own_mark(

@@ -26,7 +26,7 @@ from facepair.domain.verdict import Outcome, Seen
 from facepair.threads import Threads
 from facepair.use_cases.ask import SAVING_SECONDS, Asker, Question
 from tests.support.faulty_aws import FaultyAws
-from tests.support.previous_release import previous_open
+from tests.support.previous_release import previous
 from tests.support.resources import HASTY, Resources
 
 DEADLINE = 15.0
@@ -71,14 +71,17 @@ def test_a_call_s_row_is_there_before_it_is_sent(calls: CallsTable, deployed: Re
 def test_workers_of_two_releases_do_not_open_the_same_call(
     calls: CallsTable, deployed: Resources, pair_id: str
 ) -> None:
-    table = deployed.table("CallsTable")
+    erased = previous("aws.erasure_marks").ErasureMarks(deployed.tables, deployed.outputs["IdempotencyTable"])
+    old = previous("aws.ledger").CallsTable(deployed.table("CallsTable"), erased=erased)
 
-    assert previous_open(table, pair_id, "f1", 1, in_a_minute())
+    old.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
     with pytest.raises(Later):
         calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
     calls.open(pair_id, "f1", 2, in_a_minute(), UPLOADED)
-    assert not previous_open(table, pair_id, "f1", 2, in_a_minute())
+    with pytest.raises(previous("domain.retry").Later):
+        old.open(pair_id, "f1", 2, in_a_minute(), UPLOADED)
     assert [(call.state, call.fingerprint) for call in calls.of_pair(pair_id)] == [(State.SENT, "f1")] * 2
+    assert [(call.state, call.fingerprint) for call in old.of_pair(pair_id)] == [("SENT", "f1")] * 2
 
 
 def rows(deployed: Resources, pair_id: str) -> list[dict[str, Any]]:

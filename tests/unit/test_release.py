@@ -2,10 +2,12 @@
 
 import hashlib
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from deploy.previous_release import ARCHIVES, archive, pack, previous_version, unpack
 from deploy.release import bill_of_materials, checksums, notes, with_version
 from facepair import __version__
 
@@ -59,6 +61,35 @@ def test_checksums_are_what_sha256sum_reads(tmp_path: Path) -> None:
     (tmp_path / "a.whl").write_bytes(b"wheel")
 
     assert list(checksums(tmp_path)) == [f"{hashlib.sha256(b'wheel').hexdigest()}  a.whl"]
+
+
+def test_the_repository_has_the_previous_release_for_the_upgrade_test(tmp_path: Path) -> None:
+    root = unpack(tmp_path)
+
+    assert sorted(path.name for path in root.iterdir()) == ["functions", "layers", "template.yaml"]
+    assert [path.name for path in ARCHIVES.iterdir()] == [archive().name]
+
+
+def test_the_previous_release_is_the_section_below_in_the_changelog() -> None:
+    assert previous_version(CHANGELOG, "0.2.0") == "0.1.0"
+    for version in ("0.1.0", "0.4.0"):
+        with pytest.raises(ValueError, match="no section of a version before"):
+            previous_version(CHANGELOG, version)
+
+
+def test_the_archive_has_nothing_of_the_machine_that_made_it() -> None:
+    with tarfile.open(archive()) as files:
+        members = files.getmembers()
+
+    assert {(member.uname, member.gname, member.mode) for member in members} <= {
+        ("root", "root", mode) for mode in (0o644, 0o755)
+    }
+    assert len({member.mtime for member in members}) == 1  # the commit's
+
+
+def test_a_commit_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="git cannot archive no-such-commit"):
+        pack("no-such-commit")
 
 
 def test_a_release_needs_the_upgrade_test_before_anything_is_built() -> None:
