@@ -69,5 +69,4 @@ def stand_in_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "app.py").write_text(source)
     for layer in ("dependencies", "facepair"):
         (root / "layers" / layer).mkdir(parents=True)
-    (root / ".lambda").symlink_to(ROOT / ".lambda")
     return root

@@ -1,6 +1,7 @@
 """The whole sandbox: the real template, mostly with stand-in functions."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,6 +148,27 @@ def test_a_redeployment_changes_functions_and_keeps_everything_else(sandbox: San
 
     assert sandbox.outputs == outputs
     assert pass_above(sandbox, "after redeployment") == "88"
+
+
+def test_an_update_runs_another_folder_s_code_over_the_same_data(
+    sandbox: Sandbox, stand_in_root: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(stand_in_root, tmp_path / "other")
+    app = other / "functions" / "compare_pair" / "app.py"
+    app.write_text(app.read_text().replace('os.environ["PASS_ABOVE"]', '"new code"'))
+    assert "new code" in app.read_text()
+    before = sandbox.outputs
+
+    old, new = sandbox.update(other), sandbox.host
+    assert new
+    assert (sandbox.outputs, pass_above(sandbox, "by new code")) == (before, "new code")
+
+    new.pause()
+    old.resume()
+    assert pass_above(sandbox, "by old code") != "new code"
+    new.resume()
+    old.close()
+    sandbox.update(stand_in_root).close()
 
 
 def test_a_stopped_host_leaves_messages_in_the_queue_until_it_starts_again(sandbox: Sandbox) -> None:

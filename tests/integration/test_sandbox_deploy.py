@@ -231,3 +231,32 @@ def test_an_override_of_what_is_not_there_is_an_error_that_names_it(
 
     with pytest.raises(TemplateError, match=complaint):
         deployer.with_values(QUEUE_AND_FUNCTIONS, overrides)
+
+
+TABLE = """
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{{AttributeName: id, AttributeType: S}}]
+      KeySchema: [{{AttributeName: id, KeyType: HASH}}]
+      {more}
+Outputs: {{Table: {{Value: !Ref Table}}}}
+"""
+
+
+def test_an_update_changes_a_table_s_protection_and_keeps_the_table(deployer: Deployer) -> None:
+    before = deployer(TABLE.format(more=""))
+    after = deployer(TABLE.format(more="DeletionProtectionEnabled: true"), before)
+
+    assert after.outputs == before.outputs
+    described = deployer.aws.client("dynamodb").describe_table(TableName=after.outputs["Table"])["Table"]
+    assert described["DeletionProtectionEnabled"] is True
+
+
+def test_an_update_that_would_change_a_table_s_stream_is_refused(deployer: Deployer) -> None:
+    before = deployer(TABLE.format(more=""))
+
+    with pytest.raises(TemplateError, match="Table: the sandbox cannot change StreamSpecification of a table"):
+        deployer(TABLE.format(more="StreamSpecification: {StreamViewType: NEW_IMAGE}"), before)
