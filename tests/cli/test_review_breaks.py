@@ -144,9 +144,7 @@ def test_a_command_that_is_killed_leaves_a_page_that_names_what_is_not_recorded(
     command.signal(signal.SIGKILL)
     command.ends()
 
-    expect(page.locator("#problem")).to_contain_text(
-        "is lost; retrying. Not recorded, as far as this page knows: b as"
-    )
+    expect(page.locator("#problem")).to_contain_text("is lost; retrying. Not recorded, as far as this page knows: b as")
     assert "a as" not in page.locator("#problem").inner_text()
     assert function.verdict("b") == "MANUAL_CHECK"
     page.keyboard.press("u")

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "facepair"
-FUNCTIONS = sorted((ROOT / "functions").iterdir())
+FUNCTIONS = sorted({path.parent for path in (ROOT / "functions").glob("*/*.py")})
 
 MODULES = sorted(
     ".".join(path.relative_to(LAYER).with_suffix("").parts).removesuffix(".__init__")

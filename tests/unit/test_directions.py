@@ -15,7 +15,7 @@ from facepair_cli.cli import COMMANDS
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "facepair" / "facepair"
 COMMAND_LINE = ROOT / "cli" / "facepair_cli"
-FUNCTIONS = sorted(path for path in (ROOT / "functions").iterdir() if path.is_dir())
+FUNCTIONS = sorted({path.parent for path in (ROOT / "functions").glob("*/*.py")})
 ROOTS = (ROOT, ROOT / "layers" / "facepair", ROOT / "cli")
 """The folders from which our own modules are imported."""
 
