@@ -1,7 +1,8 @@
 """Delivery time of a verdict: seconds from the row's writing to the webhook receiver.
 
-`python -m benchmarks.publish [--at-rest 30] [--burst 300]` measures rows one after the other and in a burst, written
-directly into the table. The sandbox runs on the same processors, so these are the sandbox's figures, not those of AWS.
+`python -m benchmarks.publish [--burst 300]` measures a burst of rows that are written directly into the table;
+`benchmarks.latency` measures one at rest. The sandbox runs on the same processors, so these are the sandbox's figures,
+not those of AWS.
 """
 
 import argparse
@@ -26,14 +27,11 @@ PATIENCE_SECONDS = 300
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds from a row's writing to the receiver, in the sandbox.")
-    parser.add_argument("--at-rest", type=int, default=30)
     parser.add_argument("--burst", type=int, default=300)
     arguments = parser.parse_args()
     with Sandbox(ROOT) as sandbox:
         _under_way(sandbox, ["the first one starts what is not started yet"])
-        at_rest = [_under_way(sandbox, [f"at rest {number}"])[0] for number in range(arguments.at_rest)]
         burst = _under_way(sandbox, [f"burst {number}" for number in range(arguments.burst)])
-    print(f"From row to receiver at rest: {_figures(at_rest)}")
     print(f"From row to receiver in a burst of {len(burst)} rows: {_figures(burst)}")
 
 
