@@ -1,6 +1,8 @@
-"""Repository conventions: hooks run what `make lint` runs, and actions are pinned by commit."""
+"""Repository conventions: hooks run what `make lint` runs, workflows are valid, and actions are pinned by commit."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
@@ -22,9 +24,19 @@ def test_the_hooks_run_what_make_lint_runs() -> None:
     assert hooks == linted
 
 
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_workflows_follow_the_schema_of_github() -> None:
+    command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+
+    checked = subprocess.run([*command, *WORKFLOWS], capture_output=True, text=True, check=False)
+
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_actions_are_pinned_by_commit() -> None:
-    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-    used = [line for each in workflows for line in each.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    used = [line for each in WORKFLOWS for line in each.read_text(encoding="utf-8").splitlines() if "uses:" in line]
 
     assert used
     assert [line for line in used if not re.search(r"@[0-9a-f]{40} # v\d", line)] == []

@@ -1,11 +1,14 @@
 """What `make release` writes, and that it is made only after the upgrade test."""
 
 import hashlib
+import json
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy.previous_release import ARCHIVES, archive, pack, previous_version, unpack
 from deploy.release import bill_of_materials, checksums, notes, with_version
@@ -47,6 +50,15 @@ def test_the_bill_of_materials_has_every_locked_package_once() -> None:
     assert {"pkg:pypi/boto3", "pkg:pypi/aws-lambda-powertools"} <= {
         each["purl"].partition("@")[0] for each in bill["components"]
     }
+
+
+def test_the_bill_of_materials_is_valid_cyclonedx() -> None:
+    locked = (ROOT / "layers" / "dependencies" / "requirements.txt").read_text()
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    bill = bill_of_materials(locked, __version__)
+
+    assert validator.validate_str(json.dumps(bill)) is None
+    assert validator.validate_str(json.dumps(bill | {"specVersion": "1.5", "licences": []})) is not None
 
 
 def test_the_packaged_template_names_the_version() -> None:
