@@ -11,6 +11,16 @@ from typing import Any
 from deploy.previous_release import unpack
 
 PACKAGE = "facepair"
+STATEFUL = {
+    "AWS::DynamoDB::Table",
+    "AWS::Events::EventBus",
+    "AWS::IAM::ManagedPolicy",  # people have attached it
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::SecretsManager::Secret",
+}
 
 
 def previous(module: str) -> Any:
