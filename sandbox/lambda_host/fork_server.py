@@ -1,13 +1,14 @@
 """Forks environments from a process that has imported their packages, in milliseconds instead of half a second.
 
 Run by the functions' Python, with the number of an inherited socket as argument. Each line on that socket is the JSON
-of an `Order`, with two files: the environment's log and a socket for this environment. On that socket this program
+of an `Order`, with two files: the environment's log and a socket for this environment. On that socket `ForkServer`
 writes the process id and, later, the exit status. When the other side closes it, the environment and everything it
 started is killed; closing the first socket kills all.
 
 Imports nothing else of the sandbox, as the functions' Python has only their packages.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -16,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any, NoReturn, TypedDict
@@ -41,6 +43,7 @@ PRELOADED = (
 SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "ssm")
 """Services that functions make clients of."""
 MESSAGE_BYTES = 65_536
+MOST_FILES = 4
 
 
 class Order(TypedDict):
@@ -52,10 +55,11 @@ class Order(TypedDict):
 
 
 class ForkServer:
-    """Forks on order; reports and kills its children."""
+    """Forks on order; reports and kills its children. A child goes on in `become`, with its order and its files."""
 
-    def __init__(self, orders: socket.socket) -> None:
+    def __init__(self, orders: socket.socket, become: Callable[[Any, list[int]], NoReturn]) -> None:
         self._orders = orders
+        self._become = become
         self._running: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(orders, selectors.EVENT_READ, self._fork)
@@ -65,22 +69,29 @@ class ForkServer:
         signal.set_wakeup_fd(self._woken_by.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def serve(self) -> None:
+    def serve(self) -> NoReturn:
+        gc.freeze()  # children need not look at what is here, nor copy it
         while True:
             for key, _ in self._selector.select():
                 key.data()
 
     def _fork(self) -> None:
-        message, files, _, _ = socket.recv_fds(self._orders, MESSAGE_BYTES, 2)
+        message, files, _, _ = socket.recv_fds(self._orders, MESSAGE_BYTES, MOST_FILES)
         while message and not message.endswith(b"\n"):
             message += self._orders.recv(MESSAGE_BYTES)
         if not message:
             self._end()
-        log, owner = files[0], socket.socket(fileno=files[1])
+        owner = socket.socket(fileno=files.pop())
         pid = os.fork()
         if pid == 0:
-            _become(json.loads(message), log, [self._orders, owner, self._woken_by])
-        os.close(log)
+            os.setpgid(0, 0)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for each in (self._orders, owner, self._woken_by):
+                each.close()
+            self._become(json.loads(message), files)
+        for file in files:
+            os.close(file)
         with suppress(ProcessLookupError, PermissionError):  # the child does the same; either may be first
             os.setpgid(pid, pid)
         self._running[pid] = owner
@@ -110,13 +121,9 @@ class ForkServer:
         os._exit(0)
 
 
-def _become(order: Order, log: int, unwanted: list[socket.socket]) -> NoReturn:
-    """Continue as `python -m awslambdaric HANDLER`."""
-    os.setpgid(0, 0)
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for each in unwanted:
-        each.close()
+def become_function(order: Order, files: list[int]) -> NoReturn:
+    """Continue as `python -m awslambdaric HANDLER`, with the log for what it writes."""
+    [log] = files
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir(order["folder"])
@@ -136,8 +143,8 @@ def _become(order: Order, log: int, unwanted: list[socket.socket]) -> NoReturn:
     os._exit(1)
 
 
-def _read_models() -> None:
-    """Make a client of each service, so that environments need not read its description: most of what a client costs.
+def read_models(*services: str) -> None:
+    """Make a client of each service, so that children need not read its description: most of what a client costs.
 
     Every boto3 session would have a loader of its own, so they share one.
     """
@@ -145,7 +152,7 @@ def _read_models() -> None:
     session.create_loader = cache(session.create_loader)
     unsigned = importlib.import_module("boto3").Session("-", "-", region_name="us-east-1")
     unsigned.resource("dynamodb")
-    for service in SERVICES:
+    for service in services:
         unsigned.client(service)
 
 
@@ -155,8 +162,8 @@ def main() -> None:
         with suppress(ImportError):
             importlib.import_module(module)
     with suppress(ImportError):
-        _read_models()
-    ForkServer(orders).serve()
+        read_models(*SERVICES)
+    ForkServer(orders, become_function).serve()
 
 
 if __name__ == "__main__":

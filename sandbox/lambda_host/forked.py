@@ -6,15 +6,13 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from sandbox.aws import without_account
-from sandbox.lambda_host.fork_server import Order
 from sandbox.processes import clean_environment
 
 PROGRAM = Path(__file__).with_name("fork_server.py")
@@ -46,26 +44,25 @@ class Forked:
 
 
 class ForkServerProcess:
-    """Starts processes, which end with it."""
+    """A program with a `ForkServer`. Starts processes, which end with it."""
 
-    def __init__(self, python: Path) -> None:
+    def __init__(self, python: Path, program: Path) -> None:
         self._orders, theirs = socket.socketpair()
         self._ordering = threading.Lock()
         with theirs:
             self._server = subprocess.Popen(
-                [python, "-I", PROGRAM, str(theirs.fileno())],
+                [python, "-I", program, str(theirs.fileno())],
                 env=clean_environment() | without_account(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # Ctrl-C is for us
             )
 
-    def start(self, handler: str, folder: Path, variables: Mapping[str, str], log: IO[bytes]) -> Forked:
-        """Run `python -m awslambdaric HANDLER` in a folder, with exactly these environment variables."""
-        order = Order(handler=handler, folder=str(folder), variables=dict(variables))
+    def start(self, order: Mapping[str, object], files: Sequence[int]) -> Forked:
+        """Run what the program's `become` makes of the order and the files."""
         owner, theirs = socket.socketpair()
         with self._ordering, theirs:
-            socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], [log.fileno(), theirs.fileno()])
+            socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], [*files, theirs.fileno()])
             pid = int(owner.recv(16))
         return Forked(pid, owner)
 
@@ -75,8 +72,11 @@ class ForkServerProcess:
 
 
 @cache
-def fork_server(python: Path) -> ForkServerProcess:
-    """Return the fork server of this Python. It starts on first use and ends with this process."""
-    server = ForkServerProcess(python)
+def fork_server(python: Path, program: Path = PROGRAM) -> ForkServerProcess:
+    """Return the fork server of this Python, of functions by default.
+
+    It starts on first use and ends with this process.
+    """
+    server = ForkServerProcess(python, program)
     atexit.register(server.close)
     return server

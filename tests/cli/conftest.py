@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.cloud import Sandbox
-from tests.support import ROOT
+from tests.support import ROOT, commands
 from tests.support.deployed import Deployed
 from tests.support.terminal import Terminal
 
-FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 PARAMETERS: dict[str, object] = {"BlockedRetrySeconds": 1, "FindMissedAfterMinutes": 0}
 
 
@@ -28,14 +27,8 @@ class CommandLine:
 
     def __call__(self, *arguments: str, typed: str = "", within: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; `typed` goes to stdin."""
-        return subprocess.run(
-            [FACEPAIR, *arguments],
-            env=os.environ | self.sandbox.variables | {"COLUMNS": "80", "NO_COLOR": "1"},
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=within,
-        )
+        variables = os.environ | self.sandbox.variables | {"COLUMNS": "80", "NO_COLOR": "1"}
+        return commands.run(*arguments, variables=variables, typed=typed, within=within)
 
 
 @pytest.fixture(scope="session")

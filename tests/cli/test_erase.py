@@ -13,7 +13,8 @@ import pytest
 
 from facepair.aws.record_id import record_id
 from facepair.domain import clock
-from tests.cli.conftest import FACEPAIR, CommandLine
+from tests.cli.conftest import CommandLine
+from tests.support.commands import FACEPAIR
 from tests.support.deployed import ANNA, Deployed, picture, sha256
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,8 +26,8 @@ from facepair_cli.function_url import FunctionUrl
 from sandbox import portraits
 from sandbox.cloud import Sandbox
 from sandbox.lambda_host.server import Server
-from tests.cli.conftest import FACEPAIR
 from tests.pictures.heic import heic
+from tests.support import commands
 from tests.support.browser import browser as browser
 from tests.support.browser import complaints_of
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, SIZE, Deployed, Row, picture, sha256
@@ -78,14 +77,13 @@ class Command:
     """A running `facepair review`."""
 
     def __init__(self, reviewer: Reviewer) -> None:
-        command = [str(FACEPAIR), "review", "--url", reviewer.sandbox.outputs["ReviewUrl"]]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, env=reviewer.variables, stdout=pipe, stderr=pipe, text=True)
+        url = reviewer.sandbox.outputs["ReviewUrl"]
+        self.process = commands.start("review", "--url", url, variables=reviewer.variables)
         assert self.process.stdout
         self.address = self.process.stdout.readline().rpartition(" ")[2].strip()
         self.origin = self.address.partition("/?")[0]
 
-    def ends(self) -> tuple[int, str]:
+    def ends(self) -> tuple[int | None, str]:
         """Return the exit status and stderr."""
         _, said = self.process.communicate(timeout=30)
         return self.process.returncode, said

@@ -24,9 +24,9 @@ from playwright.sync_api import Browser, Page, Response, expect
 
 from facepair.domain import clock
 from sandbox.lambda_host.server import Server
-from tests.cli.conftest import FACEPAIR
 from tests.fakes import SUCCESS
 from tests.support.browser import browser as browser
+from tests.support.commands import FACEPAIR
 from tests.support.processes import family
 from tests.support.review_function import SIGNATURE, Mode, ReviewFunction
 from tests.support.waiting import eventually

@@ -4,7 +4,6 @@ The page is in a real browser, and ReviewFunction is a server of this process ov
 """
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -15,8 +14,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from facepair.domain import clock
 from facepair.domain.verdict import Face, Seen
-from tests.cli.conftest import FACEPAIR
 from tests.fakes import SUCCESS
+from tests.support import commands
 from tests.support.browser import browser as browser
 from tests.support.review_function import ReviewFunction
 from tests.support.waiting import eventually
@@ -65,10 +64,7 @@ class Opened:
         prepare: Callable[[Page], None] = lambda page: None,
         **context: Any,
     ) -> None:
-        command = [str(FACEPAIR), "review", "--url", url, *options]
-        self.process = subprocess.Popen(
-            command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self.process = commands.start("review", "--url", url, *options, variables=os.environ)
         assert self.process.stdout
         address = self.process.stdout.readline().rpartition(" ")[2].strip()
         context = {"viewport": {"width": 1280, "height": 720}} | context
@@ -78,7 +74,7 @@ class Opened:
         prepare(self.page)
         self.page.goto(address)
 
-    def close(self) -> tuple[int, str]:
+    def close(self) -> tuple[int | None, str]:
         """Close the page. Return the command's exit status and what it wrote to stderr."""
         self.context.close()
         _, said = self.process.communicate(timeout=60)

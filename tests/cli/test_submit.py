@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.cloud import Sandbox
-from tests.cli.conftest import FACEPAIR, CommandLine
+from tests.cli.conftest import CommandLine
+from tests.support.commands import FACEPAIR
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, Deployed, picture, sha256
 from tests.support.faulty_aws import FaultyAws
 from tests.support.waiting import eventually

@@ -173,7 +173,9 @@ from pathlib import Path
 from sandbox.lambda_host.forked import fork_server
 folder, variables = Path({str(tmp_path)!r}), {{"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"}}
 server = fork_server(Path({str(LAMBDA_PYTHON)!r}))
-server.start("app.handler", folder, variables, (folder / "log").open("wb"))
+order = {{"handler": "app.handler", "folder": str(folder), "variables": variables}}
+log = (folder / "log").open("wb")
+server.start(order, [log.fileno()])
 time.sleep(60)
 """
     log = tmp_path / "log"

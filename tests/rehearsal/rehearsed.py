@@ -8,12 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from sandbox.processes import clean_environment
-from tests.rehearsal.deployment import ROOT, STACK_NAME, Deployment
+from tests.rehearsal.deployment import STACK_NAME, Deployment
 from tests.rehearsal.permissions import Refusal
 from tests.rehearsal.second_aws import ACCOUNT, REGION
+from tests.support import commands
 from tests.support.deployed import PATIENCE, Deployed
-
-FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 
 
 class Rehearsed(Deployed):
@@ -69,14 +68,8 @@ class Rehearsed(Deployed):
 
     def facepair(self, person: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line as a person with only the managed policy of that logical id."""
-        return subprocess.run(
-            [FACEPAIR, *arguments, "--stack", STACK_NAME],
-            env=clean_environment() | self.deployment.variables(person),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
+        variables = clean_environment() | self.deployment.variables(person)
+        return commands.run(*arguments, "--stack", STACK_NAME, variables=variables)
 
     @contextmanager
     def without_events(self) -> Iterator[None]:

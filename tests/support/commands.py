@@ -1,0 +1,93 @@
+"""`facepair` as a process, mostly forked from one that has imported it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox.lambda_host.forked import fork_server
+from tests.support import ROOT
+from tests.support.command_fork_server import Order
+
+FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
+PROGRAM = Path(__file__).with_name("command_fork_server.py")
+PATIENCE = 90.0
+"""Seconds, on a machine that does much else."""
+_run_as_installed: set[str] = set()
+"""Commands that this test process has run so."""
+
+
+def run(
+    *arguments: str, variables: Mapping[str, str], typed: str = "", within: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with exactly these environment variables; `typed` goes to its stdin.
+
+    Each command is run as it is installed at its first use, and forked from then on.
+    """
+    if not _forks(arguments):
+        command = [str(FACEPAIR), *arguments]
+        return subprocess.run(command, env=variables, input=typed, capture_output=True, text=True, timeout=within)
+    forked = Command(*arguments, variables=variables, typed=typed)
+    stdout, stderr = forked.communicate(within)
+    assert forked.returncode is not None
+    return subprocess.CompletedProcess(arguments, forked.returncode, stdout, stderr)
+
+
+def start(*arguments: str, variables: Mapping[str, str]) -> "subprocess.Popen[str] | Command":
+    """Start a command as `run` does."""
+    if _forks(arguments):
+        return Command(*arguments, variables=variables)
+    pipe = subprocess.PIPE
+    return subprocess.Popen([FACEPAIR, *arguments], env=variables, stdout=pipe, stderr=pipe, text=True)
+
+
+def _forks(arguments: tuple[str, ...]) -> bool:
+    """Return whether a command can be forked: it has been run as installed, and system libraries survive a fork."""
+    name = next((each for each in arguments if not each.startswith("-")), "")
+    known = name in _run_as_installed
+    _run_as_installed.add(name)
+    return known and sys.platform != "darwin"
+
+
+class Command:
+    """A running command that has been forked, as subprocess.Popen has it."""
+
+    def __init__(self, *arguments: str | Path, variables: Mapping[str, str], typed: str = "") -> None:
+        self.returncode: int | None = None
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        reader, writer = os.pipe()
+        self.stdout = os.fdopen(reader)
+        order = Order(arguments=[str(each) for each in arguments], folder=str(Path.cwd()), variables=dict(variables))
+        with tempfile.TemporaryFile("w+") as stdin, os.fdopen(writer, "w") as stdout:
+            stdin.write(typed)
+            stdin.seek(0)
+            files = [stdin.fileno(), stdout.fileno(), self._stderr.fileno()]
+            self._process = fork_server(Path(sys.executable), PROGRAM).start(order, files)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send_signal(self, number: int) -> None:
+        if self._process.running:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def communicate(self, timeout: float = PATIENCE) -> tuple[str, str]:
+        """Wait for its end, and kill it if that takes too long. Return what else it writes to stdout, and stderr."""
+        if self.stdout.closed:
+            return "", ""
+        too_long = threading.Timer(timeout, self.kill)
+        too_long.start()
+        with self.stdout, self._stderr:
+            written = self.stdout.read()
+            self.returncode = self._process.ended.result()
+            self._stderr.seek(0)
+            said = self._stderr.read()
+        too_long.cancel()
+        return written, said
