@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from sandbox.lambda_host.fork_server import Order
-from sandbox.lambda_host.forked import fork_server
+from sandbox.lambda_host.forked import PROGRAM, fork_server
 from sandbox.lambda_host.runtime_api import Invocation, InvocationResult, RuntimeApi, resolve
 from sandbox.processes import clean_environment
 from sandbox.stack import Function
@@ -33,9 +33,8 @@ class Environment:
         self._api = RuntimeApi()
         self._invocation: Invocation | None = None
         variables = _variables(function, self._api.address, aws_variables)
-        self._process = fork_server(python).start(
-            Order(handler=function.handler, folder=str(function.code), variables=variables), [log.fileno()]
-        )
+        order = Order(handler=function.handler, folder=str(function.code), variables=variables)
+        self._process = fork_server(python, PROGRAM, *function.layers).start(order, [log.fileno()])
         self._process.ended.add_done_callback(self._ended)
 
     @property

@@ -1,9 +1,9 @@
 """Forks environments from a process that has imported their packages, in milliseconds instead of half a second.
 
-Run by the functions' Python, with the number of an inherited socket as argument. Each line on that socket is the JSON
-of an `Order`, with two files: the environment's log and a socket for this environment. On that socket `ForkServer`
-writes the process id and, later, the exit status. When the other side closes it, the environment and everything it
-started is killed; closing the first socket kills all.
+Run by the functions' Python; its arguments are the number of an inherited socket and the folders of layers. Each line on
+that socket is the JSON of an `Order`, with two files: the environment's log and a socket for this environment. On that
+socket `ForkServer` writes the process id and, later, the exit status. When the other side closes it, the environment
+and everything it started is killed; closing the first socket kills all.
 
 Imports nothing else of the sandbox, as the functions' Python has only their packages.
 """
@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import selectors
 import signal
 import socket
@@ -35,8 +36,10 @@ PRELOADED = (
     "pi_heif",
     "PIL.ImageCms",
     "PIL.JpegImagePlugin",
+    "ajpegli",
     "pydantic.main",
     "pydantic.type_adapter",
+    "simplejpeg",
     "urllib3",
     "zoneinfo",
 )
@@ -156,11 +159,20 @@ def read_models(*services: str) -> None:
         unsigned.client(service)
 
 
+def import_all(folders: list[str]) -> None:
+    """Import every module in these folders, which are put on the path. One that fails is left to the children."""
+    sys.path += folders
+    for module in pkgutil.walk_packages(folders, onerror=lambda _: None):
+        with suppress(Exception):
+            importlib.import_module(module.name)
+
+
 def main() -> None:
     orders = socket.socket(fileno=int(sys.argv[1]))
     for module in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(module)
+    import_all(sys.argv[2:])
     with suppress(ImportError):
         read_models(*SERVICES)
     ForkServer(orders, become_function).serve()

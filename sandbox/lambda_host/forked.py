@@ -46,12 +46,12 @@ class Forked:
 class ForkServerProcess:
     """A program with a `ForkServer`. Starts processes, which end with it."""
 
-    def __init__(self, python: Path, program: Path) -> None:
+    def __init__(self, python: Path, program: Path, *arguments: Path) -> None:
         self._orders, theirs = socket.socketpair()
         self._ordering = threading.Lock()
         with theirs:
             self._server = subprocess.Popen(
-                [python, "-I", program, str(theirs.fileno())],
+                [python, "-I", program, str(theirs.fileno()), *arguments],
                 env=clean_environment() | without_account(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -72,11 +72,8 @@ class ForkServerProcess:
 
 
 @cache
-def fork_server(python: Path, program: Path = PROGRAM) -> ForkServerProcess:
-    """Return the fork server of this Python, of functions by default.
-
-    It starts on first use and ends with this process.
-    """
-    server = ForkServerProcess(python, program)
+def fork_server(python: Path, program: Path, *arguments: Path) -> ForkServerProcess:
+    """Return the fork server of this Python. It starts on first use and ends with this process."""
+    server = ForkServerProcess(python, program, *arguments)
     atexit.register(server.close)
     return server

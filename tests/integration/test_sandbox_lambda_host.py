@@ -170,9 +170,9 @@ time.sleep(60)
     runs_it = f"""
 import time
 from pathlib import Path
-from sandbox.lambda_host.forked import fork_server
+from sandbox.lambda_host.forked import PROGRAM, fork_server
 folder, variables = Path({str(tmp_path)!r}), {{"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"}}
-server = fork_server(Path({str(LAMBDA_PYTHON)!r}))
+server = fork_server(Path({str(LAMBDA_PYTHON)!r}), PROGRAM)
 order = {{"handler": "app.handler", "folder": str(folder), "variables": variables}}
 log = (folder / "log").open("wb")
 server.start(order, [log.fileno()])
