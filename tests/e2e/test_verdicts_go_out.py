@@ -218,7 +218,7 @@ def test_publishing_takes_nothing_from_people(deployed: Deployed) -> None:
     answer = deployed.sandbox.aws("lambda").invoke(FunctionName=name, Payload=since)
 
     assert answer["FunctionError"] == "Unhandled"
-    assert "update facepair" in json.loads(answer["Payload"].read())["errorMessage"]
+    assert "update the facepair command" in json.loads(answer["Payload"].read())["errorMessage"]
 
 
 # --- webhook secret ---------------------------------------------------------------------------------------------------
