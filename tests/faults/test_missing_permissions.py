@@ -45,7 +45,7 @@ def trouble(cloud: FaultyCloud) -> Trouble:
     return Trouble(
         denials,
         pairs,
-        [f"{line['message']} {line.get('exception', '')}" for line in cloud.log()[lines_before:] if is_error(line)],
+        [json.dumps(line) for line in cloud.log()[lines_before:] if is_error(line)],
         cloud.metrics()["UnexpectedErrors"] - counted_before,
         cloud.dead_letters(),
     )
