@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 from facepair.aws.gate import ITEM, GateItem
-from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules
+from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Slot
 from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.verdict import API_NOT_ANSWERING, Outcome
 from tests.support.faulty_aws import FaultyAws
@@ -308,3 +308,32 @@ def test_an_answer_is_not_lost_for_a_gate_that_cannot_be_updated(
 
     assert closed.code == "INSUFFICIENT_BALANCE"
     assert {line.message for line in caplog.records if line.levelname == "ERROR"} == {"Gate not updated"}
+
+
+def test_an_answer_that_changes_nothing_in_the_gate_as_it_was_seen_makes_no_request(clock: Clock) -> None:
+    no_table: Any = None
+    open_gate = GateItem(no_table, Rules(10, 3, PAUSE), clock)
+
+    open_gate.report(Slot(at=clock.now, taken_at=clock.now), SUCCESS, Gate())
+
+
+def test_an_answer_opens_a_gate_that_has_changed_since_it_was_seen(deployed: Resources, clock: Clock) -> None:
+    gate(deployed, clock).block(BLOCKED)
+    clock.now += PAUSE
+    mine = gate(deployed, clock)
+    probe, seen = mine.enter(), mine.state()
+    gate(deployed, clock).block(Blocked("OVER_QUERY_LIMIT", "more"))
+
+    mine.report(probe, SUCCESS, seen)
+
+    assert mine.look() is None
+    assert mine.state().code is None
+
+
+def test_an_unanswered_call_is_counted_whatever_was_seen(deployed: Resources, clock: Clock) -> None:
+    mine = gate(deployed, clock, stop_after=1)
+    slot, seen = mine.enter(), mine.state()
+
+    mine.report(slot, UNKNOWN, seen)
+
+    assert mine.state().code == API_NOT_ANSWERING

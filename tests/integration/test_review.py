@@ -13,6 +13,7 @@ import urllib3
 
 from facepair.aws.clients import LINKING
 from facepair.aws.erasable import ErasableRecords
+from facepair.aws.first_read import LastReadOfItems
 from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases, ReviewOpinions
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -74,6 +75,9 @@ def test_a_decision_stands_in_the_row_and_is_found_by_its_contents(
     }
     assert written(deployed, pair_id) == before | changed
     assert decisions.of(str(row.fingerprint)) == decision(Verdict.RETAKE)
+    last_read = LastReadOfItems(deployed.tables, idempotency=deployed.outputs["IdempotencyTable"])
+    assert last_read.after_call(str(row.fingerprint)).decision == decision(Verdict.RETAKE)
+    assert last_read.after_call("other contents").decision is None
     kept = deployed.table("IdempotencyTable").get_item(Key={"id": f"decision#{row.fingerprint}"})["Item"]
     assert kept["expiration"] == before["expires_at"]
 

@@ -828,3 +828,25 @@ def test_an_answer_is_logged_before_it_is_in_the_ledger(world: World, caplog: py
         "charged": True,
     }
     assert vars(called)["latency_ms"] >= 0
+
+
+# --- what is read early, and after the call --------------------------------------------------------------------------
+
+
+def test_an_answer_counts_although_the_gate_and_the_decision_cannot_be_read(world: World) -> None:
+    world.gate.at("look", THROTTLED)
+    world.decisions.at("of", THROTTLED)
+
+    assert ask(world).code == "SUCCESS"
+    assert world.ledger.states("anna") == [State.ANSWERED]
+    assert world.happened("gate.report") == ["gate.report"]
+
+
+def test_a_pair_that_was_new_is_not_called_for_if_another_worker_has_called_since(world: World) -> None:
+    call_of_a_dead_worker(world)
+    question = Question("anna", "f1", "1f", PICTURE, PICTURE, NOON, world.time.left, is_new=True)
+
+    with pytest.raises(Later):
+        world.asker().ask(question)
+
+    assert (world.api.posts, world.asker().is_new("anna")) == (0, False)
