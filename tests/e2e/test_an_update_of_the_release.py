@@ -151,10 +151,10 @@ def test_stateful_resources_keep_their_logical_ids_and_names(upgraded: Upgraded)
 
 @pytest.fixture(scope="module")
 def delivered_again(upgraded: Upgraded) -> Upgraded:
-    """Workers of both releases take messages until no pair is in flight; each pair has one more than it needs."""
+    """Workers of both releases take messages until no pair is in flight. Pairs whose call was sent have one more."""
     upgraded.old.resume()
     upgraded.upload_pair("waiting", only="second")
-    for pair_id in IN_FLIGHT:
+    for pair_id in ("in flight", "killed", "pending"):
         upgraded.send(notification(f"{pair_id}/first.jpg"))
     for pair_id in IN_FLIGHT:
         upgraded.settled(pair_id)
