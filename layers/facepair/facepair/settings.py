@@ -1,4 +1,4 @@
-"""The functions' settings: what template.yaml hands them as environment variables, checked once."""
+"""The functions' settings: environment variables from template.yaml, validated once."""
 
 import os
 from datetime import timedelta
@@ -18,18 +18,18 @@ from facepair.domain.webhook import BACKOFF, PATIENCE
 
 
 class _Environment(BaseModel):
-    """Each field is the environment variable of its name in capitals; ranges are those of the stack's parameters."""
+    """Fields are environment variables, named in capitals; ranges are those of the parameters."""
 
     model_config = ConfigDict(alias_generator=str.upper, frozen=True)
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Raises pydantic's ValidationError, which names each variable that is missing or out of range."""
+        """Read the environment. Raises ValidationError with every missing or invalid variable."""
         return cls.model_validate(os.environ)
 
 
 class _Settings(_Environment):
-    """What functions need that look at pairs."""
+    """Settings of functions that process pairs."""
 
     images_bucket: str
     verdicts_table: str
@@ -57,13 +57,11 @@ class _Settings(_Environment):
 
     @property
     def visibility_timeout(self) -> timedelta:
-        """UploadsQueue's: a test holds the template to it."""
+        """UploadsQueue's; a test compares it with the template."""
         return timedelta(seconds=self.visibility_timeout_seconds)
 
 
 class CompareSettings(_Settings):
-    """CompareFunction's."""
-
     calls_table: str
     dead_letter_queue_url: str
     credentials_secret: str
@@ -100,7 +98,7 @@ class CompareSettings(_Settings):
 
     @property
     def ledger_retention(self) -> Retention | None:
-        """None for ever."""
+        """None: no expiry."""
         days = self.ledger_retention_days
         return Retention(own=timedelta(days=days), images=self.images_retention) if days else None
 
@@ -114,14 +112,12 @@ class CompareSettings(_Settings):
 
 
 class FindMissedSettings(_Settings):
-    """FindMissedFunction's."""
-
     find_missed_after_minutes: int = Field(ge=0)
     cursor_parameter: str
 
 
 class OperateSettings(_Environment):
-    """OperateFunction's. The webhook's queues are empty texts without a webhook."""
+    """The webhook's queues are empty without a webhook."""
 
     verdicts_table: str
     calls_table: str
@@ -133,8 +129,6 @@ class OperateSettings(_Environment):
 
 
 class EraseSettings(_Environment):
-    """EraseFunction's."""
-
     images_bucket: str
     verdicts_table: str
     calls_table: str
@@ -148,8 +142,6 @@ class EraseSettings(_Environment):
 
 
 class ReviewSettings(_Environment):
-    """ReviewFunction's."""
-
     images_bucket: str
     verdicts_table: str
     idempotency_table: str
@@ -157,15 +149,11 @@ class ReviewSettings(_Environment):
 
 
 class PublishSettings(_Environment):
-    """PublishFunction's."""
-
     verdicts_bus: str
     unpublished_queue_url: str
 
 
 class DeliverSettings(_Environment):
-    """DeliverFunction's."""
-
     webhook_url: str
     webhook_secret: str
     proxy_url: str

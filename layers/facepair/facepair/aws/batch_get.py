@@ -1,4 +1,4 @@
-"""Reads of many items in few requests."""
+"""Read many items in few requests."""
 
 import time
 from collections.abc import Mapping

@@ -62,8 +62,7 @@ class PictureVersions:
         self._images = ImagesBucket(s3, bucket, names)
 
     def versions(self, pair_id: str) -> tuple[datetime, list[Version]]:
-        """Return the second of the listing by S3's clock (the local one may be off by minutes), and everything in the
-        pair's folder uploaded up to then."""
+        """Return the second of the listing, by S3's clock, and everything in the pair's folder uploaded up to then."""
         moment, versions = self._images.dated_versions(pair_id)
         return moment, [each for each in versions if each.upload.last_modified < moment + SECOND]
 

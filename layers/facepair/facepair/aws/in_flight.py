@@ -21,12 +21,11 @@ FORGOTTEN = timedelta(hours=2)
 
 
 class InFlightMarkers:
-    """A facepair.use_cases.ports.InFlight. `comes_back` is the queue's visibility timeout; without it marks can only be
-    read.
+    """The InFlight port. `comes_back` is the queue's visibility timeout; without it markers are read-only.
 
-    Item `underway#<objects>` of the idempotency table: `begun` (workers that have begun without coming to an end),
-    `owner` and `alive_until` of the last of them, `due` when the message is back at the latest, `claimed` once the
-    search has sent one, the `author` of that claim, and `expiration`; times in epoch seconds.
+    Item `underway#<objects>` of the idempotency table: `begun` (workers that started and did not finish), `owner` and
+    `alive_until` of the last of them, `due` (when the message is back at the latest), `claimed` and `author` once the
+    search has claimed it, and `expiration`; times in epoch seconds.
     """
 
     def __init__(self, table: "Table", *, comes_back: timedelta | None = None) -> None:
@@ -35,7 +34,10 @@ class InFlightMarkers:
 
     @aws_errors()
     def begin(self, objects: str, alive_until: datetime) -> int:
-        """A worker begins; how many have begun without coming to an end. Raises Later while another can be alive."""
+        """Record that a worker starts. Return how many have started and not finished.
+
+        Raises Later while another one may be alive.
+        """
         if self._comes_back is None:
             raise TypeError("marks without the queue's visibility timeout can only be read")
         now, owner = clock.now(), uuid.uuid4().hex
@@ -78,7 +80,7 @@ class InFlightMarkers:
     @aws_errors()
     def defer(self, objects: str, until: datetime) -> None:
         """Record that the worker finished and the message will come back."""
-        # The same operation as `begin`: if this one lacked a permission, workers would seem to die.
+        # The same operation as `begin`: if only this one lacked a permission, workers would seem to die.
         self._table.update_item(
             Key={"id": marker_id(objects)},
             UpdateExpression="SET due = :due, expiration = :expiration "
@@ -94,8 +96,10 @@ class InFlightMarkers:
 
     @aws_errors()
     def claim(self, objects: str, late: timedelta) -> bool:
-        """Whether no message is known to be in flight, or the known one is `late`: then only the caller may
-        send one. It can be claimed again when a worker has begun meanwhile."""
+        """Return whether the caller may send a message: none is known to be in flight, or the known one is `late`.
+
+        It can be claimed again once a worker has started meanwhile.
+        """
         now, author = clock.now(), uuid.uuid4().hex
         try:
             self._table.put_item(
@@ -128,7 +132,8 @@ class InFlightMarkers:
         """Undo a claim whose message was not sent, unless a worker has begun meanwhile."""
         now = _seconds(clock.now())
         try:
-            # An expired mark is none. By the same operation as `claim`: it is all that the search may do with marks.
+            # An expired marker counts as none. The same operation as `claim`: the search may do nothing else with
+            # markers.
             self._table.put_item(
                 Item={"id": marker_id(objects), "due": now, "expiration": now},
                 ConditionExpression="attribute_exists(claimed)",

@@ -4,7 +4,6 @@ import hashlib
 import json
 
 PREFIX = "compare"
-"""Prefix of the record ids."""
 
 
 def record_id(fingerprint: str) -> str:

@@ -57,8 +57,10 @@ _MANUAL_CHECKS: dict[str, Any] = {
 
 
 class ReviewLeases:
-    """A facepair.use_cases.review.Leases. Item `review#<sha256 of the pair id>` of the idempotency table: `holder`, and
-    `expiration` in epoch seconds."""
+    """The Leases port.
+
+    Item `review#<sha256 of the pair id>` of the idempotency table: `holder`, and `expiration` in epoch seconds.
+    """
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -112,11 +114,10 @@ class PictureLinks:
 
 
 class ReviewDecisions:
-    """A facepair.use_cases.ports.Decisions.
+    """The Decisions port.
 
-    A decision is stored in the pair's row and, in case the same contents are uploaded again, as item
-    `decision#<fingerprint>` of the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row
-    expires.
+    A decision is stored in the pair's row and, for later uploads of the same contents, as item `decision#<fingerprint>`
+    of the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row expires.
     """
 
     def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
@@ -132,8 +133,10 @@ class ReviewDecisions:
 
     @aws_errors()
     def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
-        """Write a decision into both tables and delete the opinions, in one transaction. Return False if the row or the
-        version of the opinions has changed."""
+        """Write a decision to both tables and delete the opinions, in one transaction.
+
+        Return False if the row or the version of the opinions has changed.
+        """
         said = decision.model_dump(by_alias=True, exclude_none=True)
         kept = {"id": decision_id(str(row.fingerprint)), "expiration": row.expires_at} | said
         keep = {"TableName": self._items.name, "Item": {name: value for name, value in kept.items() if value}}
@@ -156,8 +159,11 @@ class ReviewDecisions:
 
 
 class ReviewOpinions:
-    """A facepair.use_cases.review.KnownOpinions. Item `opinions#<fingerprint>` of the idempotency table: `version`,
-    `opinions`, `notes`, `saw`, and `expiration`, when the row expires."""
+    """The KnownOpinions port.
+
+    Item `opinions#<fingerprint>` of the idempotency table: `version`, `opinions`, `notes`, `saw`, and `expiration`,
+    when the row expires.
+    """
 
     def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
         self._tables = tables

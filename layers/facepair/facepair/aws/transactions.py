@@ -24,7 +24,7 @@ type StoredItem = Mapping[str, Any]
 
 
 def conditioned(operation: dict[str, Any], condition: ConditionBase) -> dict[str, Any]:
-    """One operation with its condition, which boto3 serializes only at the top level of a request."""
+    """Return an operation with its condition, which boto3 only serializes at the top level of a request."""
     built = ConditionExpressionBuilder().build_expression(condition)
     names = operation.get("ExpressionAttributeNames", {}) | built.attribute_name_placeholders
     values = operation.get("ExpressionAttributeValues", {}) | built.attribute_value_placeholders
@@ -39,10 +39,9 @@ def conditioned(operation: dict[str, Any], condition: ConditionBase) -> dict[str
 def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, Any]]) -> list[StoredItem | None]:
     """Write all or nothing. Return for each operation None if its condition held, else the current item.
 
-    DynamoDB returns the item if the operation has ReturnValuesOnConditionCheckFailure.
-
-    botocore repeats a transaction under the same ClientRequestToken, so one whose response was lost is neither
-    carried out twice nor fails its own conditions.
+    DynamoDB returns the item if the operation has ReturnValuesOnConditionCheckFailure. botocore repeats a transaction
+    with the same ClientRequestToken, so one whose response was lost is neither applied twice nor fails its own
+    conditions.
     """
 
     def write() -> list[StoredItem | None]:

@@ -18,8 +18,10 @@ OF_REFUSALS = {"code", "message", "transaction_id", "pricing_strategy", "call", 
 
 
 class RefusalItems:
-    """A facepair.use_cases.ports.UnsavedRefusals. Item `refusal#<owner of the ledger row>`: `outcome` in JSON, and
-    `expiration` in epoch seconds."""
+    """The UnsavedRefusals port.
+
+    Item `refusal#<owner of the ledger row>`: `outcome` in JSON, and `expiration` in epoch seconds.
+    """
 
     def __init__(self, table: "Table") -> None:
         self._table = table

@@ -72,8 +72,10 @@ class ImagesBucket:
 
     @aws_errors()
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
-        """Return content and version id of exactly the object that was listed. Raises Later if it has changed, and
-        Unreadable if S3 refuses to return it."""
+        """Return content and version id of exactly the listed object.
+
+        Raises Later if it has changed, and Unreadable if S3 refuses to return it.
+        """
         try:
             got = self._s3.get_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"')
             return got["Body"].read(), got.get("VersionId")
@@ -82,7 +84,7 @@ class ImagesBucket:
 
     @aws_errors()
     def version(self, upload: Upload) -> str | None:
-        """Return the version id without a download. Raises as `read` does."""
+        """Return the version id without a download. Raises like `read`."""
         try:
             return self._s3.head_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"').get(
                 "VersionId"
@@ -92,10 +94,10 @@ class ImagesBucket:
 
     @aws_errors()
     def holds(self, upload: Upload, sha256: str) -> bool:
-        """Return whether an object has this SHA-256 (hex), by the checksum that S3 computed; False if it has none or
-        the object has changed since it was listed.
+        """Return whether an object has this SHA-256 (hex), by the checksum that S3 computed.
 
-        An ETag is not enough: under KMS it is no digest of the content, and MD5 has collisions.
+        False if it has none or the object has changed. An ETag is not enough: under KMS it is no digest, and MD5 has
+        collisions.
         """
         try:
             head = self._s3.head_object(

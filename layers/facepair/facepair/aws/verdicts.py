@@ -136,7 +136,7 @@ TOMBSTONE = Attr("verdict").not_exists() & Attr("erased_at").exists()
 
 
 def _is_known(erased_at: datetime | None) -> ConditionBase:
-    """Return whether the current item records no other erasure."""
+    """Return the condition that the current item records no other erasure."""
     if erased_at is None:
         return Attr("erased_at").not_exists() & Attr("erased_before").not_exists()
     known = clock.iso(erased_at)
@@ -158,7 +158,7 @@ def _is(stands: StoredItem, row: Row) -> bool:
 
 
 def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """Return a readable row or None: one damaged row must not block the others."""
+    """Yield the readable rows: a damaged one must not block the others."""
     for item in (each for each in items if not is_tombstone(each)):
         try:
             yield Row.from_item(item)
@@ -167,7 +167,7 @@ def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
 
 
 def _may_replace(row: Row) -> ConditionBase:
-    """Allow only newer rows, and none that replaces a reviewer's decision about the same contents."""
+    """Return the condition that allows newer rows, but none that replaces a decision about the same contents."""
     forward = _forward(row)
     if row.review or not row.fingerprint:
         return forward
@@ -176,10 +176,10 @@ def _may_replace(row: Row) -> ConditionBase:
 
 
 def _forward(row: Row) -> ConditionBase:
-    """Order rows: newer uploads win, then the later listing of the bucket. For the same contents the surer verdict
-    wins, then the later listing: a worker presumed dead may finish after its successor.
+    """Return the condition for the order of rows: later uploads win, then the later listing.
 
-    S3 lists times in whole seconds, so two uploads of one role can have the same time.
+    For the same contents, the more certain verdict wins, then the later listing, as a worker presumed dead may finish
+    after its successor. S3 lists times in whole seconds, so two uploads of one role can have the same time.
     """
     uploaded_at, listed_at = clock.iso(row.uploaded_at), clock.iso(row.listed_at)
     certainty = CERTAINTY[row.verdict]
@@ -196,8 +196,11 @@ def _forward(row: Row) -> ConditionBase:
 
 
 def _other_contents(row: Row) -> ConditionBase:
-    """Match rows about other contents: by fingerprint, or by objects if either row was written before the pictures were
-    read. A single waiting picture is part of any pair."""
+    """Return the condition for rows about other contents.
+
+    They are compared by fingerprint, or by objects if either row was written before the pictures were read. A single
+    waiting picture is part of any pair.
+    """
     names = ((f"{role}.{name}", value) for role, each in row.pictures.items() for name, value in each.identity.items())
     same_objects = reduce(and_, (Attr(name).eq(value) for name, value in names))
     other_objects = ~same_objects & Attr("verdict").ne(Verdict.WAITING)

@@ -72,8 +72,10 @@ class StoredRows:
         code: str | None = None,
         other_than: str | None = None,
     ) -> Count:
-        """Count rows with a verdict, written at `since` or later, with this `code` or any but `other_than`. Reads at
-        most `at_most` rows, and no further page after the time limit."""
+        """Count rows with a verdict, written at `since` or later, with this `code` or any but `other_than`.
+
+        Reads at most `at_most` rows, and no further page after the time limit.
+        """
         query, counted, looked_at = _query(verdict, since=since) | {"Select": "COUNT"}, 0, 0
         if code:
             query["FilterExpression"] = Attr("code").eq(code)
@@ -140,7 +142,7 @@ class StoredRows:
 
 
 def _query(verdict: Verdict, *, since: datetime | None = None, until: datetime | None = None) -> dict[str, Any]:
-    """Return the last millisecond before `until`."""
+    """Return a query for rows of a verdict, written from `since` to before `until`."""
     earliest = clock.iso(since) if since else EARLIEST
     latest = clock.iso(until - timedelta(milliseconds=1)) if until else LATEST
     return {"KeyConditionExpression": Key("verdict").eq(verdict) & Key("updated_at").between(earliest, latest)}

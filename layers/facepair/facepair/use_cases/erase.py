@@ -84,8 +84,11 @@ class Records(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Eraser:
-    """Erases pairs in two steps that never sleep: `erase` deletes, and `confirm` checks again once no worker can save
-    anything about the pictures. Both raise Unavailable and can be repeated."""
+    """Erases pairs in two steps that never sleep.
+
+    `erase` deletes; `confirm` checks again once no worker can save anything about the pictures. Both raise Unavailable
+    and can be repeated.
+    """
 
     pictures: Pictures
     rows: Rows
@@ -169,8 +172,10 @@ class Eraser:
         return [until for each in fingerprints if (until := self.records.take(each))]
 
     def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> bool:
-        """Delete everything found through the row, then replace it by a tombstone. Return False if the row is about an
-        upload later than this erasure."""
+        """Delete everything found through the row, then replace it by a tombstone.
+
+        Return False if the row is about an upload later than this erasure.
+        """
         for fingerprint in sorted(fingerprints - {""}):
             self.records.take_review(fingerprint)
         for _ in range(MOST_TRIES):

@@ -73,8 +73,11 @@ class KnownOpinions(Protocol):
         """Return the opinions about many contents, by fingerprint, omitting those without any."""
 
     def change(self, row: Row, opinions: Opinions) -> bool:
-        """Write the next version of the opinions about a row's contents. Return False, without writing, if the row is
-        no longer a MANUAL_CHECK of these contents or another version was written."""
+        """Write the next version of the opinions about a row's contents.
+
+        Return False, without writing, if the row is no longer a MANUAL_CHECK of these contents or another version was
+        written.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +113,10 @@ class Reviewing:
                 return self.give_back(reviewer, asked)
 
     def pairs(self, reviewer: str, asked: AskForPairs) -> dict[str, Any]:
-        """Return the reviewer's pairs and how many wait in all. The pairs are those that the page holds, if still
-        undecided, and then free ones, oldest first."""
+        """Return the reviewer's pairs, and how many wait in all.
+
+        The pairs are the undecided ones that the page holds, then free ones, oldest first.
+        """
         holder = _holder(reviewer, asked.desk)
         others = (each for each in self.queue.oldest_first() if each.pair_id not in {*asked.holding, *asked.skip})
         candidates = chain(asked.holding, self._for(reviewer, others))
@@ -171,14 +176,15 @@ class Reviewing:
         return seen if self._recorded(asked, record) else {"similarity": None}
 
     def give_back(self, reviewer: str, asked: GiveBack) -> dict[str, Any]:
-        """Let other reviewers have these pairs."""
         for pair_id in asked.pair_ids:
             self.leases.give_back(pair_id, _holder(reviewer, asked.desk))
         return {}
 
     def _recorded(self, asked: Decide | CannotTell | Reveal, record: Callable[[Row, Opinions], bool | None]) -> bool:
         """Record a reviewer's opinion about a MANUAL_CHECK of the contents that they saw; False for any other row.
-        `record` returns None if the row or the opinions changed meanwhile; then both are read again."""
+
+        If the row or the opinions changed meanwhile, `record` returns None, and both are read again.
+        """
         for _ in range(MOST_TRIES):
             row = self.verdicts.row(asked.pair_id)
             if row is None or not row.is_to_be_reviewed or row.fingerprint != asked.fingerprint:
