@@ -137,7 +137,7 @@ class House:
         yield self
 
     def submit(self, act: Callable[[], Any]) -> Future[Any]:
-        """Do it at once. It never fails here."""
+        """Run it at once. It never fails here."""
         future: Future[Any] = Future()
         future.set_result(act())
         return future

@@ -718,8 +718,6 @@ class FakeFirstRead:
 
 
 class FakeLastRead:
-    """The same after a call."""
-
     def __init__(self, gate: FakeGate, decisions: FakeDecisions) -> None:
         self._gate, self._decisions = gate, decisions
 
@@ -895,7 +893,7 @@ class FakeParallel:
 
 
 def carry_out[Made](act: Callable[[], Made], future: Future[Made]) -> None:
-    """Do something, as a thread does, and leave what came of it in the future."""
+    """Run an act like a thread, and put its result into the future."""
     try:
         future.set_result(act())
     except Exception as error:

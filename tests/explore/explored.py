@@ -35,13 +35,13 @@ FIT = functools.cache(fit)
 
 
 class DeadlyPicture(bytes):
-    """A picture that ends the worker that opens it."""
+    """A picture that crashes the worker that opens it."""
 
     ends_its_worker: Callable[[], None]
 
 
 def fit_explored(content: bytes) -> Fitted:
-    """What the comparer calls instead of `fit`."""
+    """Replaces `fit` in the comparer."""
     if isinstance(content, DeadlyPicture):
         content.ends_its_worker()
     return FIT(content)

@@ -271,8 +271,10 @@ class Promises:
         self.slots.append(slot)
 
     def saw(self, actor: Actor, gate: Gate) -> None:
-        """A worker has read the gate. An answer that changes nothing in it counts from this moment: no report of it is
-        written later."""
+        """A worker read the gate.
+
+        An answer that changes nothing in it counts from now, as no report of it is written later.
+        """
         outcome = actor.notes.get("outcome")
         if outcome and _is_plain_answer(outcome) and gate.code is None and not gate.unanswered:
             actor.notes["counted"] = True
@@ -571,7 +573,7 @@ class Promises:
 
 
 def _is_plain_answer(outcome: Outcome) -> bool:
-    """Whether an outcome tells the gate that the API answers, and nothing else."""
+    """Return whether an outcome only shows that the API answers."""
     special = (Meaning.BLOCKED, Meaning.RENEW_TOKEN, Meaning.RETRY)
     free = not outcome.charged and comparison_code(outcome.code).meaning in special
     return outcome.code != OUTCOME_UNKNOWN and not free

@@ -107,7 +107,7 @@ class Actor:
 
 
 class PlannedThreads:
-    """Acts that are to be done in threads, and their results."""
+    """Acts for threads, and their results."""
 
     def __init__(self) -> None:
         self.jobs: list[Callable[[], None]] = []
@@ -232,7 +232,7 @@ class Run:
 
     @contextmanager
     def pool(self) -> Iterator["PlannedThreads"]:
-        """Threads of the current actor, ordered by the plan. They start when the block ends."""
+        """Return threads of the current actor, ordered by the plan. They start when the block ends."""
         threads = PlannedThreads()
         yield threads
         parent = self.actor

@@ -1,5 +1,7 @@
-"""The handlers in this process, so that coverage sees how they are wired: with the environment variables that
-template.yaml gives them, in AWS as the sandbox has it, before the emulator of the API."""
+"""The handlers in this process, so that coverage sees their wiring.
+
+With template.yaml's environment variables, the sandbox's AWS and the emulator of the API.
+"""
 
 import importlib.util
 import json
@@ -36,7 +38,7 @@ type Handler = Callable[[dict[str, Any], object], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Context:
-    """As Lambda's runtime hands it to a handler."""
+    """Lambda's context."""
 
     function_name: str
     seconds_left: float = 60
@@ -50,7 +52,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A stack whose functions are run by hand: their messages stay in the queue until they are taken."""
+    """A stack whose functions are run by hand: messages stay in the queue until taken."""
 
     stack: SandboxStack
     aws: LocalAws
@@ -63,14 +65,14 @@ class Deployment:
         return self.stack.outputs[name]
 
     def upload(self, **keys_and_contents: bytes) -> str:
-        """Pictures of a pair of its own: the pair id."""
+        """Upload pictures of a new pair; return its id."""
         pair_id = f"pair {uuid4().hex[:8]} +é"
         for name, content in keys_and_contents.items():
             self.client("s3").put_object(Bucket=self.output("ImagesBucket"), Key=f"{pair_id}/{name}.jpg", Body=content)
         return pair_id
 
     def take(self) -> dict[str, Any]:
-        """The messages that wait, as the event that Lambda makes of them."""
+        """Return the waiting messages as Lambda's event."""
         received = self.client("sqs").receive_message(
             QueueUrl=self.output("UploadsQueue"), MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
         )
@@ -113,7 +115,7 @@ def deployment(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def environment(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Lambda's and the functions' own variables are set for one test; what Powertools does to loggers is undone."""
+    """Sets Lambda's and the functions' variables for one test; undoes Powertools' changes to loggers."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", deployment.aws.url)
     logger = logging.getLogger("facepair")
     before = logger.handlers[:], logger.level, logger.propagate
@@ -122,10 +124,10 @@ def environment(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def cold_start(function: Function, environment: pytest.MonkeyPatch) -> Handler:
-    """The handler as an execution environment finds it: a module of its own, imported anew."""
+    """Import the handler anew, as an execution environment does."""
     for name, value in function.environment.items():
         environment.setenv(name, value)
-    # Its logger goes by this name, and writes to what was stdout when the process had it first.
+    # Powertools keeps a logger per name, which writes to stdout as it was then.
     environment.setenv("POWERTOOLS_SERVICE_NAME", uuid4().hex)
     module_name, _, handler_name = function.handler.rpartition(".")
     path = Path(function.code) / f"{module_name}.py"
@@ -149,7 +151,7 @@ def find_missed(deployment: Deployment, environment: pytest.MonkeyPatch) -> Hand
 
 
 def counted(output: str) -> dict[str, float]:
-    """The metrics among what a function printed, in CloudWatch's embedded format."""
+    """Return the metrics in a function's output, in CloudWatch's embedded format."""
     metrics: dict[str, float] = {}
     for line in output.splitlines():
         blob = json.loads(line)
@@ -166,7 +168,7 @@ def logged(output: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Requested:
-    """A request to AWS: operation, the one table that it names, and the pool and the task whose thread made it."""
+    """A request to AWS: its operation, its only table, and the pool and task of its thread."""
 
     operation: str
     table: str
@@ -176,8 +178,6 @@ class Requested:
 
 @dataclass
 class Requests:
-    """The requests to AWS."""
-
     made: list[Requested] = field(default_factory=list)
 
     @property
@@ -186,20 +186,20 @@ class Requests:
 
     @property
     def at_once(self) -> list[list[str]]:
-        """What is requested by the tasks of each pool."""
+        """Return the operations of each pool's tasks."""
         pools = groupby(self.made, lambda each: each.pool)
         return [sorted(each.operation for each in made) for pool, made in pools if pool is not None]
 
     @property
     def in_sequence(self) -> int:
-        """The longest chain: of the tasks of a pool, which overlap in time, the one with the most requests."""
+        """Return the longest chain; of a pool's tasks, which overlap, only the longest counts."""
         return sum(
             len(list(made)) if pool is None else max(Counter(each.task for each in made).values())
             for pool, made in groupby(self.made, lambda each: each.pool)
         )
 
     def writes(self, verdicts: str) -> int:
-        """Write units: one for each write of an item up to 1 KB, and one for the index of a new verdict row."""
+        """Return the write units: one per write of an item up to 1 KB, and one for the index of a new verdict row."""
         written = [each.table for each in self.made if each.operation in ("PutItem", "UpdateItem", "DeleteItem")]
         return len(written) + written.count(verdicts)
 
@@ -267,7 +267,7 @@ def test_a_warm_comparison_makes_few_requests_and_a_duplicate_fewer(
         deployment.delete(event)
 
     made: list[Requests] = []
-    compare(first=ANNA, second=BEN)  # from a cold start
+    compare(first=ANNA, second=BEN)  # a cold start
     compare(first=jpeg(portrait(3, width=300, height=400)), second=ANNA)
     compare(first=ANNA)
 
@@ -278,10 +278,10 @@ def test_a_warm_comparison_makes_few_requests_and_a_duplicate_fewer(
     assert warm.at_once == [["GetObject", "GetObject", "Query", "UpdateItem"], ["BatchGetItem", "UpdateItem"]]
     assert duplicate.operations == ["BatchGetItem", "ListObjectsV2"]
     assert waiting.operations == ["BatchGetItem", "ListObjectsV2", "HeadObject", "PutItem"]
-    assert warm.writes(rows) + waiting.writes(rows) + 1 == 12  # the row that waited leaves its place in the index
+    assert warm.writes(rows) + waiting.writes(rows) + 1 == 12  # the row that waited is removed from the index
 
 
-def test_no_log_line_has_a_similarity_or_a_face_position_even_if_events_are_to_be_logged(
+def test_no_log_line_has_a_similarity_or_a_face_position_even_if_events_are_logged(
     deployment: Deployment,
     compare_pair: Handler,
     environment: pytest.MonkeyPatch,
@@ -309,7 +309,7 @@ def test_no_log_line_has_a_similarity_or_a_face_position_even_if_events_are_to_b
     assert not [word for word in ("similarity", "face", "NewImage") if f'"{word}"' in output]
 
 
-def test_a_warm_environment_goes_on_with_what_it_made_and_with_no_key_of_the_event_before(
+def test_a_warm_environment_keeps_its_clients_and_no_log_key_of_earlier_events(
     deployment: Deployment, compare_pair: Handler, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for second in (BEN, ANNA):
@@ -452,7 +452,7 @@ RITA = "arn:aws:sts::123456789012:assumed-role/Reviewers/rita"
 
 
 def by_url(question: object, reviewer: str = RITA) -> dict[str, Any]:
-    """A function URL's event, reduced to the fields that are read."""
+    """Return a function URL's event, with the fields that are read."""
     context = {"authorizer": {"iam": {"userArn": reviewer}}}
     return {"requestContext": context, "body": json.dumps(question), "isBase64Encoded": False}
 
@@ -516,7 +516,7 @@ def test_what_a_reviewer_s_page_cannot_have_meant_is_refused_in_a_sentence(
 
 
 def inserted(sequence_number: str, **attributes: dict[str, str]) -> dict[str, Any]:
-    """A record of the verdicts table's stream, as Lambda delivers it."""
+    """Return a record of the verdicts table's stream, as Lambda delivers it."""
     told = {"SequenceNumber": sequence_number, "ApproximateCreationDateTime": 1764270000, "NewImage": attributes}
     return {"eventID": sequence_number, "eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": told}
 

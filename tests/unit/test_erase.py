@@ -67,7 +67,7 @@ def test_an_erasure_removes_pictures_versions_row_records_and_faces_in_the_ledge
     assert world.in_flight.marks == {}
 
 
-def test_the_ledger_is_marked_first_and_the_row_is_entombed_after_its_calls_and_records(world: World) -> None:
+def test_the_ledger_is_marked_first_and_the_row_entombed_after_calls_and_records(world: World) -> None:
     compared(world)
     world.diary.clear()
 

@@ -295,7 +295,7 @@ def test_charges_are_counted_in_the_month_and_on_the_day_of_their_answer() -> No
     assert (charges.of(Charge.CHARGED), charges.of(Charge.FREE)) == (2, 0)
 
 
-def test_the_report_has_the_agreement_of_reviewers_and_compares_who_saw_the_similarity() -> None:
+def test_the_report_has_reviewers_agreement_and_compares_who_saw_the_similarity() -> None:
     verdicts, month = VerdictCounts(DEPLOYED), Month.parse("2026-10")
 
     def reviewed(verdict: str, *before: str, saw: bool | None) -> None:

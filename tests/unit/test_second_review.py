@@ -129,7 +129,7 @@ def test_a_changed_parameter_applies_from_the_next_decision(world: World) -> Non
     assert (world.item("anna")["verdict"], review["by"], tuple(review["also_by"])) == ("PASS", BO, (RITA,))
 
 
-def test_an_opinion_sent_again_is_recorded_once_before_and_after_the_decision_is_final(world: World) -> None:
+def test_an_opinion_sent_again_is_recorded_once_before_and_after_the_decision(world: World) -> None:
     decide(world, RITA, "PASS")
     before = world.opinions.known
     repeated = decide(world, RITA, "PASS")

@@ -1,14 +1,14 @@
-"""Work in threads."""
+"""Threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 AT_ONCE = 8
-"""Things that are done at the same time."""
+"""Threads per pool."""
 
 
 class Threads:
-    """A facepair.use_cases.ports.Parallel."""
+    """The Parallel port."""
 
     def pool(self) -> ThreadPoolExecutor:
-        """Threads that have ended when the `with` block ends."""
+        """Return a pool whose threads end with the `with` block."""
         return ThreadPoolExecutor(AT_ONCE)

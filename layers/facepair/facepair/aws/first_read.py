@@ -1,4 +1,4 @@
-"""All that a worker reads before it lists the bucket, and after its call, in one request each."""
+"""What a worker reads before it lists the bucket, and after its call, in one request each."""
 
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FirstReadOfItems:
-    """A facepair.use_cases.ports.FirstRead.
+    """The FirstRead port.
 
     Earlier releases wrote an erasure as item `erased#<sha256 of the pair id>` of the idempotency table: `erased_at`,
     the second at whose end the pair was erased, by S3's clock; `expiration`, 35 days later. Both in epoch seconds. They
@@ -30,7 +30,7 @@ class FirstReadOfItems:
 
     @aws_errors()
     def of(self, pair_id: str) -> Start:
-        """The gate, the pair's item and erasures of the pair, as they are at this moment."""
+        """Return the current gate, item and erasures of the pair."""
         erasure = f"erased#{hashlib.sha256(pair_id.encode()).hexdigest()}"
         wanted = {
             self._verdicts: {"Keys": [{"pair_id": pair_id}], "ConsistentRead": True},
@@ -47,7 +47,7 @@ class FirstReadOfItems:
 
 
 class LastReadOfItems:
-    """A facepair.use_cases.ports.LastRead."""
+    """The LastRead port."""
 
     def __init__(self, tables: "DynamoDBServiceResource", *, idempotency: str) -> None:
         self._tables = tables
@@ -55,7 +55,7 @@ class LastReadOfItems:
 
     @aws_errors()
     def after_call(self, fingerprint: str) -> End:
-        """The gate and the decision about these two contents, as they are at this moment."""
+        """Return the current gate and the decision about these two contents."""
         decision = decision_id(fingerprint)
         wanted = {self._idempotency: {"Keys": [{"id": ITEM}, {"id": decision}], "ConsistentRead": True}}
         items = {item["id"]: item for item in batch_get(self._tables, wanted)[self._idempotency]}

@@ -29,10 +29,10 @@ FIRST_PAUSE_SECONDS = 0.05
 
 
 class GateItem:
-    """A facepair.use_cases.ports.FleetGate. `now` gives epoch seconds.
+    """The FleetGate port. `now` returns epoch seconds.
 
-    Slots, and calls that go unanswered, are counted up without a lock: one write each, however many workers do so at
-    once. Everything else is rare, and written on the condition that nothing else has changed: `version`.
+    Slots and unanswered calls are counted without a lock: one write each, for any number of workers. All other changes
+    are rare, and conditional on the `version`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class GateItem:
 
     @aws_errors()
     def state(self) -> Gate:
-        """The state that all workers share."""
+        """Return the state that all workers share."""
         return gate_of(self._item())
 
     def look(self, seen: Gate | None = None) -> Closed | RateLimited | None:
@@ -80,14 +80,14 @@ class GateItem:
                 gate = self.state()
 
     def report(self, slot: Slot, outcome: Outcome, seen: Gate | None = None) -> None:
-        """Record the outcome of a call. Nothing is written, or read again, if it changes nothing in what was `seen`."""
+        """Record the outcome of a call. Neither reads nor writes if it changes nothing in what was `seen`."""
         if Signal.of(outcome) is Signal.UNANSWERED:
             self._count_unanswered(outcome)
             seen = None  # this call was not counted in it
         self._change(lambda gate, now: gate.after(slot, outcome, self._rules, now), outcome.message, seen)
 
     def give_back(self, slot: Slot) -> None:
-        """Give a slot back that was not used for a call."""
+        """Return an unused slot."""
         if slot.probe:
             self._change(lambda gate, now: gate.given_back(slot, now), "no call was made")
 
@@ -100,8 +100,10 @@ class GateItem:
         return self._table.get_item(Key={"id": ITEM}, ConsistentRead=True).get("Item", {})
 
     def _take(self, gate: Gate, now: float, *, seen_before: bool) -> Slot | None:
-        """The next slot; None if the gate has changed since it was read, or others have taken all slots within the
-        longest wait. What was `seen_before` the pictures were read may be seconds old: it never lowers the pace."""
+        """Return the next slot; None if the gate has changed, or others took all slots within the longest wait.
+
+        A state `seen_before` the pictures were read may be seconds old, so it never lowers the pace.
+        """
         interval, shift = gate.interval(self._rules, now), gate.shift(self._rules, now)
         values = {":now": now, ":pace": gate.pace_at(now), ":version": gate.version, ":rate": self._rules.per_second}
         values |= {":free": now - shift}
@@ -146,10 +148,10 @@ class GateItem:
             logger.exception("Gate not updated", extra={"reason": outcome.message})
 
     def _change(self, change: Callable[[Gate, float], Gate], reason: str, seen: Gate | None = None) -> None:
-        """Change the state by a pure rule, as it was `seen` or else is read. It never raises: the next worker meets the
-        API's own answer.
+        """Change the state by a pure rule, as it was `seen` or else is read.
 
-        A writer that loses against another tries again a few times: the other reports are as recent.
+        Never raises: the next worker gets the API's own answer. A writer that loses against another retries a few
+        times: the other reports are as recent.
         """
         try:
             for number in range(MOST_TRIES):

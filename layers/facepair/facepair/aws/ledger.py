@@ -28,10 +28,10 @@ ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transact
 
 
 class CallsTable:
-    """A facepair.use_cases.ports.Ledger. Partition key `pair_id`, sort key `call`: no POST without a row, and only one
-    worker can write the next row of a pair. Without a `retention`, rows are kept forever.
+    """The Ledger port. Partition key `pair_id`, sort key `call`.
 
-    An erasure takes a number too: `state` is ERASED, `erased_at` the second up to which pictures are erased,
+    No POST without a row, and only one worker can write a pair's next row. Without a `retention`, rows are kept
+    forever. An erasure takes a number too: `state` is ERASED, `erased_at` the second up to which pictures are erased,
     `erased_by` an ARN, and `alive_until`, once everything is deleted, the time until which a worker can still save
     something.
     """
@@ -135,10 +135,10 @@ class CallsTable:
 
     @aws_errors()
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
-        """Write the outcome of a call. A late answer replaces UNKNOWN; nothing replaces an answer. If the pair was
-        erased meanwhile, only the charge is written.
+        """Write the outcome of a call. A late answer replaces UNKNOWN; nothing replaces an answer.
 
-        Raises Later if the call was answered while being given up.
+        If the pair was erased meanwhile, only the charge is written. Raises Later if the call was answered while being
+        given up.
         """
         everything = {
             "state": state,
@@ -168,7 +168,8 @@ class CallsTable:
     def approve(self, call: Call, by: str) -> bool:
         """Record that an operator approves one more call after this unanswered one.
 
-        Return False if it is already approved or was answered after all."""
+        Return False if it is already approved or was answered after all.
+        """
         permission = {"permitted_by": by, "permitted_at": clock.iso(clock.now())}
         unanswered = Attr("owner").eq(call.owner) & Attr("state").is_in([State.SENT, State.UNKNOWN])
         if self._set(call, permission, unanswered & Attr("permitted_by").not_exists() & Attr("erased_at").not_exists()):

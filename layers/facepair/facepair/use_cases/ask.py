@@ -44,9 +44,11 @@ SAVING_SECONDS = 5
 
 @dataclass(frozen=True)
 class Question:
-    """Two contents, fit to be sent. `reversed_fingerprint` is that of the two in each other's role, `earliest_upload`
-    is when the older one was uploaded. `time_left` gives the seconds that this worker has still to live. `gate` is the
-    gate's state as this worker has read it. `is_new`: this worker has found no row of the pair in the ledger."""
+    """Two contents, fit to be sent.
+
+    `reversed_fingerprint` is for swapped roles. `earliest_upload` is that of the older picture. `time_left` returns the
+    seconds left to this worker. `gate` is the state that it read. `is_new`: it found no row of the pair in the ledger.
+    """
 
     pair_id: str
     fingerprint: str
@@ -61,7 +63,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Concluded:
-    """An outcome. `end` is what was read after the call, if there was one now, and reading did not fail."""
+    """An outcome. `end` was read after the call; None if there was no call or reading failed."""
 
     outcome: Outcome
     end: End | None
@@ -88,8 +90,11 @@ class Asker:
     sleep: Callable[[float], None] = time.sleep
 
     def is_new(self, pair_id: str) -> bool:
-        """Return whether the ledger has no row of this pair. It can be looked at before the pictures are known: the
-        first call number can be taken only once, by a call or by an erasure."""
+        """Return whether the ledger has no row of this pair.
+
+        This can be read before the pictures are known: the first call number is taken only once, by a call or an
+        erasure.
+        """
         return not self.ledger.of_pair(pair_id)
 
     def ask(self, question: Question) -> Concluded:
@@ -169,8 +174,10 @@ class Asker:
         return [call for call in earlier if call.unanswered]
 
     def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Concluded:
-        """Try tokens until one is accepted, each call in its own slot. A probe continues with the next token itself,
-        or every worker with an expired token would probe."""
+        """Try tokens until one is accepted, each call in its own slot.
+
+        A probe itself continues with the next token, or every worker with an expired token would probe.
+        """
         tokens = self.tokens.tokens()
         refusal, slot = "", None
         for attempt in count():
@@ -213,14 +220,14 @@ class Asker:
         return answer
 
     def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Concluded:
-        """Send one POST between the two writes of its ledger row. What comes next is read during the second one."""
+        """Send one POST between the two writes of its ledger row. During the second write, read what comes next."""
         call = self._open(question, number, slot)
         self.sleep(_seconds_until(slot))
         started = time.monotonic()
         outcome = self.api.compare(token, question.first, question.second).model_copy(update={"call": call.call})
         latency_ms = round((time.monotonic() - started) * 1000)
-        # Logged before the ledger is written: if no table takes the outcome, an auditor still finds the charge. Logs
-        # outlive an erasure, so they never contain a similarity or a face position.
+        # Log before writing the ledger: if no table accepts the outcome, auditors still find the charge. Logs outlive
+        # an erasure, so they never contain a similarity or a face position.
         logger.info(
             "Called the comparison API",
             extra={
@@ -240,7 +247,7 @@ class Asker:
         return Concluded(saved.result(), end.result())
 
     def _end(self, fingerprint: str) -> End | None:
-        """None if it cannot be read: an answer that was paid for comes first, and both items can be read later."""
+        """Return None if it cannot be read: a paid answer comes first, and both items can be read later."""
         try:
             return self.last_read.after_call(fingerprint)
         except Unavailable:
@@ -262,8 +269,11 @@ class Asker:
         return call
 
     def _save(self, call: Call, outcome: Outcome, latency_ms: int | None = None) -> Outcome:
-        """Complete the ledger row. An outcome that cannot be saved now is not lost: `ask` completes it later, and a
-        free refusal is saved beside the ledger for the worker that retries the pair."""
+        """Complete the ledger row.
+
+        If that fails, the outcome is not lost: `ask` completes it later, and a free refusal is saved beside the ledger
+        for the worker that retries the pair.
+        """
         try:
             self.ledger.complete(call, State.after(outcome), outcome, latency_ms)
         except Unavailable:

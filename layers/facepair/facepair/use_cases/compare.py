@@ -45,8 +45,10 @@ class Deferred(Exception):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One receive of a message about an object: its receive count, from 1, and the seconds that its worker has still to
-    live."""
+    """One receive of a message about an object.
+
+    `receive_count` starts at 1; `time_left` returns the seconds left to this worker.
+    """
 
     created: CreatedObject
     receive_count: int
@@ -64,8 +66,9 @@ class _Fetched:
 
 @dataclass(frozen=True)
 class _Read:
-    """A picture that was read: its version, what identifies its content, and that content fit to be sent, or why it
-    cannot be."""
+    """A picture that was read: its version, its content's identity, and the fitted content or the reason why it is
+    unusable.
+    """
 
     version_id: str | None
     identity: str
@@ -74,8 +77,7 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Looked:
-    """A pair, and what was found out about it while its in-flight marker was written. `is_new`: the ledger has no row
-    of it."""
+    """A pair, and what was read while its in-flight marker was written. `is_new`: the ledger has no row of it."""
 
     pair: Pair
     fetched: Mapping[Role, ThreadResult[_Fetched]]
@@ -92,8 +94,6 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparer:
-    """Compares pairs."""
-
     first_read: FirstRead
     uploads: Uploads
     verdicts: Verdicts
@@ -117,8 +117,7 @@ class Comparer:
             raise Deferred(reason, reason.delay(self.backoff, attempt.receive_count)) from reason
 
     def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
-        """Cheap checks come first: whether a call is allowed, and what the row says, before the bucket is listed;
-        the bucket before anything is downloaded."""
+        """Check what is cheap first: the gate and the row, then the bucket, then the pictures."""
         start = self.first_read.of(pair_id)
         reason = self.gate.look(start.gate)
         row, erased_at = start.standing.row, start.standing.erased_at
@@ -154,15 +153,18 @@ class Comparer:
         return None
 
     def _unread(self, pair: Pair, row: Row | None) -> Case:
-        """A pair before its pictures are read: what a row for the same objects says about them still holds."""
+        """Return a pair before its pictures are read. Facts in a row about the same objects still hold."""
         if row and row.covers(pair):
             versions = {role: picture.version_id for role, picture in row.pictures.items()}
             return Case(pair, versions, self.policy, row.fingerprint)
         return Case(pair, {}, self.policy)
 
     def _go_on_waiting(self, row: Row, reason: RetryReason | None, attempt: Attempt) -> None:
-        """A pair that is known to wait goes back at once, if it still has to. Only the row that was read is replaced:
-        a newer one knows better, and one that was erased must not come back. Raises Deferred or Later."""
+        """Send a pair that is known to wait back at once, if it still has to wait.
+
+        Replaces only the row that was read: a newer one knows better, and an erased one must not return. Raises
+        Deferred or Later.
+        """
         if reason:
             seconds = reason.delay(self.backoff, attempt.receive_count)
             if reason.code:
@@ -200,7 +202,7 @@ class Comparer:
         return row
 
     def _judge(self, looked: _Looked, attempt: Attempt, start: Start) -> Row | None:
-        """Read both pictures, ask about them if they can be used, and write the verdict, or what keeps it."""
+        """Read both pictures, ask about them if they are usable, and write the verdict or why it is deferred."""
         pair, erased_at = looked.pair, start.standing.erased_at
         try:
             fetched = {role: each.result() for role, each in looked.fetched.items()}
@@ -240,7 +242,7 @@ class Comparer:
         pending: Callable[[str, str, datetime], Row],
         erased_at: datetime | None,
     ) -> Deferred:
-        """Write why the pair waits and until when, if that concerns its readers."""
+        """Write why and until when the pair waits, if readers should know."""
         seconds = reason.delay(self.backoff, attempt.receive_count)
         if reason.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
@@ -281,8 +283,11 @@ class Comparer:
 
 
 def _check_not_erased(pair: Pair, start: Start) -> None:
-    """Raise Later for a picture that is being erased. The message comes back and finds the bucket without it; if the
-    erasure was interrupted, it ends in the dead-letter queue, which raises an alarm."""
+    """Raise Later for a picture that is being erased.
+
+    When the message comes back, the picture is gone from the bucket. If the erasure was interrupted, the message ends
+    in the dead-letter queue, which raises an alarm.
+    """
     moment = max((each for each in (start.standing.erased_at, start.erased_earlier) if each), default=None)
     if moment and pair.earliest_upload <= moment:
         raise Later("the pair was erased after a picture of it was uploaded")

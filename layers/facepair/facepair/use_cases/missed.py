@@ -27,8 +27,10 @@ WALKING_SECONDS = 450
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What one run saw and sent. `finished`: it reached the end of the bucket. `deleted`: pairs whose pictures were
-    deleted while they waited."""
+    """What one run saw and sent.
+
+    `finished`: it reached the end of the bucket. `deleted`: waiting pairs whose pictures were deleted.
+    """
 
     objects: int
     pairs: int
@@ -59,13 +61,12 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class MissedPairs:
-    """Checks every waiting pair, then scans the whole bucket over as many runs as needed. Holds at most one page and
-    one batch in memory.
+    """Checks every waiting pair, then scans the whole bucket over as many runs as needed.
 
-    A PENDING pair whose pictures were deleted is settled here, because no worker notices while the gate is closed.
-
-    A pair is missed if it has been complete or overdue for longer than `after` without a known message in flight.
-    Pairs older than `images_retention` are skipped: they are about to be deleted.
+    Holds at most one page and one batch in memory. A PENDING pair whose pictures were deleted is settled here, because
+    no worker notices while the gate is closed. A pair is missed if it has been complete or overdue for longer than
+    `after` without a known message in flight. Pairs older than `images_retention` are skipped: they are about to be
+    deleted.
     """
 
     uploads: Uploads

@@ -20,7 +20,7 @@ from facepair.domain.verdict import Outcome
 from facepair.domain.webhook import Webhook
 
 if TYPE_CHECKING:
-    from facepair.domain.picture import Fitted  # decodes pictures, which most commands do not install
+    from facepair.domain.picture import Fitted  # imports decoders, which most commands do not install
 
 
 class Uploads(Protocol):
@@ -33,11 +33,13 @@ class Uploads(Protocol):
         """Yield objects whose key sorts after `after`, in key order."""
 
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
-        """Content and version id of exactly the object that was listed. Raises Later if it has changed since, and
-        Unreadable if S3 refuses to return it."""
+        """Return content and version id of exactly the listed object.
+
+        Raises Later if it has changed, and Unreadable if S3 refuses to return it.
+        """
 
     def version(self, upload: Upload) -> str | None:
-        """Return the version id without a download. Raises as `read` does."""
+        """Return the version id without a download. Raises like `read`."""
 
 
 class Verdicts(Protocol):
@@ -61,39 +63,41 @@ class Verdicts(Protocol):
     def write(self, row: Row, erased_at: datetime | None) -> bool:
         """Move the pair's row forward. Return False, without writing, if there is a newer one.
 
-        `erased_at` is what `standing` said of an erasure when the worker began. Raises Later if the pair was erased
+        `erased_at` is the erasure that `standing` returned when the worker started. Raises Later if there was one
         since.
         """
 
 
 class FirstRead(Protocol):
-    """What a worker reads before anything that costs more."""
+    """What a worker reads before anything more expensive."""
 
     def of(self, pair_id: str) -> Start:
-        """The gate, the pair's item and erasures of the pair, as they are at this moment, each for itself."""
+        """Return the current gate, item and erasures of the pair; not a snapshot."""
 
 
 class LastRead(Protocol):
-    """What a worker reads while it saves the outcome of a call."""
+    """What a worker reads while it saves a call's outcome."""
 
     def after_call(self, fingerprint: str) -> End:
-        """The gate and the decision about these two contents, as they are at this moment, each for itself."""
+        """Return the current gate and the decision about these two contents; not a snapshot."""
 
 
 class Decisions(Protocol):
     """Reviewers' final decisions, by contents."""
 
     def of(self, fingerprint: str) -> Decision | None:
-        """Return the decision about these two contents, whenever it was made."""
+        """Return the decision about these two contents, if any."""
 
     def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
-        """Make a decision about a row's contents, which ends the opinions about them. False, and nothing written, if
-        the pair's row is not a MANUAL_CHECK of these contents any more, or is decided, or if the opinions are not of
-        the version `opinions`."""
+        """Decide a row's contents, which ends the opinions about them.
+
+        Return False, without writing, if the row is no longer an undecided MANUAL_CHECK of these contents, or if the
+        opinions have another version.
+        """
 
 
 class Ledger(Protocol):
-    """The calls to the comparison API: one row each, and one worker alone can write the next of a pair."""
+    """The calls to the comparison API. Only one worker can write the next row of a pair."""
 
     def of_pair(self, pair_id: str) -> Sequence[Call]:
         """Return all calls of a pair, oldest first."""
@@ -148,7 +152,7 @@ class Tokens(Protocol):
     """The access tokens."""
 
     def tokens(self) -> Iterator[str]:
-        """Tokens to try, each after the one before it was refused; the last one is new. Raises Later or Blocked."""
+        """Yield tokens to try, each after the API refused the one before; the last is new. Raises Later or Blocked."""
 
 
 class Idempotency(Protocol):
@@ -165,23 +169,21 @@ class Idempotency(Protocol):
 
 
 class FleetGate(Protocol):
-    """When the fleet may call: pace, blocked account, an API that does not answer. See domain/gate.py."""
+    """When the fleet may call; see domain/gate.py."""
 
     def look(self, seen: Gate) -> Closed | RateLimited | None:
-        """Return what keeps all workers from calling now, from a state that was just read."""
+        """Return what keeps all workers from calling now, by a state just read."""
 
     def enter(self, seen: Gate | None = None) -> Slot:
         """Take the next slot, or the probe if the gate is closed and one is due.
 
-        It is taken by the state that was `seen` if that still holds, else by what is read now. Raises Closed or
-        RateLimited.
+        Uses the state `seen` if that still holds, otherwise reads it. Raises Closed or RateLimited.
         """
 
     def report(self, slot: Slot, outcome: Outcome, seen: Gate | None = None) -> None:
-        """Record the outcome of a call, except a refused token: the same probe then goes on with another one.
+        """Record the outcome of a call, except a refused token: the same probe continues with another.
 
-        `seen` is the state as it was read after the call had ended; without it, the state is read. It never raises: an
-        answer that was paid for comes first.
+        `seen` is the state read after the call; without it, it is read. Never raises, since a paid answer comes first.
         """
 
     def give_back(self, slot: Slot) -> None:
@@ -192,7 +194,7 @@ class FleetGate(Protocol):
 
 
 class InFlight(Protocol):
-    """Which pairs have a message in flight, and how often one has ended its worker. `objects` identifies a pair's."""
+    """Pairs with a message in flight, and how often one crashed its worker. `objects` identifies a pair's objects."""
 
     def begin(self, objects: str, alive_until: datetime) -> int:
         """Record that a worker starts. Return how many have started and not finished, including this one.
@@ -207,8 +209,10 @@ class InFlight(Protocol):
         """Record that the worker finished and the message is done."""
 
     def claim(self, objects: str, late: timedelta) -> bool:
-        """Whether no message is known to be in flight, or the known one is `late`: then only the caller may
-        send one. It can be claimed again when a worker has begun meanwhile."""
+        """Return whether the caller may send a message: none is known to be in flight, or the known one is `late`.
+
+        It can be claimed again once a worker has started meanwhile.
+        """
 
     def release(self, objects: str) -> None:
         """Undo a claim whose message was not sent, unless a worker has begun meanwhile."""
@@ -241,25 +245,25 @@ class Cursor(Protocol):
 
 
 class ThreadResult[Made](Protocol):
-    """What comes of an act in a thread that has ended."""
+    """The result of a finished thread."""
 
     def result(self) -> Made:
         """Return what the act returned, or raise what it raised."""
 
 
 class Pool(Protocol):
-    """Threads."""
-
     def submit[Made](self, act: Callable[[], Made], /) -> ThreadResult[Made]:
-        """Do something in a thread of its own, at the same time as what else is submitted."""
+        """Run something in a thread, in parallel with everything else submitted."""
 
 
 class Parallel(Protocol):
-    """Does several things at the same time. A use case starts no thread itself: the exploration could not order what
-    its threads do."""
+    """Runs things in parallel.
+
+    Use cases start no threads themselves, as the exploration could not order them.
+    """
 
     def pool(self) -> AbstractContextManager[Pool]:
-        """Threads that have ended when the `with` block ends. Results are read after it."""
+        """Return threads that end with the `with` block. Read results after it."""
 
 
 class Metrics(Protocol):
