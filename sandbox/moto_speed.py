@@ -2,7 +2,8 @@
 
 import importlib
 import sys
-from functools import cache
+import time
+from functools import cache, lru_cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -11,6 +12,7 @@ from typing import Any
 from moto import backends
 from moto.core.model import StructureShape
 from moto.core.serialize import BaseJSONSerializer
+from moto.dynamodb.comparisons import ConditionExpressionParser
 
 UNUSED = frozenset(
     {
@@ -23,6 +25,7 @@ UNUSED = frozenset(
 AS_THEY_ARE = frozenset({"BOOL", "N", "NS", "NULL", "S", "SS"})
 """Types of DynamoDB's values that moto keeps as they are sent."""
 _SERIALIZE_STRUCTURE = BaseJSONSerializer._serialize_type_structure
+_LEX_ONE_NODE: Any = ConditionExpressionParser._lex_one_node
 
 
 def speed_up() -> None:
@@ -35,6 +38,15 @@ def speed_up() -> None:
     jsonpath = importlib.import_module("jsonpath_ng.ext")
     setattr(jsonpath, "parse", cache(jsonpath.parse))  # noqa: B010
     setattr(BaseJSONSerializer, "_serialize_type_structure", _serialize_structure)  # noqa: B010
+    responses = importlib.import_module("moto.core.responses")
+    # moto looks through a service's class at every request, and splits the same conditions again and again.
+    setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))  # noqa: B010
+    setattr(ConditionExpressionParser, "_lex_one_node", lambda _, expression: _first_token(expression))  # noqa: B010
+    sqs = importlib.import_module("moto.sqs.models")
+    # For each message that it receives, moto counts all others, and each time takes long to say what time it is.
+    setattr(sqs, "unix_time", time.time)  # noqa: B010
+    setattr(sqs, "unix_time_millis", lambda: time.time() * 1000)  # noqa: B010
+    setattr(sqs.SQSBackend, "is_message_valid_based_on_retention_period", _is_retained)  # noqa: B010
 
 
 def import_cloudformation() -> None:
@@ -59,6 +71,18 @@ def _serialize_structure(
         self._default_serialize(serialized, value, shape, key)
     else:
         _SERIALIZE_STRUCTURE(self, serialized, value, shape, key)
+
+
+@lru_cache(maxsize=4096)
+def _first_token(expression: str) -> Any:
+    """Return moto's node of a condition's first token, which is never changed, and the rest of the condition."""
+    return _LEX_ONE_NODE(ConditionExpressionParser, expression)
+
+
+def _is_retained(backend: Any, queue_name: str, message: Any) -> bool:
+    """As moto's own, which counts the queue's messages first."""
+    retained_until: float = message.sent_timestamp / 1000 + backend.get_queue(queue_name).message_retention_period
+    return retained_until > time.time()
 
 
 class _Unused(MetaPathFinder, Loader):

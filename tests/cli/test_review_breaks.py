@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -513,7 +514,8 @@ def terminal(function: ReviewFunction, tmp_path: Path) -> Iterator[tuple[subproc
         yield process, ours, eventually(lambda: arguments if arguments.exists() else None)  # type: ignore[misc]
     finally:
         for each in family(process.pid) - {process.pid}:
-            os.kill(each, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(each, signal.SIGKILL)
         process.kill()
         process.wait()
 
