@@ -1,4 +1,4 @@
-"""Write what the reference pages take from the code: `make reference`.
+"""Write what pages take from the code: `make reference`.
 
 A page says where: what stands between `<!-- generated: NAME -->` and `<!-- end -->` is replaced. A test fails if a page
 is not current.
@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from docs import cost
 from facepair.domain import change
 from facepair.domain.verdict import COMPARISON_CODES, OWN_CODES, Meaning
 from facepair_cli.cli import main as facepair
@@ -32,8 +33,8 @@ MEANINGS = {
 
 
 def pages() -> dict[Path, str]:
-    """Return every reference page that has generated parts, and the events' schema, as they should be."""
-    written = {path: path.read_text(encoding="utf-8") for path in sorted(REFERENCE.glob("*.md"))}
+    """Return every page that has generated parts, and the events' schema, as they should be."""
+    written = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*/*.md"))}
     current = {
         path: PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]().strip()}\n\n", text)
         for path, text in written.items()
@@ -158,6 +159,12 @@ def _help(command: click.Command, context: click.Context) -> Iterator[str]:
             yield from _help(below, click.Context(below, parent=context, info_name=name))
 
 
+def _cost() -> str:
+    lines = cost.lines(_template())
+    together = "**together**", "", f"**{sum(line.dollars for line in lines):.2f}**"
+    return table(("", "arithmetic", "US$"), [*((*line[:2], f"{line.dollars:.3f}") for line in lines), together])
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "parameters": _parameters,
     "outputs": _outputs,
@@ -165,6 +172,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "codes": _codes,
     "events": _events,
     "commands": _commands,
+    "cost": _cost,
 }
 
 

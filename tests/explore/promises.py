@@ -212,8 +212,11 @@ class Promises:
         new = Row.from_item(after)
         self._not_of_erased_pictures(Standing.of(before), new)
         miscounted = {"in_flight.begin", "in_flight.defer", "in_flight.finish"} & self.world.run.failed
-        if new.code == WORKER_DIED and self.world.run.deaths < self.world.deaths_needed and not miscounted:
-            self.broke(f"the pair is given up after {self.world.run.deaths} deaths")
+        now = self.world.time.now()
+        outlived = sum(each.at_work and each.ends is not None and each.ends <= now for each in self.world.actors)
+        deaths = self.world.run.deaths + outlived
+        if new.code == WORKER_DIED and deaths < self.world.deaths_needed and not miscounted:
+            self.broke(f"the pair is given up after {deaths} deaths")
         old = Standing.of(before).row
         if old is None:
             return

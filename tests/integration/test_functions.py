@@ -19,6 +19,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from docs import cost
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_objects
 from facepair.use_cases.missed import STOPPING_SECONDS
@@ -168,10 +169,11 @@ def logged(output: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Requested:
-    """A request to AWS: its operation, its only table, and the pool and task of its thread."""
+    """A request to AWS: its operation, its only table, how many keys it reads, and the pool and task of its thread."""
 
     operation: str
     table: str
+    keys: int
     pool: int | None
     task: int | None
 
@@ -198,6 +200,11 @@ class Requests:
             for pool, made in groupby(self.made, lambda each: each.pool)
         )
 
+    @property
+    def reads(self) -> int:
+        """Read units: one for each item up to 4 KB, or for a query."""
+        return sum(each.keys for each in self.made) + self.operations.count("Query")
+
     def writes(self, verdicts: str) -> int:
         """Return the write units: one per write of an item up to 1 KB, and one for the index of a new verdict row."""
         written = [each.table for each in self.made if each.operation in ("PutItem", "UpdateItem", "DeleteItem")]
@@ -217,11 +224,10 @@ def requests(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Request
         return submit(pool, numbered, next(tasks))
 
     def counted(model: Any, params: Any, **_: Any) -> None:
-        table = (
-            json.loads(params["body"]).get("TableName", "") if model.service_model.service_name == "dynamodb" else ""
-        )
+        asked = json.loads(params["body"]) if model.service_model.service_name == "dynamodb" else {}
+        keys = sum(len(each["Keys"]) for each in asked.get("RequestItems", {}).values())
         pool, task = getattr(here, "pool", None), getattr(here, "task", None)
-        requests.made.append(Requested(model.name, table, pool, task))
+        requests.made.append(Requested(model.name, asked.get("TableName", ""), keys, pool, task))
 
     session.events.register("before-call", counted)
     monkeypatch.setattr(boto3, "Session", lambda: session)
@@ -274,11 +280,13 @@ def test_a_warm_comparison_makes_few_requests_and_a_duplicate_fewer(
     warm, duplicate, waiting = made[-3:]
     rows, calls = deployment.output("VerdictsTable"), deployment.output("CallsTable")
     before_the_post = [(each.operation, each.table) for each in warm.made].index(("PutItem", calls)) + 1
-    assert (len(warm.made), before_the_post, warm.in_sequence) == (14, 9, 10)
+    assert (Counter(warm.operations), before_the_post, warm.in_sequence) == (cost.COMPARISON, 9, cost.IN_SEQUENCE)
     assert warm.at_once == [["GetObject", "GetObject", "Query", "UpdateItem"], ["BatchGetItem", "UpdateItem"]]
-    assert duplicate.operations == ["BatchGetItem", "ListObjectsV2"]
-    assert waiting.operations == ["BatchGetItem", "ListObjectsV2", "HeadObject", "PutItem"]
-    assert warm.writes(rows) + waiting.writes(rows) + 1 == 12  # the row that waited is removed from the index
+    assert (Counter(duplicate.operations), Counter(waiting.operations)) == (cost.DUPLICATE, cost.WAITING)
+    assert (cost.COMPARISON.total(), cost.WAITING.total()) == (14, 4)
+    assert warm.reads + waiting.reads == cost.READ_UNITS
+    # The row that waited is removed from the index.
+    assert warm.writes(rows) + waiting.writes(rows) + 1 == cost.WRITE_UNITS
 
 
 def test_no_log_line_has_a_similarity_or_a_face_position_even_if_events_are_logged(
