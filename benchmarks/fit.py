@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
+from facepair.advance.limits import MAX_BYTES, MAX_SIDE
 from facepair.domain.jpeg import encode_below
-from facepair.domain.picture import MAX_BYTES, MAX_SIDE, fit
+from facepair.domain.picture import fit
 
 ROUNDS = 5
 CALLS_OF_A_PROCESS = 3

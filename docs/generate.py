@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from docs import cost
+from facepair.advance.codes import COMPARISON_CODES, Meaning
 from facepair.domain import change
-from facepair.domain.verdict import COMPARISON_CODES, OWN_CODES, Meaning
 from facepair_cli.cli import main as facepair
 from sandbox.template import read_template
 
@@ -122,11 +122,7 @@ def _alarms() -> str:
 def _codes() -> str:
     return table(
         ("code", "documented charge", "verdict"),
-        (
-            (f"`{name}`", code.pricing, MEANINGS[code.meaning])
-            for name, code in COMPARISON_CODES.items()
-            if name not in OWN_CODES
-        ),
+        ((f"`{name}`", code.pricing, MEANINGS[code.meaning]) for name, code in COMPARISON_CODES.items()),
     )
 
 

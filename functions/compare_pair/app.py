@@ -10,7 +10,10 @@ from aws_lambda_powertools.utilities.batch import EventType
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facepair.advance import Advance, AdvanceComparison, TokenIssuer, TokenKeeper
+from facepair.advance.client import Advance
+from facepair.advance.comparison import AdvanceComparison
+from facepair.advance.issuer import TokenIssuer
+from facepair.advance.token import TokenKeeper
 from facepair.aws.clients import FAIL_FAST
 from facepair.aws.credentials import CredentialsSecret
 from facepair.aws.first_read import FirstReadOfItems, LastReadOfItems

@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from docs.generate import pages
+from facepair.advance.codes import CREDENTIALS_CODES, TOKEN_CODES, Meaning
 from facepair.aws.erasable import ErasableCalls
 from facepair.aws.ledger import CallsTable
 from facepair.domain import verdict
@@ -20,7 +21,7 @@ from facepair.domain.erasure import Charged
 from facepair.domain.ledger import State
 from facepair.domain.metric import Metric
 from facepair.domain.row import Row
-from facepair.domain.verdict import COMPARISON_CODES, TOKEN_CODES, Meaning, Outcome, Verdict
+from facepair.domain.verdict import Outcome, Verdict
 from sandbox.template import read_template
 from tests.docs.markdown import Document, backticked
 
@@ -33,8 +34,8 @@ ALARMS = {name for name, resource in TEMPLATE["Resources"].items() if resource["
 
 OWN_CODES = {name for name, value in vars(verdict).items() if name == value}
 MEANINGS = [
-    *((code, row.meaning) for code, row in COMPARISON_CODES.items()),
-    *((shown, meaning) for meaning, shown in TOKEN_CODES.values()),
+    *((code, row.meaning) for code, row in verdict.CODES.items()),
+    *((code, meaning) for code, meaning in TOKEN_CODES.items() if code not in CREDENTIALS_CODES),
 ]
 CODES = OWN_CODES | {code for code, _ in MEANINGS}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from facepair.advance.codes import BUSY_CODES, Meaning
 from facepair.domain import clock
 from facepair.domain.change import PairErased, VerdictChanged
 from facepair.domain.gate import Gate, Slot
@@ -17,14 +18,12 @@ from facepair.domain.pair import Pair, split
 from facepair.domain.row import Row, Standing, is_tombstone
 from facepair.domain.verdict import (
     API_NOT_ANSWERING,
-    BUSY_CODES,
     CERTAINTY,
     FINAL,
     OUTCOME_UNKNOWN,
     PICTURES_DELETED,
     TOO_LITTLE_TIME,
     WORKER_DIED,
-    Meaning,
     Outcome,
     Verdict,
     comparison_code,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from facepair.advance.codes import BUSY_CODES
 from facepair.aws.gate import ITEM
-from facepair.domain.verdict import BUSY_CODES
 from sandbox.advance_api.models import ApiRequest
 from tests.support.deployed import Row
 from tests.support.faulty_cloud import PARAMETERS, FaultyCloud, Pair, Worker

@@ -10,9 +10,12 @@ from typing import Literal
 
 import pytest
 
-from facepair.advance import Advance, Credentials, NoAnswer, TokenIssuer, TokenRefused, Unreached
+from facepair.advance.client import Advance, Credentials
+from facepair.advance.errors import TokenRefused
+from facepair.advance.issuer import TokenIssuer
 from facepair.domain import clock
 from facepair.domain.retry import Later
+from facepair.http import NoAnswer, Unreached
 from sandbox.advance_api.control import Control
 from sandbox.portraits import blank, jpeg, png, portrait
 from tests.support import ROOT

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from facepair.advance import Token, TokenKeeper
+from facepair.advance.token import Token, TokenKeeper
 from facepair.aws.cursor import CursorParameter
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.ledger import CallsTable

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from facepair.advance import AdvanceComparison, ApiAnswer, NoAnswer, Token, TokenKeeper, Unreached
+from facepair.advance.comparison import AdvanceComparison
+from facepair.advance.token import Token, TokenKeeper
+from facepair.advance.wire import ApiAnswer
 from facepair.aws.first_read import LastReadOfItems
 from facepair.aws.ledger import CallsTable
 from facepair.aws.unsaved_refusals import RefusalItems
@@ -23,6 +25,7 @@ from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
 from facepair.domain.verdict import Outcome, Seen
+from facepair.http import NoAnswer, Unreached
 from facepair.threads import Threads
 from facepair.use_cases.ask import SAVING_SECONDS, Asker, Question
 from tests.support.faulty_aws import FaultyAws

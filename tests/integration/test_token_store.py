@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from facepair.advance import Token
+from facepair.advance.token import Token
 from facepair.aws.token_store import SharedToken
 from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import HASTY, Resources

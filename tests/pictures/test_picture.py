@@ -10,8 +10,9 @@ from zlib import crc32
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
+from facepair.advance.limits import MAX_BYTES
 from facepair.domain.jpeg import LOWEST_QUALITY
-from facepair.domain.picture import MAX_BYTES, MAX_SCANS, Box, Fitted, Unusable, fit
+from facepair.domain.picture import MAX_SCANS, Box, Fitted, Unusable, fit
 from tests.pictures.heic import heic
 from tests.pictures.pictures import (
     FACE_COLOUR,

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from facepair.domain.verdict import BUSY_CODES
+from facepair.advance.codes import BUSY_CODES
 from tests.support.faulty_cloud import FaultyCloud
 
 CALLS_A_SECOND = 10

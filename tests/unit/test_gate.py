@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.pace import RATE, Burst, SlidingWindow, TokenBucket
 from facepair.domain.gate import FIRST_PACE, LEAST_PACE, MOST_PACE, Gate, Rules, Signal, Slot
-from facepair.domain.verdict import COMPARISON_CODES, Outcome
+from facepair.domain.verdict import CODES, Outcome
 
 RULES = Rules(per_second=0, stop_after_unknown=3, pause=600)
 NOW = 1_800_000_000.0
@@ -131,7 +131,7 @@ def test_calls_in_flight_when_the_gate_closes_change_nothing_more() -> None:
     assert blocked.blocked(RULES, "ACCOUNT_DISABLED", "call us", NOW + 1).code == "ACCOUNT_DISABLED"
 
 
-@pytest.mark.parametrize("code", sorted(COMPARISON_CODES))
+@pytest.mark.parametrize("code", sorted(CODES))
 def test_a_charged_code_is_an_answer_and_no_refusal(code: str) -> None:
     charged = Outcome(code=code, message="", pricing_strategy="PAY")
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from facepair.advance import Credentials
+from facepair.advance.client import Credentials
 
 DOCUMENTED = Credentials.model_validate({"accessKey": "sampleaccesskey", "secretKey": "samplesecretkey"})
 

@@ -6,8 +6,7 @@ from itertools import count
 
 import pytest
 
-from facepair.advance import Token, TokenKeeper
-from facepair.advance.token import MARGIN_SECONDS
+from facepair.advance.token import MARGIN_SECONDS, Token, TokenKeeper
 from facepair.domain.clock import now
 
 

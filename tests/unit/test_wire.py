@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
-from facepair.advance import ApiAnswer
-from facepair.advance.wire import read_answer
+from facepair.advance.wire import ApiAnswer, read_answer
 from facepair.http import LONGEST_RETRY_AFTER, NoAnswer, Reply, retry_after_seconds
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from facepair.advance.client import Advance, Credentials
+from facepair.advance.codes import CREDENTIALS_CODES, TOKEN_CODES, Meaning
 from facepair.advance.errors import CredentialsInvalid, TokenRefused
 from facepair.advance.token import Token
 from facepair.domain.retry import Blocked, Later
-from facepair.domain.verdict import BAD_ANSWER, CREDENTIALS_INVALID, NETWORK_ERROR, TOKEN_CODES, Meaning
+from facepair.domain.verdict import BAD_ANSWER, CREDENTIALS_INVALID, NETWORK_ERROR
 from facepair.http import NoAnswer, Unreached
 
 
@@ -36,9 +37,9 @@ class TokenIssuer:
             message = f"No token: {error.message}; is AdvanceBaseUrl right?"
             raise Later(message, code=NETWORK_ERROR if error.http_status is None else BAD_ANSWER) from error
         except TokenRefused as refusal:
-            meaning, code = TOKEN_CODES.get(refusal.code, (Meaning.RETRY, refusal.code))
+            code = CREDENTIALS_INVALID if refusal.code in CREDENTIALS_CODES else refusal.code
             message = f"generate-token answered {refusal.code}: {refusal.message}"
-            if meaning is Meaning.BLOCKED:
+            if TOKEN_CODES.get(refusal.code) is Meaning.BLOCKED:
                 raise Blocked(code, message) from refusal
             raise Later(message, code=code, retry_after=refusal.retry_after) from refusal
 

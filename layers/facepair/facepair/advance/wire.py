@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from facepair.domain.verdict import DOCUMENTED_CODES
+from facepair.advance.codes import DOCUMENTED_CODES
 from facepair.http import NoAnswer, Reply, retry_after_seconds
 
 CODES_OF_GATEWAYS_TOO = frozenset({"SUCCESS", "ERROR"})

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facepair.advance import Credentials, CredentialsInvalid
+from facepair.advance.client import Credentials
+from facepair.advance.errors import CredentialsInvalid
 from facepair.aws.clients import error_code
 from facepair.domain.retry import Later
 from facepair.domain.verdict import NETWORK_ERROR

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from facepair.advance import Token
+from facepair.advance.token import Token
 from facepair.aws.clients import error_code
 
 if TYPE_CHECKING:

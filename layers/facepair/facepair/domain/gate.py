@@ -9,14 +9,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from typing import Self
 
+from facepair.advance.codes import BUSY_CODES
 from facepair.domain.retry import Closed
-from facepair.domain.verdict import (
-    API_NOT_ANSWERING,
-    BUSY_CODES,
-    NETWORK_ERROR,
-    OUTCOME_UNKNOWN,
-    Outcome,
-)
+from facepair.domain.verdict import API_NOT_ANSWERING, NETWORK_ERROR, OUTCOME_UNKNOWN, Outcome
 
 FIRST_PACE = 5.0
 """Calls per second before anything is known."""

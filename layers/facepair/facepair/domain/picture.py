@@ -17,17 +17,12 @@ from typing import Literal, NamedTuple
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from facepair.advance.limits import MAX_BYTES, MAX_SIDE, MIN_SIDE
 from facepair.domain import containers
 from facepair.domain.colours import has_filled_tiles, in_srgb, is_of_one_colour, is_see_through, plain
 from facepair.domain.containers import Damaged, Jpeg, Picture
 from facepair.domain.jpeg import Size, encode_below
 from facepair.domain.pair import MEGABYTE, Role
-
-# The API's limits (Image Quality Requirements). "Below 2 MB" is read as decimal, the stricter meaning: 5 % fewer bytes
-# cost less than a failed call.
-MAX_BYTES = 2_000_000
-MIN_SIDE = 256
-MAX_SIDE = 4096
 
 # Our own limits. A decoded pixel takes 4 bytes, and conversions hold two or three copies. JPEGs are decoded at a
 # reduced scale, which admits 108-megapixel phones.

@@ -1,14 +1,14 @@
-"""Verdicts from answers: every code of the API and of our own, in one table."""
+"""Verdicts from answers, and our own codes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum, auto
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from facepair.domain.pair import ROLES, Role
+from facepair.advance.codes import COMPARISON_CODES, UNDOCUMENTED, Code, Meaning
+from facepair.domain.pair import Role
 
 
 class Verdict(StrEnum):
@@ -54,49 +54,8 @@ WORKER_DIED = "WORKER_DIED"
 """Every worker that took the pair died."""
 PICTURES_DELETED = "PICTURES_DELETED"
 """A picture was deleted or expired while the pair was PENDING."""
-BUSY_CODES = frozenset({"SERVICE_BUSY", "RETRY_LATER"})
-"""Calls refused as too fast."""
 
-
-class Meaning(StrEnum):
-    """What to do about a code."""
-
-    JUDGE = auto()  # the similarity decides
-    RETAKE = auto()  # a picture is unusable
-    RETRY = auto()  # not charged: repeat later
-    BLOCKED = auto()  # the account is refused: the fleet pauses
-    RENEW_TOKEN = auto()  # get another token; refused again, BLOCKED
-    HOLD = auto()  # no verdict, and no safe automatic retry
-
-
-@dataclass(frozen=True)
-class Code:
-    """A code's meaning, documented price, and the pictures to take again."""
-
-    meaning: Meaning
-    pricing: Literal["FREE", "PAY"]
-    retake: tuple[Role, ...] = ()
-
-
-# Sources in the API documentation: status codes of Face Comparison, and the Glossary ("may appear in all responses").
-COMPARISON_CODES = {
-    "SUCCESS": Code(Meaning.JUDGE, "PAY"),
-    "NO_FACE_DETECTED_FROM_FIRST_IMAGE": Code(Meaning.RETAKE, "PAY", ("first",)),
-    "NO_FACE_DETECTED_FROM_SECOND_IMAGE": Code(Meaning.RETAKE, "PAY", ("second",)),
-    "FIRST_IMAGE_LOW_QUALITY_FACE": Code(Meaning.RETAKE, "PAY", ("first",)),
-    "SECOND_IMAGE_LOW_QUALITY_FACE": Code(Meaning.RETAKE, "PAY", ("second",)),
-    "IMAGE_INVALID_FORMAT": Code(Meaning.RETAKE, "FREE", ROLES),  # the API does not say which
-    "IMAGE_INVALID_SIZE": Code(Meaning.RETAKE, "FREE", ROLES),
-    "ERROR": Code(Meaning.RETRY, "FREE"),
-    "SERVICE_BUSY": Code(Meaning.RETRY, "FREE"),
-    "RETRY_LATER": Code(Meaning.RETRY, "FREE"),
-    "INSUFFICIENT_BALANCE": Code(Meaning.BLOCKED, "FREE"),
-    "OVER_QUERY_LIMIT": Code(Meaning.BLOCKED, "FREE"),
-    "ACCOUNT_DISABLED": Code(Meaning.BLOCKED, "FREE"),
-    "IAM_FAILED": Code(Meaning.RENEW_TOKEN, "FREE"),
-    "EMPTY_PARAMETER_ERROR": Code(Meaning.HOLD, "FREE"),
-    "PARAMETER_ERROR": Code(Meaning.HOLD, "FREE"),
-    "CLIENT_ERROR": Code(Meaning.HOLD, "FREE"),
+OWN_CODES = {
     NETWORK_ERROR: Code(Meaning.RETRY, "FREE"),
     TOO_LITTLE_TIME: Code(Meaning.RETRY, "FREE"),
     API_NOT_ANSWERING: Code(Meaning.BLOCKED, "FREE"),
@@ -107,39 +66,9 @@ COMPARISON_CODES = {
     OUTCOME_UNKNOWN: Code(Meaning.HOLD, "PAY"),
     BAD_ANSWER: Code(Meaning.HOLD, "PAY"),
 }
-OWN_CODES = frozenset(
-    {
-        API_NOT_ANSWERING,
-        BAD_ANSWER,
-        CREDENTIALS_INVALID,
-        NETWORK_ERROR,
-        OUTCOME_UNKNOWN,
-        PICTURE_UNREADABLE,
-        PICTURES_DELETED,
-        TOO_LITTLE_TIME,
-        WORKER_DIED,
-    }
-)
 """Codes that the API never returns."""
-UNDOCUMENTED = Code(Meaning.HOLD, "PAY")
-"""Undocumented codes: never a REJECT, and charged unless stated FREE."""
-
-# Codes of generate-token, which is free. The row gets the API's code, or CREDENTIALS_INVALID if it is about the
-# credentials.
-TOKEN_CODES = {
-    "PARAMETER_ERROR": (Meaning.BLOCKED, CREDENTIALS_INVALID),  # signature error; timestamp error
-    "EMPTY_PARAMETER_ERROR": (Meaning.BLOCKED, CREDENTIALS_INVALID),
-    "IAM_FAILED": (Meaning.BLOCKED, CREDENTIALS_INVALID),  # access key not found or expired
-    "CLIENT_ERROR": (Meaning.BLOCKED, "CLIENT_ERROR"),
-    "ACCOUNT_DISABLED": (Meaning.BLOCKED, "ACCOUNT_DISABLED"),
-    "INSUFFICIENT_BALANCE": (Meaning.BLOCKED, "INSUFFICIENT_BALANCE"),
-    "OVER_QUERY_LIMIT": (Meaning.BLOCKED, "OVER_QUERY_LIMIT"),
-    "ERROR": (Meaning.RETRY, "ERROR"),
-    "SERVICE_BUSY": (Meaning.RETRY, "SERVICE_BUSY"),
-    "RETRY_LATER": (Meaning.RETRY, "RETRY_LATER"),
-}
-DOCUMENTED_CODES = (COMPARISON_CODES.keys() | TOKEN_CODES.keys()) - OWN_CODES
-"""Documented codes of both endpoints."""
+CODES = COMPARISON_CODES | OWN_CODES
+"""Every code that a row can have, except undocumented ones."""
 
 
 class Policy(BaseModel, frozen=True):
@@ -234,14 +163,14 @@ def is_charged(code: str | None, pricing_strategy: str | None) -> bool:
     """
     if code is None:
         return True
-    if code not in COMPARISON_CODES:
+    if code not in CODES:
         return not _says(pricing_strategy, "FREE")
-    return COMPARISON_CODES[code].pricing == "PAY" or _says(pricing_strategy, "PAY")
+    return CODES[code].pricing == "PAY" or _says(pricing_strategy, "PAY")
 
 
 def is_paid_but_stated_free(code: str | None, pricing_strategy: str | None) -> bool:
     """Return whether the API stated FREE under a paid code."""
-    return code in COMPARISON_CODES and COMPARISON_CODES[code].pricing == "PAY" and _says(pricing_strategy, "FREE")
+    return code in CODES and CODES[code].pricing == "PAY" and _says(pricing_strategy, "FREE")
 
 
 def _says(pricing_strategy: str | None, value: Literal["FREE", "PAY"]) -> bool:
@@ -249,7 +178,7 @@ def _says(pricing_strategy: str | None, value: Literal["FREE", "PAY"]) -> bool:
 
 
 def comparison_code(code: str) -> Code:
-    return COMPARISON_CODES.get(code, UNDOCUMENTED)
+    return CODES.get(code, UNDOCUMENTED)
 
 
 def verdict(outcome: Outcome, policy: Policy) -> tuple[Verdict, tuple[Role, ...]]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 
+from facepair.advance.codes import Meaning
 from facepair.domain import clock
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import (
@@ -23,7 +24,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
 from facepair.domain.start import End
-from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Meaning, Outcome, comparison_code
+from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Outcome, comparison_code
 from facepair.use_cases.ports import (
     ComparisonApi,
     FleetGate,
