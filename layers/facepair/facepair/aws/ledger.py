@@ -10,6 +10,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.tables import items
 from facepair.domain import clock
 from facepair.domain.entry import Entry
 from facepair.domain.erasure import OF_FACES
@@ -59,14 +60,8 @@ class CallsTable:
     def entries(self) -> Iterator[Entry]:
         """Yield every call of the table, page by page and unordered: no index allows reading less."""
         names = {f"#{name}": name for name in ENTRY}
-        scan: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
-        while True:
-            with aws_errors():
-                page = self._table.scan(**scan)
-            yield from (_entry(item) for item in page["Items"] if item["state"] != State.ERASED)
-            if "LastEvaluatedKey" not in page:
-                return
-            scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        rows = items(self._table, "scan", ProjectionExpression=", ".join(names), ExpressionAttributeNames=names)
+        return (_entry(item) for item in rows if item["state"] != State.ERASED)
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call | None:
@@ -216,13 +211,7 @@ class CallsTable:
         return True
 
     def _items(self, pair_id: str) -> Iterator[Mapping[str, Any]]:
-        query: dict[str, Any] = {"KeyConditionExpression": Key("pair_id").eq(pair_id), "ConsistentRead": True}
-        while True:
-            page = self._table.query(**query)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return items(self._table, "query", KeyConditionExpression=Key("pair_id").eq(pair_id), ConsistentRead=True)
 
 
 def _call(item: Mapping[str, Any]) -> Call:

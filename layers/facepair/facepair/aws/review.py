@@ -9,6 +9,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.tables import items
 from facepair.aws.transactions import StoredItem, conditioned, transact
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
@@ -33,14 +34,8 @@ class ManualChecks:
 
     def oldest_first(self) -> Iterator[Queued]:
         """Yield pairs ordered by the time of their row, page by page."""
-        query: dict[str, Any] = {"ProjectionExpression": "pair_id, fingerprint"}
-        while True:
-            with aws_errors():
-                page = self._table.query(**_MANUAL_CHECKS, **query)
-            yield from (Queued(str(item["pair_id"]), str(item.get("fingerprint", ""))) for item in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        waiting = items(self._table, "query", ProjectionExpression="pair_id, fingerprint", **_MANUAL_CHECKS)
+        return (Queued(str(item["pair_id"]), str(item.get("fingerprint", ""))) for item in waiting)
 
     @aws_errors()
     def waiting(self) -> Waiting:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.batch_get import batch_get
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.tables import items
 from facepair.aws.transactions import StoredItem, through_conflicts
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
@@ -64,17 +65,10 @@ class VerdictsTable:
 
     def pending(self) -> Iterator[Row]:
         """Yield PENDING rows, oldest write first, page by page (eventually consistent)."""
-        query: dict[str, Any] = {
-            "IndexName": "by_verdict",
-            "KeyConditionExpression": Key("verdict").eq(Verdict.PENDING),
-        }
-        while True:
-            with aws_errors():
-                page = self._table.query(**query)
-            yield from map(Row.from_item, page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        is_pending = Key("verdict").eq(Verdict.PENDING)
+        return map(
+            Row.from_item, items(self._table, "query", IndexName="by_verdict", KeyConditionExpression=is_pending)
+        )
 
     @aws_errors()
     def replace(self, stands: Row, row: Row) -> bool:

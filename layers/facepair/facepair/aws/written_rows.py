@@ -3,13 +3,14 @@
 import heapq
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
 
 from facepair.aws.clients import aws_errors
+from facepair.aws.tables import pages
 from facepair.domain import clock
 from facepair.domain.backlog import Count, Oldest
 from facepair.domain.change import StoredRow
@@ -123,22 +124,22 @@ class StoredRows:
         newest_first: bool = False,
     ) -> Iterator[StoredRow]:
         query = _query(verdict, since=since, until=until) | {"ScanIndexForward": not newest_first}
-        while True:
-            with aws_errors():
-                page = self._page(query)
+        for page in pages(self._table, "query", **_MEASURED, **query):
+            self._measure(page)
             yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _page(self, query: dict[str, Any]) -> dict[str, Any]:
         # Use the client: threads may share it, but not a Table.
-        page: dict[str, Any] = self._table.meta.client.query(
-            TableName=self._table.name, IndexName=INDEX, ReturnConsumedCapacity="TOTAL", **query
-        )  # type: ignore[assignment]
+        page: dict[str, Any] = self._table.meta.client.query(TableName=self._table.name, **_MEASURED, **query)  # type: ignore[assignment]
+        self._measure(page)
+        return page
+
+    def _measure(self, page: Mapping[str, Any]) -> None:
         self.rows_read += page["Count"]
         self.read_units += float(page.get("ConsumedCapacity", {}).get("CapacityUnits", 0))
-        return page
+
+
+_MEASURED: dict[str, Any] = {"IndexName": INDEX, "ReturnConsumedCapacity": "TOTAL"}
 
 
 def _query(verdict: Verdict, *, since: datetime | None = None, until: datetime | None = None) -> dict[str, Any]:
