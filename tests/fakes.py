@@ -20,6 +20,7 @@ from typing import Any, Self
 from PIL import Image
 
 from facepair.domain import clock
+from facepair.domain.backlog import Count
 from facepair.domain.erasure import KEPT, Charged, Stored
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Signal, Slot
 from facepair.domain.history import Version
@@ -31,7 +32,7 @@ from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
-from facepair.domain.review import Queued, Waiting
+from facepair.domain.review import Queued
 from facepair.domain.row import Decision, PictureRow, Row, Standing
 from facepair.domain.start import End, Start
 from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
@@ -366,8 +367,8 @@ class FakeReviewQueue(Fake):
         waiting = sorted(items, key=lambda item: item["updated_at"])
         yield from (Queued(item["pair_id"], item.get("fingerprint", "")) for item in waiting)
 
-    def waiting(self) -> Waiting:
-        return Waiting(len(list(self.oldest_first())), at_least=False)
+    def waiting(self) -> Count:
+        return Count(len(list(self.oldest_first())))
 
 
 class FakeLeases(Fake):

@@ -17,9 +17,10 @@ from facepair.aws.first_read import LastReadOfItems
 from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases, ReviewOpinions
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
+from facepair.domain.backlog import Count
 from facepair.domain.opinions import Opinions
 from facepair.domain.pair import Role
-from facepair.domain.review import Queued, Waiting
+from facepair.domain.review import Queued
 from facepair.domain.row import Decision, Opinion, PictureRow, Review, Row
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.ports import Decisions, Verdicts
@@ -269,7 +270,7 @@ def test_pairs_wait_in_the_order_in_which_their_rows_were_written(
     assert [each for each in listed if each.pair_id.startswith(pair_id)] == [
         Queued(each, str(UNDECIDED.fingerprint)) for each in mine
     ]
-    assert queue.waiting() == Waiting(before.count + 3, at_least=False)
+    assert queue.waiting() == Count(before.number + 3)
 
 
 def leased(leases: Leases, pair_id: str, pass_time: Callable[[float], None]) -> list[bool]:

@@ -4,6 +4,7 @@ import csv
 import io
 import tracemalloc
 from collections.abc import Iterator
+from itertools import batched
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,14 +29,16 @@ class LargeTable:
         self._rows = rows // len(Verdict)
         self.meta = SimpleNamespace(client=self)
 
-    def query(self, *, KeyConditionExpression: Any, ScanIndexForward: bool, **query: Any) -> dict[str, Any]:
+    def get_paginator(self, operation: str) -> "LargeTable":
+        assert operation == "query"
+        return self
+
+    def paginate(self, *, KeyConditionExpression: Any, ScanIndexForward: bool, **_: Any) -> Iterator[dict[str, Any]]:
         assert not ScanIndexForward
-        of_verdict, _ = KeyConditionExpression.get_expression()["values"]
+        of_verdict, _until = KeyConditionExpression.get_expression()["values"]
         verdict = of_verdict.get_expression()["values"][1]
-        begin = query.get("ExclusiveStartKey", {"number": 0})["number"]
-        end = min(begin + PAGE, self._rows)
-        page = {"Items": [row(verdict, number) for number in range(begin, end)], "Count": end - begin}
-        return page | ({"LastEvaluatedKey": {"number": end}} if end < self._rows else {})
+        for numbers in batched(range(self._rows), PAGE, strict=False):
+            yield {"Items": [row(verdict, number) for number in numbers], "Count": len(numbers)}
 
 
 def row(verdict: str, number: int) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from facepair.aws.tables import items
 from facepair.aws.transactions import StoredItem, conditioned, transact
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
+from facepair.domain.backlog import Count
 from facepair.domain.opinions import Opinions
-from facepair.domain.review import COUNTED, Queued, Waiting
+from facepair.domain.review import COUNTED, Queued
 from facepair.domain.row import Decision, PictureRow, Row
 from facepair.domain.verdict import Verdict
 
@@ -38,10 +39,10 @@ class ManualChecks:
         return (Queued(str(item["pair_id"]), str(item.get("fingerprint", ""))) for item in waiting)
 
     @aws_errors()
-    def waiting(self) -> Waiting:
+    def waiting(self) -> Count:
         """Return the number of pairs, up to COUNTED."""
         page = self._table.query(**_MANUAL_CHECKS, Select="COUNT", Limit=COUNTED)
-        return Waiting(page["Count"], at_least="LastEvaluatedKey" in page)
+        return Count(page["Count"], lower_bound="LastEvaluatedKey" in page)
 
 
 _MANUAL_CHECKS: dict[str, Any] = {

@@ -1,6 +1,5 @@
 """Requests that ReviewFunction understands."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -20,14 +19,6 @@ COUNTED = 1000
 
 type PairId = Annotated[str, Field(min_length=1, max_length=1024)]  # the longest S3 key
 type Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Number of pairs waiting for a reviewer; with `at_least` there are more."""
-
-    count: int
-    at_least: bool
 
 
 class Queued(NamedTuple):

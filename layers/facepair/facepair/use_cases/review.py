@@ -8,6 +8,7 @@ from itertools import batched, chain, islice
 from typing import Any, Protocol
 
 from facepair.domain import clock
+from facepair.domain.backlog import Count
 from facepair.domain.metric import Metric
 from facepair.domain.opinions import Opinions, SecondReview, person
 from facepair.domain.pair import split
@@ -21,7 +22,6 @@ from facepair.domain.review import (
     GiveBack,
     Queued,
     Reveal,
-    Waiting,
     has_decided,
     is_repeated,
 )
@@ -42,7 +42,7 @@ class ReviewQueue(Protocol):
     def oldest_first(self) -> Iterator[Queued]:
         """Return the pairs, ordered by the time of their row."""
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> Count:
         """Return how many there are."""
 
 
@@ -124,7 +124,7 @@ class Reviewing:
         shown = [self._shown(row, known) for row, known in taken]
         waiting = self.queue.waiting()
         logger.info("Pairs shown", extra={"by": reviewer, "pair_ids": [each["pair_id"] for each in shown]})
-        return {"reviewer": reviewer, "waiting": waiting.count, "at_least": waiting.at_least, "pairs": shown}
+        return {"reviewer": reviewer, "waiting": waiting.number, "at_least": waiting.lower_bound, "pairs": shown}
 
     def decide(self, reviewer: str, asked: Decide) -> dict[str, Any]:
         """Record an opinion. The decision is final unless another reviewer must agree.
