@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from PIL import Image
 
+from facepair.aws.verdicts import may_replace
 from facepair.domain import clock
 from facepair.domain.backlog import Count
 from facepair.domain.erasure import KEPT, Charged, Stored
@@ -35,7 +36,8 @@ from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailab
 from facepair.domain.review import Queued
 from facepair.domain.row import Decision, PictureRow, Row, Standing
 from facepair.domain.start import End, Start
-from facepair.domain.verdict import CERTAINTY, Outcome, Verdict
+from facepair.domain.verdict import Outcome, Verdict
+from tests.support.conditions import holds
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAMES = Names("first", "second")
@@ -258,7 +260,7 @@ class FakeVerdicts(Fake):
         standing = Standing.of(item)
         if item and standing.erased_at != erased_at:
             raise Later("the pair was erased after this worker began")
-        if standing.row and not _may_replace(row, standing.row):
+        if item and standing.row and not holds(may_replace(row), item):
             return False
         now = self._time.now()
         expires_at = int((now + RETENTION).timestamp())
@@ -272,28 +274,6 @@ def _later(now: datetime, stands: Mapping[str, Any] | None) -> datetime:
     if not stands or "updated_at" not in stands:
         return now
     return max(now, clock.parse(stands["updated_at"]) + timedelta(milliseconds=1))
-
-
-def _may_replace(row: Row, stands: Row) -> bool:
-    is_decided = stands.review is not None and stands.fingerprint == row.fingerprint and row.fingerprint is not None
-    return _is_forward(row, stands) and (row.review is not None or not is_decided)
-
-
-def _is_forward(row: Row, stands: Row) -> bool:
-    if row.uploaded_at != stands.uploaded_at:
-        return row.uploaded_at > stands.uploaded_at
-    if row.is_complete and _has_other_contents(row, stands):
-        return row.listed_at > stands.listed_at
-    surer = CERTAINTY[row.verdict] - CERTAINTY[stands.verdict]
-    is_surer = surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)
-    return is_surer and (row.is_complete or stands.fingerprint is None)
-
-
-def _has_other_contents(row: Row, stands: Row) -> bool:
-    if row.fingerprint and stands.fingerprint:
-        return row.fingerprint != stands.fingerprint
-    objects, others = ([each.identity for each in its.pictures.values()] for its in (row, stands))
-    return objects != others and stands.verdict is not Verdict.WAITING
 
 
 class FakeDecisions(Fake):

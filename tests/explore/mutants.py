@@ -15,6 +15,7 @@ from tests.explore.search import Found, deepen
 
 USE_CASES = "facepair.use_cases"
 FAKES = "tests.fakes"
+VERDICTS_TABLE = "facepair.aws.verdicts"
 
 
 @dataclass(frozen=True)
@@ -424,36 +425,36 @@ MUTANTS = (
     Mutant(
         "any row replaces any other",
         f"{FAKES}:FakeVerdicts.write",
-        "if standing.row and not _may_replace(row, standing.row):",
+        "if item and standing.row and not holds(may_replace(row), item):",
         "if False:",
         ("overtaken", "overtaken when busy"),
     ),
     Mutant(
         "the later look wins, whatever was uploaded later",
-        f"{FAKES}:_is_forward",
-        "if row.uploaded_at != stands.uploaded_at:",
-        "if False:",
+        VERDICTS_TABLE + ":_forward",
+        'Attr("uploaded_at").lt(uploaded_at) | (Attr("uploaded_at").eq(uploaded_at) & forward)',
+        "forward",
         ("overtaken by an earlier clock",),
     ),
     Mutant(
         "of equally old uploads the first look wins",
-        f"{FAKES}:_is_forward",
-        "row.listed_at > stands.listed_at",
-        "row.listed_at < stands.listed_at",
+        VERDICTS_TABLE + ":_forward",
+        'others & Attr("listed_at").lt(listed_at)',
+        'others & Attr("listed_at").gt(listed_at)',
         UPLOADS,
     ),
     Mutant(
         "certainty does not count",
-        f"{FAKES}:_is_forward",
-        "surer > 0 or (surer == 0 and row.listed_at >= stands.listed_at)",
-        "True",
+        VERDICTS_TABLE + ":_forward",
+        "surer = not_surer & ",
+        "surer = ",
         ("overtaken when busy",),
     ),
     Mutant(
         "a verdict replaces a decision",
-        f"{FAKES}:_may_replace",
-        "and (row.review is not None or not is_decided)",
-        "",
+        VERDICTS_TABLE + ":may_replace",
+        'return forward & (Attr("review").not_exists() | other_contents)',
+        "return forward",
         DECISIONS,
     ),
     Mutant(

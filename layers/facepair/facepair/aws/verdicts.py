@@ -94,10 +94,10 @@ class VerdictsTable:
         if self._retention is None:
             raise TypeError("a verdicts table without a retention moves no row forward")
         row, now = row.model_copy(update={"erased_before": erased_at}), clock.now()
-        may_replace = Attr("pair_id").not_exists() | (_is_known(erased_at) & (TOMBSTONE | _may_replace(row)))
+        allowed = Attr("pair_id").not_exists() | (_is_known(erased_at) & (TOMBSTONE | may_replace(row)))
 
         def write(moment: datetime, later: ConditionBase) -> StoredItem | None:
-            stands = self._put(row, moment, now, may_replace & later)
+            stands = self._put(row, moment, now, allowed & later)
             if stands and not _knows(erased_at, stands):
                 raise Later("the pair was erased after this worker began")
             return stands
@@ -160,8 +160,11 @@ def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
             logger.error("Row cannot be read", extra={"pair_id": item["pair_id"], "reason": str(error)})
 
 
-def _may_replace(row: Row) -> ConditionBase:
-    """Return the condition that allows newer rows, but none that replaces a decision about the same contents."""
+def may_replace(row: Row) -> ConditionBase:
+    """Return the condition under which a row moves forward to this one, without losing a decision about its contents.
+
+    The rule is stated here alone: the fakes evaluate this condition.
+    """
     forward = _forward(row)
     if row.review or not row.fingerprint:
         return forward
