@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 LATENCIES = {"S3": 0.020, "DynamoDB": 0.005}
 """Seconds by service."""
 API_SECONDS = 0.8
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 SERVICE = re.compile(rb"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request")
 """AWS's signature names the service."""
 CHUNK = 1 << 16
@@ -113,7 +113,7 @@ def _seconds(sandbox: Sandbox, pair_id: str, content: bytes) -> tuple[float, flo
     """Upload a pair. Return the seconds from the second upload to the row, and from there to the webhook."""
     bucket, table = sandbox.outputs["ImagesBucket"], sandbox.outputs["VerdictsTable"]
     sandbox.aws("s3").put_object(Bucket=bucket, Key=f"{pair_id}/first.jpg", Body=content)
-    _wait(lambda: sandbox.aws("dynamodb").get_item(TableName=table, Key={"pair_id": {"S": pair_id}}).get("Item"))
+    wait_for(lambda: sandbox.aws("dynamodb").get_item(TableName=table, Key={"pair_id": {"S": pair_id}}).get("Item"))
     uploaded = time.time()
     sandbox.aws("s3").put_object(Bucket=bucket, Key=f"{pair_id}/second.jpg", Body=content)
 
@@ -121,12 +121,12 @@ def _seconds(sandbox: Sandbox, pair_id: str, content: bytes) -> tuple[float, flo
         taken = sandbox.receiver.taken.values()
         return next((each for each in taken if each.message["data"]["pair_id"] == pair_id), None)
 
-    delivered = _wait(delivery)
+    delivered = wait_for(delivery)
     written = clock.parse(delivered.message["data"]["updated_at"]).timestamp()
     return written - uploaded, delivered.at - written
 
 
-def _wait(found: Any) -> Any:
+def wait_for(found: Any) -> Any:
     """Return what is found within PATIENCE_SECONDS."""
     ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:

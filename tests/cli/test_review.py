@@ -91,11 +91,14 @@ class Command:
 
 @pytest.fixture(autouse=True)
 def nothing_else_waits(deployed: Deployed) -> None:
-    """Remove other tests' pairs from the queue. A message deferred at this moment can still bring one back."""
+    """Remove other tests' pairs from the queue, and their pictures, so that no deferred message brings one back."""
     table = boto3.resource("dynamodb", **access(deployed.sandbox)).Table(deployed.sandbox.outputs["VerdictsTable"])
-    waits = table.query(IndexName="by_verdict", KeyConditionExpression=Key("verdict").eq("MANUAL_CHECK"))["Items"]
+    waits: Any = table.query(IndexName="by_verdict", KeyConditionExpression=Key("verdict").eq("MANUAL_CHECK"))["Items"]
+    s3, bucket = deployed.sandbox.aws("s3"), deployed.sandbox.outputs["ImagesBucket"]
     with table.batch_writer() as batch:
         for item in waits:
+            for role in ("first", "second"):
+                s3.delete_object(Bucket=bucket, Key=item[role]["key"])
             batch.delete_item(Key={"pair_id": item["pair_id"]})
 
 

@@ -33,6 +33,7 @@ class RemoteEraser:
     the monotonic clock of this process."""
 
     function: FunctionUrl
+    at_once: int = AT_ONCE
     _ready: float = 0.0
 
     def below(self, prefix: str) -> Iterator[str]:
@@ -73,7 +74,7 @@ class RemoteEraser:
                 done(erasure)
                 advance()
 
-            for_each(ask, pair_ids, answered, threads=AT_ONCE)
+            for_each(ask, pair_ids, answered, threads=self.at_once)
 
     def _ask(self, question: dict[str, object]) -> Any:
         for number in range(MOST_THROTTLES):

@@ -182,10 +182,9 @@ class Eraser:
             stored = self.rows.stored(erasure.pair_id)
             if stored and stored.is_later_than(erasure.erased_at):
                 return False
-            if stored and stored.fingerprint:
+            if stored and stored.fingerprint and stored.fingerprint not in fingerprints:
                 self.records.take_review(stored.fingerprint)
-                if stored.fingerprint not in fingerprints:
-                    self.records.take(stored.fingerprint)
+                self.records.take(stored.fingerprint)
             if self.rows.entomb(erasure.pair_id, stored, erasure.erased_at):
                 if stored and not stored.is_tombstone:
                     erasure.rows += 1
