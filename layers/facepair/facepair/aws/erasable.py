@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.in_flight import marker_id
-from facepair.aws.ledger import CallsTable
+from facepair.aws.ledger import CallsTable, add_row
 from facepair.aws.record_id import record_id
 from facepair.aws.review import decision_id, opinions_id
 from facepair.aws.transactions import through_conflicts
@@ -180,20 +180,7 @@ class ErasableCalls:
             "erased_by": by,
             "expires_at": int((clock.now() + KEPT).timestamp()),
         }
-        try:
-            self._table.put_item(
-                Item=item,
-                ConditionExpression=Attr("call").not_exists(),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if not condition_failed(error):
-                raise
-            # botocore repeats a write whose response was lost; the repetition finds the first one.
-            stands: Any = error.response.get("Item", {})
-            if stands.get("owner", {}).get("S") != item["owner"]:
-                return None
-        return _charged(item)
+        return _charged(item) if add_row(self._table, item) else None
 
     def settle(self, mark: Charged, until: datetime) -> None:
         """Record that everything is deleted except what workers can save until then."""

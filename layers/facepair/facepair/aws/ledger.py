@@ -113,19 +113,8 @@ class CallsTable:
             "earliest_upload": clock.iso(earliest_upload),
             **expiry,
         }
-        try:
-            self._table.put_item(
-                Item=item,
-                ConditionExpression=Attr("call").not_exists(),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if not condition_failed(error):
-                raise
-            # It is our own row if an earlier attempt of this write succeeded.
-            stands: Any = error.response.get("Item", {})
-            if stands.get("owner", {}).get("S") != call.owner:
-                raise Later("another worker is calling for this pair, or it was erased") from error
+        if not add_row(self._table, item):
+            raise Later("another worker is calling for this pair, or it was erased")
         return call
 
     @aws_errors()
@@ -212,6 +201,23 @@ class CallsTable:
 
     def _items(self, pair_id: str) -> Iterator[Mapping[str, Any]]:
         return items(self._table, "query", KeyConditionExpression=Key("pair_id").eq(pair_id), ConsistentRead=True)
+
+
+def add_row(table: "Table", item: Mapping[str, Any]) -> bool:
+    """Write the row of a call or an erasure. Return False if its number is taken by another `owner`."""
+    try:
+        table.put_item(
+            Item=item,
+            ConditionExpression=Attr("call").not_exists(),
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except ClientError as error:
+        if not condition_failed(error):
+            raise
+        # botocore repeats a write whose response was lost; the repetition finds the first one.
+        stands: Any = error.response.get("Item", {})
+        return bool(stands.get("owner", {}).get("S") == item["owner"])
+    return True
 
 
 def _call(item: Mapping[str, Any]) -> Call:
