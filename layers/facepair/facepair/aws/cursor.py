@@ -23,7 +23,6 @@ class CursorParameter:
 
     @aws_errors()
     def load(self) -> str:
-        """Return the last key that was checked; empty to start at the beginning."""
         try:
             value = self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"]
         except ClientError as error:
@@ -34,5 +33,4 @@ class CursorParameter:
 
     @aws_errors()
     def save(self, key: str) -> None:
-        """Save the last key that was checked; empty at the end of the bucket."""
         self._ssm.put_parameter(Name=self._parameter, Value=f"after={quote_plus(key)}", Type="String", Overwrite=True)

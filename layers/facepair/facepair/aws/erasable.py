@@ -62,7 +62,6 @@ class PictureVersions:
         self._images = ImagesBucket(s3, bucket, names)
 
     def versions(self, pair_id: str) -> tuple[datetime, list[Version]]:
-        """Return the second of the listing, by S3's clock, and everything in the pair's folder uploaded up to then."""
         moment, versions = self._images.dated_versions(pair_id)
         return moment, [each for each in versions if each.upload.last_modified < moment + SECOND]
 
@@ -78,7 +77,6 @@ class PictureVersions:
 
     @aws_errors()
     def abort(self, pair_id: str, until: datetime) -> int:
-        """Abort multipart uploads started up to that second. Return how many."""
         count = 0
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=f"{pair_id}/")
         for each in (each for page in pages for each in page.get("Uploads", [])):
@@ -101,7 +99,6 @@ class ErasableRows:
 
     @aws_errors()
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
-        """Replace the item that was read (or its absence) by a tombstone. Return False if it has changed."""
         if stored and stored.is_tombstone and stored.erased_at and stored.erased_at >= moment:
             return True
         tombstone: dict[str, Any] = {
@@ -169,7 +166,6 @@ class ErasableCalls:
 
     @aws_errors()
     def mark(self, pair_id: str, rows: Sequence[Charged], moment: datetime, by: str) -> Charged | None:
-        """Add an erasure under the number after these rows. Return its row, or None if the number is taken."""
         number = 1 + max((int(row.call) for row in rows if row.call.isdecimal()), default=0)
         item: dict[str, Any] = {
             "pair_id": pair_id,
@@ -183,11 +179,9 @@ class ErasableCalls:
         return _charged(item) if add_row(self._table, item) else None
 
     def settle(self, mark: Charged, until: datetime) -> None:
-        """Record that everything is deleted except what workers can save until then."""
         self._update(mark, "SET alive_until = :until", ExpressionAttributeValues={":until": clock.iso(until)})
 
     def strip(self, charged: Charged, moment: datetime) -> None:
-        """Remove all face data from a row; a late completion omits it too."""
         self._update(
             charged,
             "SET #erased_at = :erased_at REMOVE " + ", ".join(f"#{name}" for name in OF_FACES),
@@ -196,7 +190,6 @@ class ErasableCalls:
         )
 
     def forget(self, charged: Charged) -> None:
-        """Remove the fingerprints too, at the end of an erasure."""
         self._update(charged, "REMOVE " + ", ".join(OF_CONTENTS))
 
     @aws_errors()
@@ -221,7 +214,6 @@ class ErasableRecords:
 
     @aws_errors()
     def take(self, fingerprint: str) -> datetime | None:
-        """Delete the record of two contents. While its worker may save an answer, leave it and return until when."""
         try:
             self._table.delete_item(
                 Key={"id": record_id(fingerprint)},
@@ -243,13 +235,11 @@ class ErasableRecords:
 
     @aws_errors()
     def take_review(self, fingerprint: str) -> None:
-        """Delete the opinions of reviewers about two contents, and the decision."""
         for each in (opinions_id(fingerprint), decision_id(fingerprint)):
             self._table.delete_item(Key={"id": each})
 
     @aws_errors()
     def unmark(self, objects: str) -> None:
-        """Delete the in-flight marker of a pair's objects, unless a worker may have the pair."""
         try:
             self._table.delete_item(
                 Key={"id": marker_id(objects)},

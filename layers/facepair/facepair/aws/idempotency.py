@@ -68,7 +68,6 @@ class PowertoolsIdempotency:
 
     @aws_errors()
     def keep(self, fingerprint: str) -> None:
-        """Extend a stored outcome's expiry to that of one stored now."""
         until = {"N": str(int(clock.now().timestamp()) + self._expires_after_seconds)}
         try:
             self._dynamodb.update_item(
@@ -98,7 +97,6 @@ class PowertoolsIdempotency:
                 raise
 
     def once(self, fingerprint: str, compare: Callable[[], Outcome]) -> Outcome:
-        """Return the outcome, new or stored. Raises Later while another worker compares, or what `compare` raises."""
         try:
             return Outcome.model_validate(self._compared(compare=compare, key={"fingerprint": fingerprint}))
         except _Unsettled as unsettled:

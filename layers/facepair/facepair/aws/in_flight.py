@@ -79,7 +79,6 @@ class InFlightMarkers:
 
     @aws_errors()
     def defer(self, objects: str, until: datetime) -> None:
-        """Record that the worker finished and the message will come back."""
         # The same operation as `begin`: if only this one lacked a permission, workers would seem to die.
         self._table.update_item(
             Key={"id": marker_id(objects)},
@@ -91,15 +90,10 @@ class InFlightMarkers:
 
     @aws_errors()
     def finish(self, objects: str) -> None:
-        """Record that the worker finished and the message is done."""
         self._table.delete_item(Key={"id": marker_id(objects)})
 
     @aws_errors()
     def claim(self, objects: str, late: timedelta) -> bool:
-        """Return whether the caller may send a message: none is known to be in flight, or the known one is `late`.
-
-        It can be claimed again once a worker has started meanwhile.
-        """
         now, author = clock.now(), uuid.uuid4().hex
         try:
             self._table.put_item(
@@ -129,7 +123,6 @@ class InFlightMarkers:
 
     @aws_errors()
     def release(self, objects: str) -> None:
-        """Undo a claim whose message was not sent, unless a worker has begun meanwhile."""
         now = _seconds(clock.now())
         try:
             # An expired marker counts as none. The same operation as `claim`: the search may do nothing else with

@@ -43,7 +43,6 @@ class CallsTable:
 
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
-        """Return all calls of a pair, oldest first."""
         return [_call(item) for item in self._items(pair_id)]
 
     @aws_errors()
@@ -65,13 +64,11 @@ class CallsTable:
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call | None:
-        """Return one call; None if its row has expired."""
         item = self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True).get("Item")
         return _call(item) if item else None
 
     @aws_errors()
     def keep(self, call: Call) -> None:
-        """Extend a row's expiry to that of one written now."""
         until = self._retention.expires_at_if_written(clock.now()) if self._retention else None
         if call.expires_at is None or (until and until <= call.expires_at):
             return
@@ -85,10 +82,6 @@ class CallsTable:
     def open(
         self, pair_id: str, fingerprint: str, number: int, alive_until: datetime, earliest_upload: datetime
     ) -> Call:
-        """Write the row of a call before it is sent.
-
-        Raises Later if its number is taken: another worker is calling, or the pair was erased.
-        """
         now = clock.now()
         call = Call(
             pair_id,
@@ -150,10 +143,6 @@ class CallsTable:
 
     @aws_errors()
     def approve(self, call: Call, by: str) -> bool:
-        """Record that an operator approves one more call after this unanswered one.
-
-        Return False if it is already approved or was answered after all.
-        """
         permission = {"permitted_by": by, "permitted_at": clock.iso(clock.now())}
         unanswered = Attr("owner").eq(call.owner) & Attr("state").is_in([State.SENT, State.UNKNOWN])
         if self._set(call, permission, unanswered & Attr("permitted_by").not_exists() & Attr("erased_at").not_exists()):

@@ -26,7 +26,6 @@ class SqsDeadLetterSink:
 
     @aws_errors()
     def dead_letter(self, body: str) -> None:
-        """Move a malformed message to the dead-letter queue at once, because retries cannot succeed."""
         self._sqs.send_message(QueueUrl=self._dead_letter_url, MessageBody=body or "(empty)")
 
 

@@ -78,7 +78,6 @@ class ReviewLeases:
 
     @aws_errors()
     def give_back(self, pair_id: str, holder: str) -> None:
-        """Release a lease, unless another reviewer has the pair by now."""
         try:
             self._table.delete_item(
                 Key={"id": _lease(pair_id)},
@@ -168,7 +167,6 @@ class ReviewOpinions:
 
     @aws_errors()
     def of(self, fingerprint: str) -> Opinions:
-        """Return the current opinions about two contents."""
         item = self._items.get_item(Key={"id": opinions_id(fingerprint)}, ConsistentRead=True).get("Item")
         return Opinions.model_validate(item or {})
 

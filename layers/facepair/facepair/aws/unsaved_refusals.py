@@ -28,7 +28,6 @@ class RefusalItems:
 
     @aws_errors()
     def save(self, call: Call, refusal: Outcome) -> None:
-        """Save a call's outcome until its row can be completed."""
         self._table.put_item(
             Item={
                 "id": _id(call),
@@ -39,7 +38,6 @@ class RefusalItems:
 
     @aws_errors()
     def of(self, call: Call) -> Outcome | None:
-        """Return the saved refusal of a call, if any."""
         item = self._table.get_item(Key={"id": _id(call)}, ConsistentRead=True).get("Item")
         return Outcome.model_validate_json(str(item["outcome"])) if item else None
 

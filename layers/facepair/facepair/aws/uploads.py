@@ -72,10 +72,6 @@ class ImagesBucket:
 
     @aws_errors()
     def read(self, upload: Upload) -> tuple[bytes, str | None]:
-        """Return content and version id of exactly the listed object.
-
-        Raises Later if it has changed, and Unreadable if S3 refuses to return it.
-        """
         try:
             got = self._s3.get_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"')
             return got["Body"].read(), got.get("VersionId")
@@ -84,7 +80,6 @@ class ImagesBucket:
 
     @aws_errors()
     def version(self, upload: Upload) -> str | None:
-        """Return the version id without a download. Raises like `read`."""
         try:
             return self._s3.head_object(Bucket=self._bucket, Key=upload.key, IfMatch=f'"{upload.etag}"').get(
                 "VersionId"

@@ -45,12 +45,10 @@ class VerdictsTable:
         self._retention = retention
 
     def row(self, pair_id: str) -> Row | None:
-        """Return a pair's current row."""
         return self.standing(pair_id).row
 
     @aws_errors()
     def standing(self, pair_id: str) -> Standing:
-        """Return a pair's current row, and the erasure that its item records."""
         return Standing.of(self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item"))
 
     @aws_errors()
@@ -72,7 +70,6 @@ class VerdictsTable:
 
     @aws_errors()
     def replace(self, stands: Row, row: Row) -> bool:
-        """Replace exactly the row that was read. Return False, without writing, if it has changed."""
         verdict_is_same = Attr("verdict").eq(stands.verdict)
         if stands.updated_at is None:
             unchanged = Attr("updated_at").not_exists() & verdict_is_same

@@ -49,7 +49,6 @@ class StoredRows:
         return heapq.merge(*streams, key=lambda image: image["updated_at"], reverse=True)
 
     def of(self, pair_ids: Iterable[str]) -> Iterator[StoredRow]:
-        """Return the current rows of pairs, omitting missing ones."""
         for pair_id in pair_ids:
             with aws_errors():
                 item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
