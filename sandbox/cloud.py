@@ -142,9 +142,9 @@ class Sandbox:
     def update(self, root: Path) -> LambdaHost:
         """Deploy another folder's template and functions into the running stack: new invocations run the new code.
 
-        Returns the host of the old code, paused: what it runs goes on, and after `resume` it takes messages beside the
-        new one. It ends with its `close` or with the sandbox. Raises TemplateError if a resource would change that the
-        sandbox cannot change.
+        Returns the host of the old code, paused: its running invocations continue, and after `resume` it receives
+        messages too. It ends with its `close` or with the sandbox. Raises TemplateError if the update changes a
+        resource that the sandbox cannot change.
         """
         assert self.host is not None
         old, self._root = self.host, root.resolve()

@@ -17,7 +17,7 @@ FIRST_PACE = 5.0
 """Calls per second before anything is known."""
 LEAST_PACE = 0.1
 MOST_PACE = 1000.0
-"""DynamoDB's limit is about as many writes per second to one item."""
+"""DynamoDB allows about this many writes per second to one item."""
 QUICK_GROWTH = 1.3
 """Growth factor per second of calling, until the first refusal."""
 GROWTH = 1.02
@@ -122,7 +122,7 @@ class Gate:
     def shift(self, rules: Rules, now: float) -> float:
         """Return how far a changed rate moves the next slot, in seconds, so that it applies at once."""
         if self.per_second is None:
-            # No worker waited longer for its slot; a next slot further ahead comes from a lower rate.
+            # No worker waits longer for its slot, so a next slot further ahead was computed with a lower rate.
             furthest = self.paced_at + LONGEST_WAIT_SECONDS + self.interval(rules, now)
             return min(0.0, furthest - self.next_slot)
         if self.per_second == rules.per_second:

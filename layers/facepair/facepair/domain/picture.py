@@ -136,7 +136,7 @@ def _open(picture: Picture) -> Image.Image:
     image = Image.open(BytesIO(picture.content), formats=formats)
     image.info.pop("xmp", None)  # Pillow would turn a TIFF by its XMP
     if getattr(image, "default_image", False):
-        image.seek(1)  # of an animated PNG: skip the picture for readers without animation
+        image.seek(1)  # skip an animated PNG's picture for readers without animation
     return image
 
 

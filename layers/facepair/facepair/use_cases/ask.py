@@ -48,7 +48,8 @@ class Question:
     """Two contents, fit to be sent.
 
     `reversed_fingerprint` is for swapped roles. `earliest_upload` is that of the older picture. `time_left` returns the
-    seconds left to this worker. `gate` is the state that it read. `is_new`: it found no row of the pair in the ledger.
+    seconds left to this worker. `gate` is the state that it read. `is_new` says that it found no row of the pair in the
+    ledger.
     """
 
     pair_id: str
@@ -93,8 +94,8 @@ class Asker:
     def is_new(self, pair_id: str) -> bool:
         """Return whether the ledger has no row of this pair.
 
-        This can be read before the pictures are known: the first call number is taken only once, by a call or an
-        erasure.
+        Safe to read before the pictures are known: if a call or an erasure takes the first number meanwhile, no other
+        call can be opened with it.
         """
         return not self.ledger.of_pair(pair_id)
 
@@ -102,7 +103,8 @@ class Asker:
         """Return ADVANCE's answer about the two pictures, once its ledger row is complete.
 
         A call without an answer is an outcome too (OUTCOME_UNKNOWN). Raises Later, Closed or RateLimited if nothing
-        was charged; with OnUnknownOutcome `retry`, the last call may have been charged and is to be repeated.
+        was charged. With OnUnknownOutcome `retry`, Later can also mean that the last call may have been charged and
+        will be repeated.
         """
         answers: list[Concluded] = []
 
@@ -177,7 +179,7 @@ class Asker:
     def _call(self, question: Question, number: int, unanswered: int, refusals: int) -> Concluded:
         """Try tokens until one is accepted, each call in its own slot.
 
-        A probe itself continues with the next token, or every worker with an expired token would probe.
+        A probe keeps its slot for the next token; otherwise every worker with an expired token would probe.
         """
         tokens = self.tokens.tokens()
         refusal, slot = "", None
@@ -248,7 +250,7 @@ class Asker:
         return Concluded(saved.result(), end.result())
 
     def _end(self, fingerprint: str) -> End | None:
-        """Return None if it cannot be read: a paid answer comes first, and both items can be read later."""
+        """Return the gate and the decision after a call; None if unreadable, so that a paid answer is not lost."""
         try:
             return self.last_read.after_call(fingerprint)
         except Unavailable:
@@ -303,7 +305,7 @@ def _later(outcome: Outcome, refusals: int) -> Later:
 
 
 def _wait_for(earlier: Outcome, refusals: int) -> None:
-    """Raise Later until the Retry-After that any message of this pair received is over."""
+    """Raise Later until the last call's Retry-After has passed, whichever message of the pair made that call."""
     if earlier.retry_at and earlier.retry_at > clock.now():
         raise _later(earlier, refusals)
 

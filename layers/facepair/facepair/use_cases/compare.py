@@ -153,14 +153,14 @@ class Comparer:
         return None
 
     def _unread(self, pair: Pair, row: Row | None) -> Case:
-        """Return a pair before its pictures are read. Facts in a row about the same objects still hold."""
+        """Return the case of a pair whose pictures are not read yet, with the facts of a row about the same objects."""
         if row and row.covers(pair):
             versions = {role: picture.version_id for role, picture in row.pictures.items()}
             return Case(pair, versions, self.policy, row.fingerprint)
         return Case(pair, {}, self.policy)
 
     def _go_on_waiting(self, row: Row, reason: RetryReason | None, attempt: Attempt) -> None:
-        """Send a pair that is known to wait back at once, if it still has to wait.
+        """Defer a waiting pair without listing its folder, if it still has to wait.
 
         Replaces only the row that was read: a newer one knows better, and an erased one must not return. Raises
         Deferred or Later.
@@ -242,7 +242,7 @@ class Comparer:
         pending: Callable[[str, str, datetime], Row],
         erased_at: datetime | None,
     ) -> Deferred:
-        """Write why and until when the pair waits, if readers should know."""
+        """Return the Deferred to raise. If the reason has a code, write it and the next attempt to the row."""
         seconds = reason.delay(self.backoff, attempt.receive_count)
         if reason.code:
             retry_at = clock.now() + timedelta(seconds=seconds)
@@ -258,7 +258,7 @@ class Comparer:
         return _Fetched(upload, version_id, content)
 
     def _version(self, upload: Upload) -> str | None:
-        """Return the version id. Without it a row still says that a picture is there."""
+        """Return the version id; None if S3 refuses, and the row names the picture without it."""
         try:
             return self.uploads.version(upload)
         except Unreadable as unreadable:
@@ -266,7 +266,7 @@ class Comparer:
             return None
 
     def _settle(self, row: Row, decision: Decision | None, erased_at: datetime | None) -> Row | None:
-        """Write a verdict. A reviewer's decision about these two contents holds, even one made meanwhile."""
+        """Write a verdict. A reviewer's decision about these two contents prevails, even if made meanwhile."""
         if written := self._write(row.as_decided(decision) if decision else row, erased_at):
             return written
         stands = self.first_read.of(row.pair_id).standing.row

@@ -73,7 +73,7 @@ class Records(Protocol):
     """The idempotency records, decisions, and in-flight markers."""
 
     def take(self, fingerprint: str) -> datetime | None:
-        """Delete the record of two contents. While its worker may save an answer, leave it and return until when."""
+        """Delete the record of two contents. If its worker may still save an answer, keep it and return until when."""
 
     def take_review(self, fingerprint: str) -> None:
         """Delete the opinions of reviewers about two contents, and the decision."""
@@ -156,7 +156,7 @@ class Eraser:
         return erasure
 
     def _take_calls(self, erasure: Erasure, calls: Sequence[Charged]) -> list[datetime]:
-        """Strip calls, then delete their records. Return until when workers may save something about them.
+        """Strip calls, then delete their records. Return the times until which workers may save answers.
 
         A worker that has an answer from before the strip also has a record in progress. That record stays: if this
         eraser dies, the next one finds it too.
