@@ -37,7 +37,9 @@ def main() -> None:
     arguments = parser.parse_args()
     parameters = dict(arguments.parameter)
     if arguments.faces and BASE_URL in parameters:
-        parser.error(f"--faces is the emulator's, and {BASE_URL}={parameters[BASE_URL]} is not it: give one of the two")
+        parser.error(
+            f"--faces needs the emulator, which {BASE_URL}={parameters[BASE_URL]} replaces: give only one of them"
+        )
     for ending in (signal.SIGTERM, signal.SIGINT):  # SIGINT, too: shells ignore it for background jobs
         signal.signal(ending, signal.default_int_handler)
     try:

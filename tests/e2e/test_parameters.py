@@ -117,7 +117,7 @@ def test_what_is_too_large_is_refused_by_its_size_alone(deployed: Deployed, pair
     row = deployed.settled(pair_id)
 
     assert (row["verdict"], row["code"], row["retake"]) == ("RETAKE", "IMAGE_INVALID_SIZE", ["first"])
-    assert row["message"] == "first picture: it has 1.0 MB; at most 1 MB are looked at"
+    assert row["message"] == "first picture: it has 1.0 MB; the limit is 1 MB"
     assert row["first"]["size"] == 1_000_001
     assert row["first"]["version_id"]
     assert deployed.ledger(pair_id) == []

@@ -104,9 +104,7 @@ class Fitted:
 def check_size_of_upload(size: int, max_megabytes: int) -> None:
     """Raise Unusable for an upload above MaxUploadMegabytes, before it is downloaded."""
     if size > max_megabytes * MEGABYTE:
-        raise Unusable(
-            "IMAGE_INVALID_SIZE", f"it has {size / MEGABYTE:.1f} MB; at most {max_megabytes} MB are looked at"
-        )
+        raise Unusable("IMAGE_INVALID_SIZE", f"it has {size / MEGABYTE:.1f} MB; the limit is {max_megabytes} MB")
 
 
 def fit(content: bytes) -> Fitted:
