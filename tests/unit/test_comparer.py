@@ -537,7 +537,7 @@ def test_an_upload_that_is_too_large_is_not_downloaded(world: World, oracle: Ora
 
     assert row is not None
     assert (row.verdict, row.retake, row.code) == (Verdict.RETAKE, ("first",), "IMAGE_INVALID_SIZE")
-    assert f"at most {MAX_UPLOAD_MEGABYTES} MB" in (row.message or "")
+    assert f"the limit is {MAX_UPLOAD_MEGABYTES} MB" in (row.message or "")
     assert world.item()["first"]["version_id"] == version
     assert world.happened("bucket.read", "bucket.version") == ["bucket.version", "bucket.read"]
 
