@@ -150,7 +150,11 @@ def _answered(
 
 
 def _no_answer(url: str, error: Exception, deadline: Deadline, seconds: float) -> NoAnswer:
-    reason = f"no answer within {seconds:g} s" if deadline.passed else str(error) or type(error).__name__
+    reason = (
+        f"no answer within {seconds:g} s"
+        if deadline.passed or isinstance(error, TimeoutError)
+        else str(error) or type(error).__name__
+    )
     return NoAnswer(f"called {url}, then: {reason}")
 
 
