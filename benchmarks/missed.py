@@ -15,9 +15,9 @@ from boto3.dynamodb.types import TypeSerializer
 
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
+from facepair.domain.outcome import Outcome, Policy
 from facepair.domain.pair import Names, Pair, folders
 from facepair.domain.row import Case, Row
-from facepair.domain.verdict import Outcome, Policy
 from sandbox.cloud import Sandbox
 
 ROOT = Path(__file__).parents[1]

@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import mean
 
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Slot
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Backoff
-from facepair.domain.verdict import Outcome
 from sandbox.cloud import Sandbox
 from sandbox.portraits import jpeg, portrait
 

@@ -14,9 +14,9 @@ from statistics import median
 from boto3.dynamodb.types import TypeSerializer
 
 from facepair.domain import clock
+from facepair.domain.outcome import Outcome, Policy
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.row import Case, Row
-from facepair.domain.verdict import Outcome, Policy
 from sandbox.cloud import Sandbox
 
 ROOT = Path(__file__).parents[1]

@@ -28,12 +28,12 @@ from facepair.domain.ledger import Call, State
 from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
+from facepair.domain.outcome import Outcome, Policy
 from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.picture import Fitted, fit
 from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
 from facepair.domain.row import Row, Standing
 from facepair.domain.start import End, Start
-from facepair.domain.verdict import Outcome, Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Asker
 from facepair.use_cases.compare import Comparer

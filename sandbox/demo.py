@@ -191,7 +191,7 @@ def _under_way(pairs: list[Sample]) -> Group:
 
 
 def _entry(sample: Sample, row: Row) -> RenderableType:
-    return entry(row, note=sample.note, seconds=sample.seconds)
+    return entry(row.item(), note=sample.note, seconds=sample.seconds)
 
 
 def _sum_up(console: Console, sandbox: Sandbox, pairs: list[Sample]) -> int:

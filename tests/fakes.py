@@ -29,6 +29,7 @@ from facepair.domain.ledger import Call, State
 from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.opinions import Opinions
+from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
@@ -36,7 +37,7 @@ from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailab
 from facepair.domain.review import Queued
 from facepair.domain.row import Decision, PictureRow, Row, Standing
 from facepair.domain.start import End, Start
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from tests.support.conditions import holds
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

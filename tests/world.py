@@ -9,9 +9,9 @@ from typing import Any
 from facepair.domain.ledger import OnUnknownOutcome
 from facepair.domain.notification import CreatedObject, created_notification
 from facepair.domain.opinions import SecondReview
+from facepair.domain.outcome import Policy
 from facepair.domain.retry import Backoff
 from facepair.domain.row import Row
-from facepair.domain.verdict import Policy
 from facepair.use_cases.approve import Approver
 from facepair.use_cases.ask import Asker
 from facepair.use_cases.compare import Asks, Attempt, Comparer

@@ -1,4 +1,7 @@
-"""The stack a command works with, found by name; the rest comes from its outputs and parameters."""
+"""The stack a command works with, found by name; the rest comes from its outputs and parameters.
+
+What few commands use is imported when they ask for it: `show` starts without pydantic (docs/performance.md).
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,19 +19,20 @@ from facepair.aws.clients import PATIENT, error_code
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
-from facepair.aws.queue import DeadLetterQueue
 from facepair.aws.tables import tables_of
 from facepair.aws.uploads import ImagesBucket
-from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import StoredRows
 from facepair.domain.gate import Rules
 from facepair.domain.pair import Names
-from facepair.domain.verdict import Policy
 from facepair_cli.account import Account
-from facepair_cli.function_url import FunctionUrl
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
+
+    from facepair.aws.queue import DeadLetterQueue
+    from facepair.aws.verdicts import VerdictsTable
+    from facepair.domain.outcome import Policy
+    from facepair_cli.function_url import FunctionUrl
 
 
 class Stack:
@@ -67,14 +71,16 @@ class Stack:
         return {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
 
     @cached_property
-    def operate(self) -> FunctionUrl:
+    def operate(self) -> "FunctionUrl":
         return self.function_url("OperateUrl", policy="OperatorPolicy")
 
-    def function_url(self, output: str, *, policy: str) -> FunctionUrl:
+    def function_url(self, output: str, *, policy: str) -> "FunctionUrl":
         """Return the function whose URL is in `output`; `policy` is the managed policy that allows calling it.
 
         Raises ClickException if the stack is of an earlier release.
         """
+        from facepair_cli.function_url import FunctionUrl
+
         if output not in self.outputs:
             raise click.ClickException(
                 f"The stack {self.name} has no {output}: it was deployed by an earlier release. Update the stack "
@@ -88,8 +94,10 @@ class Stack:
         return Names(self.parameters["FirstName"], self.parameters["SecondName"])
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """The deployed thresholds."""
+        from facepair.domain.outcome import Policy
+
         return Policy(
             pass_above=Decimal(self.parameters["PassAbove"]), reject_below=Decimal(self.parameters["RejectBelow"])
         )
@@ -112,8 +120,10 @@ class Stack:
         return ImagesBucket(self.client("s3"), self.outputs["ImagesBucket"], self.names)
 
     @cached_property
-    def verdicts(self) -> VerdictsTable:
+    def verdicts(self) -> "VerdictsTable":
         """Read-only."""
+        from facepair.aws.verdicts import VerdictsTable
+
         return VerdictsTable(self.tables, self.outputs["VerdictsTable"])
 
     @cached_property
@@ -145,8 +155,10 @@ class Stack:
         """Read-only."""
         return InFlightMarkers(self.tables.Table(self.outputs["IdempotencyTable"]))
 
-    def queue(self, output: str) -> DeadLetterQueue:
+    def queue(self, output: str) -> "DeadLetterQueue":
         """Return the queue in that output. Raises ClickException if the stack does not have it."""
+        from facepair.aws.queue import DeadLetterQueue
+
         if output not in self.outputs:
             raise click.ClickException(f"The stack {self.name} has no {output}: it has one only with WebhookUrl.")
         return DeadLetterQueue(self._sqs, self.outputs[output])

@@ -10,9 +10,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from facepair.domain.change import StoredRow
 from facepair.domain.pair import ROLES
-from facepair.domain.row import Row
+from facepair.domain.stored_row import StoredRow
 from facepair.domain.verdict import Verdict
 from facepair_cli.escaping import escaped
 
@@ -37,21 +36,20 @@ def heading() -> RenderableType:
     return Constrain(Group(names, Rule(style="default")), WIDEST)
 
 
-def entry(row: Row | StoredRow, *, note: str = "", seconds: float | None = None) -> RenderableType:
+def entry(row: StoredRow, *, note: str = "", seconds: float | None = None) -> RenderableType:
     """Return a row as verdict, pair and similarity on one line, with the details below.
 
     `note` is an extra remark; `seconds` is how long the verdict took. Long words are folded, so nothing of a key or
     message is lost.
     """
-    image: StoredRow = row.item() if isinstance(row, Row) else row
     line = _line(
-        Text(escaped(str(image["verdict"])), style=STYLES.get(image["verdict"], "default")),
-        Text(escaped(image["pair_id"])),
-        Text(escaped(str(image.get("similarity", "")))),
+        Text(escaped(str(row["verdict"])), style=STYLES.get(row["verdict"], "default")),
+        Text(escaped(row["pair_id"])),
+        Text(escaped(str(row.get("similarity", "")))),
         Text("" if seconds is None else f"{seconds:.1f}"),
     )
     remarks = [Text(escaped(note), style="dim")] if note else []
-    reasons = (Text(escaped(reason)) for reason in _reasons(image))
+    reasons = (Text(escaped(reason)) for reason in _reasons(row))
     below = (Padding(text, (0, 0, 0, VERDICT_WIDTH + GAP)) for text in (*remarks, *reasons))
     return Constrain(Group(line, *below), WIDEST)
 

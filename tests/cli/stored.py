@@ -8,7 +8,7 @@ from typing import Any, Self
 from boto3.dynamodb.types import TypeSerializer
 
 from facepair.domain import clock
-from facepair.domain.verdict import Policy
+from facepair.domain.outcome import Policy
 from sandbox.cloud import Sandbox
 
 DEPLOYED = Policy(pass_above=Decimal(70), reject_below=Decimal(55))

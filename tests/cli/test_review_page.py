@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, expect
 
 from facepair.domain import clock
-from facepair.domain.verdict import Face, Seen
+from facepair.domain.outcome import Face, Seen
 from tests.fakes import SUCCESS
 from tests.support import commands
 from tests.support.browser import browser as browser

@@ -20,8 +20,9 @@ from facepair.domain import verdict
 from facepair.domain.erasure import Charged
 from facepair.domain.ledger import State
 from facepair.domain.metric import Metric
+from facepair.domain.outcome import Outcome
 from facepair.domain.row import Row
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from sandbox.template import read_template
 from tests.docs.markdown import Document, backticked
 

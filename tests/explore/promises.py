@@ -14,8 +14,10 @@ from facepair.domain.change import PairErased, VerdictChanged
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.history import Version
 from facepair.domain.ledger import MOST_UNANSWERED, Call, State
+from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair, split
-from facepair.domain.row import Row, Standing, is_tombstone
+from facepair.domain.row import Row, Standing
+from facepair.domain.stored_row import is_tombstone
 from facepair.domain.verdict import (
     API_NOT_ANSWERING,
     CERTAINTY,
@@ -24,7 +26,6 @@ from facepair.domain.verdict import (
     PICTURES_DELETED,
     TOO_LITTLE_TIME,
     WORKER_DIED,
-    Outcome,
     Verdict,
     comparison_code,
 )

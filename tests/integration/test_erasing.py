@@ -22,12 +22,13 @@ from facepair.aws.transactions import through_conflicts
 from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import StoredRows
 from facepair.domain import clock
-from facepair.domain.erasure import OF_CHARGES, OF_CONTENTS, OF_FACES, Charged
-from facepair.domain.ledger import State
+from facepair.domain.erasure import Charged
+from facepair.domain.ledger import OF_CHARGES, OF_CONTENTS, OF_FACES, State
+from facepair.domain.outcome import Outcome
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
 from facepair.domain.row import Standing
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from tests.integration.test_idempotency import Context
 from tests.integration.test_verdicts_table import KEPT, T, state
 from tests.support.faulty_aws import FaultyAws

@@ -24,10 +24,11 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.ledger import State
 from facepair.domain.message import Message
+from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Closed, Later, Unavailable
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.ports import Cursor, Idempotency, Ledger, Tokens, Uploads, UploadsQueue
 from facepair_cli.submit.submitter import Drop
 from tests.fakes import NAMES, NOON, SUCCESS, FakeBucket, FakeCursor, FakeIdempotency, FakeLedger, FakeQueue, FakeTokens

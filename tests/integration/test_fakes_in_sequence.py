@@ -29,10 +29,11 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import State
+from facepair.domain.outcome import Outcome
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, RetryReason, Unavailable
 from facepair.domain.row import Decision, Review, Row
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from sandbox import transactions as moto_transactions
 from tests.fakes import SUCCESS, VISIBILITY_TIMEOUT
 from tests.integration.test_verdicts_table import T, state

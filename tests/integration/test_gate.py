@@ -12,8 +12,9 @@ from botocore.config import Config
 
 from facepair.aws.gate import ITEM, GateItem
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Slot
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Blocked, Closed, RateLimited
-from facepair.domain.verdict import API_NOT_ANSWERING, Outcome
+from facepair.domain.verdict import API_NOT_ANSWERING
 from tests.support.faulty_aws import FaultyAws
 from tests.support.previous_release import previous
 from tests.support.resources import HASTY, Resources

@@ -15,8 +15,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.record_id import record_id
 from facepair.domain import clock
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Closed, Later, Unavailable
-from facepair.domain.verdict import Outcome
 from tests.support.faulty_aws import FaultyAws
 from tests.support.resources import HASTY, Resources
 

@@ -21,10 +21,10 @@ from facepair.domain import clock
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, Charge, State
 from facepair.domain.metric import Metric
+from facepair.domain.outcome import Outcome, Seen
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
-from facepair.domain.verdict import Outcome, Seen
 from facepair.http import NoAnswer, Unreached
 from facepair.threads import Threads
 from facepair.use_cases.ask import SAVING_SECONDS, Asker, Question

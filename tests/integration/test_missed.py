@@ -16,10 +16,11 @@ from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.notification import created_objects
+from facepair.domain.outcome import Policy
 from facepair.domain.pair import Names, Pair
 from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
-from facepair.domain.verdict import Policy, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.threads import Threads
 from facepair.use_cases.missed import STOPPING_SECONDS, MissedPairs, SearchResult
 from sandbox.aws import LocalAws

@@ -15,10 +15,11 @@ from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.gate import Rules
 from facepair.domain.notification import CreatedObject
+from facepair.domain.outcome import Policy
 from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff, Later
-from facepair.domain.verdict import Policy, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.threads import Threads
 from facepair.use_cases.ask import Concluded, Question
 from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Deferred

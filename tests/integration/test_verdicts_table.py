@@ -11,10 +11,11 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.verdicts import BATCH, VerdictsTable
 from facepair.domain import clock
+from facepair.domain.outcome import Face, Policy
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.retention import Retention
 from facepair.domain.row import PictureRow, Row
-from facepair.domain.verdict import Face, Policy, Verdict
+from facepair.domain.verdict import Verdict
 from tests.support.resources import Resources
 
 T = datetime(2026, 1, 31, 12, tzinfo=UTC)

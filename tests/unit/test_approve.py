@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from facepair.domain.ledger import State
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Unavailable
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.approve import Answer, Approval
 from tests.fakes import NOON, SUCCESS
 from tests.world import World

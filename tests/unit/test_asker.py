@@ -10,10 +10,11 @@ import pytest
 from facepair.domain import clock
 from facepair.domain.ledger import Call, OnUnknownOutcome, State
 from facepair.domain.metric import Metric
+from facepair.domain.outcome import Outcome, Seen, verdict
 from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, RetryReason, Unavailable
-from facepair.domain.verdict import Outcome, Seen, Verdict, verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.ask import SAVING_SECONDS, Question
 from tests.fakes import BLOCKED_RETRY, DEADLINE, LIFETIME, NOON, SUCCESS
 from tests.world import POLICY, World

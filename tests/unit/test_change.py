@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from facepair.aws.stream import write_of
 from facepair.domain.change import PairErased, VerdictChanged, Write, schema
+from facepair.domain.outcome import Face, Policy
 from facepair.domain.row import PictureRow, Row
-from facepair.domain.verdict import Face, Policy, Verdict
+from facepair.domain.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from facepair.advance.codes import COMPARISON_CODES, CREDENTIALS_CODES, TOKEN_CODES, Meaning
-from facepair.domain.verdict import CODES, Outcome, Policy, Verdict, comparison_code, verdict
+from facepair.domain.outcome import Outcome, Policy, verdict
+from facepair.domain.verdict import CODES, Verdict, comparison_code
 
 with Path(__file__).with_name("advance_status_codes.csv").open(encoding="utf-8", newline="") as file:
     DOCUMENTED = list(csv.DictReader(file))

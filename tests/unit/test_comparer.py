@@ -9,10 +9,11 @@ import pytest
 
 from facepair.domain import clock
 from facepair.domain.metric import Metric
+from facepair.domain.outcome import Face, Outcome, Seen
 from facepair.domain.pair import MEGABYTE
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable, Unreadable
 from facepair.domain.row import Row
-from facepair.domain.verdict import Face, Outcome, Seen, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.ask import Concluded, Question
 from facepair.use_cases.compare import MOST_DEATHS, Deferred
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS, picture

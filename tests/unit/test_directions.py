@@ -165,3 +165,19 @@ def test_the_command_line_starts_without_the_packages_of_extras() -> None:
 
     assert packages >= {"PIL", "matplotlib", "starlette"}
     assert shown.stdout == "[]\n"
+
+
+# Each of these takes a noticeable part of the time in which `show` starts.
+@pytest.mark.parametrize(
+    ("started", "unused"),
+    [
+        ("facepair_cli.cli", {"boto3", "pydantic", "rich"}),
+        ("facepair_cli.reading.show", {"pydantic", "PIL"}),
+    ],
+)
+def test_a_command_starts_without_heavy_packages_it_does_not_use(started: str, unused: set[str]) -> None:
+    script = f"import sys, {started}; print(sorted({unused!r} & sys.modules.keys()))"
+
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert shown.stdout == "[]\n"

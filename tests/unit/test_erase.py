@@ -6,9 +6,10 @@ import pytest
 
 from facepair.domain.erasure import Erasure, Stored, remaining
 from facepair.domain.ledger import State
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Blocked, Unavailable
 from facepair.domain.row import Standing
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.erase import IN_FLIGHT
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS
 from tests.world import World

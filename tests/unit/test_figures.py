@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from facepair.domain import clock
 from facepair.domain.entry import Entry
 from facepair.domain.ledger import Charge, State
-from facepair.domain.verdict import Policy, Verdict
+from facepair.domain.outcome import Policy
+from facepair.domain.verdict import Verdict
 from facepair_cli.figures.figures import SECONDS, ChargeCounts, Durations, VerdictCounts, band
 from facepair_cli.figures.flows import JUDGED, Flows
 from facepair_cli.figures.judgement import Judgement, judgements

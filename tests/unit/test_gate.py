@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchmarks.pace import RATE, Burst, SlidingWindow, TokenBucket
 from facepair.domain.gate import FIRST_PACE, LEAST_PACE, MOST_PACE, Gate, Rules, Signal, Slot
-from facepair.domain.verdict import CODES, Outcome
+from facepair.domain.outcome import Outcome
+from facepair.domain.verdict import CODES
 
 RULES = Rules(per_second=0, stop_after_unknown=3, pause=600)
 NOW = 1_800_000_000.0

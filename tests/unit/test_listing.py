@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from facepair.aws.written_rows import StoredRows
-from facepair.domain.change import StoredRow
+from facepair.domain.stored_row import StoredRow
 from facepair.domain.verdict import Verdict
 from facepair_cli.output import print_json_array, print_json_lines
 from facepair_cli.reading.list import write_csv

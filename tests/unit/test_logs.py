@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from facepair.domain.outcome import Face, Outcome, Seen
 from facepair.domain.retry import Unavailable
-from facepair.domain.verdict import Face, Outcome, Seen
 from tests.fakes import SUCCESS
 from tests.world import World
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from facepair.domain.notification import created_objects
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Unavailable
 from facepair.domain.row import Case, Row
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.missed import PAIRS_AT_ONCE, STOPPING_SECONDS, WALKING_SECONDS, SearchResult
 from tests.fakes import SUCCESS, picture
 from tests.world import POLICY, World

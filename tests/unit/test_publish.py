@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from facepair.domain import clock
-from facepair.domain.change import Change, StoredRow, Write
+from facepair.domain.change import Change, Write
 from facepair.domain.message import Message
 from facepair.domain.retry import Backoff, Unavailable
+from facepair.domain.stored_row import StoredRow
 from facepair.domain.webhook import Undelivered, Webhook
 from facepair.use_cases.deliver import Deliverer
 from facepair.use_cases.publish import Publisher

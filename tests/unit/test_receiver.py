@@ -9,9 +9,10 @@ import pytest
 from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Closed, Later, RetryReason, Unavailable, Unreadable
 from facepair.domain.row import Case, Row
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.compare import Attempt, Deferred
 from facepair.use_cases.receive import ComesBack
 from tests.fakes import LIFETIME, SUCCESS, picture

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from facepair.domain.metric import Metric
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Unavailable
 from facepair.domain.review import LEASE, AskForPairs, Decide, GiveBack, Misunderstood, asked
 from facepair.domain.row import Row
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.ask import Concluded, Question
 from tests.fakes import SUCCESS
 from tests.world import World

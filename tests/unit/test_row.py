@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facepair.domain import clock
+from facepair.domain.outcome import Face, Outcome, Policy, Seen
 from facepair.domain.pair import ROLES, Pair, Role, Upload
 from facepair.domain.picture import Unusable
 from facepair.domain.row import Case, Decision, PictureRow, Review, Row
-from facepair.domain.verdict import Face, Outcome, Policy, Seen, Verdict
+from facepair.domain.verdict import Verdict
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=7, microseconds=123456)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair
 from facepair.domain.retry import Unavailable
-from facepair.domain.verdict import Outcome, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.compare import Deferred
 from facepair_cli.cli import main
 from facepair_cli.submit import plan_text, submission

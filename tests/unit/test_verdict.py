@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from facepair.domain.outcome import Face, Outcome, Policy, Seen, verdict
 from facepair.domain.pair import Role
-from facepair.domain.verdict import CERTAINTY, FINAL, Face, Outcome, Policy, Seen, Verdict, is_charged, verdict
+from facepair.domain.verdict import CERTAINTY, FINAL, Verdict, is_charged
 
 POLICY = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
 similarities = st.decimals(0, 100, allow_nan=False, places=4)

@@ -8,10 +8,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, Group
 
+from facepair.domain.outcome import Outcome, Policy, Seen
 from facepair.domain.pair import ROLES, Pair, Upload
 from facepair.domain.picture import Unusable
 from facepair.domain.row import Case, Row
-from facepair.domain.verdict import Outcome, Policy, Seen
 from facepair_cli.verdict_table import WIDEST, entry, heading
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ ROWS = (PASSED, PENDING, RETAKE, UNDETERMINED, WAITING)
 def printed(*rows: Row, width: int = 80, note: str = "", terminal: bool = False) -> list[str]:
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=terminal, color_system="truecolor" if terminal else None)
-    console.print(Group(heading(), *(entry(row, note=note, seconds=1.25) for row in rows)))
+    console.print(Group(heading(), *(entry(row.item(), note=note, seconds=1.25) for row in rows)))
     return file.getvalue().splitlines()
 
 

@@ -16,12 +16,12 @@ from PIL import Image
 from facepair.domain import clock
 from facepair.domain.gate import Gate
 from facepair.domain.notification import CreatedObject
+from facepair.domain.outcome import Policy
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Closed, Later, RetryReason
 from facepair.domain.row import Row, Standing
 from facepair.domain.start import Start
-from facepair.domain.verdict import Policy
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Question
 from facepair.use_cases.compare import Attempt, Comparer, Deferred

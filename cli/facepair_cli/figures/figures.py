@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from facepair.domain.entry import Entry
 from facepair.domain.ledger import Charge
-from facepair.domain.verdict import FINAL, Policy, Verdict
+from facepair.domain.outcome import Policy
+from facepair.domain.verdict import FINAL, Verdict
 from facepair_cli.figures.flows import point
 from facepair_cli.figures.judgement import Judgement
 from facepair_cli.figures.share import Share

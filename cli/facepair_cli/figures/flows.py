@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from facepair.domain.verdict import Policy, Verdict
+from facepair.domain.outcome import Policy
+from facepair.domain.verdict import Verdict
 from facepair_cli.figures.judgement import Judgement
 from facepair_cli.figures.share import Share
 

@@ -9,7 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from facepair.domain.verdict import Policy, Verdict
+from facepair.domain.outcome import Policy
+from facepair.domain.verdict import Verdict
 from facepair_cli.errors import extra
 from facepair_cli.figures.flows import JUDGED, Flows
 from facepair_cli.figures.judgement import judgements

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from facepair.domain import clock
-from facepair.domain.change import StoredRow
+from facepair.domain.stored_row import StoredRow
 from facepair.domain.verdict import Verdict
 from facepair_cli import cost
 from facepair_cli.csv_cells import HOW_TO_READ, CellWriter

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from facepair.domain import clock
-from facepair.domain.change import StoredRow
 from facepair.domain.gate import Gate, GateState
 from facepair.domain.history import Mark, Version
 from facepair.domain.ledger import Charge
 from facepair.domain.pair import ROLES
+from facepair.domain.stored_row import StoredRow
 from facepair.domain.verdict import PICTURES_DELETED, Verdict, is_charged
 from facepair_cli.escaping import escaped
 from facepair_cli.verdict_table import GAP, decision, entry, heading

@@ -97,4 +97,4 @@ def _entry(verdicted: Verdicted) -> RenderableType:
     if row is None:
         return Text(escaped(f"{verdicted.pair_id}: {REPLACED}"))
     seconds = max(0.0, (row.updated_at - row.uploaded_at).total_seconds()) if row.updated_at else None
-    return entry(row, seconds=seconds)
+    return entry(row.item(), seconds=seconds)

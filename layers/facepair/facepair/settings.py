@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import OnUnknownOutcome
 from facepair.domain.opinions import SecondReview
+from facepair.domain.outcome import Policy
 from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Backoff
-from facepair.domain.verdict import Policy
 from facepair.domain.webhook import BACKOFF, PATIENCE
 
 

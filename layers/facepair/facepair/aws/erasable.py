@@ -21,9 +21,9 @@ from facepair.aws.review import decision_id, opinions_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
-from facepair.domain.erasure import KEPT, OF_CONTENTS, OF_FACES, SECOND, Charged, Stored
+from facepair.domain.erasure import KEPT, SECOND, Charged, Stored
 from facepair.domain.history import Version
-from facepair.domain.ledger import State
+from facepair.domain.ledger import OF_CONTENTS, OF_FACES, State
 from facepair.domain.pair import ROLES, Names, Role, split
 from facepair.domain.retry import Unavailable
 

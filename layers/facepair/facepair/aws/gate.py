@@ -14,10 +14,11 @@ from botocore.exceptions import ClientError
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Signal, Slot
 from facepair.domain.retry import Blocked, Closed, RateLimited, Unavailable
-from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+
+    from facepair.domain.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class GateItem:
             else:
                 gate = self.state()
 
-    def report(self, slot: Slot, outcome: Outcome, seen: Gate | None = None) -> None:
+    def report(self, slot: Slot, outcome: "Outcome", seen: Gate | None = None) -> None:
         """Record the outcome of a call. Neither reads nor writes if it changes nothing in what was `seen`."""
         if Signal.of(outcome) is Signal.UNANSWERED:
             self._count_unanswered(outcome)
@@ -134,7 +135,7 @@ class GateItem:
             return None
         return Slot(at=float(str(answer["Attributes"]["next_slot"])) - interval, taken_at=now)
 
-    def _count_unanswered(self, outcome: Outcome) -> None:
+    def _count_unanswered(self, outcome: "Outcome") -> None:
         """Count an unanswered call, without a condition. It never raises."""
         try:
             with aws_errors():

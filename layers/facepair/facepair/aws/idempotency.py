@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.record_id import PREFIX, record_id
 from facepair.domain import clock
+from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Later, Unavailable
-from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -13,14 +13,14 @@ from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.tables import items
 from facepair.domain import clock
 from facepair.domain.entry import Entry
-from facepair.domain.erasure import OF_FACES
-from facepair.domain.ledger import Call, State
+from facepair.domain.ledger import OF_FACES, Call, State
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
-from facepair.domain.verdict import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+
+    from facepair.domain.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class CallsTable:
         return call
 
     @aws_errors()
-    def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
+    def complete(self, call: Call, state: State, outcome: "Outcome", latency_ms: int | None = None) -> None:
         """Write the outcome of a call. A late answer replaces UNKNOWN; nothing replaces an answer.
 
         If the pair was erased meanwhile, only the charge is written. Raises Later if the call was answered while being
@@ -219,12 +219,18 @@ def _call(item: Mapping[str, Any]) -> Call:
         owner=item["owner"],
         sent_at=_moment(item, "sent_at") or erased_at or clock.at(0),  # an erasure is not sent
         alive_until=_moment(item, "alive_until") or clock.at(0),
-        outcome=Outcome.model_validate(item["outcome"]) if "outcome" in item else None,
+        outcome=_outcome(item["outcome"]) if "outcome" in item else None,
         permitted_by=item.get("permitted_by"),
         earliest_upload=_moment(item, "earliest_upload"),
         erased_at=erased_at,
         expires_at=int(item["expires_at"]) if "expires_at" in item else None,
     )
+
+
+def _outcome(stored: Mapping[str, Any]) -> "Outcome":
+    from facepair.domain.outcome import Outcome  # with pydantic, which readers of plain rows do not need
+
+    return Outcome.model_validate(stored)
 
 
 def _moment(item: Mapping[str, Any], name: str) -> datetime | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from facepair.aws.clients import aws_errors
 from facepair.domain import clock
 from facepair.domain.ledger import Call
-from facepair.domain.verdict import Outcome
+from facepair.domain.outcome import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -20,7 +20,8 @@ from facepair.aws.written_later import write_later
 from facepair.domain import clock
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
-from facepair.domain.row import Row, Standing, is_tombstone
+from facepair.domain.row import Row, Standing
+from facepair.domain.stored_row import is_tombstone
 from facepair.domain.verdict import CERTAINTY, Verdict
 
 if TYPE_CHECKING:

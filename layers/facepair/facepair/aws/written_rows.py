@@ -13,8 +13,7 @@ from facepair.aws.clients import aws_errors
 from facepair.aws.tables import pages
 from facepair.domain import clock
 from facepair.domain.backlog import Count, Oldest
-from facepair.domain.change import StoredRow
-from facepair.domain.row import is_tombstone
+from facepair.domain.stored_row import StoredRow, is_tombstone
 from facepair.domain.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,13 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter,
 from pydantic.json_schema import SkipJsonSchema
 
 from facepair.domain.pair import Role
-from facepair.domain.row import Moment, is_tombstone
+from facepair.domain.row import Moment
+from facepair.domain.stored_row import StoredRow, is_tombstone
 from facepair.domain.verdict import FINAL, Verdict
 
 SOURCE = "facepair"
-
-type StoredRow = Mapping[str, Any]
-"""A row's attributes as stored, by any release."""
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """A JSON number; the double nearest to the stored Decimal."""

@@ -11,20 +11,6 @@ from facepair.domain.ledger import State
 from facepair.domain.pair import Role
 from facepair.domain.row import Moment
 
-OF_FACES = ("similarity", "outcome")
-"""Attributes of CallsTable that describe faces: an erasure removes them, and a late completion leaves them out."""
-OF_CONTENTS = ("fingerprint",)
-"""Attributes of CallsTable that identify the pictures.
-
-An erasure finds records by them, so they go once it is confirmed.
-"""
-OF_CHARGES = (
-    *("pair_id", "call", "state", "owner", "sent_at", "answered_at", "alive_until", "latency_ms", "expires_at"),
-    *("code", "transaction_id", "pricing_strategy", "charged", "permitted_by", "permitted_at"),
-    *("earliest_upload", "erased_at", "erased_by"),
-)
-"""Attributes of CallsTable kept for the invoice. Every attribute is in one of these three lists."""
-
 KEPT = timedelta(days=35)
 """Lifetime of tombstones: longer than a message can live (14 days in its queue and dead-letter queue, twice with a
 redrive).

@@ -7,11 +7,14 @@ docs/performance.md.
 
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from facepair.advance.codes import BUSY_CODES
 from facepair.domain.retry import Closed
-from facepair.domain.verdict import API_NOT_ANSWERING, NETWORK_ERROR, OUTCOME_UNKNOWN, Outcome
+from facepair.domain.verdict import API_NOT_ANSWERING, NETWORK_ERROR, OUTCOME_UNKNOWN
+
+if TYPE_CHECKING:
+    from facepair.domain.outcome import Outcome
 
 FIRST_PACE = 5.0
 """Calls per second before anything is known."""
@@ -43,7 +46,7 @@ class Signal(Enum):
     NOTHING = auto()  # not reached
 
     @classmethod
-    def of(cls, outcome: Outcome) -> "Signal":
+    def of(cls, outcome: "Outcome") -> "Signal":
         """Return an outcome's signal. A charged refusal counts as an answer."""
         if outcome.code == OUTCOME_UNKNOWN:
             return cls.UNANSWERED
@@ -170,7 +173,7 @@ class Gate:
         changed = replace(self, code=code, message=message, closed_at=closed_at, reopens_at=now + rules.pause)
         return replace(changed, version=self.version + 1)
 
-    def after(self, slot: Slot, outcome: Outcome, rules: Rules, now: float) -> Self:
+    def after(self, slot: Slot, outcome: "Outcome", rules: Rules, now: float) -> Self:
         """Return the state after a call, except a refusal of the account or token; `self` if nothing changes.
 
         An unanswered call was `counted` before.

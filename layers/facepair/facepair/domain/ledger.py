@@ -4,14 +4,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from facepair.domain.verdict import OUTCOME_UNKNOWN, Outcome, is_charged
+from facepair.domain.verdict import OUTCOME_UNKNOWN, is_charged
+
+if TYPE_CHECKING:
+    from facepair.domain.outcome import Outcome
 
 OnUnknownOutcome = Literal["hold", "retry"]
 """What to do after an unknown outcome: hold the pair, or call once more."""
 MOST_UNANSWERED = 2
 """Unanswered calls for the same contents before `retry` needs an operator's approval, too."""
+
+OF_FACES = ("similarity", "outcome")
+"""Attributes of CallsTable that describe faces: an erasure removes them, and a late completion leaves them out."""
+OF_CONTENTS = ("fingerprint",)
+"""Attributes of CallsTable that identify the pictures.
+
+An erasure finds records by them, so they go once it is confirmed.
+"""
+OF_CHARGES = (
+    *("pair_id", "call", "state", "owner", "sent_at", "answered_at", "alive_until", "latency_ms", "expires_at"),
+    *("code", "transaction_id", "pricing_strategy", "charged", "permitted_by", "permitted_at"),
+    *("earliest_upload", "erased_at", "erased_by"),
+)
+"""Attributes of CallsTable kept for the invoice. Every attribute is in one of these three lists."""
 
 
 class State(StrEnum):
@@ -22,7 +39,7 @@ class State(StrEnum):
     ERASED = "ERASED"  # not a call: the pair was erased, and this call number is taken
 
     @classmethod
-    def after(cls, outcome: Outcome) -> "State":
+    def after(cls, outcome: "Outcome") -> "State":
         """Return the state that an outcome leads to."""
         if outcome.code == OUTCOME_UNKNOWN:
             return cls.UNKNOWN
@@ -63,7 +80,7 @@ class Call:
     owner: str
     sent_at: datetime
     alive_until: datetime
-    outcome: Outcome | None = None
+    outcome: "Outcome | None" = None
     permitted_by: str | None = None
     earliest_upload: datetime | None = None
     erased_at: datetime | None = None
@@ -80,7 +97,7 @@ class Call:
         return self.state in (State.SENT, State.UNKNOWN)
 
     @property
-    def answer(self) -> Outcome | None:
+    def answer(self) -> "Outcome | None":
         """The answer that stands for these contents: later uploads of them need no call.
 
         Earlier releases stored a paid code stated FREE as REFUSED.

@@ -10,19 +10,10 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer
 
 from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
+from facepair.domain.outcome import Face, Outcome, Policy, Seen, verdict
 from facepair.domain.pair import ROLES, Pair, Role, Upload
-from facepair.domain.verdict import (
-    FINAL,
-    PICTURES_DELETED,
-    WORKER_DIED,
-    Face,
-    Outcome,
-    Policy,
-    Seen,
-    Verdict,
-    is_charged,
-    verdict,
-)
+from facepair.domain.stored_row import is_tombstone
+from facepair.domain.verdict import FINAL, PICTURES_DELETED, WORKER_DIED, Verdict, is_charged
 
 if TYPE_CHECKING:
     from facepair.domain.picture import Unusable  # imports decoders, which readers of rows do not need
@@ -337,8 +328,3 @@ class Standing:
             return cls(erased_at=clock.parse(item["erased_at"]))
         row = Row.from_item(item)
         return cls(row, row.erased_before)
-
-
-def is_tombstone(item: Mapping[str, Any]) -> bool:
-    """Return whether an item is a tombstone: only `pair_id`, `erased_at` and `expires_at`."""
-    return "erased_at" in item and "verdict" not in item

@@ -21,10 +21,11 @@ from facepair.domain.ledger import (
     may_call_again,
 )
 from facepair.domain.metric import Metric
+from facepair.domain.outcome import Outcome
 from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
 from facepair.domain.start import End
-from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, Outcome, comparison_code
+from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, comparison_code
 from facepair.use_cases.ports import (
     ComparisonApi,
     FleetGate,

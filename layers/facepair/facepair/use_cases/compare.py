@@ -10,12 +10,13 @@ from typing import Protocol
 
 from facepair.domain import clock
 from facepair.domain.notification import CreatedObject
+from facepair.domain.outcome import Policy
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
 from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
 from facepair.domain.row import Case, Decision, Row
 from facepair.domain.start import Start
-from facepair.domain.verdict import Policy, Verdict
+from facepair.domain.verdict import Verdict
 from facepair.use_cases.ask import Concluded, Question
 from facepair.use_cases.ports import (
     Decisions,

@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from facepair.domain.change import Change, StoredRow
+from facepair.domain.change import Change
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
+from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.row import Decision, Row, Standing
 from facepair.domain.start import End, Start
-from facepair.domain.verdict import Outcome
+from facepair.domain.stored_row import StoredRow
 from facepair.domain.webhook import Webhook
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
 
-from facepair.domain.change import Change, StoredRow, VerdictChanged
+from facepair.domain.change import Change, VerdictChanged
 from facepair.domain.metric import Metric
+from facepair.domain.stored_row import StoredRow
 from facepair.use_cases.ports import Bus, Metrics, WrittenRows
 from facepair.use_cases.publish import AT_ONCE, check_size, put
 
