@@ -1,6 +1,6 @@
 """`make bench`: run every benchmark and print figures and ratios. None is a test."""
 
-from benchmarks import erase, fit, latency, missed, pace, publish, weekend
+from benchmarks import erase, fit, latency, missed, pace, publish, starts, weekend
 
 pace.main()
 weekend.main()
@@ -9,3 +9,4 @@ latency.main()
 erase.main()
 missed.main()
 publish.main()
+starts.main()
