@@ -1,8 +1,11 @@
 """Reduce pixels to 8-bit sRGB without transparency, and detect blank pictures."""
 
+from collections.abc import Iterator
+from functools import reduce
 from io import BytesIO
+from itertools import pairwise
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from facepair.domain import hdr
 from facepair.domain.jpeg import Size
@@ -25,30 +28,32 @@ SHARE_OF_FILL = 0.002
 def is_of_one_colour(picture: Image.Image, shown_size: Size) -> bool:
     """Return whether a picture is blank, so that it cannot show a face."""
     across, down = (max(1, min(MOST_CELLS, side // SMALLEST_CELL)) for side in shown_size)
-    cells = _sampled(picture).resize((across, down), Image.Resampling.BOX)
-    return all(_range(channel) <= ONE_COLOUR for channel in cells.split()[:3])
-
-
-def _range(channel: Image.Image) -> float:
-    least, most = channel.getextrema()
-    assert isinstance(least, int | float)
-    assert isinstance(most, int | float)
-    return most - least
+    cells = Image.new("RGB", (across, down))
+    for row, strip in enumerate(_strips(picture, down)):
+        cells.paste(strip.resize((across, 1), Image.Resampling.BOX).convert("RGB"), (0, row))
+    return all(most - least <= ONE_COLOUR for least, most in cells.getextrema())  # type: ignore[misc]
 
 
 def has_filled_tiles(picture: Image.Image) -> bool:
     """Return whether part of a HEIC did not decode."""
-    sample = _sampled(picture)
-    colours = sample.getcolors(sample.width * sample.height) or []
-    filled = sum(count for count, colour in colours if isinstance(colour, tuple) and colour[:3] == FILL)
-    return filled > SHARE_OF_FILL * sample.width * sample.height
+    filled = pixels = 0
+    for strip in _strips(picture, MOST_CELLS):
+        is_filled = [
+            channel.point([255 * (level == fill) for level in range(256)])
+            for channel, fill in zip(strip.convert("RGB").split(), FILL, strict=True)
+        ]
+        filled += reduce(ImageChops.darker, is_filled).histogram()[255]
+        pixels += strip.width * strip.height
+    return filled > SHARE_OF_FILL * pixels
 
 
-def _sampled(picture: Image.Image) -> Image.Image:
-    most = MOST_CELLS * SMALLEST_CELL
-    size = min(most, picture.width), min(most, picture.height)
-    sample = picture if size == picture.size else picture.resize(size, Image.Resampling.NEAREST)
-    return sample if sample.mode in ("L", "RGB", "RGBX") else sample.convert("RGB")
+def _strips(picture: Image.Image, count: int) -> Iterator[Image.Image]:
+    """Yield a sample of each of `count` strips, as gray or RGB: one at a time takes little memory."""
+    tops = [number * picture.height // count for number in range(count + 1)]
+    for top, bottom in pairwise(tops):
+        size = min(MOST_CELLS * SMALLEST_CELL, picture.width), min(SMALLEST_CELL, bottom - top)
+        strip = picture.resize(size, Image.Resampling.NEAREST, (0, top, picture.width, bottom))
+        yield strip if strip.mode in ("L", "RGB", "RGBX") else strip.convert("RGB")
 
 
 def is_see_through(image: Image.Image) -> bool:

@@ -1,6 +1,5 @@
 """What reading any container returns."""
 
-import re
 from dataclasses import dataclass
 
 UPLOAD_AGAIN = "upload it again"
@@ -45,5 +44,5 @@ def damaged(why: str) -> str:
 
 def zeros_in(data: bytes | memoryview, most: int = ZEROS_OF_A_HOLE) -> str | None:
     """Return a message if compressed data has a run of at least `most` zeros."""
-    hole = re.search(rb"\0{%d}" % most, data)
-    return damaged(f"a hole of zeros at {hole.start() / len(data):.0%} of its data") if hole else None
+    at = bytes(data).find(bytes(most))  # far faster than a regular expression
+    return damaged(f"a hole of zeros at {at / len(data):.0%} of its data") if at >= 0 else None

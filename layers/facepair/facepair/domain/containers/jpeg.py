@@ -63,12 +63,14 @@ class Jpeg(Picture):
 
         Return the pixels, and the JPEG whose every block was decoded, without any padding before its end.
         """
+        # First, so that the two decoders' memory does not add up.
+        has_broken_scan = self.progressive and self._has_run_out_of_band()
         try:
             whole, pixels = self, _decode(self.content, colours, smallest)
         except ValueError as warning:
             whole = self._ended_properly(str(warning))
             pixels = _decode(whole.content, colours, smallest)
-        if whole.progressive and whole._has_run_out_of_band():
+        if has_broken_scan:
             raise Damaged(damaged("a scan of its data is broken"))
         return pixels, whole
 

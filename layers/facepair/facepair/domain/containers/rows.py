@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 
 from PIL import TiffImagePlugin
@@ -12,6 +13,7 @@ _WIDTH, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _TILE_WIDTH = 256, 258, 259, 277
 _STRIPS, _TILES = (273, 279), (324, 325)  # tags of their offsets and lengths
 _PLAIN, _DEFLATE = 1, (8, 32946)
 _PLAIN_BMP = (0, 3)
+_NOT_ZERO = re.compile(rb"[^\0]")
 
 
 def read_bmp(content: bytes) -> Picture:
@@ -19,7 +21,7 @@ def read_bmp(content: bytes) -> Picture:
     start, width, bits = (_little(content, at, size) for at, size in ((10, 4), (18, 4), (28, 2)))
     if _little(content, 14, 4) < 40 or bits < 8 or not width or _little(content, 30, 4) not in _PLAIN_BMP:
         return Picture(content)
-    return Picture(content, damage=_hole(memoryview(content)[start:], (width * bits + 31) // 32 * 4))
+    return Picture(content, damage=_hole(content, (width * bits + 31) // 32 * 4, start))
 
 
 def read_tiff(content: bytes) -> Picture:
@@ -61,26 +63,37 @@ def _inflates(part: memoryview) -> bool:
         return False
 
 
-def _hole(data: bytes | memoryview, row: int) -> str | None:
-    """Return a message if zeros start or end straight within a row of `row` bytes.
+def _hole(data: bytes, row: int, first: int = 0) -> str | None:
+    """Return a message if zeros start or end straight within a row of `row` bytes. Rows begin at `first`.
 
     Black areas end at about the same place in neighbouring rows; holes do not. Zeros up to the end of the data are an
     interrupted upload, unless the data starts with a black row as well: then the picture has black bars.
     """
-    has_bars = not any(data[:row])
-    for zeros in re.finditer(rb"\0{%d,}" % row, data):
-        before, behind = zeros.start() % row, zeros.end() % row
-        above = data[zeros.start() - row : zeros.start() - before] if zeros.start() >= row else data[:before]
-        below = data[zeros.end() + row - behind : zeros.end() + row]
-        may_begin_here = not before and (has_bars or zeros.end() < len(data))
+    has_bars = not any(data[first : first + row])
+    for start, end in _runs_of_zeros(data, row, first):
+        before, behind = (start - first) % row, (end - first) % row
+        above = data[start - row : start - before] if start - row >= first else data[first : first + before]
+        below = data[end + row - behind : end + row]
+        may_begin_here = not before and (has_bars or end < len(data))
         may_end_here = len(below) != behind or not behind
         if (not may_begin_here and _is_mostly_set(above)) or (not may_end_here and _is_mostly_set(below)):
-            return damaged(f"a hole of zeros at {zeros.start() / len(data):.0%} of its data")
+            return damaged(f"a hole of zeros at {(start - first) / (len(data) - first):.0%} of its data")
     return None
 
 
-def _is_mostly_set(data: bytes | memoryview) -> bool:
-    return bytes(data).count(0) < len(data) / 2
+def _runs_of_zeros(data: bytes, least: int, first: int) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of each run. `find` is far faster than a regular expression."""
+    zeros = bytes(least)
+    start = data.find(zeros, first)
+    while start >= 0:
+        found = _NOT_ZERO.search(data, start + least)
+        end = found.start() if found else len(data)
+        yield start, end
+        start = data.find(zeros, end)
+
+
+def _is_mostly_set(data: bytes) -> bool:
+    return data.count(0) < len(data) / 2
 
 
 def _little(content: bytes, at: int, size: int) -> int:
