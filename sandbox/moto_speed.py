@@ -3,16 +3,21 @@
 import importlib
 import sys
 import time
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from moto import backends
 from moto.core.model import StructureShape
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.comparisons import ConditionExpressionParser
+from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.table import Table
+from moto.s3.models import S3Backend
+from moto.s3.utils import _VersionedKeyStore
 
 UNUSED = frozenset(
     {
@@ -25,6 +30,7 @@ UNUSED = frozenset(
 AS_THEY_ARE = frozenset({"BOOL", "N", "NS", "NULL", "S", "SS"})
 """Types of DynamoDB's values that moto keeps as they are sent."""
 _SERIALIZE_STRUCTURE = BaseJSONSerializer._serialize_type_structure
+_LIST_OBJECT_VERSIONS: Any = S3Backend.list_object_versions
 _LEX_ONE_NODE: Any = ConditionExpressionParser._lex_one_node
 
 
@@ -47,6 +53,8 @@ def speed_up() -> None:
     setattr(sqs, "unix_time", time.time)  # noqa: B010
     setattr(sqs, "unix_time_millis", lambda: time.time() * 1000)  # noqa: B010
     setattr(sqs.SQSBackend, "is_message_valid_based_on_retention_period", _is_retained)  # noqa: B010
+    setattr(S3Backend, "list_object_versions", _list_object_versions)  # noqa: B010
+    setattr(Table, "all_items", _all_items)  # noqa: B010
 
 
 def import_cloudformation() -> None:
@@ -83,6 +91,20 @@ def _is_retained(backend: Any, queue_name: str, message: Any) -> bool:
     """As moto's own, which counts the queue's messages first."""
     retained_until: float = message.sent_timestamp / 1000 + backend.get_queue(queue_name).message_retention_period
     return retained_until > time.time()
+
+
+def _list_object_versions(backend: S3Backend, bucket_name: str, *, prefix: str = "", **options: Any) -> Any:
+    """moto's own, for the keys that begin with `prefix`: it copies every picture of the bucket that it is given."""
+    keys = backend.get_bucket(bucket_name).keys
+    below = SimpleNamespace(keys=_VersionedKeyStore({key: keys.getlist(key) for key in keys if key.startswith(prefix)}))
+    return _LIST_OBJECT_VERSIONS(SimpleNamespace(get_bucket=lambda _: below), bucket_name, prefix=prefix, **options)
+
+
+def _all_items(table: Table) -> list[Item]:
+    """As moto's own, whose order by DynamoDB's types compares the values of each pair of items anew."""
+    partitions: Iterable[Any] = table.items.values()
+    items = [item for each in partitions for item in each.values()] if table.range_key_attr else [*partitions]
+    return sorted(items, key=lambda item: [key.cast_value for key in (item.hash_key, item.range_key) if key])
 
 
 class _Unused(MetaPathFinder, Loader):
