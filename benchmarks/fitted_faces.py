@@ -16,7 +16,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, ImageOps
 
-from facepair.domain.picture import Fitted, fit
+from facepair.domain.fitted import Fitted
+from facepair.domain.picture import fit
 from sandbox.advance_api.faces import Faces
 from sandbox.advance_api.sight import Sight
 from sandbox.photographs import BETWEEN, another_day, collins, hopper, overlaid

@@ -23,6 +23,7 @@ from unittest.mock import patch
 from PIL import Image
 
 from facepair.domain import clock
+from facepair.domain.fitted import Fitted
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, Gate, Rules, Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.message import Message
@@ -30,7 +31,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.notification import created_notification
 from facepair.domain.outcome import Outcome, Policy
 from facepair.domain.pair import Names, Pair, Upload
-from facepair.domain.picture import Fitted, fit
+from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
 from facepair.domain.row import Row, Standing
 from facepair.domain.start import End, Start

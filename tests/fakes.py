@@ -23,6 +23,7 @@ from facepair.aws.verdicts import may_replace
 from facepair.domain import clock
 from facepair.domain.backlog import Count
 from facepair.domain.erasure import KEPT, Charged, Stored
+from facepair.domain.fitted import Fitted
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Signal, Slot
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, State
@@ -31,7 +32,6 @@ from facepair.domain.metric import Metric
 from facepair.domain.opinions import Opinions
 from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Names, Pair, Upload, split
-from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.review import Queued

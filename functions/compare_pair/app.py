@@ -16,6 +16,7 @@ from facepair.advance.issuer import TokenIssuer
 from facepair.advance.token import TokenKeeper
 from facepair.aws.clients import FAIL_FAST
 from facepair.aws.credentials import CredentialsSecret
+from facepair.aws.decisions import ReviewDecisions
 from facepair.aws.first_read import FirstReadOfItems, LastReadOfItems
 from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
@@ -23,7 +24,6 @@ from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.proxy_secret import ProxySecret
 from facepair.aws.queue import SqsUploadsQueue
-from facepair.aws.review import ReviewDecisions
 from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime, message_of, partial_failures
 from facepair.aws.token_store import SharedToken
 from facepair.aws.unsaved_refusals import RefusalItems

@@ -12,7 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws import function_url
 from facepair.aws.clients import LINKING
-from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases, ReviewOpinions
+from facepair.aws.decisions import ReviewDecisions, ReviewOpinions
+from facepair.aws.review import ManualChecks, PictureLinks, ReviewLeases
 from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric

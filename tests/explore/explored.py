@@ -13,13 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 from facepair.domain.change import Change, Write
+from facepair.domain.fitted import Fitted
 from facepair.domain.gate import Gate
 from facepair.domain.history import Version
 from facepair.domain.ledger import Call, OnUnknownOutcome
 from facepair.domain.notification import created_notification
 from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair, Upload
-from facepair.domain.picture import Fitted, fit
+from facepair.domain.picture import fit
 from facepair.domain.retry import Later, Unavailable
 from facepair.domain.row import Row
 from facepair.use_cases.compare import MOST_DEATHS, Attempt, Comparer, Deferred

@@ -20,11 +20,12 @@ from moto import mock_aws
 from moto.dynamodb.models import DynamoDBBackend
 
 from facepair.aws import transactions
+from facepair.aws.decisions import ReviewDecisions
 from facepair.aws.erasable import ErasableCalls, ErasableRows
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
-from facepair.aws.review import ReviewDecisions, ReviewLeases
+from facepair.aws.review import ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.gate import Rules

@@ -18,11 +18,11 @@ from facepair.aws.first_read import LastReadOfItems
 from facepair.aws.ledger import CallsTable
 from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.domain import clock
+from facepair.domain.fitted import Fitted
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, Charge, State
 from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome, Seen
-from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, Unavailable
 from facepair.http import NoAnswer, Unreached

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from facepair.aws.decisions import ReviewDecisions
 from facepair.aws.first_read import FirstReadOfItems
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
-from facepair.aws.review import ReviewDecisions
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock

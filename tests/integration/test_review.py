@@ -12,9 +12,10 @@ import pytest
 import urllib3
 
 from facepair.aws.clients import LINKING
+from facepair.aws.decisions import ReviewDecisions, ReviewOpinions
 from facepair.aws.erasable import ErasableRecords
 from facepair.aws.first_read import LastReadOfItems
-from facepair.aws.review import ManualChecks, PictureLinks, ReviewDecisions, ReviewLeases, ReviewOpinions
+from facepair.aws.review import ManualChecks, PictureLinks, ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.backlog import Count

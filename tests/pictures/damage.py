@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops
 
-from facepair.domain.picture import Unusable, fit
+from facepair.domain.fitted import Unusable
+from facepair.domain.picture import fit
 from tests.pictures.heic import heic
 from tests.pictures.pictures import encoded, face_in, noise, photo
 

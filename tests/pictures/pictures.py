@@ -6,8 +6,7 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageChops, ImageCms
 
-from facepair.domain.jpeg import Size
-from facepair.domain.picture import Box
+from facepair.domain.fitted import Box, Size
 
 ORIENTATIONS = range(1, 9)
 FACE_COLOUR = (225, 40, 40)

@@ -11,8 +11,9 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from facepair.advance.limits import MAX_BYTES
+from facepair.domain.fitted import Box, Fitted, Unusable
 from facepair.domain.jpeg import LOWEST_QUALITY
-from facepair.domain.picture import MAX_SCANS, Box, Fitted, Unusable, fit
+from facepair.domain.picture import MAX_SCANS, fit
 from tests.pictures.heic import heic
 from tests.pictures.pictures import (
     FACE_COLOUR,

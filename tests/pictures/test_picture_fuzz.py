@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from facepair.domain.picture import Unusable, fit
+from facepair.domain.fitted import Unusable
+from facepair.domain.picture import fit
 from tests.pictures.heic import heic
 from tests.pictures.pictures import encoded, exif, scene
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from facepair.advance.limits import MAX_BYTES, MAX_SIDE, MIN_SIDE
+from facepair.domain.fitted import Box, Fitted, Unusable
 from facepair.domain.jpeg import LOWEST_QUALITY
-from facepair.domain.picture import Box, Fitted, Unusable, fit
+from facepair.domain.picture import fit
 from tests.pictures.heic import heic
 from tests.pictures.pictures import ORIENTATIONS, encoded, exif, face_in, find_face, noise, scene, stored
 

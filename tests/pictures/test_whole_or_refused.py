@@ -14,7 +14,8 @@ from zlib import crc32
 import pytest
 from PIL import Image, PngImagePlugin
 
-from facepair.domain.picture import Fitted, Unusable, fit
+from facepair.domain.fitted import Fitted, Unusable
+from facepair.domain.picture import fit
 from tests.pictures.heic import heic
 from tests.pictures.pictures import (
     encoded,

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from facepair.domain import clock
+from facepair.domain.fitted import Fitted
 from facepair.domain.ledger import Call, OnUnknownOutcome, State
 from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome, Seen, verdict
-from facepair.domain.picture import Fitted
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, RetryReason, Unavailable
 from facepair.domain.verdict import Verdict

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from facepair.domain import picture as pictures
+from facepair.domain.fitted import Fitted
 from facepair.domain.review import asked
 from facepair.domain.verdict import Verdict
 from facepair_cli.review.courier import carry, carry_due
@@ -474,7 +475,7 @@ def test_a_picture_cannot_be_fetched_by_another_address(desk: Desk, stack: Stack
 def test_pictures_are_decoded_one_at_a_time(stack: StackOf, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     fit, decoding, most = pictures.fit, list[int](), list[int]()
 
-    def counted(content: bytes) -> pictures.Fitted:
+    def counted(content: bytes) -> Fitted:
         decoding.append(1)
         most.append(len(decoding))
         for _ in range(20):

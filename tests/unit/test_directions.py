@@ -167,17 +167,18 @@ def test_the_command_line_starts_without_the_packages_of_extras() -> None:
     assert shown.stdout == "[]\n"
 
 
-# Each of these takes a noticeable part of the time in which `show` starts.
+# Each of these takes a noticeable part of the time in which the program starts.
 @pytest.mark.parametrize(
     ("started", "unused"),
     [
         ("facepair_cli.cli", {"boto3", "pydantic", "rich"}),
         ("facepair_cli.reading.show", {"pydantic", "PIL"}),
+        ("functions.compare_pair.app", {"PIL", "numpy", "facepair.domain.change", "facepair.domain.review"}),
     ],
 )
-def test_a_command_starts_without_heavy_packages_it_does_not_use(started: str, unused: set[str]) -> None:
+def test_a_program_starts_without_heavy_modules_it_may_not_need(started: str, unused: set[str]) -> None:
     script = f"import sys, {started}; print(sorted({unused!r} & sys.modules.keys()))"
 
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert shown.stdout == "[]\n"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facepair.domain import clock
+from facepair.domain.fitted import Unusable
 from facepair.domain.outcome import Face, Outcome, Policy, Seen
 from facepair.domain.pair import ROLES, Pair, Role, Upload
-from facepair.domain.picture import Unusable
 from facepair.domain.row import Case, Decision, PictureRow, Review, Row
 from facepair.domain.verdict import Verdict
 

@@ -8,9 +8,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, Group
 
+from facepair.domain.fitted import Unusable
 from facepair.domain.outcome import Outcome, Policy, Seen
 from facepair.domain.pair import ROLES, Pair, Upload
-from facepair.domain.picture import Unusable
 from facepair.domain.row import Case, Row
 from facepair_cli.verdict_table import WIDEST, entry, heading
 

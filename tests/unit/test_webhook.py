@@ -12,7 +12,8 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from facepair.domain import clock
 from facepair.domain.notification import Malformed
-from facepair.domain.webhook import BACKOFF, Webhook
+from facepair.domain.retry import WEBHOOK_BACKOFF
+from facepair.domain.webhook import Webhook
 from facepair.webhook import key, signature
 
 ROOT = Path(__file__).parents[2]
@@ -149,7 +150,7 @@ def test_a_value_that_is_no_key_is_refused_without_being_quoted(value: str) -> N
 
 @pytest.mark.parametrize(("receive_count", "at_most"), [(1, 10), (2, 20), (3, 40), (9, 2560), (10, 3600), (200, 3600)])
 def test_the_back_off_doubles_from_ten_seconds_to_an_hour(receive_count: int, at_most: int) -> None:
-    delays = [BACKOFF.seconds(receive_count) for _ in range(500)]
+    delays = [WEBHOOK_BACKOFF.seconds(receive_count) for _ in range(500)]
 
     assert at_most * 0.9 < max(delays) <= at_most
     assert min(delays) >= 1
@@ -160,6 +161,6 @@ def test_three_days_of_attempts_stay_far_below_the_queue_s_receive_limit() -> No
         waited, receives = 0, 0
         while waited < timedelta(days=3).total_seconds():
             receives += 1
-            waited += BACKOFF.seconds(receives)
+            waited += WEBHOOK_BACKOFF.seconds(receives)
 
         assert 100 < receives < 220  # the queue's maxReceiveCount is 300

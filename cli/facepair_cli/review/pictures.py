@@ -7,7 +7,8 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from facepair.domain.picture import Fitted, Unusable, fit
+from facepair.domain.fitted import Fitted, Unusable
+from facepair.domain.picture import fit
 
 LINK_SECONDS = 60
 """Lifetime of a link."""

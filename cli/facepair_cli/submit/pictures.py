@@ -14,7 +14,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from facepair.domain.picture import Unusable, check_size_of_upload, fit
+from facepair.domain.fitted import Unusable, check_size_of_upload
+from facepair.domain.picture import fit
 from facepair.domain.verdict import WORKER_DIED
 from facepair_cli.submit.submission import Content, Problem
 

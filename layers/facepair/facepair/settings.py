@@ -13,14 +13,14 @@ from facepair.domain.opinions import SecondReview
 from facepair.domain.outcome import Policy
 from facepair.domain.pair import Names
 from facepair.domain.retention import Retention
-from facepair.domain.retry import Backoff
-from facepair.domain.webhook import BACKOFF, PATIENCE
+from facepair.domain.retry import WEBHOOK_BACKOFF, WEBHOOK_PATIENCE, Backoff
 
 
 class _Environment(BaseModel):
     """Fields are environment variables, named in capitals; ranges are those of the parameters."""
 
-    model_config = ConfigDict(alias_generator=str.upper, frozen=True)
+    # A function uses one of these classes; building the validators of the others would slow its start.
+    model_config = ConfigDict(alias_generator=str.upper, frozen=True, defer_build=True)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -161,9 +161,9 @@ class DeliverSettings(_Environment):
     webhook_queue_url: str
     webhook_dead_letter_queue_url: str
     # Not template parameters: only tests change them, to avoid waits of days.
-    webhook_backoff_first_seconds: float = BACKOFF.first
-    webhook_backoff_longest_seconds: float = BACKOFF.longest
-    webhook_patience_seconds: float = PATIENCE.total_seconds()
+    webhook_backoff_first_seconds: float = WEBHOOK_BACKOFF.first
+    webhook_backoff_longest_seconds: float = WEBHOOK_BACKOFF.longest
+    webhook_patience_seconds: float = WEBHOOK_PATIENCE.total_seconds()
 
     @property
     def backoff(self) -> Backoff:

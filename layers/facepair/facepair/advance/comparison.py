@@ -6,8 +6,8 @@ from decimal import Decimal
 from facepair.advance.client import Advance
 from facepair.advance.wire import ApiAnswer, FacePosition
 from facepair.domain import clock
+from facepair.domain.fitted import Box, Fitted
 from facepair.domain.outcome import Face, Outcome, Seen
-from facepair.domain.picture import Box, Fitted
 from facepair.domain.verdict import BAD_ANSWER, NETWORK_ERROR, OUTCOME_UNKNOWN, OWN_CODES
 from facepair.http import NoAnswer, Unreached
 

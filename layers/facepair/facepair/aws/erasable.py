@@ -14,10 +14,10 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import aws_errors, condition_failed
+from facepair.aws.decisions import decision_id, opinions_id
 from facepair.aws.in_flight import marker_id
 from facepair.aws.ledger import CallsTable, add_row
 from facepair.aws.record_id import record_id
-from facepair.aws.review import decision_id, opinions_id
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock

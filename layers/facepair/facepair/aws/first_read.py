@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from facepair.aws.batch_get import batch_get
 from facepair.aws.clients import aws_errors
+from facepair.aws.decisions import decision_id
 from facepair.aws.gate import ITEM, gate_of
-from facepair.aws.review import decision_id
 from facepair.domain import clock
 from facepair.domain.row import Decision, Standing
 from facepair.domain.start import End, Start

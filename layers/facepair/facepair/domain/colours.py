@@ -8,7 +8,7 @@ from itertools import pairwise
 from PIL import Image, ImageChops, ImageCms
 
 from facepair.domain import hdr
-from facepair.domain.jpeg import Size
+from facepair.domain.fitted import Size
 
 # ICC colour space -> modes of the pictures it can describe.
 PROFILED_MODES = {"RGB": ("RGB", "RGBX"), "GRAY": ("L",), "CMYK": ("CMYK",)}

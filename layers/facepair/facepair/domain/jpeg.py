@@ -7,6 +7,8 @@ from io import BytesIO
 
 from PIL import Image
 
+from facepair.domain.fitted import Size
+
 # Above 95 the extra bytes are invisible; below 70 blocks show, and fewer pixels do less harm.
 BEST_QUALITY = 95
 LOWEST_QUALITY = 70
@@ -14,8 +16,6 @@ LOWEST_QUALITY = 70
 # Qualities are tried on a sample of about this many pixels, in strips as high as a 4:2:0 coding unit.
 SAMPLE_PIXELS = 500_000
 STRIP_HEIGHT = 16
-
-type Size = tuple[int, int]  # width, height in pixels
 
 
 def encode_below(picture: Image.Image, most_bytes: int) -> tuple[bytes, int, Size]:

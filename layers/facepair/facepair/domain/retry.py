@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 
 from facepair.domain.verdict import PICTURE_UNREADABLE
 
@@ -145,3 +146,9 @@ class Backoff:
     def jitter(self, ceiling: float) -> float:
         """Return a random wait; tests replace this method."""
         return random.uniform(0, ceiling)
+
+
+WEBHOOK_BACKOFF = Backoff(first=10, longest=3600)
+"""Between attempts to deliver a webhook, in seconds."""
+WEBHOOK_PATIENCE = timedelta(days=3)
+"""How long delivery is tried: a receiver may be down over a weekend."""

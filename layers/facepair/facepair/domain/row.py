@@ -4,19 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer
 
 from facepair.domain import clock
+from facepair.domain.fitted import Unusable
 from facepair.domain.notification import CreatedObject
 from facepair.domain.outcome import Face, Outcome, Policy, Seen, verdict
 from facepair.domain.pair import ROLES, Pair, Role, Upload
 from facepair.domain.stored_row import is_tombstone
 from facepair.domain.verdict import FINAL, PICTURES_DELETED, WORKER_DIED, Verdict, is_charged
-
-if TYPE_CHECKING:
-    from facepair.domain.picture import Unusable  # imports decoders, which readers of rows do not need
 
 
 def _moment(value: object) -> datetime:
@@ -181,7 +179,7 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
         return cls._of(pair, versions, policy, {}, verdict=Verdict.WAITING, waiting_for=pair.missing[0])
 
     @classmethod
-    def unusable(cls, case: Case, problems: "Mapping[Role, Unusable]") -> Self:
+    def unusable(cls, case: Case, problems: Mapping[Role, Unusable]) -> Self:
         """RETAKE without a call: our check found problems. Uses the API's code for the first."""
         role, first_problem = next(iter(problems.items()))
         return cls._of_case(

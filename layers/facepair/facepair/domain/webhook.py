@@ -1,21 +1,15 @@
 """A webhook message: a bus event as receivers outside AWS get it (https://www.standardwebhooks.com)."""
 
 import json
-from datetime import timedelta
 from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
 from facepair.domain.change import PairErased, VerdictChanged
 from facepair.domain.notification import Malformed
-from facepair.domain.retry import Backoff
 
 TYPES = {VerdictChanged.detail_type: "verdict.changed", PairErased.detail_type: "pair.erased"}
 """The bus's detail-type -> the webhook's type."""
-BACKOFF = Backoff(first=10, longest=3600)
-"""Between attempts, in seconds."""
-PATIENCE = timedelta(days=3)
-"""How long delivery is tried: a receiver may be down over a weekend."""
 
 
 class Undelivered(Exception):

@@ -10,6 +10,7 @@ from itertools import count
 
 from facepair.advance.codes import Meaning
 from facepair.domain import clock
+from facepair.domain.fitted import Fitted
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import (
     MOST_UNANSWERED,
@@ -22,7 +23,6 @@ from facepair.domain.ledger import (
 )
 from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome
-from facepair.domain.picture import Fitted
 from facepair.domain.retry import Blocked, Later, Unavailable
 from facepair.domain.start import End
 from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, comparison_code

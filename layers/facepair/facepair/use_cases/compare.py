@@ -9,10 +9,10 @@ from functools import partial
 from typing import Protocol
 
 from facepair.domain import clock
+from facepair.domain.fitted import Fitted, Unusable, check_size_of_upload
 from facepair.domain.notification import CreatedObject
 from facepair.domain.outcome import Policy
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
-from facepair.domain.picture import Fitted, Unusable, check_size_of_upload, fit
 from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
 from facepair.domain.row import Case, Decision, Row
 from facepair.domain.start import Start
@@ -305,6 +305,13 @@ def _read(fetched: _Fetched) -> _Read:
     except Unusable as unusable:
         fitted = unusable
     return _Read(fetched.version_id, hashlib.sha256(content).hexdigest(), fitted)
+
+
+def fit(content: bytes) -> Fitted:
+    """Fit a picture to the API's limits. Raises Unusable."""
+    from facepair.domain import picture  # with decoders: a pair's first upload and a duplicate need none
+
+    return picture.fit(content)
 
 
 def _problems(read: dict[Role, _Read]) -> dict[Role, Unusable]:

@@ -9,8 +9,8 @@ from facepair.domain import clock
 from facepair.domain.message import Message
 from facepair.domain.metric import Metric
 from facepair.domain.notification import Malformed
-from facepair.domain.retry import Backoff
-from facepair.domain.webhook import PATIENCE, Undelivered, Webhook
+from facepair.domain.retry import WEBHOOK_PATIENCE, Backoff
+from facepair.domain.webhook import Undelivered, Webhook
 from facepair.use_cases.ports import Metrics, WebhookQueue, WebhookReceiver
 from facepair.use_cases.receive import ComesBack
 
@@ -26,7 +26,7 @@ class Deliverer:
     backoff: Backoff
     metrics: Metrics
     add_log_keys: Callable[..., None]
-    patience: timedelta = PATIENCE
+    patience: timedelta = WEBHOOK_PATIENCE
 
     def deliver(self, message: Message) -> None:
         """Make one attempt. Raises ComesBack if another one is needed."""

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from facepair.domain.change import Change
+from facepair.domain.fitted import Fitted
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
@@ -18,10 +18,11 @@ from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.row import Decision, Row, Standing
 from facepair.domain.start import End, Start
 from facepair.domain.stored_row import StoredRow
-from facepair.domain.webhook import Webhook
 
 if TYPE_CHECKING:
-    from facepair.domain.picture import Fitted  # imports decoders, which most commands do not install
+    # Their models take time to build, and most functions use neither.
+    from facepair.domain.change import Change
+    from facepair.domain.webhook import Webhook
 
 
 class Uploads(Protocol):
@@ -145,7 +146,7 @@ class ComparisonApi(Protocol):
     deadline: float
     """Seconds after which a call has ended."""
 
-    def compare(self, token: str, first: "Fitted", second: "Fitted") -> Outcome:
+    def compare(self, token: str, first: Fitted, second: Fitted) -> Outcome:
         """Make one call. Failures are outcomes too. `call` is left unset."""
 
 
@@ -277,7 +278,7 @@ class Metrics(Protocol):
 class Bus(Protocol):
     """The bus on which change events are published."""
 
-    def put(self, changes: Sequence[Change]) -> None:
+    def put(self, changes: Sequence["Change"]) -> None:
         """Publish any number of changes. If it raises, some may have been published."""
 
 
@@ -308,5 +309,5 @@ class WebhookQueue(DeadLetterSink, Protocol):
 class WebhookReceiver(Protocol):
     """The user's own server."""
 
-    def take(self, webhook: Webhook) -> None:
+    def take(self, webhook: "Webhook") -> None:
         """Deliver one webhook. Raises Undelivered unless the receiver accepts it."""
