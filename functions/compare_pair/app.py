@@ -54,7 +54,7 @@ def _handler() -> FunctionHandler:
     tables = runtime.tables
     idempotency_table = tables.Table(settings.idempotency_table)
 
-    proxy_secret = ProxySecret(runtime.client("secretsmanager", FAIL_FAST), settings.proxy_secret)
+    proxy_secret = ProxySecret(runtime.lazy_client("secretsmanager", FAIL_FAST), settings.proxy_secret)
     advance = Advance(
         settings.advance_base_url,
         settings.api_deadline_seconds,
@@ -64,10 +64,10 @@ def _handler() -> FunctionHandler:
     )
     issuer = TokenIssuer(
         advance=advance,
-        credentials=CredentialsSecret(runtime.client("secretsmanager"), settings.credentials_secret),
+        credentials=CredentialsSecret(runtime.lazy_client("secretsmanager"), settings.credentials_secret),
         validity=settings.token_validity_seconds,
     )
-    token_store = SharedToken(runtime.client("ssm", FAIL_FAST), settings.token_parameter, key=settings.token_key)
+    token_store = SharedToken(runtime.lazy_client("ssm", FAIL_FAST), settings.token_parameter, key=settings.token_key)
     idempotency = PowertoolsIdempotency(
         runtime.client("dynamodb"),
         settings.idempotency_table,
@@ -103,7 +103,7 @@ def _handler() -> FunctionHandler:
         names=settings.names,
         comparer=comparer,
         queue=SqsUploadsQueue(
-            runtime.client("sqs"),
+            runtime.lazy_client("sqs"),
             settings.uploads_queue_url,
             dead_letter_url=settings.dead_letter_queue_url,
         ),

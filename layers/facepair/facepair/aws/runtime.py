@@ -1,7 +1,8 @@
 """Wiring shared by all functions: logs, metrics, AWS clients, partial batch failures."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -30,11 +31,17 @@ class Runtime:
         # The package uses standard logging; give its lines Powertools' format, level and keys.
         copy_config_to_registered_loggers(source_logger=self.logger, include={"facepair"})
         self._session: Any = boto3.Session()
+        self._building = Lock()
         self._metrics = Metrics()
         self.metrics = PowertoolsMetrics(self._metrics)
 
     def client(self, service: str, config: Config = PATIENT) -> Any:
-        return self._session.client(service, config=config)
+        with self._building:  # boto3 sessions are not thread-safe; clients are
+            return self._session.client(service, config=config)
+
+    def lazy_client(self, service: str, config: Config = PATIENT) -> Any:
+        """Return a client that is built at its first use: for requests that many events do not need."""
+        return _LazyClient(partial(self.client, service, config))
 
     @cached_property
     def tables(self) -> Any:
@@ -47,6 +54,20 @@ class Runtime:
     def measured(self, handle: FunctionHandler) -> FunctionHandler:
         """Decorate a handler: write its metrics to the log at the end."""
         return self._metrics.log_metrics(handle)
+
+
+class _LazyClient:
+    """Threads may use it at once; if two are first, the last client that was built stays."""
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._built, name)
+
+    @cached_property
+    def _built(self) -> Any:
+        return self._build()
 
 
 def partial_failures(
