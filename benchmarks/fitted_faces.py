@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from typing import Any
 
@@ -104,6 +104,7 @@ def _astray(before: Sight, after: Sight, fitted: Fitted) -> float:
 # --- uploads ---------------------------------------------------------------------------------------------------------
 
 
+@cache
 def enlarged(pixels: int = SELFIE) -> Image.Image:
     """Return Hopper's photograph with this many pixels."""
     photograph = hopper()
@@ -144,7 +145,9 @@ def on_white_paper() -> Upload:
 
 def deep_gray() -> Upload:
     gray = enlarged().convert("L")
-    deep = Image.frombytes("I;16", gray.size, b"".join(bytes((0, level)) for level in gray.tobytes()))
+    levels = bytearray(2 * gray.width * gray.height)
+    levels[1::2] = gray.tobytes()  # little-endian
+    deep = Image.frombytes("I;16", gray.size, bytes(levels))
     return Upload.of(deep, gray, format="PNG", compress_level=1)
 
 
@@ -187,7 +190,7 @@ WAYS: dict[str, Callable[[], Upload]] = {
     "TIFF": lambda: Upload.of(enlarged(), format="TIFF"),
     "BMP": lambda: Upload.of(enlarged(), format="BMP"),
     "PNG": lambda: Upload.of(enlarged(), format="PNG", compress_level=1),
-    "GIF": lambda: Upload.of(enlarged().quantize(256), format="GIF"),
+    "GIF": lambda: Upload.of(enlarged().quantize(256, Image.Quantize.FASTOCTREE), format="GIF"),
     "transparent PNG": on_white_paper,
     "16-bit gray PNG": deep_gray,
     "profile of its own": with_colours_of_its_own,
