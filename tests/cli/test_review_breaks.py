@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page, Response, expect
 from facepair.domain import clock
 from sandbox.lambda_host.server import Server
 from tests.fakes import SUCCESS
+from tests.support import commands
 from tests.support.browser import browser as browser
 from tests.support.commands import FACEPAIR
 from tests.support.processes import family
@@ -56,11 +57,7 @@ class Command:
     """A running `facepair review`."""
 
     def __init__(self, function: ReviewFunction, variables: dict[str, str] | None = None) -> None:
-        command = [str(FACEPAIR), "review", "--url", function.url]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            command, env=os.environ | (variables or {}), stdout=pipe, stderr=pipe, text=True
-        )
+        self.process = commands.start("review", "--url", function.url, variables=os.environ | (variables or {}))
         assert self.process.stdout
         self.address = self.process.stdout.readline().rpartition(" ")[2].strip()
         self.origin, _, self.token = self.address.partition("/?token=")
@@ -69,7 +66,7 @@ class Command:
         for each in signals:
             self.process.send_signal(each)
 
-    def ends(self) -> tuple[int, str]:
+    def ends(self) -> tuple[int | None, str]:
         """Return the exit status and stderr."""
         _, said = self.process.communicate(timeout=60)
         return self.process.returncode, said
