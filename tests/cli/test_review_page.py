@@ -448,6 +448,7 @@ def test_a_hundred_pairs_of_three_reviewers_are_each_decided_once(
         pair_id = page.locator("#pair").inner_text()
         key = "pr"[len(decided) % 2]
         if page.locator("#pass").get_attribute("aria-disabled") == "true":
+            page.clock.fast_forward(500)  # a look at both pictures
             return False
         page.keyboard.press(key)
         expect(page.locator("#pair")).not_to_have_text(pair_id)
