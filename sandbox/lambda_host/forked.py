@@ -46,7 +46,7 @@ class Forked:
 class ForkServerProcess:
     """A program with a `ForkServer`. Starts processes, which end with it."""
 
-    def __init__(self, python: Path, program: Path, *arguments: Path) -> None:
+    def __init__(self, python: Path, program: Path, *arguments: Path | str) -> None:
         self._orders, theirs = socket.socketpair()
         self._ordering = threading.Lock()
         with theirs:
@@ -57,6 +57,10 @@ class ForkServerProcess:
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # Ctrl-C is for us
             )
+
+    def fileno(self) -> int:
+        """Return the number of its socket. Processes that inherit it can order, too."""
+        return self._orders.fileno()
 
     def start(self, order: Mapping[str, object], files: Sequence[int]) -> Forked:
         """Run what the program's `become` makes of the order and the files."""
@@ -72,7 +76,7 @@ class ForkServerProcess:
 
 
 @cache
-def fork_server(python: Path, program: Path, *arguments: Path) -> ForkServerProcess:
+def fork_server(python: Path, program: Path, *arguments: Path | str) -> ForkServerProcess:
     """Return the fork server of this Python. It starts on first use and ends with this process."""
     server = ForkServerProcess(python, program, *arguments)
     atexit.register(server.close)

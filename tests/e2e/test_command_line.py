@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,11 +16,9 @@ import pytest
 
 from sandbox.cloud import CREDENTIALS
 from sandbox.template import read_template
-from tests.support import ROOT
+from tests.support import ROOT, commands
 from tests.support.deployed import ANNA, BEN, Deployed, picture
 from tests.support.processes import family, running
-
-AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 
 
 class Shell:
@@ -37,8 +36,15 @@ class Shell:
 
     def aws(self, *arguments: str) -> Any:
         """Run an `aws` command; return its output, parsed if JSON."""
+        aws, files = commands.in_a_shell(commands.AWS)
         ran = subprocess.run(
-            [AWS, *arguments], env=self._environment, capture_output=True, text=True, timeout=60, check=False
+            [*shlex.split(aws), *arguments],
+            env=self._environment,
+            pass_fds=files,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert ran.returncode == 0, ran.stderr
         try:
@@ -55,6 +61,7 @@ class Shell:
         deadline = time.monotonic() + 30
         while (row := self.row(pair_id)).get("verdict") != {"S": verdict}:
             assert time.monotonic() < deadline, row
+            time.sleep(0.3)
         return row
 
 

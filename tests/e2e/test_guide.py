@@ -2,17 +2,16 @@
 
 import csv
 import os
-import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.docs.blocks import PAGES, ROOT, Block, blocks
+from tests.support import commands
 from tests.support.deployed import ANNA, BEN, Deployed, picture
 
 BIN = ROOT / ".venv" / "bin"
-AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 CONFIRMED = '"submit "*|"retry "*|"redrive "*|"resend "*|"erase "*|"doctor "*'
 DEPLOYING = ROOT / "docs" / "guide" / "deploying.md"
 
@@ -21,9 +20,8 @@ def run_by_test(page: Path) -> list[Block]:
     return [block for block in blocks(page) if not block.elsewhere]
 
 
-@pytest.fixture(scope="module")
-def prelude() -> str:
-    """A reader's shell: `output` from the guide, and answers to questions.
+def prelude(aws: str, facepair: str) -> str:
+    """Return what a reader's shell has: both commands as given, with answers to questions, and the guide's `output`.
 
     Version 1 of `aws` ignores AWS_ENDPOINT_URL for `aws sqs`, as README says.
     """
@@ -31,13 +29,13 @@ def prelude() -> str:
     return "\n".join(
         [
             "set -euo pipefail",
-            f'aws() {{ {shlex.quote(str(AWS))} --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}',
+            f'aws() {{ {aws} --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}',
             "facepair() {",
             '  case "$1 $*" in',
-            '    *--dry-run*) command facepair "$@" ;;',
-            '    "status "*) command facepair "$@" || [ $? = 1 ] ;; # other tests leave pairs that need an action',
-            f'    {CONFIRMED}) command facepair "$@" --yes ;;',
-            '    *) command facepair "$@" ;;',
+            f'    *--dry-run*) {facepair} "$@" ;;',
+            f'    "status "*) {facepair} "$@" || [ $? = 1 ] ;; # other tests leave pairs that need an action',
+            f'    {CONFIRMED}) {facepair} "$@" --yes ;;',
+            f'    *) {facepair} "$@" ;;',
             "  esac",
             "}",
             output,
@@ -65,15 +63,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if run_by_test(page)], ids=lambda page: page.name)
-def test_the_commands_of_a_page_can_be_pasted(page: Path, prelude: str, folder: Path, deployed: Deployed) -> None:
+def test_the_commands_of_a_page_can_be_pasted(page: Path, folder: Path, deployed: Deployed) -> None:
     if "customers/4711" in page.read_text(encoding="utf-8"):
         deployed.upload_pair("customers/4711", ANNA, BEN)
         deployed.settled("customers/4711")
     text = "\n".join(f"echo '--- {block.page}:{block.line}' >&2\n{block.text}" for block in run_by_test(page))
+    (aws, files), (facepair, more) = commands.in_a_shell(commands.AWS), commands.in_a_shell(commands.FACEPAIR)
 
     ran = subprocess.run(
-        ["bash", "-c", f"{prelude}\n{text}"],
+        ["bash", "-c", f"{prelude(aws, facepair)}\n{text}"],
         cwd=folder,
+        pass_fds=[*files, *more],
         env=os.environ | deployed.sandbox.variables | {"PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

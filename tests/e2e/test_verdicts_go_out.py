@@ -17,7 +17,6 @@ from tests.support.waiting import next_second
 
 ROOT = Path(__file__).parents[2]
 EVENTS, RUNBOOK = ROOT / "events", (ROOT / "docs" / "runbook.md").read_text()
-AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 NOTHING_FAILED: dict[str, list[str]] = {"batchItemFailures": []}
 TOLD = (
     *("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "pricing_strategy", "retake"),

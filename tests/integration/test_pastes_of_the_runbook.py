@@ -9,7 +9,8 @@ import pytest
 
 from facepair.domain.webhook import Webhook
 from sandbox.aws import LocalAws
-from tests.integration.test_pastes_of_what_goes_out import AWS, RUNBOOK, Shell, block
+from tests.integration.test_pastes_of_what_goes_out import RUNBOOK, Shell, block
+from tests.support import commands
 
 MALFORMED, NOTIFICATION = "not a notification", '{"Records": []}'
 
@@ -94,7 +95,7 @@ def test_a_command_that_moto_cannot_carry_out_is_one_that_aws_knows(
     shell: Shell, heading: str, containing: str
 ) -> None:
     """`aws` validates the arguments and prints a sample, without a request."""
-    sample = f'aws() {{ "{AWS}" "$@" --generate-cli-skeleton output; }}'
+    sample = f'aws() {{ "{commands.AWS}" "$@" --generate-cli-skeleton output; }}'
     made_up = "output() { echo my-$1; }; arn() { echo arn:aws:sqs:eu-central-1:111122223333:$1; }"
 
     shell.paste(sample, made_up, block(RUNBOOK, f"## {heading}", containing))

@@ -22,12 +22,11 @@ from facepair.domain.webhook import Undelivered, Webhook
 from facepair.webhook import Sender, key
 from sandbox.aws import LocalAws
 from sandbox.deploy import deploy
-from tests.support import ROOT
+from tests.support import ROOT, commands
 
 EVENTS = (ROOT / "docs" / "guide" / "events.md").read_text()
 DEPLOYING = (ROOT / "docs" / "guide" / "deploying.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 EVENT = (ROOT / "events" / "verdict-changed.json").read_text()
 
 
@@ -50,15 +49,17 @@ class Shell:
 
     def paste(self, *lines: str) -> str:
         """Return the lines' output. Version 1 of `aws` ignores AWS_ENDPOINT_URL for `aws sqs`, as README says."""
+        aws, files = commands.in_a_shell(commands.AWS)
         before = [
             "set -euo pipefail",
-            f'aws() {{ "{AWS}" --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}',
+            f'aws() {{ {aws} --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }}',
             block(DEPLOYING, "## Read the outputs", "output()").replace("facepair", self.stack_name),
         ]
         environment = {"PATH": os.environ["PATH"], **self.aws.child_variables}
         ran = subprocess.run(
             ["bash", "-c", "\n".join([*before, *lines])],
             env=environment,
+            pass_fds=files,
             capture_output=True,
             text=True,
             timeout=120,

@@ -1,6 +1,7 @@
-"""Forks commands from a process that has imported `facepair`: a start costs milliseconds instead of half a second.
+"""Forks commands from a process that has imported them: a start costs milliseconds instead of half a second.
 
-Each order is the JSON of an `Order`; its files are stdin, stdout and stderr.
+Run by the command's own Python, with the number of an inherited socket and the command's name, `facepair` or `aws`.
+Each order on that socket is the JSON of an `Order`; its files are stdin, stdout and stderr.
 """
 
 import atexit
@@ -10,18 +11,22 @@ import pkgutil
 import socket
 import sys
 import time
-from functools import partial
-from typing import NoReturn, TypedDict
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NoReturn, TypedDict
 
-import facepair_cli
-from sandbox.lambda_host.fork_server import ForkServer, leave, read_models
+# Without the package around it, whose imports are not installed where `aws` is.
+sys.path.append(str(Path(__file__).parents[2] / "sandbox" / "lambda_host"))
+fork_server: Any = importlib.import_module("fork_server")
 
-SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "lambda", "s3", "secretsmanager", "sqs", "sts")
+FACEPAIR_SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "lambda", "s3", "secretsmanager", "sqs", "sts")
+AWS_SERVICES = ("cloudformation", "dynamodb", "events", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs")
 """Services that commands make clients of."""
 
 
 class Order(TypedDict):
-    """What to run: the arguments of `facepair`, in a folder, with exactly these environment variables."""
+    """What to run: the command's arguments, in a folder, with exactly these environment variables."""
 
     arguments: list[str]
     folder: str
@@ -36,11 +41,11 @@ class Ending:
         atexit.register(self.end)
 
     def end(self) -> NoReturn:
-        leave(self.status)
+        fork_server.leave(self.status)
 
 
-def become_command(ending: Ending, order: Order, files: list[int]) -> NoReturn:
-    """Continue as `facepair ARGUMENTS`."""
+def become_command(ending: Ending, name: str, run: Callable[[], Any], order: Order, files: list[int]) -> NoReturn:
+    """Continue as `NAME ARGUMENTS`."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -48,24 +53,47 @@ def become_command(ending: Ending, order: Order, files: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(order["variables"])
     time.tzset()
-    sys.argv = ["facepair", *order["arguments"]]
+    sys.argv = [name, *order["arguments"]]
     try:
-        importlib.import_module("facepair_cli.__main__").run()
-        ending.status = 0
+        sys.exit(run())
     except SystemExit as error:
         ending.status = error.code if isinstance(error.code, int) else error.code is not None
         raise
-    sys.exit()
+
+
+def facepair() -> Callable[[], Any]:
+    """Import `facepair`; return what runs it."""
+    for module in pkgutil.walk_packages(importlib.import_module("facepair_cli").__path__, "facepair_cli."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    fork_server.read_models(*FACEPAIR_SERVICES)
+    return lambda: importlib.import_module("facepair_cli.__main__").run()
+
+
+def aws() -> Callable[[], Any]:
+    """Import `aws`, which has a botocore of its own; return what runs it."""
+    driver: Any = importlib.import_module("awscli.clidriver")
+    session: Any = importlib.import_module("botocore.session")
+    session.create_loader = cache(session.create_loader)
+    for service in AWS_SERVICES:
+        driver.create_clidriver().session.create_client(service, region_name="us-east-1")
+    own_data = os.environ["AWS_DATA_PATH"]  # set by the import
+
+    def run() -> Any:
+        os.environ["AWS_DATA_PATH"] = own_data
+        return driver.main()
+
+    return run
+
+
+COMMANDS = {"facepair": facepair, "aws": aws}
 
 
 def main() -> None:
     ending = Ending()  # before the imports: handlers are called in reverse
-    orders = socket.socket(fileno=int(sys.argv[1]))
-    for module in pkgutil.walk_packages(facepair_cli.__path__, "facepair_cli."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    read_models(*SERVICES)
-    ForkServer(orders, partial(become_command, ending)).serve()
+    orders, name = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
+    become = partial(become_command, ending, name, COMMANDS[name]())
+    fork_server.ForkServer(orders, become).serve()
 
 
 if __name__ == "__main__":

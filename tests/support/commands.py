@@ -1,6 +1,7 @@
-"""`facepair` as a process, mostly forked from one that has imported it."""
+"""`facepair` and `aws` as processes, mostly forked from ones that have imported them."""
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -8,11 +9,12 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from sandbox.lambda_host.forked import fork_server
+from sandbox.lambda_host.forked import ForkServerProcess, fork_server
 from tests.support import ROOT
 from tests.support.command_fork_server import Order
 
 FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
+AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
 PROGRAM = Path(__file__).with_name("command_fork_server.py")
 PATIENCE = 90.0
 """Seconds, on a machine that does much else."""
@@ -27,7 +29,7 @@ def run(
 
     Each command is run as it is installed at its first use, and forked from then on.
     """
-    if not _forks(arguments):
+    if not _forks(_name(arguments)):
         command = [str(FACEPAIR), *arguments]
         return subprocess.run(command, env=variables, input=typed, capture_output=True, text=True, timeout=within)
     forked = Command(*arguments, variables=variables, typed=typed)
@@ -38,15 +40,35 @@ def run(
 
 def start(*arguments: str, variables: Mapping[str, str]) -> "subprocess.Popen[str] | Command":
     """Start a command as `run` does."""
-    if _forks(arguments):
+    if _forks(_name(arguments)):
         return Command(*arguments, variables=variables)
     pipe = subprocess.PIPE
     return subprocess.Popen([FACEPAIR, *arguments], env=variables, stdout=pipe, stderr=pipe, text=True)
 
 
-def _forks(arguments: tuple[str, ...]) -> bool:
+def in_a_shell(command: Path) -> tuple[str, list[int]]:
+    """Return how a shell calls FACEPAIR or AWS, and the files that the shell has to inherit.
+
+    The call is the command as it is installed at the first use, and forks it from then on.
+    """
+    if not _forks(command.name):
+        return shlex.quote(str(command)), []
+    number = _fork_server(command).fileno()
+    client = Path(__file__).with_name("forked_command.py")
+    return shlex.join([sys.executable, "-IS", str(client), str(number)]), [number]
+
+
+def _fork_server(command: Path) -> ForkServerProcess:
+    return fork_server(command.with_name("python"), PROGRAM, command.name)
+
+
+def _name(arguments: tuple[str, ...]) -> str:
+    """Return the name of facepair's command."""
+    return next((each for each in arguments if not each.startswith("-")), "")
+
+
+def _forks(name: str) -> bool:
     """Return whether a command can be forked: it has been run as installed, and system libraries survive a fork."""
-    name = next((each for each in arguments if not each.startswith("-")), "")
     known = name in _run_as_installed
     _run_as_installed.add(name)
     return known and sys.platform != "darwin"
@@ -65,7 +87,7 @@ class Command:
             stdin.write(typed)
             stdin.seek(0)
             files = [stdin.fileno(), stdout.fileno(), self._stderr.fileno()]
-            self._process = fork_server(Path(sys.executable), PROGRAM).start(order, files)
+            self._process = _fork_server(FACEPAIR).start(order, files)
 
     @property
     def pid(self) -> int:
