@@ -55,10 +55,11 @@ def become_command(ending: Ending, name: str, run: Callable[[], Any], order: Ord
     time.tzset()
     sys.argv = [name, *order["arguments"]]
     try:
-        sys.exit(run())
+        ending.status = run() or 0
     except SystemExit as error:
         ending.status = error.code if isinstance(error.code, int) else error.code is not None
         raise
+    sys.exit()
 
 
 def facepair() -> Callable[[], Any]:
