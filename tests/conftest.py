@@ -3,6 +3,7 @@
 Also who shares what when the tests run in several processes: a sandbox takes longer to start than most tests take.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -71,6 +72,12 @@ class BySandbox(LoadScopeScheduling):  # type: ignore[misc]
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySandbox:
     return BySandbox(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Spare garbage collection the collected tests, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
