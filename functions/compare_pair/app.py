@@ -24,7 +24,8 @@ from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.proxy_secret import ProxySecret
 from facepair.aws.queue import SqsUploadsQueue
-from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime, message_of, partial_failures
+from facepair.aws.records import message_of, partial_failures
+from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.token_store import SharedToken
 from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.aws.uploads import ImagesBucket

@@ -11,7 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from facepair.aws.clients import FAIL_FAST
 from facepair.aws.proxy_secret import ProxySecret
 from facepair.aws.queue import Queue
-from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime, message_of, partial_failures
+from facepair.aws.records import message_of, partial_failures
+from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.webhook_secret import WebhookSecret
 from facepair.http import Proxy
 from facepair.settings import DeliverSettings

@@ -12,7 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from facepair.aws.bus import VerdictsBus
 from facepair.aws.queue import SqsDeadLetterSink
-from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime, partial_failures
+from facepair.aws.records import partial_failures
+from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.stream import write_of
 from facepair.settings import PublishSettings
 from facepair.use_cases.publish import Publisher

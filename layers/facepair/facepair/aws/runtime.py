@@ -1,4 +1,4 @@
-"""Wiring shared by all functions: logs, metrics, AWS clients, partial batch failures."""
+"""Wiring shared by all functions: logs, metrics, AWS clients."""
 
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -8,16 +8,12 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from facepair.aws.clients import PATIENT
 from facepair.aws.metrics import PowertoolsMetrics
 from facepair.aws.tables import tables_of
-from facepair.domain import clock
-from facepair.domain.message import Message
 
 type FunctionEvent = dict[str, Any]
 type FunctionHandler = Callable[[FunctionEvent, LambdaContext], dict[str, Any]]
@@ -68,24 +64,3 @@ class _LazyClient:
     @cached_property
     def _built(self) -> Any:
         return self._build()
-
-
-def partial_failures(
-    source: EventType, receive: Callable[[Any], object], event: FunctionEvent, context: LambdaContext
-) -> dict[str, Any]:
-    """Return the failed records of a batch, as Lambda's ReportBatchItemFailures."""
-    # Without this setting, Lambda would count a batch in which every record fails as a crash.
-    processor = BatchProcessor(source, raise_on_entire_batch_failure=False)
-    return dict(process_partial_response(event, receive, processor, context))
-
-
-def message_of(record: SQSRecord) -> Message:
-    """Return the message of an SQS record. Handmade events may lack attributes."""
-    attributes = record.raw_event.get("attributes", {})
-    sent_ms = attributes.get("SentTimestamp")
-    return Message(
-        body=record.body,
-        receipt_handle=record.receipt_handle,
-        receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
-        sent_at=clock.at(int(sent_ms) / 1000) if sent_ms else clock.now(),
-    )
