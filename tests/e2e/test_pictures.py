@@ -1,5 +1,7 @@
 """What is sent of an upload, and where its face is."""
 
+from collections.abc import Callable
+from functools import cache, partial
 from io import BytesIO
 
 import pytest
@@ -10,11 +12,15 @@ from sandbox import portraits
 from sandbox.advance_api.models import Part
 from tests.support.deployed import SIZE, Deployed, Row, sha256
 
-UPRIGHT = portraits.portrait(1, width=SIZE[0], height=SIZE[1])
 CAMERA, COMMENT = "Camera of a person", b"taken at home"
 # Turns an upright picture into the pixels that a camera stores with this EXIF orientation.
 STORED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 ENLARGED = 10
+
+
+@cache
+def upright() -> Image.Image:
+    return portraits.portrait(1, width=SIZE[0], height=SIZE[1])
 
 
 def photograph(orientation: int) -> bytes:
@@ -23,23 +29,28 @@ def photograph(orientation: int) -> bytes:
     exif[0x0112], exif[0x0110] = orientation, CAMERA
     exif.get_ifd(0x8825)[1] = "N"
     encoded = BytesIO()
-    UPRIGHT.transpose(STORED[orientation]).save(encoded, "JPEG", quality=90, exif=exif, comment=COMMENT)
+    upright().transpose(STORED[orientation]).save(encoded, "JPEG", quality=90, exif=exif, comment=COMMENT)
     return encoded.getvalue()
 
 
-UPLOADS = {
-    **{f"orientation {orientation}": photograph(orientation) for orientation in STORED},
-    "six thousand pixels high": portraits.jpeg(UPRIGHT.resize((SIZE[0] * ENLARGED, SIZE[1] * ENLARGED)), 80),
-    "a PNG": portraits.png(UPRIGHT),
-    "a JPEG": portraits.jpeg(UPRIGHT),
+UPLOADS: dict[str, Callable[[], bytes]] = {
+    **{f"orientation {orientation}": partial(photograph, orientation) for orientation in STORED},
+    "six thousand pixels high": lambda: portraits.jpeg(upright().resize((SIZE[0] * ENLARGED, SIZE[1] * ENLARGED)), 80),
+    "a PNG": lambda: portraits.png(upright()),
+    "a JPEG": lambda: portraits.jpeg(upright()),
 }
+
+
+@cache
+def content_of(name: str) -> bytes:
+    return UPLOADS[name]()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def uploaded(deployed: Deployed) -> None:
     """Upload each as a first picture, with a second one that is sent unchanged."""
-    for name, content in UPLOADS.items():
-        deployed.upload_pair(name, content)
+    for name in UPLOADS:
+        deployed.upload_pair(name, content_of(name))
 
 
 def sent(deployed: Deployed, name: str) -> tuple[Part, Part]:
@@ -80,7 +91,7 @@ def test_a_face_on_a_reduced_photograph_is_in_the_uploads_own_pixels(deployed: D
 def test_a_picture_that_fits_is_sent_byte_for_byte(deployed: Deployed, name: str, content_type: str) -> None:
     first, _ = sent(deployed, name)
 
-    assert (first.sha256, first.content_type) == (sha256(UPLOADS[name]), content_type)
+    assert (first.sha256, first.content_type) == (sha256(content_of(name)), content_type)
     assert deployed.settled(name)["first"]["adjusted"] == []
 
 
@@ -89,10 +100,10 @@ def test_the_metadata_of_an_adjusted_photograph_never_leaves(deployed: Deployed,
     first, _ = sent(deployed, name)
 
     # The emulator stores no pictures; the digest identifies what it got.
-    content = fit(UPLOADS[name]).content
+    content = fit(content_of(name)).content
     assert sha256(content) == first.sha256
-    assert CAMERA.encode() in UPLOADS[name]
-    assert COMMENT in UPLOADS[name]
+    assert CAMERA.encode() in content_of(name)
+    assert COMMENT in content_of(name)
     with Image.open(BytesIO(content)) as image:
         assert not image.getexif()
         assert image.info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}

@@ -14,7 +14,6 @@ from sandbox.template import expand, read_template
 
 ROOT = Path(__file__).parents[2]
 POLICY = json.loads((ROOT / "deploy" / "policy.json").read_text())
-SCHEMAS = Path(str(files("cfnlint"))) / "data" / "schemas"
 NOT_USED = {
     "AWS::DynamoDB::Table": r".*(Replica|Kinesis\w*Destination|Import\w*|ContributorInsights|ResourcePolicy)"
     r"|dynamodb:(BatchWriteItem|DeleteItem|GetItem|PutItem|Query|Scan|UpdateItem)"
@@ -79,8 +78,9 @@ def types() -> list[str]:
 
 def called_by_cloudformation(kind: str) -> set[str]:
     """Return the calls of a type's handlers, by its schema in CloudFormation's registry."""
-    names = json.loads((SCHEMAS / "providers" / "us-east-1.json").read_text())
-    schema = SCHEMAS / "resources" / f"{names[kind]}".removesuffix(".json")
+    schemas = Path(str(files("cfnlint"))) / "data" / "schemas"
+    names = json.loads((schemas / "providers" / "us-east-1.json").read_text())
+    schema = schemas / "resources" / f"{names[kind]}".removesuffix(".json")
     handlers = json.loads(schema.with_name(f"{schema.name}.json").read_text())["handlers"]
     called = {
         permission

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from deploy.previous_release import unpack
 from sandbox.template import read_template
@@ -25,6 +24,8 @@ def stateful(template: Path) -> dict[str, dict[str, Any]]:
 
 def create_only(resource: dict[str, Any]) -> dict[str, Any]:
     """Return the properties whose change makes CloudFormation create another resource, by its registry's schemas."""
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # takes half a second
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
     paths = (*schema.get("createOnlyProperties", ()), *schema.get("conditionalCreateOnlyProperties", ()))
     properties = resource.get("Properties", {})

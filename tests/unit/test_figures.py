@@ -17,7 +17,6 @@ from facepair.domain.verdict import Verdict
 from facepair_cli.figures.figures import SECONDS, ChargeCounts, Durations, VerdictCounts, band
 from facepair_cli.figures.flows import JUDGED, Flows
 from facepair_cli.figures.judgement import Judgement, judgements
-from facepair_cli.figures.page import Report
 from facepair_cli.figures.share import Share, Z
 from facepair_cli.month import Month
 
@@ -211,6 +210,8 @@ def test_the_page_escapes_untrusted_text() -> None:
     verdicts, month = VerdictCounts(DEPLOYED), Month.parse("2026-10")
     verdicts.add(row("60", decided="PASS", review={"by": HOSTILE, "at": clock.iso(NOON), "from": "MANUAL_CHECK"}))
 
+    from facepair_cli.figures.page import Report  # takes half a second
+
     page = Report("stack", month, NOON, verdicts, ChargeCounts(month)).html()
 
     assert r"\u202e\x1b[2J&lt;script&gt;" in page
@@ -310,6 +311,8 @@ def test_the_report_has_reviewers_agreement_and_compares_who_saw_the_similarity(
     reviewed("PASS", saw=None)
 
     decisions = verdicts.decisions
+    from facepair_cli.figures.page import Report  # takes half a second
+
     page = Report("stack", month, NOON, verdicts, ChargeCounts(month)).html()
 
     assert (decisions.agreement.count, decisions.agreement.of) == (2, 3)
