@@ -213,6 +213,13 @@ def _read_body(environ: "WSGIEnvironment") -> bytes:
     return get_input_stream(environ).read()
 
 
+def _create_app(service: Any) -> Any:
+    """Return moto's application for a service, without Flask's debug mode, which makes a class for each request."""
+    application = create_backend_app(service)
+    application.debug = False
+    return application
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--lambda-url", required=True, help="where Lambda's Invoke is answered")
@@ -220,7 +227,7 @@ def main() -> None:
 
     moto_speed.speed_up()
     transactions.install()
-    moto = OneAtATime(UploadForms(DomainDispatcherApplication(create_backend_app), secret_of))
+    moto = OneAtATime(UploadForms(DomainDispatcherApplication(_create_app), secret_of))
     invokes = LambdaInvokes(moto, arguments.lambda_url)
     application = FunctionUrls(invokes, invokes.invoke)
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=QuietHandler)
