@@ -19,6 +19,8 @@ def json_text(value: object, *, indent: int | None = None) -> str:
 
     Decimals become the nearest double, sets become sorted arrays.
     """
+    if indent is None:  # an erasure writes each pair id hundreds of times
+        return _replaced(_ON_ONE_LINE.encode(value), _json_escape)
     dumped = json.dumps(value, indent=indent, ensure_ascii=False, default=_plain)
     return "\n".join(_replaced(line, _json_escape) for line in dumped.split("\n"))
 
@@ -45,3 +47,6 @@ def _plain(value: object) -> Any:
     if isinstance(value, set):  # DynamoDB has sets; another program may have written the row
         return sorted(value)
     raise TypeError(f"{value!r} cannot be written as JSON")
+
+
+_ON_ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=_plain)
