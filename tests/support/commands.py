@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sandbox.lambda_host.forked import ForkServerProcess, fork_server
@@ -15,6 +15,7 @@ from tests.support.command_fork_server import Order
 
 FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 AWS = ROOT / ".tools" / "aws" / "bin" / "aws"
+CLIENT = Path(__file__).with_name("forked_command.py")
 PROGRAM = Path(__file__).with_name("command_fork_server.py")
 PATIENCE = 90.0
 """Seconds, on a machine that does much else."""
@@ -29,7 +30,7 @@ def run(
 
     Each command is run as it is installed at its first use, and forked from then on.
     """
-    if not _forks(_name(arguments)):
+    if not _forks(name_of(arguments)):
         command = [str(FACEPAIR), *arguments]
         return subprocess.run(command, env=variables, input=typed, capture_output=True, text=True, timeout=within)
     forked = Command(*arguments, variables=variables, typed=typed)
@@ -40,7 +41,7 @@ def run(
 
 def start(*arguments: str, variables: Mapping[str, str]) -> "subprocess.Popen[str] | Command":
     """Start a command as `run` does."""
-    if _forks(_name(arguments)):
+    if _forks(name_of(arguments)):
         return Command(*arguments, variables=variables)
     pipe = subprocess.PIPE
     return subprocess.Popen([FACEPAIR, *arguments], env=variables, stdout=pipe, stderr=pipe, text=True)
@@ -51,18 +52,23 @@ def in_a_shell(command: Path) -> tuple[str, list[int]]:
 
     The call is the command as it is installed at the first use, and forks it from then on.
     """
-    if not _forks(command.name):
-        return shlex.quote(str(command)), []
+    call, files = called(command, command.name)
+    return shlex.join(call), files
+
+
+def called(command: Path, name: str) -> tuple[list[str], list[int]]:
+    """Return how FACEPAIR or AWS is called, and the files to inherit; forked if `name` has been run as installed."""
+    if not _forks(name):
+        return [str(command)], []
     number = _fork_server(command).fileno()
-    client = Path(__file__).with_name("forked_command.py")
-    return shlex.join([sys.executable, "-IS", str(client), str(number)]), [number]
+    return [sys.executable, "-IS", str(CLIENT), str(number)], [number]
 
 
 def _fork_server(command: Path) -> ForkServerProcess:
     return fork_server(command.with_name("python"), PROGRAM, command.name)
 
 
-def _name(arguments: tuple[str, ...]) -> str:
+def name_of(arguments: Iterable[str]) -> str:
     """Return the name of facepair's command."""
     return next((each for each in arguments if not each.startswith("-")), "")
 

@@ -1,11 +1,12 @@
 """A command that a shell has forked: `python forked_command.py NUMBER ARGUMENTS`.
 
 NUMBER is that of an inherited socket, to command_fork_server.py. The command has this process's files, folder and
-environment, and its exit status becomes this process's.
+environment. It gets the signals that end this process, whose exit status is the command's.
 """
 
 import json
 import os
+import signal
 import socket
 import sys
 
@@ -17,7 +18,10 @@ def main() -> int:
     socket.send_fds(orders, [json.dumps(order).encode() + b"\n"], [0, 1, 2, theirs.fileno()])
     theirs.close()
     with owner.makefile() as said:
-        _, status = map(int, said)  # the process id, and later the status
+        command = int(said.readline())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: os.kill(command, number))
+        status = int(said.readline())
     return status if status >= 0 else 128 - status  # as a shell says that a signal has ended it
 
 

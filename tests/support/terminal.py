@@ -56,10 +56,14 @@ class Terminal:
 
     def __init__(self, *arguments: str | Path, variables: Mapping[str, str], module: str = "facepair_cli") -> None:
         self.shown = ""
+        command, files = [sys.executable, "-m", module], list[int]()
+        if module == "facepair_cli":
+            command, files = commands.called(commands.FACEPAIR, commands.name_of(map(str, arguments)))
         process, self._terminal = pty.fork()
         if process == 0:
-            command = [sys.executable, "-m", module, *map(str, arguments)]
-            os.execve(sys.executable, command, os.environ | ENVIRONMENT | dict(variables))
+            for number in files:
+                os.set_inheritable(number, True)
+            os.execve(command[0], [*command, *map(str, arguments)], os.environ | ENVIRONMENT | dict(variables))
         self._process: int | None = process
 
     def __enter__(self) -> "Terminal":
