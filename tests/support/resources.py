@@ -1,7 +1,7 @@
 """A deployed stack's resources, reached like the functions do."""
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, lru_cache
 from typing import Any
 
 from botocore.config import Config
@@ -26,14 +26,25 @@ class Resources:
     config: Config = PATIENT
 
     def client(self, service: str) -> Any:
-        return _session().client(service, endpoint_url=self.url, config=self.config)
+        return _client(service, self.url, self.config)
 
-    @cached_property
+    @property
     def tables(self) -> Any:
-        return tables_of(_session(), self.config, endpoint_url=self.url)
+        return _tables(self.url, self.config)
 
     def table(self, output: str) -> Any:
         return self.tables.Table(self.outputs[output])
+
+
+# Making a client takes as long as a test's requests. The last ones alone: each keeps connections.
+@lru_cache(16)
+def _client(service: str, url: str, config: Config) -> Any:
+    return _session().client(service, endpoint_url=url, config=config)
+
+
+@lru_cache(16)
+def _tables(url: str, config: Config) -> Any:
+    return tables_of(_session(), config, endpoint_url=url)
 
 
 @cache
