@@ -88,3 +88,14 @@ def _no_real_account() -> Iterator[None]:
         for name, value in SANDBOX_ACCOUNT.items():
             environment.setenv(name, value)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_run_as_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Set the folder for support/commands.py: one for all processes of a run."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    (folder := shared / "run_as_installed").mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RUN_AS_INSTALLED", str(folder))
+        yield

@@ -1,5 +1,6 @@
 """`facepair` and `aws` as processes, mostly forked from ones that have imported them."""
 
+import hashlib
 import os
 import shlex
 import subprocess
@@ -19,8 +20,8 @@ CLIENT = Path(__file__).with_name("forked_command.py")
 PROGRAM = Path(__file__).with_name("command_fork_server.py")
 PATIENCE = 90.0
 """Seconds, on a machine that does much else."""
-_run_as_installed: set[str] = set()
-"""Commands that this test process has run so."""
+RUN_AS_INSTALLED = "RUN_AS_INSTALLED"
+"""The variable with a folder where all test processes note which commands have been run so (tests/conftest.py)."""
 
 
 def run(
@@ -28,7 +29,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, with exactly these environment variables; `typed` goes to its stdin.
 
-    Each command is run as it is installed at its first use, and forked from then on.
+    Each command is run as it is installed at its first use in a test run, and forked from then on.
     """
     if not _forks(name_of(arguments)):
         command = [str(FACEPAIR), *arguments]
@@ -75,9 +76,12 @@ def name_of(arguments: Iterable[str]) -> str:
 
 def _forks(name: str) -> bool:
     """Return whether a command can be forked: it has been run as installed, and system libraries survive a fork."""
-    known = name in _run_as_installed
-    _run_as_installed.add(name)
-    return known and sys.platform != "darwin"
+    note = Path(os.environ[RUN_AS_INSTALLED], hashlib.sha256(os.fsencode(name)).hexdigest())
+    try:
+        note.touch(exist_ok=False)
+    except FileExistsError:
+        return sys.platform != "darwin"
+    return False
 
 
 class Command:
