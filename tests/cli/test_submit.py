@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.cloud import Sandbox
 from tests.cli.conftest import CommandLine
-from tests.support.commands import FACEPAIR
+from tests.support import commands
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, BEN, Deployed, picture, sha256
 from tests.support.faulty_aws import FaultyAws
 from tests.support.waiting import eventually
@@ -77,9 +77,11 @@ class Started:
 
     def __call__(self, *arguments: str | Path) -> None:
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            command, files = commands.called(commands.FACEPAIR, "submit")
             self._process = subprocess.Popen(
-                [FACEPAIR, *arguments],
+                [*command, *arguments],
                 env=os.environ | self._variables,
+                pass_fds=files,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,

@@ -5,7 +5,6 @@ import http.server
 import json
 import os
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +18,11 @@ from playwright.sync_api import Page
 
 from sandbox.cloud import Sandbox
 from sandbox.processes import ServerProcess
-from tests.support import ROOT
+from tests.support import ROOT, commands
 from tests.support.browser import browser as browser
 from tests.support.browser import page as page
 from tests.support.deployed import ANNA, ANNA_ON_ANOTHER_DAY, Deployed, picture
 
-FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 GUIDE = (ROOT / "docs" / "guide" / "signed-uploads.md").read_text()
 CREDENTIALS = {"username": "facepair", "password": "secret:with/odd characters"}
 UPLOAD = """async ([form, content, name]) => {
@@ -95,13 +93,8 @@ def with_credentials(strict: Deployed) -> None:
 @pytest.fixture
 def link(strict: Deployed) -> Callable[[str], dict[str, Any]]:
     def link(pair_id: str) -> dict[str, Any]:
-        run = subprocess.run(
-            [FACEPAIR, "link", pair_id],
-            env=os.environ | strict.sandbox.variables,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        run = commands.run("link", pair_id, variables=os.environ | strict.sandbox.variables)
+        assert run.returncode == 0, run.stderr
         forms: dict[str, Any] = json.loads(run.stdout)
         return forms
 

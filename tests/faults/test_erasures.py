@@ -1,16 +1,14 @@
 """A pair is erased just before a worker's write: nothing is written."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import commands
 from tests.support.faulty_aws import Fault
 from tests.support.faulty_cloud import FaultyCloud, Pair
 
-FACEPAIR = ROOT / ".venv" / "bin" / "facepair"
 LONGER_THAN_AN_ERASURE = 9.0  # seconds
 WRITES = {"the call": "CallsTable", "the verdict": "VerdictsTable"}
 
@@ -40,9 +38,7 @@ def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
         cloud.upload(f"{pair.pair_id}/second.jpg", pair.second)
         cloud.wait(lambda fault=fault: fault.met, lambda: "no worker stands before the write")  # type: ignore[misc]
     erasing = [
-        subprocess.Popen(
-            [FACEPAIR, "erase", pair.pair_id, "--yes"], env=os.environ | cloud.sandbox.variables, stderr=subprocess.PIPE
-        )
+        commands.start("erase", pair.pair_id, "--yes", variables=os.environ | cloud.sandbox.variables)
         for pair, _ in standing.values()
     ]
     found = {}

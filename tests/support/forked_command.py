@@ -9,6 +9,12 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
+
+
+def pass_on(command: int, number: int) -> None:
+    with suppress(ProcessLookupError):  # it has just ended
+        os.kill(command, number)
 
 
 def main() -> int:
@@ -20,7 +26,7 @@ def main() -> int:
     with owner.makefile() as said:
         command = int(said.readline())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda number, _: os.kill(command, number))
+            signal.signal(number, lambda number, _: pass_on(command, number))
         status = int(said.readline())
     return status if status >= 0 else 128 - status  # as a shell says that a signal has ended it
 
