@@ -49,8 +49,10 @@ def speed_up() -> None:
     setattr(jsonpath, "parse", cache(jsonpath.parse))  # noqa: B010
     setattr(BaseJSONSerializer, "_serialize_type_structure", _serialize_structure)  # noqa: B010
     responses = importlib.import_module("moto.core.responses")
-    # moto looks through a service's class at every request, and splits the same conditions again and again.
+    # moto looks through a service's class at every request, and parses the same expressions again and again.
     setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))  # noqa: B010
+    updates = importlib.import_module("moto.dynamodb.parsing.expressions").UpdateExpressionParser
+    setattr(updates, "make", lru_cache(updates.make))  # noqa: B010
     setattr(ConditionExpressionParser, "_lex_one_node", lambda _, expression: _first_token(expression))  # noqa: B010
     sqs = importlib.import_module("moto.sqs.models")
     # For each message that it receives, moto counts all others, and each time takes long to say what time it is.

@@ -105,16 +105,18 @@ class Eraser:
         The order matters. The erasure's ledger row comes first: no call can be opened after it. Calls and records come
         next, and decisions go with the row, so that a worker that sees the tombstone finds no answer about erased
         pictures. After the tombstone, no worker that started before it can write a row, and no reviewer an opinion. If
-        a row about a later upload exists, start again.
+        a row about a later upload exists, start again. Unfinished uploads are left to the confirmation, unless nothing
+        else is there: S3 dates an object by the start of its upload, so one that is finished meanwhile is found.
         """
         erasure = Erasure(pair_id=pair_id, erased_by=by)
         for _ in range(MOST_TRIES):
             moment, versions = self.pictures.versions(pair_id)
             erasure.erased_at = moment
-            erasure.uploads += self.pictures.abort(pair_id, moment)
             rows = self.ledger.of_pair(pair_id)
-            if not (versions or erasure.uploads or rows or self.rows.stored(pair_id)):
-                return erasure
+            if not (versions or rows or self.rows.stored(pair_id)):
+                erasure.uploads += self.pictures.abort(pair_id, moment)
+                if not erasure.uploads:
+                    return erasure
             erasure.known = True
             mark = self.ledger.mark(pair_id, rows, moment, by)
             if mark is None:
