@@ -4,6 +4,7 @@ Each kind of file here was once handled wrongly, here or in a public bug report.
 """
 
 import re
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -338,6 +339,20 @@ def test_black_bars_above_and_below_are_no_damage(picture_format: str) -> None:
         image.paste("black", (0, top, SIZE[0], top + 30))
 
     assert_sent_whole(encoded(image, picture_format))
+
+
+def test_a_bmp_that_claims_wide_rows_takes_no_memory_for_them() -> None:
+    header = pack("<2sIHHI", b"BM", 54, 0, 0, 54) + pack("<IiiHHIIiiII", 40, 2**31 - 1, 300, 1, 32, 0, 0, 0, 0, 0, 0)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unusable, match="too many pixels"):
+            fit(header + b"\1" * 3000)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 100_000_000
 
 
 # --- PNG ------------------------------------------------------------------------------------------------------------

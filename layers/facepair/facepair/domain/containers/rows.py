@@ -82,8 +82,8 @@ def _hole(data: bytes, row: int, first: int = 0) -> str | None:
 
 
 def _runs_of_zeros(data: bytes, least: int, first: int) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each run. `find` is far faster than a regular expression."""
-    zeros = bytes(least)
+    """Yield the start and end of each run of at least so many. `find` is far faster than a regular expression."""
+    zeros = bytes(min(least, len(data) + 1))  # headers may claim rows of gigabytes
     start = data.find(zeros, first)
     while start >= 0:
         found = _NOT_ZERO.search(data, start + least)
