@@ -1,9 +1,11 @@
 """The sandbox's AWS, where moto alone is wrong."""
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -39,6 +41,21 @@ def test_of_eight_conditional_writes_at_once_exactly_one_wins(local_aws: LocalAw
             winners.append(sum(pool.map(wins, [race] * racers, range(racers), [start] * racers)))
 
     assert winners == [1] * races
+
+
+def test_an_upload_that_waits_for_leave_gets_it_once(local_aws: LocalAws) -> None:
+    address = urlsplit(local_aws.url)
+    request = (
+        f"PUT /{uuid4()} HTTP/1.1\r\nHost: s3.amazonaws.com\r\nContent-Length: 0\r\nExpect: 100-continue\r\n"
+        "Connection: close\r\n\r\n"
+    )
+
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(request.encode())
+        with connection.makefile("rb") as answers:
+            answer = answers.read()
+
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
 
 
 def test_a_long_poll_delays_no_other_request_and_ends_when_a_message_comes(local_aws: LocalAws) -> None:
