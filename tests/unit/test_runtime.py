@@ -35,6 +35,17 @@ def test_comparefunction_starts_with_the_clients_that_a_first_upload_needs() -> 
     assert started.stdout == "dynamodb s3\n"
 
 
+def test_a_lazy_client_that_cannot_be_built_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(service: str, config: Any) -> object:
+        raise AttributeError("no such loader")
+
+    runtime = Runtime()
+    monkeypatch.setattr(runtime, "client", build)
+
+    with pytest.raises(AttributeError, match="no such loader"):
+        runtime.lazy_client("ssm").get_parameter()
+
+
 def test_a_lazy_client_is_built_once_and_only_when_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(service: str, config: Any) -> object:
         built.append(service)

@@ -1,7 +1,7 @@
 """Wiring shared by all functions: logs, metrics, AWS clients."""
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from threading import Lock
 from typing import Any
 
@@ -36,7 +36,7 @@ class Runtime:
             return self._session.client(service, config=config)
 
     def lazy_client(self, service: str, config: Config = PATIENT) -> Any:
-        """Return a client that is built at its first use: for requests that many events do not need."""
+        """Return a client that is built at its first use: for requests that most events do without."""
         return _LazyClient(partial(self.client, service, config))
 
     @cached_property
@@ -53,14 +53,10 @@ class Runtime:
 
 
 class _LazyClient:
-    """Threads may use it at once; if two are first, the last client that was built stays."""
+    """Thread-safe: threads that use it first at the same moment may build a client each."""
 
     def __init__(self, build: Callable[[], Any]) -> None:
-        self._build = build
+        self._client = cache(build)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._built, name)
-
-    @cached_property
-    def _built(self) -> Any:
-        return self._build()
+        return getattr(self._client(), name)
