@@ -1,6 +1,6 @@
 """The stack a command works with, found by name; the rest comes from its outputs and parameters.
 
-What few commands use is imported when they ask for it: `show` starts without pydantic (docs/performance.md).
+Parts that few commands use are imported at first use, so `show` starts without pydantic (docs/performance.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -26,6 +26,7 @@ from facepair.domain.history import Version
 from facepair.domain.ledger import OF_CONTENTS, OF_FACES, State
 from facepair.domain.pair import ROLES, Names, Role, split
 from facepair.domain.retry import Unavailable
+from facepair.domain.stored_row import is_tombstone
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -114,7 +115,7 @@ class ErasableRows:
         of_reviewers = _review_ids(fingerprint) if fingerprint else ()
         deletions = ({"Delete": {"TableName": self._idempotency, "Key": {"id": each}}} for each in of_reviewers)
         stands = transact(self._tables, [{"Put": conditioned(put, _unchanged(stored))}, *deletions])[0]
-        # moto repeats a transaction whose response was lost; the repetition finds the first one.
+        # moto ignores ClientRequestToken: the repetition after a lost response finds the tombstone of the first.
         return stands is None or ("verdict" not in stands and stands.get("erased_at", {}).get("S") == erased_at)
 
 
@@ -134,7 +135,7 @@ def _stored(item: Mapping[str, Any]) -> Stored:
     fingerprint = item.get("fingerprint")
     return Stored(
         state={name: item[name] for name in SAME if name in item},
-        is_tombstone="erased_at" in item and "verdict" not in item,
+        is_tombstone=is_tombstone(item),
         erased_at=_moment(item.get("erased_at")),
         uploaded_at=_moment(item.get("uploaded_at")),
         fingerprint=fingerprint if isinstance(fingerprint, str) and fingerprint else None,

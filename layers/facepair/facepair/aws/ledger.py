@@ -228,7 +228,7 @@ def _call(item: Mapping[str, Any]) -> Call:
 
 
 def _outcome(stored: Mapping[str, Any]) -> "Outcome":
-    from facepair.domain.outcome import Outcome  # with pydantic, which readers of plain rows do not need
+    from facepair.domain.outcome import Outcome  # loads pydantic, which `show` does not need
 
     return Outcome.model_validate(stored)
 

@@ -1,4 +1,4 @@
-"""Records that Lambda delivers in batches. Importing this takes long: functions called in other ways do without."""
+"""Batches of records from SQS and streams. Slow to import, so functions without batches do not."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What fitting a picture leads to. `picture.py` does it, with decoders that readers of this need not load."""
+"""The result of fitting a picture: what is sent, or why it cannot be. `picture.py` fits, and loads the decoders."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple

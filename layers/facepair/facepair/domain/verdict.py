@@ -1,6 +1,6 @@
 """Verdicts, our own codes, and what is charged.
 
-Readers of rows import this without pydantic, whose models are in `outcome.py`.
+Without pydantic, so that readers of rows start quickly; the models are in `outcome.py`.
 """
 
 from enum import StrEnum

@@ -309,7 +309,7 @@ def _read(fetched: _Fetched) -> _Read:
 
 def fit(content: bytes) -> Fitted:
     """Fit a picture to the API's limits. Raises Unusable."""
-    from facepair.domain import picture  # with decoders: a pair's first upload and a duplicate need none
+    from facepair.domain import picture  # loads decoders, which a first upload and a duplicate do not need
 
     return picture.fit(content)
 

@@ -179,7 +179,7 @@ class Eraser:
         return [until for each in fingerprints if (until := self.records.take(each))]
 
     def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> set[str] | None:
-        """Delete everything found through the row, then replace it by a tombstone. Return its objects, if it has any.
+        """Delete everything found through the row, then replace it by a tombstone. Return what names its marker.
 
         Return None if the row is about an upload later than this erasure.
         """
@@ -201,7 +201,7 @@ class Eraser:
         return None
 
     def _take_pictures(self, erasure: Erasure, versions: Sequence[Version], of_row: Set[str] = frozenset()) -> None:
-        """Delete versions, and before them their in-flight marker and that of the row, which nothing finds later."""
+        """Delete versions, after their in-flight marker and the row's, which nothing would find later."""
         for objects in of_row | _objects(pair_among(erasure.pair_id, versions, self.names, clock.now())):
             self.records.unmark(objects)
         if versions:
@@ -217,7 +217,7 @@ def _pair(pair_id: str, stored: Stored) -> Pair:
 
 
 def _objects(pair: Pair) -> set[str]:
-    """Return the objects of a pair, of which an empty one has none."""
+    """Return what identifies the in-flight marker of a pair, or nothing for a pair without uploads."""
     return {pair.objects} if pair.uploads else set()
 
 
