@@ -9,7 +9,6 @@ Runs in its own environment (environment.py).
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -36,8 +35,6 @@ MARGIN = 0.75  # around a face, in its widths
 CLOSE_UP_SIDE = 500  # pixels, of a face with its margin
 ALIGNED_SIDE, ALIGNED_PADDING = 150, 0.25  # pixels, and share of them: what the ResNet was trained on
 
-RECENT_PICTURES = 16  # remembered, up to 2 MB each: a document is often compared again
-
 SLIGHT_BLUR = ImageFilter.GaussianBlur(1.5)
 
 
@@ -63,11 +60,10 @@ class Faces:
         self._describer = dlib.face_recognition_model_v1(str(models / "dlib_face_recognition_resnet_model_v1.dat"))
         # dlib's objects are not thread-safe; requests run in order.
         self._one_at_a_time = ThreadPoolExecutor(max_workers=1)
-        self._look_once = lru_cache(RECENT_PICTURES)(lambda *upload: self._look_at(decode(*upload)))
 
     def look(self, content: bytes, content_type: str) -> Sight:
         """Decode a picture and describe its largest face. Raises NotThePictureItClaims."""
-        return self._one_at_a_time.submit(self._look_once, content, content_type).result()
+        return self._one_at_a_time.submit(lambda: self._look_at(decode(content, content_type))).result()
 
     def look_at(self, picture: Image.Image) -> Sight:
         """Describe the largest face of an RGB picture."""

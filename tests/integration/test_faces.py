@@ -27,6 +27,19 @@ HOPPER_S_EYES = ((223, 195), (307, 189))  # pixels of her photograph
 COLLINS_S_EYES = ((204, 102), (247, 104))
 PATIENCE = 120  # seconds, on a busy machine
 
+KEPT = """
+import sys
+from sandbox.advance_api.faces import Faces
+from sandbox.photographs import hopper
+from sandbox.portraits import jpeg
+faces, upload = Faces(), jpeg(hopper())
+before = sys.getrefcount(upload)
+sight = faces.look(upload, "image/jpeg")
+faces.look(jpeg(hopper(), 80), "image/jpeg")  # ends what the thread does with the first one
+print(sys.getrefcount(upload) - before, sight is faces.look(upload, "image/jpeg"))
+"""
+"""Prints how many references to an upload remain, and whether its description is used again."""
+
 type Point = tuple[float, float]
 
 
@@ -272,6 +285,14 @@ def test_if_it_cannot_be_installed_it_says_what_is_missing(tmp_path: Path) -> No
     assert "no network" in errors
     assert "cannot recognise faces: `make .tools/faces/installed`" in errors
     assert "Traceback" not in errors
+
+
+def test_neither_a_picture_nor_its_description_is_kept_after_an_answer() -> None:
+    python = ROOT / ".tools" / "faces" / "bin" / "python"
+
+    ran = subprocess.run([python, "-c", KEPT], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True)
+
+    assert ran.stdout == "0 False\n"
 
 
 def test_only_freely_usable_weights_are_installed() -> None:
