@@ -906,16 +906,9 @@ class FakePictures(Fake):
 class FakeErasableRows(Fake):
     """The items as erasures see them."""
 
-    def __init__(
-        self,
-        time: Time,
-        diary: list[str],
-        verdicts: FakeVerdicts,
-        decisions: FakeDecisions,
-        opinions: FakeOpinions,
-    ) -> None:
+    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
         super().__init__(time, diary)
-        self._verdicts, self._decisions, self._opinions = verdicts, decisions, opinions
+        self._verdicts = verdicts
 
     def stored(self, pair_id: str) -> Stored | None:
         self._begin("stored")
@@ -947,9 +940,6 @@ class FakeErasableRows(Fake):
             "erased_at": clock.iso(moment),
             "expires_at": expires_at,
         }
-        if stored and stored.fingerprint:
-            self._opinions.known.pop(stored.fingerprint, None)
-            self._decisions.kept.pop(stored.fingerprint, None)
         return True
 
 

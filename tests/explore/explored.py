@@ -517,6 +517,7 @@ class Explored(World):
     def approve(self) -> None:
         """Approve one more call."""
         self.approver().approve(["anna"], by="arn:operator")
+        self.promises.has_approval = True
 
     def people(self, *acts: Callable[[], object]) -> Callable[[], None]:
         """Return a job that does one thing after the other."""

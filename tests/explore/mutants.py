@@ -900,16 +900,9 @@ MUTANTS = (
     Mutant(
         "decisions are not deleted",
         f"{USE_CASES}.erase:Eraser._take_row",
-        'for fingerprint in sorted(fingerprints - {"", of_row}):',
+        'for fingerprint in sorted(fingerprints - {""}):',
         "for fingerprint in ():",
         ("erased after a decision about other contents",),
-    ),
-    Mutant(
-        "opinions and a decision stay when the row goes",
-        f"{FAKES}:FakeErasableRows.entomb",
-        "if stored and stored.fingerprint:",
-        "if False:",
-        ("erased and decided", "erased while two reviewers decide"),
     ),
     Mutant(
         "pictures are not deleted",

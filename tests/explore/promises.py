@@ -85,6 +85,8 @@ class Promises:
     malformed: int = 0
     was_closed_for: str | None = None
     holder: str | None = None
+    has_approval: bool = False
+    """An operator's request for a retry was answered. An operator without an answer repeats it."""
     needs_two_reviewers: bool = False
     opinions_recorded: set[tuple[str, str, Verdict]] = field(default_factory=set)
     """Opinions confirmed to their reviewers: fingerprint, reviewer, verdict."""
@@ -538,7 +540,7 @@ class Promises:
             if lost and run.faults < 2 and not run.deaths and not excused:
                 self.broke("an answer that was paid for is lost")
             calls = [call for call in self.world.ledger.calls_of(row.pair_id) if call.fingerprint == row.fingerprint]
-            if calls and calls[-1].permitted_by:
+            if self.has_approval and calls and calls[-1].permitted_by:
                 self.broke("a retry is approved, and no call is made")
             if any(call.state is State.SENT for call in calls):
                 self.broke("a pair is held, and the ledger says that a worker is calling for it")

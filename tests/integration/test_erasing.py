@@ -183,13 +183,8 @@ def erasable_calls(deployed: Resources) -> ErasableCalls:
 # --- rows and records -------------------------------------------------------------------------------------------------
 
 
-def erasable_rows(deployed: Resources) -> ErasableRows:
-    names = {name: deployed.outputs[f"{name.title()}Table"] for name in ("verdicts", "idempotency")}
-    return ErasableRows(deployed.tables, **names)
-
-
 def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed: Resources, pair_id: str) -> None:
-    table, erasable = deployed.table("VerdictsTable"), erasable_rows(deployed)
+    table, erasable = deployed.table("VerdictsTable"), ErasableRows(deployed.table("VerdictsTable"))
     item = {
         "pair_id": pair_id,
         "verdict": "WAITING",
@@ -220,32 +215,13 @@ def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed:
     assert round(days) == 35
 
 
-def test_what_reviewers_said_goes_with_the_very_row_that_was_read(deployed: Resources, pair_id: str) -> None:
-    verdicts, idempotency = deployed.table("VerdictsTable"), deployed.table("IdempotencyTable")
-    item = {"pair_id": pair_id, "verdict": "MANUAL_CHECK", "fingerprint": pair_id}
-    ids = {f"decision#{pair_id}", f"opinions#{pair_id}"}
-    for each in ids:
-        idempotency.put_item(Item={"id": each})
-    verdicts.put_item(Item=item)
-    read = erasable_rows(deployed).stored(pair_id)
-    verdicts.put_item(Item=item | {"updated_at": "2026-01-31T12:00:03.000Z"})
-
-    def there() -> set[str]:
-        return {each for each in ids if "Item" in idempotency.get_item(Key={"id": each})}
-
-    assert not erasable_rows(deployed).entomb(pair_id, read, NOON)
-    assert there() == ids
-    assert erasable_rows(deployed).entomb(pair_id, erasable_rows(deployed).stored(pair_id), NOON)
-    assert there() == set()
-
-
 @pytest.mark.parametrize(
     "odd", [{"uploaded_at": "yesterday"}, {"uploaded_at": 7}, {"first": "a", "fingerprint": 3}, {"updated_at": 5}]
 )
 def test_a_row_that_cannot_be_read_becomes_a_tombstone_too(
     deployed: Resources, pair_id: str, odd: dict[str, Any]
 ) -> None:
-    table, erasable = deployed.table("VerdictsTable"), erasable_rows(deployed)
+    table, erasable = deployed.table("VerdictsTable"), ErasableRows(deployed.table("VerdictsTable"))
     table.put_item(Item={"pair_id": pair_id, "verdict": "FOO"} | odd)
 
     stored = erasable.stored(pair_id)
@@ -260,8 +236,8 @@ def test_a_row_that_cannot_be_read_becomes_a_tombstone_too(
 def test_a_tombstone_whose_response_was_lost_is_recognised(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
-    faulty = erasable_rows(replace(deployed, url=faults.url))
-    faults.fault("TransactWriteItems", "lose_response", pair_id, times=1)
+    faulty = ErasableRows(replace(deployed, url=faults.url).table("VerdictsTable"))
+    faults.fault("PutItem", "lose_response", pair_id, times=1)
 
     assert faulty.entomb(pair_id, None, NOON)
 
@@ -269,7 +245,7 @@ def test_a_tombstone_whose_response_was_lost_is_recognised(
 def test_a_worker_that_does_not_know_of_an_erasure_writes_no_row(deployed: Resources, pair_id: str) -> None:
     table = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
     row = state(Verdict.PASS, uploaded=10, pair_id=pair_id)
-    erasable_rows(deployed).entomb(pair_id, None, T)
+    ErasableRows(deployed.table("VerdictsTable")).entomb(pair_id, None, T)
 
     with pytest.raises(Later, match="after this worker began"):
         table.write(row, None)
@@ -285,7 +261,7 @@ def test_a_worker_that_does_not_know_of_an_erasure_writes_no_row(deployed: Resou
 
 def test_readers_take_a_tombstone_for_no_row(deployed: Resources, pair_id: str) -> None:
     table = deployed.table("VerdictsTable")
-    erasable_rows(deployed).entomb(pair_id, None, T)
+    ErasableRows(table).entomb(pair_id, None, T)
 
     assert VerdictsTable(deployed.tables, table.name).row(pair_id) is None
     assert VerdictsTable(deployed.tables, table.name).rows([pair_id]) == {}
@@ -338,7 +314,7 @@ def test_pairs_below_a_prefix_are_found_in_all_places_page_by_page(deployed: Res
     verdicts, calls = deployed.table("VerdictsTable"), deployed.table("CallsTable")
     s3.put_object(Bucket=bucket, Key=f"{pair_id}/bucket/first.jpg", Body=b"x")
     verdicts.put_item(Item={"pair_id": f"{pair_id}/row", "odd": True})
-    erasable_rows(deployed).entomb(f"{pair_id}/tombstone", None, NOON)
+    ErasableRows(verdicts).entomb(f"{pair_id}/tombstone", None, NOON)
     CallsTable(calls).open(f"{pair_id}/call", "f1", 1, NOON, NOON)
     pairs = ErasablePairs(s3, bucket, verdicts, calls)
 

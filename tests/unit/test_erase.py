@@ -186,7 +186,7 @@ def test_a_row_of_a_later_second_moves_the_erasure_to_a_later_second(world: Worl
         world.upload("anna/first.jpg", shade=5)
         world.work()
 
-    world.erasable_ledger.at("of_pair", a_later_upload_is_compared)
+    world.pictures.at("abort", a_later_upload_is_compared)
 
     erasure = erase(world)
 

@@ -241,7 +241,7 @@ def writes_tell_their_items_and_attributes() -> None:
     including those of key, update and condition (DynamoDB's guide, fine-grained access).
 
     ministack ignores leading keys, and evaluates only attributes that are read. Worked around for writes of one item;
-    leading keys also for transactions, whose operations share them, and for tables without a sort key.
+    leading keys for tables without a sort key.
     """
     context_of = iam_actions.dynamodb_service_context
     write = {
@@ -257,12 +257,8 @@ def writes_tell_their_items_and_attributes() -> None:
         context: dict[str, Any] = context_of(body)
         request = json.loads(body or b"{}")
         key = request.get("Key", {})
-        operations = [each for item in request.get("TransactItems", []) for each in item.values()] or [request]
-        keys = [each["Key"] for each in operations if len(each.get("Key", {})) == 1]
-        if keys:
-            context["dynamodb:LeadingKeys"] = [
-                str(value) for each in keys for kind in each.values() for value in kind.values()
-            ]
+        if len(key) == 1:
+            context["dynamodb:LeadingKeys"] = [str(value) for kind in key.values() for value in kind.values()]
         if "UpdateExpression" in request:
             said = f"{request['UpdateExpression']} {request.get('ConditionExpression', '')}"
             names = {name for name in NAME.findall(said) if name.upper() not in NO_NAMES}

@@ -18,7 +18,7 @@ from facepair.aws.decisions import decision_id, opinions_id
 from facepair.aws.in_flight import marker_id
 from facepair.aws.ledger import CallsTable, add_row
 from facepair.aws.record_id import record_id
-from facepair.aws.transactions import conditioned, transact
+from facepair.aws.transactions import through_conflicts
 from facepair.aws.uploads import ImagesBucket
 from facepair.domain import clock
 from facepair.domain.erasure import KEPT, SECOND, Charged, Stored
@@ -29,7 +29,7 @@ from facepair.domain.retry import Unavailable
 from facepair.domain.stored_row import is_tombstone
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
+    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
 BATCH = 1000
@@ -90,10 +90,8 @@ class PictureVersions:
 class ErasableRows:
     """A facepair.use_cases.erase.Rows. A tombstone has only `pair_id`, `erased_at` and `expires_at`."""
 
-    def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
-        self._tables = tables
-        self._table = tables.Table(verdicts)
-        self._idempotency = idempotency
+    def __init__(self, table: "Table") -> None:
+        self._table = table
 
     @aws_errors()
     def stored(self, pair_id: str) -> Stored | None:
@@ -104,19 +102,26 @@ class ErasableRows:
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
         if stored and stored.is_tombstone and stored.erased_at and stored.erased_at >= moment:
             return True
-        erased_at = clock.iso(moment)
-        expires_at = int((clock.now() + KEPT).timestamp())
-        put = {
-            "TableName": self._table.name,
-            "Item": {"pair_id": pair_id, "erased_at": erased_at, "expires_at": expires_at},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        tombstone: dict[str, Any] = {
+            "pair_id": pair_id,
+            "erased_at": clock.iso(moment),
+            "expires_at": int((clock.now() + KEPT).timestamp()),
         }
-        fingerprint = stored.fingerprint if stored else None
-        of_reviewers = _review_ids(fingerprint) if fingerprint else ()
-        deletions = ({"Delete": {"TableName": self._idempotency, "Key": {"id": each}}} for each in of_reviewers)
-        stands = transact(self._tables, [{"Put": conditioned(put, _unchanged(stored))}, *deletions])[0]
-        # moto ignores ClientRequestToken: the repetition after a lost response finds the tombstone of the first.
-        return stands is None or ("verdict" not in stands and stands.get("erased_at", {}).get("S") == erased_at)
+        try:
+            through_conflicts(
+                lambda: self._table.put_item(
+                    Item=tombstone,
+                    ConditionExpression=_unchanged(stored),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            # botocore repeats a write whose response was lost; the repetition finds the first one.
+            stands: Any = error.response.get("Item", {})
+            return "verdict" not in stands and stands.get("erased_at", {}).get("S") == tombstone["erased_at"]
+        return True
 
 
 def _unchanged(stored: Stored | None) -> ConditionBase:
@@ -231,7 +236,7 @@ class ErasableRecords:
 
     @aws_errors()
     def take_review(self, fingerprint: str) -> None:
-        for each in _review_ids(fingerprint):
+        for each in (opinions_id(fingerprint), decision_id(fingerprint)):
             self._table.delete_item(Key={"id": each})
 
     @aws_errors()
@@ -245,10 +250,6 @@ class ErasableRecords:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-
-
-def _review_ids(fingerprint: str) -> tuple[str, str]:
-    return opinions_id(fingerprint), decision_id(fingerprint)
 
 
 def _charged(item: Mapping[str, Any]) -> Charged:

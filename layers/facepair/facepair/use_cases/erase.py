@@ -7,7 +7,7 @@ Later rows carry the erasure's second.
 """
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -47,10 +47,7 @@ class Rows(Protocol):
         """Return the pair's item, row or tombstone, even if it is unreadable."""
 
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
-        """Replace the item that was read (or its absence) by a tombstone. Return False if it has changed.
-
-        In the same transaction, delete the opinions and the decision about its contents.
-        """
+        """Replace the item that was read (or its absence) by a tombstone. Return False if it has changed."""
 
 
 class Charges(Protocol):
@@ -103,30 +100,26 @@ class Eraser:
         """Delete everything about a pair's pictures up to this second. `by` is the ARN of the person who erases.
 
         The order matters. The erasure's ledger row comes first: no call can be opened after it. Calls and records come
-        next, and decisions go with the row, so that a worker that sees the tombstone finds no answer about erased
-        pictures. After the tombstone, no worker that started before it can write a row, and no reviewer an opinion. If
-        a row about a later upload exists, start again. Unfinished uploads are left to the confirmation, unless nothing
-        else is there: S3 dates an object by the start of its upload, so one that is finished meanwhile is found.
+        next, so that a worker that sees the tombstone finds no answer about erased pictures. After the tombstone, no
+        worker that started before it can write a row. If a row about a later upload exists, start again.
         """
         erasure = Erasure(pair_id=pair_id, erased_by=by)
         for _ in range(MOST_TRIES):
             moment, versions = self.pictures.versions(pair_id)
             erasure.erased_at = moment
+            erasure.uploads += self.pictures.abort(pair_id, moment)
             rows = self.ledger.of_pair(pair_id)
-            if not (versions or rows or self.rows.stored(pair_id)):
-                erasure.uploads += self.pictures.abort(pair_id, moment)
-                if not erasure.uploads:
-                    return erasure
+            if not (versions or erasure.uploads or rows or self.rows.stored(pair_id)):
+                return erasure
             erasure.known = True
             mark = self.ledger.mark(pair_id, rows, moment, by)
             if mark is None:
                 continue
             calls = _taken([*rows, mark])
             busy = self._take_calls(erasure, calls)
-            taken = self._take_row(erasure, {each.fingerprint for each in calls})
-            if taken is None:
+            if not self._take_row(erasure, {each.fingerprint for each in calls}):
                 continue
-            self._take_pictures(erasure, versions, taken)
+            self._take_pictures(erasure, versions)
             now = clock.now()
             until = max([moment + SECOND, *(each + IN_FLIGHT for each in busy)])
             self.ledger.settle(mark, until)
@@ -178,35 +171,40 @@ class Eraser:
         fingerprints = sorted({call.fingerprint for call in calls if call.fingerprint})
         return [until for each in fingerprints if (until := self.records.take(each))]
 
-    def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> set[str] | None:
-        """Delete everything found through the row, then replace it by a tombstone. Return what names its marker.
+    def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> bool:
+        """Delete everything found through the row, then replace it by a tombstone.
 
-        Return None if the row is about an upload later than this erasure.
+        Return False if the row is about an upload later than this erasure.
         """
+        for fingerprint in sorted(fingerprints - {""}):
+            self.records.take_review(fingerprint)
         for _ in range(MOST_TRIES):
             stored = self.rows.stored(erasure.pair_id)
             if stored and stored.is_later_than(erasure.erased_at):
-                return None
-            of_row = stored.fingerprint if stored else None
-            for fingerprint in sorted(fingerprints - {"", of_row}):
-                self.records.take_review(fingerprint)
-            if of_row and of_row not in fingerprints:
-                self.records.take(of_row)
+                return False
+            if stored and stored.fingerprint and stored.fingerprint not in fingerprints:
+                self.records.take_review(stored.fingerprint)
+                self.records.take(stored.fingerprint)
             if self.rows.entomb(erasure.pair_id, stored, erasure.erased_at):
-                if stored is None or stored.is_tombstone:
-                    return set()
-                erasure.rows += 1
-                erasure.expired |= stored.rests_on_call and not fingerprints
-                return _objects(_pair(erasure.pair_id, stored))
-        return None
+                if stored and not stored.is_tombstone:
+                    erasure.rows += 1
+                    erasure.expired |= stored.rests_on_call and not fingerprints
+                    self._unmark(_pair(erasure.pair_id, stored))
+                if stored and stored.fingerprint:  # an opinion may have been written just before the tombstone
+                    self.records.take_review(stored.fingerprint)
+                return True
+        return False
 
-    def _take_pictures(self, erasure: Erasure, versions: Sequence[Version], of_row: Set[str] = frozenset()) -> None:
-        """Delete versions, after their in-flight marker and the row's, which nothing would find later."""
-        for objects in of_row | _objects(pair_among(erasure.pair_id, versions, self.names, clock.now())):
-            self.records.unmark(objects)
-        if versions:
-            self.pictures.delete(versions)
-            erasure.versions += len(versions)
+    def _take_pictures(self, erasure: Erasure, versions: Sequence[Version]) -> None:
+        if not versions:
+            return
+        self.pictures.delete(versions)
+        erasure.versions += len(versions)
+        self._unmark(pair_among(erasure.pair_id, versions, self.names, clock.now()))
+
+    def _unmark(self, pair: Pair) -> None:
+        if pair.uploads:
+            self.records.unmark(pair.objects)
 
 
 def _pair(pair_id: str, stored: Stored) -> Pair:
@@ -214,11 +212,6 @@ def _pair(pair_id: str, stored: Stored) -> Pair:
     now = clock.now()
     uploads = {role: Upload(key, etag, 0, now) for role, (key, etag) in stored.objects.items()}
     return Pair(pair_id, uploads.get("first"), uploads.get("second"), now)
-
-
-def _objects(pair: Pair) -> set[str]:
-    """Return what identifies the in-flight marker of a pair, or nothing for a pair without uploads."""
-    return {pair.objects} if pair.uploads else set()
 
 
 def _taken(rows: Sequence[Charged]) -> list[Charged]:
