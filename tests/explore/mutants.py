@@ -343,7 +343,7 @@ MUTANTS = (
         f"{FAKES}:FakeLedger.complete",
         "{State.SENT} if state is State.UNKNOWN else {State.SENT, State.UNKNOWN}",
         "set(State)",
-        ("suspended before its answer is saved",),
+        ("answered while given up",),
     ),
     Mutant(
         "a call is opened for pictures that are older than an erasure",

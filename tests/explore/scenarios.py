@@ -74,6 +74,12 @@ def outlived_before(scene: Explored, operation: str) -> None:
     scene.time.passes(LIFETIME + 1)
 
 
+def given_up(scene: Explored) -> None:
+    """A worker is about to save its answer while another, which takes it for dead, is about to give its call up."""
+    outlived_before(scene, "ledger.complete")
+    scene.lead_worker("ledger.complete")
+
+
 def ledger_alone(scene: Explored, operation: str) -> None:
     """Only the ledger keeps a second worker from calling."""
     scene.pair()
@@ -790,6 +796,7 @@ SCENARIOS = {
         Scenario("suspended workers, retry", outlived, ("success", "no answer"), on_unknown="retry"),
         Scenario("suspended before its call", partial(outlived_before, operation="api.compare")),
         Scenario("suspended before its answer is saved", partial(outlived_before, operation="ledger.complete")),
+        Scenario("answered while given up", given_up),
         Scenario("suspended before its verdict is written", partial(outlived_before, operation="verdicts.write")),
         Scenario("the ledger alone", partial(ledger_alone, operation="ledger.open"), ("success", "no answer")),
         Scenario("the ledger alone, retry", partial(ledger_alone, operation="api.answer"), on_unknown="retry"),
