@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
@@ -214,9 +214,17 @@ def led(scene: Explored, operation: str) -> None:
 
 
 def failing(scene: Explored) -> None:
-    """The bucket fails for the first five reads."""
+    """The bucket fails for the first four workers that take the pair, one more than may die."""
     scene.pair()
-    scene.bucket.at("read", *(Unavailable("the bucket fails") for _ in range(5)))
+    begin, failing = scene.in_flight.begin, [Unavailable("the bucket fails")] * 4
+
+    def begin_and_fail(objects: str, alive_until: datetime) -> int:
+        begun = begin(objects, alive_until)
+        if failing:
+            scene.bucket.at("read", failing.pop())
+        return begun
+
+    scene.in_flight.begin = begin_and_fail  # type: ignore[method-assign]
 
 
 def deadly(scene: Explored) -> None:
