@@ -1,6 +1,6 @@
 """Reduce pixels to 8-bit sRGB without transparency, and detect blank pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from io import BytesIO
 from itertools import pairwise
@@ -28,10 +28,14 @@ SHARE_OF_FILL = 0.002
 def is_of_one_colour(picture: Image.Image, shown_size: Size) -> bool:
     """Return whether a picture is blank, so that it cannot show a face."""
     across, down = (max(1, min(MOST_CELLS, side // SMALLEST_CELL)) for side in shown_size)
-    cells = Image.new("RGB", (across, down))
-    for row, strip in enumerate(_strips(picture, down)):
-        cells.paste(strip.resize((across, 1), Image.Resampling.BOX).convert("RGB"), (0, row))
-    return all(most - least <= ONE_COLOUR for least, most in cells.getextrema())  # type: ignore[misc]
+    extremes = [(255, 0)] * 3  # the darkest and brightest cell so far, by channel
+    for strip in _strips(picture, down):
+        cells = strip.resize((across, 1), Image.Resampling.BOX).convert("RGB")
+        of_strip: Iterable[tuple[int, int]] = cells.getextrema()  # type: ignore[assignment]
+        extremes = [(min(a, c), max(b, d)) for (a, b), (c, d) in zip(extremes, of_strip, strict=True)]
+        if any(most - least > ONE_COLOUR for least, most in extremes):
+            return False
+    return True
 
 
 def has_filled_tiles(picture: Image.Image) -> bool:

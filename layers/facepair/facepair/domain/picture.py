@@ -229,13 +229,12 @@ def _pixels(image: Image.Image, picture: Picture) -> Image.Image:
 def _adjusted(image: Image.Image, picture: Picture) -> Fitted:
     """Convert to plain pixels and reduce first; then the steps that cost most per pixel: colours, turn, encoding."""
     adjusted = [] if _is_jpeg(image) else [f"converted from {_name(image.format)}"]
-    decoded = _pixels(image, picture)
+    pixels, how = plain(_pixels(image, picture))
+    adjusted += how
     stored_size = _shown(image, picture)
     profile = picture.icc_profile or image.info.get("icc_profile")
     orientation = _orientation(image)
 
-    pixels, how = plain(decoded)
-    adjusted += how
     if pixels.size != _largest(stored_size):
         pixels = pixels.resize(_largest(stored_size), Image.Resampling.LANCZOS)
     if is_of_one_colour(pixels, stored_size):

@@ -84,7 +84,8 @@ class Jpeg(Picture):
         import ajpegli
 
         try:
-            ajpegli.imdecode(self.content, mode="CMYK" if self.components == 4 else "L")
+            # In colours that it cannot convert to: it refuses them after reading all scans, which saves drawing pixels.
+            ajpegli.imdecode(self.content, mode="L" if self.components == 4 else "CMYK")
         except ajpegli.AjpegliError as error:
             return _OUT_OF_BAND in str(error)
         return False
