@@ -7,7 +7,7 @@ Each implements its port (the type check of tests/world.py proves it) and behave
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -906,9 +906,25 @@ class FakePictures(Fake):
 class FakeErasableRows(Fake):
     """The items as erasures see them."""
 
-    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
+    def __init__(
+        self,
+        time: Time,
+        diary: list[str],
+        verdicts: FakeVerdicts,
+        decisions: "FakeDecisions",
+        opinions: "FakeOpinions",
+    ) -> None:
         super().__init__(time, diary)
-        self._verdicts = verdicts
+        self._verdicts, self._decisions, self._opinions = verdicts, decisions, opinions
+
+    def with_reviews(self, pair_id: str, fingerprints: Collection[str]) -> tuple[Stored | None, set[str]]:
+        """Read items one by one, so that others may write in between."""
+        reviewed = {each for each in sorted(fingerprints) if self.is_reviewed(each)}
+        return self.stored(pair_id), reviewed
+
+    def is_reviewed(self, fingerprint: str) -> bool:
+        self._begin("is_reviewed")
+        return fingerprint in self._opinions.known or fingerprint in self._decisions.kept
 
     def stored(self, pair_id: str) -> Stored | None:
         self._begin("stored")

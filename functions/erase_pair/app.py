@@ -36,7 +36,7 @@ def _handler() -> FunctionHandler:
     pairs = ErasablePairs(s3, settings.images_bucket, verdicts, calls)
     eraser = Eraser(
         pictures=PictureVersions(s3, settings.images_bucket, settings.names),
-        rows=ErasableRows(verdicts),
+        rows=ErasableRows(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
         ledger=ErasableCalls(calls),
         records=ErasableRecords(tables.Table(settings.idempotency_table)),
         names=settings.names,

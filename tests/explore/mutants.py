@@ -900,9 +900,23 @@ MUTANTS = (
     Mutant(
         "decisions are not deleted",
         f"{USE_CASES}.erase:Eraser._take_row",
-        'for fingerprint in sorted(fingerprints - {""}):',
+        "for fingerprint in sorted(reviewed):",
         "for fingerprint in ():",
         ("erased after a decision about other contents",),
+    ),
+    Mutant(
+        "a decision that is written while a pair is erased stays",
+        f"{USE_CASES}.erase:Eraser._take_row",
+        "for fingerprint in sorted(reviewed):",
+        "for fingerprint in () if _ else sorted(reviewed):",
+        ("erased and decided", "erased while two reviewers decide"),
+    ),
+    Mutant(
+        "an opinion that is written just before the tombstone stays",
+        f"{USE_CASES}.erase:Eraser._take_row",
+        "stored.may_get_opinions",
+        "False",
+        ("erased while two reviewers decide",),
     ),
     Mutant(
         "pictures are not deleted",

@@ -33,7 +33,7 @@ READS = frozenset(
         "bucket": ("find", "read", "version", "all"),
         "verdicts": ("row", "standing", "rows", "pending"),
         "earlier_erasures": ("of",),
-        "erasable_rows": ("stored",),
+        "erasable_rows": ("stored", "is_reviewed"),
         "decisions": ("of",),
         "opinions": ("of", "of_many"),
         "ledger": ("of_pair", "get"),

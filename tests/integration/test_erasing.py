@@ -180,11 +180,16 @@ def erasable_calls(deployed: Resources) -> ErasableCalls:
     return ErasableCalls(deployed.table("CallsTable"))
 
 
+def erasable_rows(deployed: Resources) -> ErasableRows:
+    names = {name: deployed.outputs[f"{name.title()}Table"] for name in ("verdicts", "idempotency")}
+    return ErasableRows(deployed.tables, **names)
+
+
 # --- rows and records -------------------------------------------------------------------------------------------------
 
 
 def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed: Resources, pair_id: str) -> None:
-    table, erasable = deployed.table("VerdictsTable"), ErasableRows(deployed.table("VerdictsTable"))
+    table, erasable = deployed.table("VerdictsTable"), erasable_rows(deployed)
     item = {
         "pair_id": pair_id,
         "verdict": "WAITING",
@@ -215,13 +220,28 @@ def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed:
     assert round(days) == 35
 
 
+def test_a_row_is_read_with_the_reviews_of_any_number_of_contents(deployed: Resources, pair_id: str) -> None:
+    deployed.table("VerdictsTable").put_item(Item={"pair_id": pair_id, "verdict": "MANUAL_CHECK"})
+    fingerprints = [f"{pair_id}{number:03d}" for number in range(120)]
+    for item_id in (f"decision#{fingerprints[0]}", f"opinions#{fingerprints[60]}", f"opinions#{fingerprints[119]}"):
+        deployed.table("IdempotencyTable").put_item(Item={"id": item_id})
+    erasable = erasable_rows(deployed)
+
+    stored, reviewed = erasable.with_reviews(pair_id, fingerprints)
+
+    assert stored
+    assert stored.may_get_opinions
+    assert reviewed == {fingerprints[each] for each in (0, 60, 119)}
+    assert erasable.with_reviews(f"{pair_id}/other", []) == (None, set())
+
+
 @pytest.mark.parametrize(
     "odd", [{"uploaded_at": "yesterday"}, {"uploaded_at": 7}, {"first": "a", "fingerprint": 3}, {"updated_at": 5}]
 )
 def test_a_row_that_cannot_be_read_becomes_a_tombstone_too(
     deployed: Resources, pair_id: str, odd: dict[str, Any]
 ) -> None:
-    table, erasable = deployed.table("VerdictsTable"), ErasableRows(deployed.table("VerdictsTable"))
+    table, erasable = deployed.table("VerdictsTable"), erasable_rows(deployed)
     table.put_item(Item={"pair_id": pair_id, "verdict": "FOO"} | odd)
 
     stored = erasable.stored(pair_id)
@@ -236,7 +256,7 @@ def test_a_row_that_cannot_be_read_becomes_a_tombstone_too(
 def test_a_tombstone_whose_response_was_lost_is_recognised(
     deployed: Resources, faults: FaultyAws, pair_id: str
 ) -> None:
-    faulty = ErasableRows(replace(deployed, url=faults.url).table("VerdictsTable"))
+    faulty = erasable_rows(replace(deployed, url=faults.url))
     faults.fault("PutItem", "lose_response", pair_id, times=1)
 
     assert faulty.entomb(pair_id, None, NOON)
@@ -245,7 +265,7 @@ def test_a_tombstone_whose_response_was_lost_is_recognised(
 def test_a_worker_that_does_not_know_of_an_erasure_writes_no_row(deployed: Resources, pair_id: str) -> None:
     table = VerdictsTable(deployed.tables, deployed.outputs["VerdictsTable"], retention=KEPT)
     row = state(Verdict.PASS, uploaded=10, pair_id=pair_id)
-    ErasableRows(deployed.table("VerdictsTable")).entomb(pair_id, None, T)
+    erasable_rows(deployed).entomb(pair_id, None, T)
 
     with pytest.raises(Later, match="after this worker began"):
         table.write(row, None)
@@ -261,7 +281,7 @@ def test_a_worker_that_does_not_know_of_an_erasure_writes_no_row(deployed: Resou
 
 def test_readers_take_a_tombstone_for_no_row(deployed: Resources, pair_id: str) -> None:
     table = deployed.table("VerdictsTable")
-    ErasableRows(table).entomb(pair_id, None, T)
+    erasable_rows(deployed).entomb(pair_id, None, T)
 
     assert VerdictsTable(deployed.tables, table.name).row(pair_id) is None
     assert VerdictsTable(deployed.tables, table.name).rows([pair_id]) == {}
@@ -314,7 +334,7 @@ def test_pairs_below_a_prefix_are_found_in_all_places_page_by_page(deployed: Res
     verdicts, calls = deployed.table("VerdictsTable"), deployed.table("CallsTable")
     s3.put_object(Bucket=bucket, Key=f"{pair_id}/bucket/first.jpg", Body=b"x")
     verdicts.put_item(Item={"pair_id": f"{pair_id}/row", "odd": True})
-    ErasableRows(verdicts).entomb(f"{pair_id}/tombstone", None, NOON)
+    erasable_rows(deployed).entomb(f"{pair_id}/tombstone", None, NOON)
     CallsTable(calls).open(f"{pair_id}/call", "f1", 1, NOON, NOON)
     pairs = ErasablePairs(s3, bucket, verdicts, calls)
 

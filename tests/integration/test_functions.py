@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -518,6 +519,33 @@ def test_what_a_reviewer_s_page_cannot_have_meant_is_refused_in_a_sentence(
 
     assert answer["statusCode"] == 400
     assert json.loads(answer["body"])["message"].startswith("the request cannot be understood: ")
+
+
+# --- EraseFunction ----------------------------------------------------------------------------------------------------
+
+
+def test_erasing_a_pair_with_one_call_makes_few_requests(
+    deployment: Deployment, compare_pair: Handler, environment: pytest.MonkeyPatch, requests: Requests
+) -> None:
+    pair_id = deployment.upload(first=ANNA, second=ANNA)
+    event = deployment.take()
+    assert compare_pair(event, Context("CompareFunction")) == NOTHING_FAILED
+    deployment.delete(event)
+    erase_pair = cold_start(deployment.stack.functions["EraseFunction"], environment)
+
+    def erase(action: str) -> Counter[str]:
+        del requests.made[:]
+        answer = erase_pair(by_url({"action": action, "pair_id": pair_id}), Context("EraseFunction"))
+        erasure = json.loads(answer["body"])
+        assert (erasure["known"], erasure["complete"]) == (True, action == "confirm")
+        time.sleep(erasure["ask_again_in"] or 0)
+        return Counter(requests.operations)
+
+    listings = {"ListObjectVersions": 1, "ListMultipartUploads": 1, "Query": 1}
+    # Written: the erasure and the tombstone. Updated: the call and the erasure. Deleted: record and in-flight marker.
+    written = {"BatchGetItem": 1, "PutItem": 2, "UpdateItem": 2, "DeleteItem": 2, "DeleteObjects": 1}
+    assert erase("erase") == listings | written
+    assert erase("confirm") == listings | {"UpdateItem": 1, "DeleteItem": 1}
 
 
 # --- PublishFunction --------------------------------------------------------------------------------------------------

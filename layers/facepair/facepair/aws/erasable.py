@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import reduce
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
 
+from facepair.aws.batch_get import batch_get
 from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.decisions import decision_id, opinions_id
 from facepair.aws.in_flight import marker_id
@@ -29,11 +30,13 @@ from facepair.domain.retry import Unavailable
 from facepair.domain.stored_row import is_tombstone
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
     from mypy_boto3_s3 import S3Client
 
 BATCH = 1000
 """S3's limit for DeleteObjects."""
+BATCH_GET = 100
+"""DynamoDB's limit for BatchGetItem."""
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters allowed in S3 keys but not in XML 1.0."""
 SAME = ("updated_at", "verdict", "fingerprint", "uploaded_at", "erased_at")
@@ -90,13 +93,28 @@ class PictureVersions:
 class ErasableRows:
     """A facepair.use_cases.erase.Rows. A tombstone has only `pair_id`, `erased_at` and `expires_at`."""
 
-    def __init__(self, table: "Table") -> None:
-        self._table = table
+    def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
+        self._tables = tables
+        self._table = tables.Table(verdicts)
+        self._idempotency = idempotency
+
+    def stored(self, pair_id: str) -> Stored | None:
+        return self.with_reviews(pair_id, ())[0]
 
     @aws_errors()
-    def stored(self, pair_id: str) -> Stored | None:
-        item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
-        return _stored(item) if item else None
+    def with_reviews(self, pair_id: str, fingerprints: Collection[str]) -> tuple[Stored | None, set[str]]:
+        """Read the row in the last request: a review is only written while the row allows it."""
+        about = {item_id(each): each for each in fingerprints for item_id in (decision_id, opinions_id)}
+        keys = [*((self._idempotency, {"id": each}) for each in about), (self._table.name, {"pair_id": pair_id})]
+        found: dict[str, list[Any]] = {self._idempotency: [], self._table.name: []}
+        for batch in batched(keys, BATCH_GET, strict=False):
+            wanted: dict[str, Any] = {}
+            for name, key in batch:
+                wanted.setdefault(name, {"Keys": [], "ConsistentRead": True})["Keys"].append(key)
+            for name, items in batch_get(self._tables, wanted).items():
+                found[name] += items
+        stored = next(map(_stored, found[self._table.name]), None)
+        return stored, {about[item["id"]] for item in found[self._idempotency]}
 
     @aws_errors()
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:

@@ -10,6 +10,7 @@ from facepair.domain import clock
 from facepair.domain.ledger import State
 from facepair.domain.pair import Role
 from facepair.domain.row import Moment
+from facepair.domain.verdict import Verdict
 
 KEPT = timedelta(days=35)
 """Lifetime of tombstones: longer than a message can live (14 days in its queue and dead-letter queue, twice with a
@@ -66,6 +67,11 @@ class Stored:
     fingerprint: str | None = None
     rests_on_call: bool = False
     objects: Mapping[Role, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def may_get_opinions(self) -> bool:
+        """Whether reviewers can write opinions about its contents without changing it."""
+        return self.state.get("verdict") == Verdict.MANUAL_CHECK
 
     def is_later_than(self, moment: datetime) -> bool:
         """Whether it is about a picture uploaded after the second of `moment`."""

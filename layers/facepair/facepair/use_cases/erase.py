@@ -7,7 +7,7 @@ Later rows carry the erasure's second.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -45,6 +45,9 @@ class Rows(Protocol):
 
     def stored(self, pair_id: str) -> Stored | None:
         """Return the pair's item, row or tombstone, even if it is unreadable."""
+
+    def with_reviews(self, pair_id: str, fingerprints: Collection[str]) -> tuple[Stored | None, Collection[str]]:
+        """Return what `stored` returns, and which of the fingerprints have opinions or a decision."""
 
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
         """Replace the item that was read (or its absence) by a tombstone. Return False if it has changed."""
@@ -117,9 +120,11 @@ class Eraser:
                 continue
             calls = _taken([*rows, mark])
             busy = self._take_calls(erasure, calls)
-            if not self._take_row(erasure, {each.fingerprint for each in calls}):
+            row_objects = self._take_row(erasure, {each.fingerprint for each in calls if each.fingerprint})
+            if row_objects is None:
                 continue
             self._take_pictures(erasure, versions)
+            self._unmark(row_objects | self._objects(pair_id, versions))
             now = clock.now()
             until = max([moment + SECOND, *(each + IN_FLIGHT for each in busy)])
             self.ledger.settle(mark, until)
@@ -145,7 +150,9 @@ class Eraser:
             erasure.ask_again_in = left
             return erasure
         erasure.uploads = self.pictures.abort(pair_id, moment)
-        self._take_pictures(erasure, [each for each in versions if each.upload.last_modified < moment + SECOND])
+        late = [each for each in versions if each.upload.last_modified < moment + SECOND]
+        self._take_pictures(erasure, late)
+        self._unmark(self._objects(pair_id, late))
         calls = _taken(rows)
         self._take_calls(erasure, calls)
         for call in calls:
@@ -171,17 +178,18 @@ class Eraser:
         fingerprints = sorted({call.fingerprint for call in calls if call.fingerprint})
         return [until for each in fingerprints if (until := self.records.take(each))]
 
-    def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> bool:
-        """Delete everything found through the row, then replace it by a tombstone.
+    def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> set[str] | None:
+        """Delete everything found through the row, then replace it by a tombstone. Return the row's objects.
 
-        Return False if the row is about an upload later than this erasure.
+        Return None if the row is about an upload later than this erasure. A review that is written after it was looked
+        for changes the row, so that it is looked for again; only an opinion does not.
         """
-        for fingerprint in sorted(fingerprints - {""}):
-            self.records.take_review(fingerprint)
         for _ in range(MOST_TRIES):
-            stored = self.rows.stored(erasure.pair_id)
+            stored, reviewed = self.rows.with_reviews(erasure.pair_id, fingerprints)
+            for fingerprint in sorted(reviewed):
+                self.records.take_review(fingerprint)
             if stored and stored.is_later_than(erasure.erased_at):
-                return False
+                return None
             if stored and stored.fingerprint and stored.fingerprint not in fingerprints:
                 self.records.take_review(stored.fingerprint)
                 self.records.take(stored.fingerprint)
@@ -189,22 +197,28 @@ class Eraser:
                 if stored and not stored.is_tombstone:
                     erasure.rows += 1
                     erasure.expired |= stored.rests_on_call and not fingerprints
-                    self._unmark(_pair(erasure.pair_id, stored))
-                if stored and stored.fingerprint:  # an opinion may have been written just before the tombstone
+                if stored and stored.fingerprint and stored.may_get_opinions:  # perhaps just before the tombstone
                     self.records.take_review(stored.fingerprint)
-                return True
-        return False
+                return _objects(_pair(erasure.pair_id, stored)) if stored else set()
+        return None
 
     def _take_pictures(self, erasure: Erasure, versions: Sequence[Version]) -> None:
         if not versions:
             return
         self.pictures.delete(versions)
         erasure.versions += len(versions)
-        self._unmark(pair_among(erasure.pair_id, versions, self.names, clock.now()))
 
-    def _unmark(self, pair: Pair) -> None:
-        if pair.uploads:
-            self.records.unmark(pair.objects)
+    def _objects(self, pair_id: str, versions: Sequence[Version]) -> set[str]:
+        return _objects(pair_among(pair_id, versions, self.names, clock.now()))
+
+    def _unmark(self, objects: set[str]) -> None:
+        for each in sorted(objects):
+            self.records.unmark(each)
+
+
+def _objects(pair: Pair) -> set[str]:
+    """Return the name of the pair's in-flight marker, if it can have one."""
+    return {pair.objects} if pair.uploads else set()
 
 
 def _pair(pair_id: str, stored: Stored) -> Pair:
