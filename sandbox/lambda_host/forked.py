@@ -67,12 +67,20 @@ class ForkServerProcess:
         owner, theirs = socket.socketpair()
         with self._ordering, theirs:
             socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], [*files, theirs.fileno()])
-            pid = int(owner.recv(16))
+            pid = int(_line(owner))
         return Forked(pid, owner)
 
     def close(self) -> None:
         self._orders.close()
         self._server.wait()
+
+
+def _line(owner: socket.socket) -> bytes:
+    """Read one line and no more: the status of a short-lived process may already follow its id."""
+    line = b""
+    while (byte := owner.recv(1)) not in (b"", b"\n"):
+        line += byte
+    return line
 
 
 @cache

@@ -14,6 +14,7 @@ import pytest
 
 from sandbox.lambda_host import InvocationResult
 from sandbox.lambda_host.event_source import failed_ids
+from sandbox.lambda_host.forked import ForkServerProcess
 from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.waiting import eventually
 from tests.support.workshop import Workshop
@@ -51,6 +52,16 @@ def handler(event, context):
 def body(answer: InvocationResult) -> dict[str, object]:
     content: dict[str, object] = json.loads(answer.payload)
     return content
+
+
+ENDS_AT_ONCE = """
+import socket, sys
+orders = socket.socket(fileno=int(sys.argv[1]))
+_, files, _, _ = socket.recv_fds(orders, 65536, 4)
+socket.socket(fileno=files[-1]).sendall(b"7\\n2\\n")
+orders.recv(1)
+"""
+"""A fork server whose process has ended by the time its id is read."""
 
 
 def alive(pid: int) -> bool:
@@ -384,3 +395,15 @@ def handler(event, context):
     notes = eventually(lambda: workshop.noted()[1:])
 
     assert notes[0] == "aws.events"
+
+
+def test_a_forked_process_that_ends_at_once_has_an_id_and_a_status(tmp_path: Path) -> None:
+    program = tmp_path / "ends_at_once.py"
+    program.write_text(ENDS_AT_ONCE)
+    server = ForkServerProcess(Path(sys.executable), program)
+    try:
+        process = server.start({}, [])
+
+        assert (process.pid, process.ended.result(10)) == (7, 2)
+    finally:
+        server.close()
