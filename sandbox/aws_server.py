@@ -21,6 +21,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -76,14 +78,14 @@ class OneAtATime:
                 self._wake()
         return answer(environ, start_response)
 
-    def _receive(self, environ: "WSGIEnvironment", request: dict[str, Any]) -> Response:
+    def _receive(self, environ: "WSGIEnvironment", request: dict[str, Any]) -> "ReadyAnswer":
         short_poll = json.dumps(request | {"WaitTimeSeconds": 0}).encode()
         seconds = request.get("WaitTimeSeconds", 0)
         return self._poll(environ, short_poll, "Messages", seconds, lambda: _has_message(request["QueueUrl"]))
 
     def _poll(
         self, environ: "WSGIEnvironment", body: bytes, wanted: str, seconds: float, there: Callable[[], bool]
-    ) -> Response:
+    ) -> "ReadyAnswer":
         """Ask moto whenever something is `there`, until the answer has `wanted` or time is up."""
         deadline = time.monotonic() + seconds
         with self._turn:
@@ -92,7 +94,7 @@ class OneAtATime:
                 while not there() and self._ended_polls == ended_polls and (left := deadline - time.monotonic()) > 0:
                     self._sleep(there, min(left, LONGEST_SLEEP_SECONDS))
                 answer = self._ask_moto(environ, body)
-                if answer.status_code != 200 or json.loads(answer.get_data()).get(wanted):
+                if not answer.status.startswith("200 ") or json.loads(answer.body).get(wanted):
                     return answer
                 if self._ended_polls != ended_polls or time.monotonic() >= deadline:
                     return answer
@@ -110,17 +112,29 @@ class OneAtATime:
             if there():
                 asleep.notify()
 
-    def _end_polls(self) -> Response:
+    def _end_polls(self) -> "ReadyAnswer":
         with self._turn:
             self._ended_polls += 1
             for asleep in self._asleep:
                 asleep.notify()
-        return Response()
+        return ReadyAnswer()
 
-    def _ask_moto(self, environ: "WSGIEnvironment", body: bytes) -> Response:
+    def _ask_moto(self, environ: "WSGIEnvironment", body: bytes) -> "ReadyAnswer":
         request = environ | {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        chunks, status, headers = run_wsgi_app(self._moto, request, buffered=True)
-        return Response(chunks, status, headers)
+        return ReadyAnswer(*run_wsgi_app(self._moto, request, buffered=True))
+
+
+class ReadyAnswer:
+    """A WSGI application that gives one answer as it is; werkzeug's Response would look through its headers again."""
+
+    def __init__(self, chunks: Iterable[bytes] = (), status: str = "200 OK", headers: Iterable[Any] = ()) -> None:
+        self.body = b"".join(chunks)
+        self.status = status
+        self._headers = headers
+
+    def __call__(self, _: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        start_response(self.status, [*self._headers])
+        return [self.body]
 
 
 class LambdaInvokes:
@@ -184,12 +198,21 @@ class QuietHandler(MotoRequestHandler):
         self.end_headers()
         self.wfile.write(answer if self.command != "HEAD" else b"")
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return _date(int(time.time() if timestamp is None else timestamp))
+
     def log(self, type: str, message: str, *args: Any) -> None:
         if type == "error":
             super().log(type, message, *args)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
+
+
+@lru_cache(maxsize=1)
+def _date(timestamp: int) -> str:
+    """Format a time for HTTP once a second, not once a request."""
+    return formatdate(timestamp, usegmt=True)
 
 
 def _has_message(queue_url: str) -> bool:

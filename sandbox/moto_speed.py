@@ -1,10 +1,12 @@
 """What makes moto's server start and answer faster, in this process: nothing of what it answers changes."""
 
 import importlib
+import pickle
 import string
 import sys
 import time
 from collections.abc import Iterable
+from copy import deepcopy
 from functools import cache, lru_cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -17,6 +19,7 @@ from moto.core.serialize import AttributePickerContext, BaseJSONSerializer, XFor
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node, UpdateExpression  # type: ignore[attr-defined]
 from moto.moto_api._internal.moto_random import MotoRandom
 from moto.s3.models import FakeKey, S3Backend
 from moto.s3.utils import _VersionedKeyStore
@@ -53,6 +56,9 @@ def speed_up() -> None:
     setattr(responses, "method_names_from_class", cache(responses.method_names_from_class))  # noqa: B010
     updates = importlib.import_module("moto.dynamodb.parsing.expressions").UpdateExpressionParser
     setattr(updates, "make", lru_cache(updates.make))  # noqa: B010
+    validators = importlib.import_module("moto.dynamodb.parsing.validators")
+    setattr(validators, "deepcopy", _copy)  # noqa: B010
+    setattr(DepthFirstTraverser, "traverse", _traverse)  # noqa: B010
     setattr(ConditionExpressionParser, "_lex_one_node", lambda _, expression: _first_token(expression))  # noqa: B010
     sqs = importlib.import_module("moto.sqs.models")
     # For each message that it receives, moto counts all others, and each time takes long to say what time it is.
@@ -98,6 +104,44 @@ def _serialize_structure(
 def _first_token(expression: str) -> Any:
     """Return moto's node of a condition's first token, which is never changed, and the rest of the condition."""
     return _LEX_ONE_NODE(ConditionExpressionParser, expression)
+
+
+def _copy(thing: Any) -> Any:
+    return pickle.loads(_pickled(thing)) if isinstance(thing, UpdateExpression) else deepcopy(thing)
+
+
+@lru_cache(maxsize=1024)
+def _pickled(tree: UpdateExpression) -> bytes:
+    """Return an update's tree for copies, which pickle makes ten times as fast as deepcopy."""
+    return pickle.dumps(tree)
+
+
+def _traverse(self: Any, node: Any) -> Any:
+    """As moto's own, which makes the map of processors for each node, and looks through it twice."""
+    processors = self._processing_map()
+
+    def visit(node: Any, number: int = -1) -> Any:
+        kind: Any = type(node)
+        if not _is_a(kind, Node):
+            return node
+        parent = node.parent
+        for position, child in enumerate(node.children or ()):
+            self.pre_processing_of_child(node, position)
+            visit(child, position)
+        processor = next((processors[each] for each in processors if _is_a(kind, each)), None)
+        if processor:
+            node = processor(node)
+            node.parent = parent
+            if parent:
+                parent.children[number] = node
+        return node
+
+    return visit(node)
+
+
+@lru_cache(maxsize=4096)
+def _is_a(kind: Any, base: Any) -> bool:
+    return issubclass(kind, base)
 
 
 def _is_retained(backend: Any, queue_name: str, message: Any) -> bool:
