@@ -2,8 +2,10 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -41,6 +43,22 @@ class FunctionUrl:
         Raises ClickException, with the remedy, for any status but 200, and botocore's errors if there are no
         credentials, no region or no connection.
         """
+        with self.kept_open() as post:
+            return post(question)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[Callable[[Mapping[str, object]], Any]]:
+        """Yield a thread-safe `post` for many requests in a row, whose connections stay open in between."""
+        # botocore's HTTP client applies the same proxies and certificates as every other AWS call.
+        bundle = self.session._session.get_config_variable("ca_bundle")
+        verify: Any = bundle or os.environ.get("REQUESTS_CA_BUNDLE", True)
+        client = URLLib3Session(verify, get_environ_proxies(self.url), SECONDS)
+        try:
+            yield partial(self._post, client)
+        finally:
+            client.close()
+
+    def _post(self, client: URLLib3Session, question: Mapping[str, object]) -> Any:
         credentials = self.session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
@@ -48,14 +66,7 @@ class FunctionUrl:
             raise NoRegionError
         request = AWSRequest("POST", self.url, {"Content-Type": "application/json"}, json.dumps(question).encode())
         SigV4Auth(credentials, "lambda", self.session.region_name).add_auth(request)
-        # botocore's HTTP client applies the same proxies and certificates as every other AWS call.
-        bundle = self.session._session.get_config_variable("ca_bundle")
-        verify: Any = bundle or os.environ.get("REQUESTS_CA_BUNDLE", True)
-        client = URLLib3Session(verify, get_environ_proxies(self.url), SECONDS)
-        try:
-            answer = client.send(request.prepare())
-        finally:
-            client.close()
+        answer = client.send(request.prepare())
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             raise NotUnderstood(_message(answer.text))
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:

@@ -1,7 +1,9 @@
 """Function URLs: the sandbox identifies the caller, and the command line's client signs its calls."""
 
 import json
+import threading
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from uuid import uuid4
@@ -19,7 +21,7 @@ from sandbox.aws import ACCOUNT, KEY, REGION, LocalAws
 from sandbox.deploy import deploy
 from sandbox.lambda_host.invoke_api import InvokeApi
 from sandbox.lambda_host.runtime_api import InvocationResult
-from sandbox.lambda_host.server import Server
+from sandbox.lambda_host.server import Handler, Server
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -183,3 +185,31 @@ def test_a_redirect_is_not_followed() -> None:
         server.close()
 
     assert asked == ["/"]
+
+
+def test_many_requests_in_a_row_share_a_connection_which_is_closed_after_them() -> None:
+    connections: list[tuple[str, int]] = []
+    closed = threading.Event()
+
+    class Answers(Handler):
+        def do_POST(self) -> None:
+            self.body()
+            connections.append(self.client_address)
+            self.answer(HTTPStatus.OK, b"{}")
+
+        def finish(self) -> None:
+            super().finish()
+            closed.set()
+
+    server = Server(Answers)
+    try:
+        with function(f"http://127.0.0.1:{server.server_port}/").kept_open() as post:
+            answers = [post({}), post({})]
+            assert not closed.is_set()
+        assert closed.wait(10)
+        function(f"http://127.0.0.1:{server.server_port}/").post({})
+    finally:
+        server.close()
+
+    assert answers == [{}, {}]
+    assert connections[0] == connections[1] != connections[2]

@@ -40,7 +40,7 @@ class RemoteEraser:
         """Yield pairs below a prefix that have anything stored, some more than once."""
         cursor: object = {}
         while cursor is not None:
-            answer = self._ask({"action": "list", "prefix": prefix, "cursor": cursor})
+            answer = _ask(self.function.post, {"action": "list", "prefix": prefix, "cursor": cursor})
             yield from answer["pair_ids"]
             cursor = answer["cursor"]
 
@@ -63,12 +63,12 @@ class RemoteEraser:
         self, action: str, title: str, pair_ids: Iterable[str], count: int, done: Callable[[Erasure], None]
     ) -> None:
         def ask(pair_id: str) -> Erasure:
-            erasure = Erasure.model_validate(self._ask({"action": action, "pair_id": pair_id}))
+            erasure = Erasure.model_validate(_ask(post, {"action": action, "pair_id": pair_id}))
             if erasure.ask_again_in is not None:
                 self._ready = max(self._ready, time.monotonic() + erasure.ask_again_in)
             return erasure
 
-        with _progress(title, count) as advance:
+        with self.function.kept_open() as post, _progress(title, count) as advance:
 
             def answered(erasure: Erasure) -> None:
                 done(erasure)
@@ -76,13 +76,14 @@ class RemoteEraser:
 
             for_each(ask, pair_ids, answered, threads=self.at_once)
 
-    def _ask(self, question: dict[str, object]) -> Any:
-        for number in range(MOST_THROTTLES):
-            try:
-                return self.function.post(question)
-            except TooManyRequests:
-                time.sleep(0.25 * 2**number)
-        return self.function.post(question)
+
+def _ask(post: Callable[[dict[str, object]], Any], question: dict[str, object]) -> Any:
+    for number in range(MOST_THROTTLES):
+        try:
+            return post(question)
+        except TooManyRequests:
+            time.sleep(0.25 * 2**number)
+    return post(question)
 
 
 class _Rate(ProgressColumn):
