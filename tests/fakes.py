@@ -86,6 +86,12 @@ class Time:
         return (self._ends - self._now).total_seconds()
 
 
+@cache
+def _port(fake: str) -> str:
+    """Return a port's name in the diary: `in_flight` for FakeInFlight."""
+    return "_".join(re.findall("[A-Z][a-z]*", fake.removeprefix("Fake"))).lower()
+
+
 class Fake:
     """Common to all fakes: a diary, incidents at operations, and `turn`.
 
@@ -101,17 +107,17 @@ class Fake:
 
     def name(self, operation: str) -> str:
         """Return an operation's name in the diary: `ledger.open`."""
-        words = re.findall("[A-Z][a-z]*", type(self).__name__.removeprefix("Fake"))
-        return f"{'_'.join(words).lower()}.{operation}"
+        return f"{_port(type(self).__name__)}.{operation}"
 
     def at(self, operation: str, *incidents: Incident) -> None:
         """Set what happens before the next calls of an operation: errors are raised, callables called."""
         self._incidents.setdefault(operation, []).extend(incidents)
 
     def _begin(self, operation: str) -> None:
+        name = self.name(operation)
         if self.turn:
-            self.turn(self.name(operation))
-        self._diary.append(self.name(operation))
+            self.turn(name)
+        self._diary.append(name)
         if incidents := self._incidents.get(operation):
             incident = incidents.pop(0)
             if isinstance(incident, BaseException):

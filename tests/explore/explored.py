@@ -439,7 +439,7 @@ class Explored(World):
     def due(self) -> dict[str, Callable[[], Actor]]:
         """Return the actors that can start: a worker per visible message, and a dead command that is rerun."""
         due: dict[str, Callable[[], Actor]] = {}
-        if sum(each.at_work for each in self.actors if each.ends) < self.most_workers:
+        if sum(1 for each in self.actors if each.ends and each.at_work) < self.most_workers:
             due |= {handle: functools.partial(self._worker, handle) for handle in self.queue.visible}
         if self.promises.unconfirmed_erasure() and not any(
             each.at_work for each in self.actors if each.job == self.erase

@@ -65,9 +65,9 @@ class Killed(greenlet.GreenletExit):  # type: ignore[misc]
 class Actor:
     """A worker, command or person.
 
-    `operation`: what it does next. `ends`: when Lambda ends it. `read`: versions and contents of the pictures it read,
-    by key. `opened`: the call of its last ledger row. `notes` belong to the promises. A `suspended` actor continues
-    when nothing else does, unless the plan says otherwise.
+    `operation`: what it does next. `ends`: when Lambda ends it. `done`: it has started and ended. `read`: versions and
+    contents of the pictures it read, by key. `opened`: the call of its last ledger row. `notes` belong to the promises.
+    A `suspended` actor continues when nothing else does, unless the plan says otherwise.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Actor:
     operation: str = ""
     wakes: datetime | None = None
     fault: str = ""
+    done: bool = False
     killed: bool = False
     suspended: bool = False
     parent: "Actor | None" = None
@@ -94,16 +95,21 @@ class Actor:
     @property
     def at_work(self) -> bool:
         """Whether it has started and not ended."""
-        return self.greenlet is not None and not self.greenlet.dead
+        return self.greenlet is not None and not self.done
+
+    @property
+    def is_over(self) -> bool:
+        return self.done or self.killed
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can go on now."""
+        return not (self.done or self.killed or self.wakes or self.waits)
 
     @property
     def waits(self) -> bool:
         """Whether it waits for its threads."""
-        return not all(each.done for each in self.awaits)
-
-    @property
-    def done(self) -> bool:
-        return self.greenlet is not None and self.greenlet.dead
+        return bool(self.awaits) and not all(each.done for each in self.awaits)
 
 
 class PlannedThreads:
@@ -299,6 +305,8 @@ class Run:
 
     def _step(self, scene: Scene) -> bool:
         """Decide on and run the next step. Return False if nothing is left to do."""
+        if self._current is None or self._current.is_over:
+            scene.actors = [each for each in scene.actors if not each.is_over]
         options = self._options(scene)
         if not options:
             actor = scene.settle()
@@ -337,16 +345,16 @@ class Run:
         return True
 
     def _options(self, scene: Scene) -> list[Option]:
-        current = self._current
-        if current and (current.done or current.killed or current.wakes or current.waits):
-            ready = [each for each in self._ready(scene) if each.whole is current.whole and not each.suspended]
-            current = self._current = ready[0] if ready else None  # an actor is not preempted between its threads
+        current, may_leap = self._current, self.leaps < self._limits.leaps
+        if current and not current.is_ready:
+            own = (each for each in self._ready(scene) if each.whole is current.whole and not each.suspended)
+            current = self._current = next(own, None)  # an actor is not preempted between its threads
         options: list[Option] = []
         if current:
             options.append(("goes on", current, ""))
             options += self._faults_of(current)
             if self.preemptions >= self._limits.preemptions:
-                if self.leaps < self._limits.leaps and scene.next_event():
+                if may_leap and scene.next_event():
                     options.append(("time", None, ""))
                 return options
         ready = [each for each in self._ready(scene) if each is not current]
@@ -360,12 +368,12 @@ class Run:
         )
         if resumes:
             options += suspended
-        if (not options or self.leaps < self._limits.leaps) and scene.next_event():
+        if due and (may_leap or not options):
             options.append(("time", None, ""))
         return options if resumes else [*options, *suspended]
 
     def _ready(self, scene: Scene) -> Iterator[Actor]:
-        return (each for each in scene.actors if not (each.done or each.killed or each.wakes or each.waits))
+        return (each for each in scene.actors if each.is_ready)
 
     def _faults_of(self, actor: Actor) -> Iterator[Option]:
         operation = actor.operation
@@ -405,6 +413,8 @@ class Run:
             raise
         except Exception as error:
             self.broke(f"{actor.name} met an unexpected error: {error!r}")
+        finally:
+            actor.done = True
 
     def _leap(self, scene: Scene) -> None:
         """Let time pass until something is due. Lambda ends workers whose time is over."""
@@ -429,5 +439,5 @@ class Run:
         whole = actor.whole
         for each in (whole, *whole.awaits):
             each.killed = True
-            if each.greenlet and not each.greenlet.dead:
+            if each.at_work and each.greenlet:
                 each.greenlet.throw(Killed)
