@@ -12,8 +12,9 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 # `make sandbox FACES=1`, `make demo FACES=1`: with an emulator that recognises faces.
 FACES ?= 0
-# pytest's processes. Most tests wait, so one more than there are cores; with two more, fault tests miss their deadlines.
-WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
+# pytest's processes. Many tests wait, so three more than there are cores.
+WORKERS ?= $(shell expr 3 + $$(getconf _NPROCESSORS_ONLN))
+TESTED_WITH := .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed
 FACES_INSTALLED := $(if $(filter-out 0,$(FACES)),.tools/faces/installed)
 VERBOSELY := $(if $(VERBOSE),--verbose)
 WITH_FACES := $(if $(filter-out 0,$(FACES)),--faces)
@@ -31,7 +32,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox console unit check test lint lowest browser rehearse bench explore soak damage deploy delete package previous release dashboard pins format reference clean
+.PHONY: help demo sandbox console unit check test lint types style template lowest browser rehearse bench explore soak damage deploy delete package previous release dashboard pins format reference clean
 .DELETE_ON_ERROR:
 
 help: ## List the commands
@@ -51,14 +52,21 @@ unit: .venv/installed ## Run the unit tests: seconds
 check: lint .lambda/installed ## Run what belongs before every commit: static checks, unit, stack and docs tests, one end-to-end pass
 	$(PYTHON) -m pytest -q -n 2 tests/unit tests/stack tests/docs tests/e2e/test_verdicts.py
 
-test: lint lowest browser .lambda/installed .tools/aws/installed .tools/ministack/installed .tools/faces/installed ## Run every check
+test: ## Run every check
+	@$(MAKE) --no-print-directory --jobs=2 types style template lowest browser $(TESTED_WITH)
 	$(PYTHON) -m pytest -n $(WORKERS) --no-loadscope-reorder $(if $(TIMES),-p tests.support.seconds)
 
-lint: .venv/installed .tools/sam/installed .tools/checkov/installed ## Run the static checks alone
+lint: types style template ## Run the static checks alone: types, style, template
+
+types: .venv/installed ## Check the types
+	.venv/bin/mypy
+
+style: .venv/installed ## Check the code's style, and the words of documents
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy
 	$(PYTHON) -m tests.docs.words
+
+template: .venv/installed .tools/sam/installed .tools/checkov/installed ## Check template.yaml
 	.venv/bin/cfn-lint template.yaml
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml

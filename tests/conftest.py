@@ -36,19 +36,21 @@ SANDBOX_ACCOUNT = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-SHARED_SANDBOXES = ("cli", "e2e")
-"""Folders whose tests share one sandbox each, and so run in one process."""
-OWN_SANDBOX = {
-    "test_alarms.py",
-    "test_an_update_of_the_release.py",
-    "test_faces.py",
-    "test_soak.py",
-    "test_verdicts_that_do_not_arrive.py",
+SHARED_SANDBOXES = {"cli": 1, "e2e": 1, "faults": 3}
+"""The folders whose tests share sandboxes, and how many are started for each. A sandbox's tests run in one process."""
+BY_THEMSELVES = {
+    "cli/test_lowest_versions.py",
+    "cli/test_review_breaks.py",
+    "cli/test_review_page.py",
+    "e2e/test_an_update_of_the_release.py",
+    "e2e/test_faces.py",
+    "faults/test_alarms.py",
+    "faults/test_soak.py",
+    "faults/test_verdicts_that_do_not_arrive.py",
 }
-"""Files that start a sandbox of their own."""
-FAULT_SANDBOXES = 3
-"""So many sandboxes are started for the fault tests, which take longest; each runs the files dealt to it."""
-FAULTS = Path(__file__).parent / "faults"
+"""Files of these folders that start a sandbox of their own, or need none."""
+LONGEST_FIRST = ("faults", "cli", "rehearsal", "e2e", "explore")
+TESTS = Path(__file__).parent
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
@@ -59,19 +61,23 @@ class BySandbox(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        *_, folder, file = nodeid.partition("::")[0].split("/")
-        if file in OWN_SANDBOX:
+        file = nodeid.partition("::")[0].removeprefix("tests/")
+        folder = file.partition("/")[0]
+        if folder not in SHARED_SANDBOXES or file in BY_THEMSELVES:
             return file
-        if folder in SHARED_SANDBOXES:
-            return folder
-        if folder == "faults":
-            files = sorted(path.name for path in FAULTS.glob("test_*.py") if path.name not in OWN_SANDBOX)
-            return f"faults {files.index(file) % FAULT_SANDBOXES}"
-        return f"{folder}/{file}"
+        files = {f"{folder}/{path.name}" for path in (TESTS / folder).glob("test_*.py")}
+        number = sorted(files - BY_THEMSELVES).index(file) % SHARED_SANDBOXES[folder]
+        return f"{folder} {number}"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySandbox:
     return BySandbox(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process ends long after the others."""
+    longest = {TESTS / folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: longest.get(item.path.parent, len(longest)))
 
 
 def pytest_collection_finish() -> None:

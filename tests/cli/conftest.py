@@ -13,7 +13,14 @@ from tests.support import ROOT, commands
 from tests.support.deployed import Deployed
 from tests.support.terminal import Terminal
 
-PARAMETERS: dict[str, object] = {"BlockedRetrySeconds": 1, "FindMissedAfterMinutes": 0}
+PARAMETERS: dict[str, object] = {"ApiDeadlineSeconds": 12, "BlockedRetrySeconds": 1, "FindMissedAfterMinutes": 0}
+TIMEOUT, VISIBILITY_TIMEOUT = 30, 31
+"""Seconds for CompareFunction and its messages, instead of minutes: an erasure waits for a worker's end."""
+HURRIED = {
+    "BACKOFF_FIRST_SECONDS": "1",
+    "BACKOFF_SOON_SECONDS": "2",
+    "VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_TIMEOUT),
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,13 @@ class CommandLine:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with Sandbox(ROOT, PARAMETERS, logs=tmp_path_factory.mktemp("cli")) as sandbox:
+    with Sandbox(
+        ROOT,
+        PARAMETERS,
+        overrides={"CompareFunction": {"Timeout": TIMEOUT}, "UploadsQueue": {"VisibilityTimeout": VISIBILITY_TIMEOUT}},
+        environment=HURRIED,
+        logs=tmp_path_factory.mktemp("cli"),
+    ) as sandbox:
         yield sandbox
 
 

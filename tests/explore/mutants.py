@@ -336,7 +336,7 @@ MUTANTS = (
         f"{FAKES}:FakeLedger.complete",
         "{State.SENT, State.UNKNOWN}",
         "{State.SENT}",
-        ("suspended workers",),
+        ("suspended before its answer is saved",),
     ),
     Mutant(
         "giving a call up replaces its answer",
@@ -654,7 +654,7 @@ MUTANTS = (
         f"{USE_CASES}.approve:Approver._approve",
         "elif call.permitted_by or _under_way(call):",
         "elif call.permitted_by:",
-        ("approved",),
+        ("approved while it is called for",),
     ),
     Mutant(
         "an approval sends no message",
@@ -796,7 +796,7 @@ MUTANTS = (
         "facepair.domain.row:Row.waits_in_vain",
         "bool(pair.missing) and",
         "",
-        ("busy at first",),
+        ("a busy API",),
     ),
     Mutant(
         "a picture that S3 refuses to return is not reported",

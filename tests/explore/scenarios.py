@@ -388,6 +388,17 @@ def approved(scene: Explored) -> None:
     scene.add("other operator", scene.approve)
 
 
+def approved_while_called_for(scene: Explored) -> None:
+    """An operator approves a retry, and another one while a worker makes that call."""
+    scene.pair()
+    scene.api.may = ("no answer",)
+    scene.work()
+    scene.api.may = ("success", "no answer")
+    scene.approve()
+    scene.lead_worker("api.compare")
+    scene.add("other operator", scene.approve)
+
+
 def approved_swapped(scene: Explored) -> None:
     """An operator approves a retry while the pictures are uploaded in swapped roles."""
     scene.pair()
@@ -850,6 +861,7 @@ SCENARIOS = {
         Scenario("messages lost", message_lost, ("success", "busy")),
         Scenario("a replacement's event lost", replacement_missed),
         Scenario("approved", approved),
+        Scenario("approved while it is called for", approved_while_called_for),
         Scenario("approved and swapped", approved_swapped),
         Scenario("two reviewers", reviewed, ("manual check",)),
         Scenario(
