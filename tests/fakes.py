@@ -912,25 +912,9 @@ class FakePictures(Fake):
 class FakeErasableRows(Fake):
     """The items as erasures see them."""
 
-    def __init__(
-        self,
-        time: Time,
-        diary: list[str],
-        verdicts: FakeVerdicts,
-        decisions: "FakeDecisions",
-        opinions: "FakeOpinions",
-    ) -> None:
+    def __init__(self, time: Time, diary: list[str], verdicts: FakeVerdicts) -> None:
         super().__init__(time, diary)
-        self._verdicts, self._decisions, self._opinions = verdicts, decisions, opinions
-
-    def with_reviews(self, pair_id: str, fingerprints: Collection[str]) -> tuple[Stored | None, set[str]]:
-        """Read items one by one, so that others may write in between."""
-        reviewed = {each for each in sorted(fingerprints) if self.is_reviewed(each)}
-        return self.stored(pair_id), reviewed
-
-    def is_reviewed(self, fingerprint: str) -> bool:
-        self._begin("is_reviewed")
-        return fingerprint in self._opinions.known or fingerprint in self._decisions.kept
+        self._verdicts = verdicts
 
     def stored(self, pair_id: str) -> Stored | None:
         self._begin("stored")
@@ -1026,6 +1010,10 @@ class FakeErasableRecords(Fake):
     def take(self, fingerprint: str) -> datetime | None:
         self._begin("take")
         return self._idempotency.take(fingerprint)
+
+    def reviewed(self, fingerprints: Collection[str]) -> set[str]:
+        self._begin("reviewed")
+        return {each for each in fingerprints if each in self._opinions.known or each in self._decisions.kept}
 
     def take_review(self, fingerprint: str) -> None:
         self._begin("take_review")

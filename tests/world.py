@@ -94,7 +94,7 @@ class World:
         self.metrics = FakeMetrics()
         self.parallel: Parallel = FakeParallel()
         self.pictures = FakePictures(self.time, self.diary, self.bucket)
-        self.erasable_rows = FakeErasableRows(self.time, self.diary, self.verdicts, self.decisions, self.opinions)
+        self.erasable_rows = FakeErasableRows(self.time, self.diary, self.verdicts)
         self.erasable_ledger = FakeErasableLedger(self.time, self.diary, self.ledger)
         self.erasable_records = FakeErasableRecords(
             self.time, self.diary, self.idempotency, self.in_flight, self.decisions, self.opinions

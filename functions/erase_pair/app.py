@@ -36,9 +36,9 @@ def _handler() -> FunctionHandler:
     pairs = ErasablePairs(s3, settings.images_bucket, verdicts, calls)
     eraser = Eraser(
         pictures=PictureVersions(s3, settings.images_bucket, settings.names),
-        rows=ErasableRows(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
+        rows=ErasableRows(verdicts),
         ledger=ErasableCalls(calls),
-        records=ErasableRecords(tables.Table(settings.idempotency_table)),
+        records=ErasableRecords(tables, settings.idempotency_table),
         names=settings.names,
     )
 

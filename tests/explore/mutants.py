@@ -900,23 +900,33 @@ MUTANTS = (
     Mutant(
         "decisions are not deleted",
         f"{USE_CASES}.erase:Eraser._take_row",
-        "for fingerprint in sorted(reviewed):",
+        "for fingerprint in sorted(self.records.reviewed(fingerprints)):",
         "for fingerprint in ():",
         ("erased after a decision about other contents",),
     ),
     Mutant(
         "a decision that is written while a pair is erased stays",
         f"{USE_CASES}.erase:Eraser._take_row",
-        "for fingerprint in sorted(reviewed):",
-        "for fingerprint in () if _ else sorted(reviewed):",
+        "for fingerprint in sorted(self.records.reviewed(fingerprints)):",
+        "for fingerprint in () if _ else sorted(self.records.reviewed(fingerprints)):",
         ("erased and decided", "erased while two reviewers decide"),
+    ),
+    Mutant(
+        "reviews are looked for before the row is read",
+        f"{USE_CASES}.erase:Eraser._take_row",
+        "        stored = self.rows.stored(erasure.pair_id)\n"
+        "        for fingerprint in sorted(self.records.reviewed(fingerprints)):\n",
+        "        reviewed = sorted(self.records.reviewed(fingerprints))\n"
+        "        stored = self.rows.stored(erasure.pair_id)\n"
+        "        for fingerprint in reviewed:\n",
+        ("erased and decided",),
     ),
     Mutant(
         "an opinion that is written just before the tombstone stays",
         f"{USE_CASES}.erase:Eraser._take_row",
         "stored.may_get_opinions",
         "False",
-        ("erased while two reviewers decide",),
+        ("reviewed just before it is entombed",),
     ),
     Mutant(
         "pictures are not deleted",

@@ -480,6 +480,13 @@ def reviewed_by_several_and_erased(scene: Explored) -> None:
     scene.add("eraser", scene.erase)
 
 
+def reviewed_before_entombed(scene: Explored) -> None:
+    """A reviewer gives an opinion just before a MANUAL_CHECK becomes a tombstone."""
+    reviewed_by_several(scene, Verdict.PASS)
+    scene.time.passes(10)
+    scene.lead("eraser", scene.erase, "erasable_rows.entomb")
+
+
 def reviewed_by_several_and_replaced(scene: Explored) -> None:
     """Another picture is uploaded while two reviewers decide."""
     reviewed_by_several(scene, Verdict.PASS, Verdict.PASS)
@@ -875,6 +882,7 @@ SCENARIOS = {
             ("manual check",),
         ),
         Scenario("erased while two reviewers decide", reviewed_by_several_and_erased, ("manual check",)),
+        Scenario("reviewed just before it is entombed", reviewed_before_entombed, ("manual check",)),
         Scenario("replaced while two reviewers decide", reviewed_by_several_and_replaced, ("manual check",)),
         Scenario("decided while uploaded again", reviewed_again, ("manual check",)),
         Scenario("decided while replaced", reviewed_other, ("manual check",)),

@@ -181,8 +181,11 @@ def erasable_calls(deployed: Resources) -> ErasableCalls:
 
 
 def erasable_rows(deployed: Resources) -> ErasableRows:
-    names = {name: deployed.outputs[f"{name.title()}Table"] for name in ("verdicts", "idempotency")}
-    return ErasableRows(deployed.tables, **names)
+    return ErasableRows(deployed.table("VerdictsTable"))
+
+
+def erasable_records(deployed: Resources) -> ErasableRecords:
+    return ErasableRecords(deployed.tables, deployed.outputs["IdempotencyTable"])
 
 
 # --- rows and records -------------------------------------------------------------------------------------------------
@@ -220,19 +223,13 @@ def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed:
     assert round(days) == 35
 
 
-def test_a_row_is_read_with_the_reviews_of_any_number_of_contents(deployed: Resources, pair_id: str) -> None:
-    deployed.table("VerdictsTable").put_item(Item={"pair_id": pair_id, "verdict": "MANUAL_CHECK"})
+def test_reviews_of_any_number_of_contents_are_found(deployed: Resources, pair_id: str) -> None:
     fingerprints = [f"{pair_id}{number:03d}" for number in range(120)]
     for item_id in (f"decision#{fingerprints[0]}", f"opinions#{fingerprints[60]}", f"opinions#{fingerprints[119]}"):
         deployed.table("IdempotencyTable").put_item(Item={"id": item_id})
-    erasable = erasable_rows(deployed)
 
-    stored, reviewed = erasable.with_reviews(pair_id, fingerprints)
-
-    assert stored
-    assert stored.may_get_opinions
-    assert reviewed == {fingerprints[each] for each in (0, 60, 119)}
-    assert erasable.with_reviews(f"{pair_id}/other", []) == (None, set())
+    assert erasable_records(deployed).reviewed(fingerprints) == {fingerprints[each] for each in (0, 60, 119)}
+    assert erasable_records(deployed).reviewed([]) == set()
 
 
 @pytest.mark.parametrize(
@@ -305,10 +302,10 @@ def test_an_in_flight_marker_stays_while_a_worker_may_have_the_pair(deployed: Re
     in_flight = InFlightMarkers(table, comes_back=timedelta(minutes=12))
     in_flight.begin(pair_id, clock.now() + timedelta(minutes=1))
 
-    ErasableRecords(table).unmark(pair_id)
+    erasable_records(deployed).unmark(pair_id)
     assert in_flight.mark(pair_id)
     in_flight.defer(pair_id, clock.now())
-    ErasableRecords(table).unmark(pair_id)
+    erasable_records(deployed).unmark(pair_id)
     assert in_flight.mark(pair_id) is None
 
 
@@ -350,7 +347,7 @@ def test_pairs_below_a_prefix_are_found_in_all_places_page_by_page(deployed: Res
 
 
 def test_a_record_is_left_while_its_worker_may_save_and_deleted_once_saved(deployed: Resources, pair_id: str) -> None:
-    records = ErasableRecords(deployed.table("IdempotencyTable"))
+    records = erasable_records(deployed)
     idempotency = PowertoolsIdempotency(
         deployed.client("dynamodb"), deployed.outputs["IdempotencyTable"], expires_after_seconds=60
     )

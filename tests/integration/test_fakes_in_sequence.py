@@ -123,7 +123,7 @@ class Both(RuleBasedStateMachine):
             leases=ReviewLeases(idempotency),
             in_flight=InFlightMarkers(idempotency, comes_back=timedelta(seconds=VISIBILITY_TIMEOUT)),
             gate=GateItem(idempotency, RULES, lambda: self.fakes.time.now().timestamp()),
-            erasable_rows=ErasableRows(tables, verdicts="verdicts", idempotency="idempotency"),
+            erasable_rows=ErasableRows(tables.Table("verdicts")),
             erasable_ledger=ErasableCalls(calls),
         )
         self.fakes.gate.rules = RULES

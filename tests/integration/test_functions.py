@@ -543,7 +543,7 @@ def test_erasing_a_pair_with_one_call_makes_few_requests(
 
     listings = {"ListObjectVersions": 1, "ListMultipartUploads": 1, "Query": 1}
     # Written: the erasure and the tombstone. Updated: the call and the erasure. Deleted: record and in-flight marker.
-    written = {"BatchGetItem": 1, "PutItem": 2, "UpdateItem": 2, "DeleteItem": 2, "DeleteObjects": 1}
+    written = {"GetItem": 1, "BatchGetItem": 1, "PutItem": 2, "UpdateItem": 2, "DeleteItem": 2, "DeleteObjects": 1}
     assert erase("erase") == listings | written
     assert erase("confirm") == listings | {"UpdateItem": 1, "DeleteItem": 1}
 

@@ -138,7 +138,7 @@ def test_an_erasure_deletes_what_a_person_has_decided(
     write(verdicts, row)
     decisions.decide(row, decision())
 
-    ErasableRecords(deployed.table("IdempotencyTable")).take_review(str(row.fingerprint))
+    ErasableRecords(deployed.tables, deployed.outputs["IdempotencyTable"]).take_review(str(row.fingerprint))
 
     assert decisions.of(str(row.fingerprint)) is None
 
@@ -247,7 +247,7 @@ def test_an_erasure_deletes_opinions(
     assert opinions.change(row, Opinions().with_opinion(opinion()))
     item = deployed.table("IdempotencyTable").get_item(Key={"id": f"opinions#{row.fingerprint}"})["Item"]
 
-    ErasableRecords(deployed.table("IdempotencyTable")).take_review(str(row.fingerprint))
+    ErasableRecords(deployed.tables, deployed.outputs["IdempotencyTable"]).take_review(str(row.fingerprint))
 
     assert opinions.of(str(row.fingerprint)) == Opinions()
     assert item["version"] == 1

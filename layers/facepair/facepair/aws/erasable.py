@@ -93,28 +93,13 @@ class PictureVersions:
 class ErasableRows:
     """A facepair.use_cases.erase.Rows. A tombstone has only `pair_id`, `erased_at` and `expires_at`."""
 
-    def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
-        self._tables = tables
-        self._table = tables.Table(verdicts)
-        self._idempotency = idempotency
-
-    def stored(self, pair_id: str) -> Stored | None:
-        return self.with_reviews(pair_id, ())[0]
+    def __init__(self, table: "Table") -> None:
+        self._table = table
 
     @aws_errors()
-    def with_reviews(self, pair_id: str, fingerprints: Collection[str]) -> tuple[Stored | None, set[str]]:
-        """Read the row in the last request: a review is only written while the row allows it."""
-        about = {item_id(each): each for each in fingerprints for item_id in (decision_id, opinions_id)}
-        keys = [*((self._idempotency, {"id": each}) for each in about), (self._table.name, {"pair_id": pair_id})]
-        found: dict[str, list[Any]] = {self._idempotency: [], self._table.name: []}
-        for batch in batched(keys, BATCH_GET, strict=False):
-            wanted: dict[str, Any] = {}
-            for name, key in batch:
-                wanted.setdefault(name, {"Keys": [], "ConsistentRead": True})["Keys"].append(key)
-            for name, items in batch_get(self._tables, wanted).items():
-                found[name] += items
-        stored = next(map(_stored, found[self._table.name]), None)
-        return stored, {about[item["id"]] for item in found[self._idempotency]}
+    def stored(self, pair_id: str) -> Stored | None:
+        item = self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item")
+        return _stored(item) if item else None
 
     @aws_errors()
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
@@ -228,8 +213,9 @@ class ErasableCalls:
 class ErasableRecords:
     """A facepair.use_cases.erase.Records over IdempotencyTable."""
 
-    def __init__(self, table: "Table") -> None:
-        self._table = table
+    def __init__(self, tables: "DynamoDBServiceResource", table: str) -> None:
+        self._tables = tables
+        self._table = tables.Table(table)
 
     @aws_errors()
     def take(self, fingerprint: str) -> datetime | None:
@@ -251,6 +237,15 @@ class ErasableRecords:
             stands: Any = error.response.get("Item")
             return clock.at(float(stands["in_progress_expiration"]["N"]) / 1000)
         return None
+
+    @aws_errors()
+    def reviewed(self, fingerprints: Collection[str]) -> set[str]:
+        about = {item_id(each): each for each in fingerprints for item_id in (decision_id, opinions_id)}
+        found: set[str] = set()
+        for ids in batched(about, BATCH_GET, strict=False):
+            wanted = {self._table.name: {"Keys": [{"id": each} for each in ids], "ConsistentRead": True}}
+            found |= {about[item["id"]] for item in batch_get(self._tables, wanted)[self._table.name]}
+        return found
 
     @aws_errors()
     def take_review(self, fingerprint: str) -> None:

@@ -46,9 +46,6 @@ class Rows(Protocol):
     def stored(self, pair_id: str) -> Stored | None:
         """Return the pair's item, row or tombstone, even if it is unreadable."""
 
-    def with_reviews(self, pair_id: str, fingerprints: Collection[str]) -> tuple[Stored | None, Collection[str]]:
-        """Return what `stored` returns, and which of the fingerprints have opinions or a decision."""
-
     def entomb(self, pair_id: str, stored: Stored | None, moment: datetime) -> bool:
         """Replace the item that was read (or its absence) by a tombstone. Return False if it has changed."""
 
@@ -77,6 +74,9 @@ class Records(Protocol):
 
     def take(self, fingerprint: str) -> datetime | None:
         """Delete the record of two contents. If its worker may still save an answer, keep it and return until when."""
+
+    def reviewed(self, fingerprints: Collection[str]) -> Collection[str]:
+        """Return which contents have opinions of reviewers or a decision."""
 
     def take_review(self, fingerprint: str) -> None:
         """Delete the opinions of reviewers about two contents, and the decision."""
@@ -181,12 +181,12 @@ class Eraser:
     def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> set[str] | None:
         """Delete everything found through the row, then replace it by a tombstone. Return the row's objects.
 
-        Return None if the row is about an upload later than this erasure. A review that is written after it was looked
-        for changes the row, so that it is looked for again; only an opinion does not.
+        Return None if the row is about an upload later than this erasure. Reviews are looked for after the row is read:
+        a decision that is written later changes the row, so the tombstone fails and both are read again.
         """
         for _ in range(MOST_TRIES):
-            stored, reviewed = self.rows.with_reviews(erasure.pair_id, fingerprints)
-            for fingerprint in sorted(reviewed):
+            stored = self.rows.stored(erasure.pair_id)
+            for fingerprint in sorted(self.records.reviewed(fingerprints)):
                 self.records.take_review(fingerprint)
             if stored and stored.is_later_than(erasure.erased_at):
                 return None
