@@ -342,6 +342,14 @@ def test_no_secret_is_in_the_template(stack: ExpandedStack) -> None:
 # --- functions --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_environment_variables_are_texts(function: str) -> None:
+    """CloudFormation takes numbers for texts; not all tools that read the template do."""
+    variables = WRITTEN["Resources"][function]["Properties"]["Environment"]["Variables"]
+
+    assert [name for name, value in variables.items() if not isinstance(value, str | dict)] == []
+
+
 @pytest.mark.parametrize("function", PAIRS_FUNCTIONS)
 def test_a_functions_variables_are_texts_and_name_what_exists(stack: ExpandedStack, function: str) -> None:
     variables = stack.properties(function)["Environment"]["Variables"]
