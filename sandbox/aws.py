@@ -25,7 +25,9 @@ NO_ACCOUNT = {
     "credentials_file": (None, None, os.devnull, None),
 }
 # No proxy. An Invoke takes at most a function's longest timeout, 15 minutes. Long polls each hold a connection.
-CLIENT = Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=900, max_pool_connections=50)
+CLIENT = Config(
+    proxies={}, retries={"total_max_attempts": 1}, read_timeout=900, max_pool_connections=50, user_agent="sandbox"
+)
 
 
 OWN_ORIGINS = {"MOTO_DISABLE_GLOBAL_CORS": "true"}

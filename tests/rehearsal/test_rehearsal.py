@@ -288,7 +288,8 @@ def test_an_approval_whose_message_is_refused_is_sent_again_when_asked_for_again
         ),
         lambda: "the approval was not sent again",
     )
-    assert used.row_with("an unsent approval", "PASS")["call"] == "000002"
+    row = used.row_with("an unsent approval", "PASS")
+    assert row["call"] == "000002", used.ledger("an unsent approval")
 
 
 # --- persons, each with the policy that README names for the command --------------------------------------------------

@@ -32,7 +32,7 @@ DIRECTIONS: dict[str, tuple[set[str], set[str]]] = {
     "http": ({"__version__"}, AWS),
     "advance": ({"domain", "advance", "http"}, AWS),
     "webhook": ({"domain", "webhook", "http"}, AWS),
-    "aws": ({"domain", "advance", "webhook", "aws"}, HTTP),
+    "aws": ({"__version__", "domain", "advance", "webhook", "aws"}, HTTP),
     "settings": ({"domain"}, AWS | HTTP),
 }
 LONGEST_FILE = 350

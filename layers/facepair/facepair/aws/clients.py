@@ -6,9 +6,15 @@ from contextlib import contextmanager
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from facepair import __version__
 from facepair.domain.retry import Unavailable
 
-PATIENT = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
+NAME = f"facepair/{__version__}"
+"""The user agent in CloudTrail. botocore would compose its own anew for each request, in an eighth of the CPU time."""
+
+PATIENT = Config(
+    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6}, user_agent=NAME
+)
 """For requests that must survive throttling: six attempts take about 15 s of the function's 120."""
 
 SLOW_UPLINK = Config(
@@ -16,7 +22,9 @@ SLOW_UPLINK = Config(
 )
 """For uploads from a workstation: buffered data must pass a slow uplink before S3 can respond."""
 
-FAIL_FAST = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+FAIL_FAST = Config(
+    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}, user_agent=NAME
+)
 """For optional requests: an unresponsive cache must not use up the time for a comparison."""
 
 
