@@ -288,8 +288,10 @@ def test_an_approval_whose_message_is_refused_is_sent_again_when_asked_for_again
         ),
         lambda: "the approval was not sent again",
     )
-    row = used.row_with("an unsent approval", "PASS")
-    assert row["call"] == "000002", used.ledger("an unsent approval")
+    row, calls = used.row_with("an unsent approval", "PASS"), used.ledger("an unsent approval")
+    made = [call for call in calls if call["state"] != "REFUSED"]  # a busy machine may leave too little time for one
+    assert [call["state"] for call in made] == ["UNKNOWN", "ANSWERED"], calls
+    assert row["call"] == made[1]["call"]
 
 
 # --- persons, each with the policy that README names for the command --------------------------------------------------
