@@ -32,14 +32,15 @@ class Server:
         self.peers: list[int] = []
         self.requests: list[bytes] = []
         self.ending = threading.Event()
+        self._last_peer = 0
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
     def _accept(self) -> None:
         while True:
-            try:
-                connection, peer = self._listener.accept()
-            except OSError:
+            connection, peer = self._listener.accept()
+            if peer[1] == self._last_peer:
+                connection.close()
                 return
             self.peers.append(peer[1])
             self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
@@ -55,11 +56,15 @@ class Server:
                 self._behaviour(connection)
 
     def close(self) -> None:
+        """End after all connections so far are accepted: `peers` and `requests` are complete."""
         self.ending.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with socket.socket() as last:
+            last.bind(("127.0.0.1", 0))
+            self._last_peer = last.getsockname()[1]
+            last.connect(self._listener.getsockname())
+            for thread in self._threads:
+                thread.join()
         self._listener.close()
-        for thread in self._threads:
-            thread.join()
 
 
 @contextmanager
