@@ -306,6 +306,22 @@ def test_the_next_erasure_completes_an_interrupted_one(world: World) -> None:
     nothing_is_left(world)
 
 
+def test_an_erasure_that_dies_after_it_deleted_pictures_leaves_no_in_flight_marker(world: World) -> None:
+    compared(world)
+    world.in_flight.defer(world.bucket.find("anna").objects, world.time.now() + timedelta(minutes=5))
+
+    def they_are_deleted_and_the_answer_is_lost() -> None:
+        world.bucket.erase(world.bucket.versions)
+        raise Unavailable("the answer was lost")
+
+    world.pictures.at("delete", they_are_deleted_and_the_answer_is_lost)
+    with pytest.raises(Unavailable):
+        erase(world)
+
+    assert erase(world).complete
+    assert world.in_flight.marks == {}
+
+
 def test_a_new_picture_beside_an_old_one_that_is_being_erased_is_not_compared_with_it(world: World) -> None:
     world.upload("anna/first.jpg", "anna/second.jpg")
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ConnectionClosedError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -78,10 +79,11 @@ class RemoteEraser:
 
 
 def _ask(post: Callable[[dict[str, object]], Any], question: dict[str, object]) -> Any:
+    """Repeat what is throttled, or meets a connection that was closed meanwhile: an erasure can be repeated."""
     for number in range(MOST_THROTTLES):
         try:
             return post(question)
-        except TooManyRequests:
+        except (TooManyRequests, ConnectionClosedError):
             time.sleep(0.25 * 2**number)
     return post(question)
 

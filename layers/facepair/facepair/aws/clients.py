@@ -10,7 +10,7 @@ from facepair import __version__
 from facepair.domain.retry import Unavailable
 
 NAME = f"facepair/{__version__}"
-"""The user agent in CloudTrail. botocore would compose its own anew for each request, in an eighth of the CPU time."""
+"""The user agent, shown by CloudTrail. botocore composes its own for each request: an eighth of an erasure's CPU."""
 
 PATIENT = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6}, user_agent=NAME

@@ -243,7 +243,13 @@ class ErasableRecords:
         about = {item_id(each): each for each in fingerprints for item_id in (decision_id, opinions_id)}
         found: set[str] = set()
         for ids in batched(about, BATCH_GET, strict=False):
-            wanted = {self._table.name: {"Keys": [{"id": each} for each in ids], "ConsistentRead": True}}
+            wanted = {
+                self._table.name: {
+                    "Keys": [{"id": each} for each in ids],
+                    "ConsistentRead": True,
+                    "ProjectionExpression": "id",
+                }
+            }
             found |= {about[item["id"]] for item in batch_get(self._tables, wanted)[self._table.name]}
         return found
 

@@ -70,7 +70,7 @@ class Stored:
 
     @property
     def may_get_opinions(self) -> bool:
-        """Whether reviewers can write opinions about its contents without changing it."""
+        """Whether reviewers can write opinions about its contents without changing the row."""
         return self.state.get("verdict") == Verdict.MANUAL_CHECK
 
     def is_later_than(self, moment: datetime) -> bool:

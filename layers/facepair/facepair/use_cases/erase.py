@@ -123,8 +123,9 @@ class Eraser:
             row_objects = self._take_row(erasure, {each.fingerprint for each in calls if each.fingerprint})
             if row_objects is None:
                 continue
-            self._take_pictures(erasure, versions)
+            # First, because an erasure that dies and is repeated finds no pictures and no row that name the markers.
             self._unmark(row_objects | self._objects(pair_id, versions))
+            self._take_pictures(erasure, versions)
             now = clock.now()
             until = max([moment + SECOND, *(each + IN_FLIGHT for each in busy)])
             self.ledger.settle(mark, until)
@@ -151,8 +152,8 @@ class Eraser:
             return erasure
         erasure.uploads = self.pictures.abort(pair_id, moment)
         late = [each for each in versions if each.upload.last_modified < moment + SECOND]
-        self._take_pictures(erasure, late)
         self._unmark(self._objects(pair_id, late))
+        self._take_pictures(erasure, late)
         calls = _taken(rows)
         self._take_calls(erasure, calls)
         for call in calls:
@@ -179,7 +180,7 @@ class Eraser:
         return [until for each in fingerprints if (until := self.records.take(each))]
 
     def _take_row(self, erasure: Erasure, fingerprints: set[str]) -> set[str] | None:
-        """Delete everything found through the row, then replace it by a tombstone. Return the row's objects.
+        """Delete everything found through the row, then replace it by a tombstone. Return its marker's name.
 
         Return None if the row is about an upload later than this erasure. Reviews are looked for after the row is read:
         a decision that is written later changes the row, so the tombstone fails and both are read again.
