@@ -16,6 +16,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import NoRegionError
 
+from facepair.domain.erasure import Erasure
+from facepair_cli.erase.remote_eraser import RemoteEraser
 from facepair_cli.function_url import FunctionUrl
 from sandbox.aws import ACCOUNT, KEY, REGION, LocalAws
 from sandbox.deploy import deploy
@@ -185,6 +187,30 @@ def test_a_redirect_is_not_followed() -> None:
         server.close()
 
     assert asked == ["/"]
+
+
+def test_an_erasure_whose_connection_is_closed_without_an_answer_is_asked_for_again() -> None:
+    asked: list[Any] = []
+
+    class ClosesOnce(Handler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.body()))
+            if len(asked) == 2:  # on the connection of the first request
+                self.close_connection = True
+                return
+            self.answer(
+                HTTPStatus.OK, Erasure(pair_id=asked[-1]["pair_id"], erased_by="arn:rita").model_dump_json().encode()
+            )
+
+    server, erased = Server(ClosesOnce), list[Erasure]()
+    try:
+        eraser = RemoteEraser(function(f"http://127.0.0.1:{server.server_port}/"), at_once=1)
+        eraser.erase(["anna", "ben"], 2, erased.append)
+    finally:
+        server.close()
+
+    assert [each["pair_id"] for each in asked] == ["anna", "ben", "ben"]
+    assert [each.pair_id for each in erased] == ["anna", "ben"]
 
 
 def test_many_requests_in_a_row_share_a_connection_which_is_closed_after_them() -> None:
