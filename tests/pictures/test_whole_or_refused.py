@@ -13,8 +13,11 @@ from struct import pack
 from zlib import crc32
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from facepair.domain.containers.rows import runs_of_zeros
 from facepair.domain.fitted import Fitted, Unusable
 from facepair.domain.picture import fit
 from tests.pictures.heic import heic
@@ -321,6 +324,47 @@ def test_stray_bytes_between_headers_are_left_out(before: bytes) -> None:
 
 
 # --- BMP and TIFF ---------------------------------------------------------------------------------------------------
+
+
+def with_its_first_strip_at_the_end() -> tuple[bytes, int]:
+    """Return a TIFF whose strips do not follow each other, and where its first strip is."""
+    content = BytesIO()
+    PHOTO.save(content, "TIFF", tiffinfo={278: 16})
+    whole = content.getvalue()
+    with Image.open(content) as image:
+        offsets, lengths = image.tag_v2[273], image.tag_v2[279]  # type: ignore[attr-defined]
+    moved = whole[offsets[0] : offsets[0] + lengths[0]]
+    table = pack("<2L", *offsets[:2])
+    assert whole.count(table) == 1
+    return whole.replace(table, pack("<2L", len(whole), offsets[1])) + moved, len(whole)
+
+
+def test_a_tiff_whose_strips_do_not_follow_each_other_is_sent() -> None:
+    content, _ = with_its_first_strip_at_the_end()
+
+    assert_sent_whole(content)
+
+
+def test_a_hole_in_a_tiff_whose_strips_do_not_follow_each_other_is_found() -> None:
+    content, strip = with_its_first_strip_at_the_end()
+    hole = strip + 3 * SIZE[0] * 5 + 700  # within its sixth row
+
+    assert "hole of zeros" in refusal(content[:hole] + bytes(8000) + content[hole + 8000 :])
+
+
+@given(
+    data=st.lists(st.sampled_from([b"\0", b"\0\0\0\0\0", b"a", b"bc"])).map(b"".join),
+    least=st.integers(1, 9),
+    first=st.integers(0, 12),
+    beyond=st.integers(0, 12),
+)
+def test_the_search_for_zeros_finds_what_a_regular_expression_finds(
+    data: bytes, least: int, first: int, beyond: int
+) -> None:
+    last = max(first, len(data) - beyond)
+    runs = re.finditer(rb"\0{%d,}" % least, data[first:last])
+
+    assert list(runs_of_zeros(data, least, first, last)) == [(first + run.start(), first + run.end()) for run in runs]
 
 
 @pytest.mark.parametrize("picture_format", ["BMP", "TIFF"])

@@ -75,7 +75,7 @@ def _hole(data: bytes, row: int, first: int, last: int) -> str | None:
     interrupted upload, unless the data starts with a black row as well: then the picture has black bars.
     """
     has_bars = not any(data[first : min(first + row, last)])
-    for start, end in _runs_of_zeros(data, row, first, last):
+    for start, end in runs_of_zeros(data, row, first, last):
         before, behind = (start - first) % row, (end - first) % row
         above = data[start - row : start - before] if start - row >= first else data[first : first + before]
         below = data[end + row - behind : min(end + row, last)]
@@ -86,7 +86,7 @@ def _hole(data: bytes, row: int, first: int, last: int) -> str | None:
     return None
 
 
-def _runs_of_zeros(data: bytes, least: int, first: int, last: int) -> Iterator[tuple[int, int]]:
+def runs_of_zeros(data: bytes, least: int, first: int, last: int) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each run of at least `least` zeros.
 
     Such a run includes every `least`-th byte, so only those are searched first.
