@@ -22,6 +22,7 @@ from PIL import Image
 from facepair.aws.verdicts import may_replace
 from facepair.domain import clock
 from facepair.domain.backlog import Count
+from facepair.domain.decision import Decision
 from facepair.domain.erasure import KEPT, Charged, Stored
 from facepair.domain.fitted import Fitted
 from facepair.domain.gate import LONGEST_WAIT_SECONDS, MOST_PACE, Gate, Rules, Signal, Slot
@@ -34,8 +35,8 @@ from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
-from facepair.domain.review import Queued
-from facepair.domain.row import Decision, PictureRow, Row, Standing
+from facepair.domain.review_request import Queued
+from facepair.domain.row import PictureRow, Row, Standing
 from facepair.domain.start import End, Start
 from facepair.domain.verdict import Verdict
 from tests.support.conditions import holds

@@ -1,7 +1,7 @@
 """OperateFunction: approves retries, resends events and redrives dead letters for the operator who signed the request.
 
-POST {"action": "retry" | "resend" | "redrive", ...} to its URL; facepair/domain/operation.py has the fields. A request
-does a bounded amount of work and returns how far it got, so that the caller can continue.
+POST {"action": "retry" | "resend" | "redrive", ...} to its URL; facepair/domain/operator_request.py has the
+fields. A request does a bounded amount of work and returns how far it got, so that the caller can continue.
 """
 
 from functools import cache, partial
@@ -17,7 +17,7 @@ from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import StoredRows
 from facepair.domain.notification import created_objects
-from facepair.domain.operation import DeadLettersOf, RequestRefused, requested
+from facepair.domain.operator_request import DeadLettersOf, RequestRefused, requested
 from facepair.domain.webhook import Webhook
 from facepair.settings import OperateSettings
 from facepair.use_cases.approve import Approver

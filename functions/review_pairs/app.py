@@ -1,7 +1,7 @@
 """ReviewFunction: serves reviewers' pages through its function URL, where AWS identifies the caller.
 
-POST {"action": "pairs" | "decide" | "cannot_tell" | "reveal" | "give_back", ...}: facepair/domain/review.py has the
-fields of each request, the use case those of each response.
+POST {"action": "pairs" | "decide" | "cannot_tell" | "reveal" | "give_back", ...}: facepair/domain/review_request.py
+has the fields of each request, the use case those of each response.
 """
 
 import json
@@ -17,7 +17,7 @@ from facepair.aws.review import ManualChecks, PictureLinks, ReviewLeases
 from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain.metric import Metric
-from facepair.domain.review import asked
+from facepair.domain.review_request import asked
 from facepair.settings import ReviewSettings
 from facepair.use_cases.review import Reviewing
 

@@ -12,7 +12,7 @@ from facepair.domain.opinions import SecondReview
 from facepair.domain.pair import Upload
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Unavailable, Unreadable
-from facepair.domain.review import AskForPairs, Decide
+from facepair.domain.review_request import AskForPairs, Decide
 from facepair.domain.verdict import Verdict
 from tests.explore.explored import DeadlyPicture, Explored, ExploredTime
 from tests.explore.run import Run

@@ -28,12 +28,13 @@ from facepair.aws.ledger import CallsTable
 from facepair.aws.review import ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
+from facepair.domain.decision import Decision, Review
 from facepair.domain.gate import Rules
 from facepair.domain.ledger import State
 from facepair.domain.outcome import Outcome
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, RetryReason, Unavailable
-from facepair.domain.row import Decision, Review, Row
+from facepair.domain.row import Row
 from facepair.domain.verdict import Verdict
 from sandbox import transactions as moto_transactions
 from tests.fakes import SUCCESS, VISIBILITY_TIMEOUT

@@ -19,10 +19,11 @@ from facepair.aws.review import ManualChecks, PictureLinks, ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
 from facepair.domain.backlog import Count
+from facepair.domain.decision import Decision, Opinion, Review
 from facepair.domain.opinions import Opinions
 from facepair.domain.pair import Role
-from facepair.domain.review import Queued
-from facepair.domain.row import Decision, Opinion, PictureRow, Review, Row
+from facepair.domain.review_request import Queued
+from facepair.domain.row import PictureRow, Row
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.ports import Decisions, Verdicts
 from facepair.use_cases.review import KnownOpinions, Leases

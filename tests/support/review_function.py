@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from facepair.domain.opinions import SecondReview
-from facepair.domain.review import asked
+from facepair.domain.review_request import asked
 from facepair.domain.row import PictureRow
 from sandbox.lambda_host.server import Handler, Server
 from tests.fakes import picture

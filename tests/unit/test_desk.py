@@ -11,7 +11,7 @@ import pytest
 
 from facepair.domain import picture as pictures
 from facepair.domain.fitted import Fitted
-from facepair.domain.review import asked
+from facepair.domain.review_request import asked
 from facepair.domain.verdict import Verdict
 from facepair_cli.review.courier import carry, carry_due
 from facepair_cli.review.decisions import Decided

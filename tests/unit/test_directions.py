@@ -174,7 +174,7 @@ def test_the_command_line_starts_without_the_packages_of_extras() -> None:
     [
         ("facepair_cli.cli", {"boto3", "pydantic", "rich"}),
         ("facepair_cli.reading.show", {"pydantic", "PIL"}),
-        ("functions.compare_pair.app", {"PIL", "numpy", "facepair.domain.change", "facepair.domain.review"}),
+        ("functions.compare_pair.app", {"PIL", "numpy", "facepair.domain.change", "facepair.domain.review_request"}),
         ("functions.erase_pair.app", {"PIL", "asyncio"}),
         ("functions.find_missed.app", {"PIL", "asyncio"}),
         ("functions.operate.app", {"PIL", "asyncio"}),

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from facepair.domain.notification import created_notification, created_objects
-from facepair.domain.operation import MOST_PAIRS, DeadLettersOf, Redrive, RequestRefused, Resend, Retry, requested
+from facepair.domain.operator_request import (
+    MOST_PAIRS,
+    DeadLettersOf,
+    Redrive,
+    RequestRefused,
+    Resend,
+    Retry,
+    requested,
+)
 from facepair.use_cases.operate import Operator
 from facepair.use_cases.redrive import Route
 from tests.unit.test_publish import World as Events

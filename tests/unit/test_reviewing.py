@@ -9,7 +9,7 @@ import pytest
 from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Unavailable
-from facepair.domain.review import LEASE, AskForPairs, Decide, GiveBack, Misunderstood, asked
+from facepair.domain.review_request import LEASE, AskForPairs, Decide, GiveBack, Misunderstood, asked
 from facepair.domain.row import Row
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.ask import Concluded, Question

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facepair.domain import clock
+from facepair.domain.decision import Decision, Review
 from facepair.domain.fitted import Unusable
 from facepair.domain.outcome import Face, Outcome, Policy, Seen
 from facepair.domain.pair import ROLES, Pair, Role, Upload
-from facepair.domain.row import Case, Decision, PictureRow, Review, Row
+from facepair.domain.row import Case, PictureRow, Row
 from facepair.domain.verdict import Verdict
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

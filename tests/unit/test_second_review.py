@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from facepair.domain import clock
+from facepair.domain.decision import Opinion
 from facepair.domain.opinions import Opinions, SecondReview
-from facepair.domain.review import asked
-from facepair.domain.row import Opinion
+from facepair.domain.review_request import asked
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.review import Reviewing
 from tests.unit.test_reviewing import again, manual_checks

@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from facepair.domain.moment import Moment
 from facepair.domain.outcome import Policy
 from facepair.domain.pair import Role
-from facepair.domain.row import Moment
 from facepair.domain.stored_row import StoredRow
 from facepair.domain.verdict import Verdict
 from facepair_cli.output import note

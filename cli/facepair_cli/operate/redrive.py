@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from facepair.domain.operation import DeadLettersOf, Redrive
+from facepair.domain.operator_request import DeadLettersOf, Redrive
 from facepair_cli.confirmation import confirm, yes_option
 from facepair_cli.function_url import FunctionUrl
 from facepair_cli.output import counted, json_option, note, print_json, say

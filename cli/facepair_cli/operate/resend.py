@@ -8,7 +8,7 @@ import click
 
 from facepair.domain import clock
 from facepair.domain.backlog import Count
-from facepair.domain.operation import MOST_PAIRS, Resend
+from facepair.domain.operator_request import MOST_PAIRS, Resend
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.resend import Resent
 from facepair_cli.confirmation import confirm, yes_option

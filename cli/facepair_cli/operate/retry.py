@@ -8,7 +8,7 @@ from typing import IO
 
 import click
 
-from facepair.domain.operation import MOST_PAIRS, Retry
+from facepair.domain.operator_request import MOST_PAIRS, Retry
 from facepair.use_cases.approve import Answer, Approval
 from facepair_cli.confirmation import confirm, yes_option
 from facepair_cli.function_url import FunctionUrl

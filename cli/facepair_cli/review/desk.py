@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from facepair.domain.review import COUNTED, MOST_AT_ONCE
+from facepair.domain.review_request import COUNTED, MOST_AT_ONCE
 from facepair_cli.review.decisions import Decided, Lost, refusal
 from facepair_cli.review.pictures import LINK_SECONDS, Expired, Fetch, Held, Shown, Unseen
 from facepair_cli.review.ports import Ending

@@ -10,8 +10,9 @@ from facepair.aws.clients import aws_errors
 from facepair.aws.transactions import StoredItem, conditioned, transact
 from facepair.aws.written_later import write_later
 from facepair.domain import clock
+from facepair.domain.decision import Decision
 from facepair.domain.opinions import Opinions
-from facepair.domain.row import Decision, Row
+from facepair.domain.row import Row
 from facepair.domain.verdict import Verdict
 
 if TYPE_CHECKING:

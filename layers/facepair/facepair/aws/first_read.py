@@ -8,7 +8,8 @@ from facepair.aws.clients import aws_errors
 from facepair.aws.decisions import decision_id
 from facepair.aws.gate import ITEM, gate_of
 from facepair.domain import clock
-from facepair.domain.row import Decision, Standing
+from facepair.domain.decision import Decision
+from facepair.domain.row import Standing
 from facepair.domain.start import End, Start
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from facepair.aws.clients import aws_errors, condition_failed
 from facepair.aws.tables import items
 from facepair.domain import clock
 from facepair.domain.backlog import Count
-from facepair.domain.review import COUNTED, Queued
+from facepair.domain.review_request import COUNTED, Queued
 from facepair.domain.row import PictureRow
 from facepair.domain.verdict import Verdict
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from facepair.domain.moment import Moment
 from facepair.domain.pair import Role
-from facepair.domain.row import Moment
 from facepair.domain.stored_row import StoredRow, is_tombstone
 from facepair.domain.verdict import FINAL, Verdict
 

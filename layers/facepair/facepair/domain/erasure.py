@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from facepair.domain import clock
 from facepair.domain.ledger import State
+from facepair.domain.moment import Moment
 from facepair.domain.pair import Role
-from facepair.domain.row import Moment
 from facepair.domain.verdict import Verdict
 
 KEPT = timedelta(days=35)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from facepair.domain.review import PairId
+from facepair.domain.review_request import PairId
 
 
 class _ErasureRequest(BaseModel):

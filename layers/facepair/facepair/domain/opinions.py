@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from facepair.domain.row import Moment, Opinion
+from facepair.domain.decision import Opinion
+from facepair.domain.moment import Moment
 from facepair.domain.verdict import Verdict
 
 

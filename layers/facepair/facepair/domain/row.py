@@ -4,31 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer
+from pydantic import BaseModel, Field
 
 from facepair.domain import clock
+from facepair.domain.decision import Decision, Review
 from facepair.domain.fitted import Unusable
+from facepair.domain.moment import Moment
 from facepair.domain.notification import CreatedObject
 from facepair.domain.outcome import Face, Outcome, Policy, Seen, verdict
 from facepair.domain.pair import ROLES, Pair, Role, Upload
 from facepair.domain.stored_row import is_tombstone
 from facepair.domain.verdict import FINAL, PICTURES_DELETED, WORKER_DIED, Verdict, is_charged
-
-
-def _moment(value: object) -> datetime:
-    """Return a stored time. Raises ValueError, which pydantic reports with the field's name."""
-    if not isinstance(value, datetime | str):
-        raise ValueError("not a time: expected ISO 8601 text")
-    try:
-        return clock.milliseconds(clock.parse(value) if isinstance(value, str) else value)
-    except OverflowError:
-        raise ValueError("not a time: out of range") from None
-
-
-Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(clock.iso)]
-"""A stored time: ISO 8601 UTC in milliseconds."""
 
 
 class PictureRow(BaseModel, frozen=True):
@@ -61,72 +49,6 @@ class PictureRow(BaseModel, frozen=True):
     def identity(self) -> dict[str, str]:
         """Attributes that tell this object from others of the same second."""
         return {"key": self.key, "etag": self.etag}
-
-
-class Opinion(BaseModel, frozen=True):
-    """A reviewer's opinion while others have to agree. `by` is an ARN as AWS reports it."""
-
-    by: str
-    at: Moment
-    verdict: Verdict
-    retake: tuple[Role, ...] | None = None
-    reason: str
-    saw_similarity: bool = False
-
-    def agrees(self, other: "Opinion") -> bool:
-        """Return whether verdicts agree, for RETAKE with the same pictures."""
-        return (self.verdict, set(self.retake or ())) == (other.verdict, set(other.retake or ()))
-
-
-class Review(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=True):
-    """A final decision: the reviewer's ARN as AWS reports it, when and why; `from` is the verdict before.
-
-    Rows of earlier releases lack `saw_similarity`. `also_by` and `opinions` are of earlier reviewers, if any.
-    """
-
-    by: str
-    at: Moment
-    reason: str
-    from_: Verdict = Field(validation_alias="from", serialization_alias="from")
-    saw_similarity: bool | None = None
-    also_by: tuple[str, ...] | None = None
-    opinions: tuple[Opinion, ...] | None = None
-
-
-class Decision(BaseModel, frozen=True):
-    """What reviewers decided about two contents; it holds whenever these two are uploaded."""
-
-    verdict: Verdict
-    retake: tuple[Role, ...] | None = None
-    review: Review
-
-    @classmethod
-    def of(cls, opinion: Opinion, others: tuple[Opinion, ...] = ()) -> Self:
-        """Return the final decision from an opinion and those before it."""
-        review = Review(
-            by=opinion.by,
-            at=opinion.at,
-            reason=opinion.reason,
-            from_=Verdict.MANUAL_CHECK,
-            saw_similarity=opinion.saw_similarity,
-            also_by=tuple(each.by for each in others) or None,
-            opinions=others or None,
-        )
-        return cls(verdict=opinion.verdict, retake=opinion.retake, review=review)
-
-    @property
-    def opinions(self) -> tuple[Opinion, ...]:
-        """Every reviewer's opinion, the final one first."""
-        review = self.review
-        final = Opinion(
-            by=review.by,
-            at=review.at,
-            verdict=self.verdict,
-            retake=self.retake,
-            reason=review.reason,
-            saw_similarity=bool(review.saw_similarity),
-        )
-        return (final, *(review.opinions or ()))
 
 
 type Versions = Mapping[Role, str | None]

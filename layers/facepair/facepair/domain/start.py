@@ -1,8 +1,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from facepair.domain.decision import Decision
 from facepair.domain.gate import Gate
-from facepair.domain.row import Decision, Standing
+from facepair.domain.row import Standing
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Protocol
 
 from facepair.domain import clock
+from facepair.domain.decision import Decision
 from facepair.domain.fitted import Fitted, Unusable, check_size_of_upload
 from facepair.domain.notification import CreatedObject
 from facepair.domain.outcome import Policy
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
 from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
-from facepair.domain.row import Case, Decision, Row
+from facepair.domain.row import Case, Row
 from facepair.domain.start import Start
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.ask import Concluded, Question

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from facepair.domain.operation import DeadLettersOf, OperatorRequest, Redrive, RequestRefused, Resend, Retry
+from facepair.domain.operator_request import DeadLettersOf, OperatorRequest, Redrive, RequestRefused, Resend, Retry
 from facepair.use_cases.approve import Approver
 from facepair.use_cases.redrive import Route
 from facepair.use_cases.resend import Resender

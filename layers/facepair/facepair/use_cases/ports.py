@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from facepair.domain.decision import Decision
 from facepair.domain.fitted import Fitted
 from facepair.domain.gate import Gate, Slot
 from facepair.domain.ledger import Call, State
@@ -15,7 +16,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.retry import Blocked, Closed, RateLimited
-from facepair.domain.row import Decision, Row, Standing
+from facepair.domain.row import Row, Standing
 from facepair.domain.start import End, Start
 from facepair.domain.stored_row import StoredRow
 

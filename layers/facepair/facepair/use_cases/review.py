@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 from facepair.domain import clock
 from facepair.domain.backlog import Count
+from facepair.domain.decision import Decision, has_decided, is_repeated
 from facepair.domain.metric import Metric
 from facepair.domain.opinions import Opinions, SecondReview, person
 from facepair.domain.pair import split
 from facepair.domain.retry import Unavailable
-from facepair.domain.review import (
+from facepair.domain.review_request import (
     LEASE,
     Asked,
     AskForPairs,
@@ -22,10 +23,8 @@ from facepair.domain.review import (
     GiveBack,
     Queued,
     Reveal,
-    has_decided,
-    is_repeated,
 )
-from facepair.domain.row import Decision, PictureRow, Row
+from facepair.domain.row import PictureRow, Row
 from facepair.use_cases.ports import Decisions, Metrics, Verdicts
 
 logger = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from facepair.domain.decision import Opinion
 from facepair.domain.opinions import Note
 from facepair.domain.pair import ROLES, Role
-from facepair.domain.row import Decision, Opinion
 from facepair.domain.verdict import Verdict
 
 LEASE = timedelta(minutes=5)
@@ -120,13 +120,3 @@ def asked(request: object) -> Asked:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
         raise Misunderstood(f"{where} cannot be understood: {first['msg']}") from None
-
-
-def has_decided(decision: Decision, opinion: Opinion) -> bool:
-    """Return whether a decision includes the opinion already, as its request was repeated."""
-    return any(is_repeated(each, opinion) for each in decision.opinions)
-
-
-def is_repeated(one: Opinion, other: Opinion) -> bool:
-    """Return whether two opinions are the same: person, verdict and reason."""
-    return one.agrees(other) and (one.by, one.reason) == (other.by, other.reason)
