@@ -33,7 +33,7 @@ from facepair.domain.outcome import Outcome, Policy
 from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
-from facepair.domain.row import Row, Standing
+from facepair.domain.row import PairItem, Row
 from facepair.domain.start import End, Start
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Asker
@@ -116,14 +116,14 @@ class House:
     def of(self, pair_id: str) -> Start:
         for item in ("gate", "rows", "earlier erasures"):
             self.counts[f"{item} read"] += 1
-        return Start(self._gate, Standing(self._rows.get(pair_id)))
+        return Start(self._gate, PairItem(self._rows.get(pair_id)))
 
     def after_call(self, fingerprint: str) -> End:
         for item in ("gate", "decision"):
             self.counts[f"{item} read"] += 1
         return End(self._gate, None)
 
-    def replace(self, stands: Row, row: Row) -> bool:
+    def replace(self, expected: Row, row: Row) -> bool:
         return self.write(row, None)
 
     def write(self, row: Row, erased_at: datetime | None) -> bool:

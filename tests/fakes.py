@@ -36,7 +36,7 @@ from facepair.domain.pair import Names, Pair, Upload, split
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.review_request import Queued
-from facepair.domain.row import PictureRow, Row, Standing
+from facepair.domain.row import PairItem, PictureRow, Row
 from facepair.domain.start import End, Start
 from facepair.domain.verdict import Verdict
 from tests.support.conditions import holds
@@ -234,11 +234,11 @@ class FakeVerdicts(Fake):
         return self._row(pair_id)
 
     def _row(self, pair_id: str) -> Row | None:
-        return Standing.of(self.items.get(pair_id)).row
+        return PairItem.of(self.items.get(pair_id)).row
 
-    def standing(self, pair_id: str) -> Standing:
-        self._begin("standing")
-        return Standing.of(self.items.get(pair_id))
+    def item(self, pair_id: str) -> PairItem:
+        self._begin("item")
+        return PairItem.of(self.items.get(pair_id))
 
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
         self._begin("rows")
@@ -254,10 +254,10 @@ class FakeVerdicts(Fake):
         rows = [row for row in self.stored.values() if row.verdict is Verdict.PENDING]
         yield from sorted(rows, key=lambda row: row.updated_at or NOON)
 
-    def replace(self, stands: Row, row: Row) -> bool:
+    def replace(self, expected: Row, row: Row) -> bool:
         self._begin("replace")
         item = self.items.get(row.pair_id)
-        if item is None or self._row(row.pair_id) != stands:
+        if item is None or self._row(row.pair_id) != expected:
             return False
         self.items[row.pair_id] = row.model_copy(update={"updated_at": _later(self._time.now(), item)}).item()
         return True
@@ -265,10 +265,10 @@ class FakeVerdicts(Fake):
     def write(self, row: Row, erased_at: datetime | None) -> bool:
         self._begin("write")
         item = self.items.get(row.pair_id)
-        standing = Standing.of(item)
-        if item and standing.erased_at != erased_at:
+        current = PairItem.of(item)
+        if item and current.erased_at != erased_at:
             raise Later("the pair was erased after this worker began")
-        if item and standing.row and not holds(may_replace(row), item):
+        if item and current.row and not holds(may_replace(row), item):
             return False
         now = self._time.now()
         expires_at = int((now + RETENTION).timestamp())
@@ -277,11 +277,11 @@ class FakeVerdicts(Fake):
         return True
 
 
-def _later(now: datetime, stands: Mapping[str, Any] | None) -> datetime:
+def _later(now: datetime, current: Mapping[str, Any] | None) -> datetime:
     """Return a time later than the row's previous write."""
-    if not stands or "updated_at" not in stands:
+    if not current or "updated_at" not in current:
         return now
-    return max(now, clock.parse(stands["updated_at"]) + timedelta(milliseconds=1))
+    return max(now, clock.parse(current["updated_at"]) + timedelta(milliseconds=1))
 
 
 class FakeDecisions(Fake):
@@ -301,16 +301,16 @@ class FakeDecisions(Fake):
 
     def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
         self._begin("decide")
-        stands = Standing.of(self._verdicts.items.get(row.pair_id)).row
-        if stands is None:
+        current = PairItem.of(self._verdicts.items.get(row.pair_id)).row
+        if current is None:
             return False
-        if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
+        if not current.is_to_be_reviewed or current.fingerprint != row.fingerprint:
             return False
         if self._opinions.known.get(str(row.fingerprint), Opinions()).version != opinions:
             return False
         self._opinions.known.pop(str(row.fingerprint), None)
         later = _later(decision.review.at, self._verdicts.items[row.pair_id])
-        decided = stands.as_decided(decision).model_copy(update={"updated_at": later})
+        decided = current.as_decided(decision).model_copy(update={"updated_at": later})
         self._verdicts.items[row.pair_id] = decided.item()
         self.kept[str(row.fingerprint)] = decision
         return True
@@ -334,8 +334,8 @@ class FakeOpinions(Fake):
 
     def change(self, row: Row, opinions: Opinions) -> bool:
         self._begin("change")
-        stands = Standing.of(self._verdicts.items.get(row.pair_id)).row
-        if stands is None or not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:
+        current = PairItem.of(self._verdicts.items.get(row.pair_id)).row
+        if current is None or not current.is_to_be_reviewed or current.fingerprint != row.fingerprint:
             return False
         if self.known.get(str(row.fingerprint), Opinions()).version != opinions.version - 1:
             return False
@@ -444,23 +444,23 @@ class FakeLedger(Fake):
     def complete(self, call: Call, state: State, outcome: Outcome, latency_ms: int | None = None) -> None:
         self._begin("complete")
         self._forget_expired()
-        stands = self._calls.get((call.pair_id, call.call))
-        if stands is None:
+        current = self._calls.get((call.pair_id, call.call))
+        if current is None:
             raise Later("the call was answered after all")
         open_states = {State.SENT} if state is State.UNKNOWN else {State.SENT, State.UNKNOWN}
-        if stands.owner == call.owner and stands.state in open_states:
-            stored = None if stands.erased else outcome.model_copy(update={"unsaved": False})
-            self._calls[call.pair_id, call.call] = replace(stands, state=state, outcome=stored)
+        if current.owner == call.owner and current.state in open_states:
+            stored = None if current.erased else outcome.model_copy(update={"unsaved": False})
+            self._calls[call.pair_id, call.call] = replace(current, state=state, outcome=stored)
             self.transaction_ids[call.pair_id, call.call] = outcome.transaction_id
-        elif stands.state is not state:
+        elif current.state is not state:
             raise Later("the call was answered after all")
 
     def approve(self, call: Call, by: str) -> bool:
         self._begin("approve")
-        stands = self._calls[call.pair_id, call.call]
-        if stands.owner != call.owner or not stands.unanswered or stands.permitted_by or stands.erased:
+        current = self._calls[call.pair_id, call.call]
+        if current.owner != call.owner or not current.unanswered or current.permitted_by or current.erased:
             return False
-        self._calls[call.pair_id, call.call] = replace(stands, permitted_by=by)
+        self._calls[call.pair_id, call.call] = replace(current, permitted_by=by)
         return True
 
     def mark(self, pair_id: str, number: int, moment: datetime) -> Call | None:
@@ -703,7 +703,7 @@ class FakeFirstRead:
         self._gate, self._verdicts, self._earlier = gate, verdicts, earlier
 
     def of(self, pair_id: str) -> Start:
-        return Start(self._gate.seen(), self._verdicts.standing(pair_id), self._earlier.of(pair_id))
+        return Start(self._gate.seen(), self._verdicts.item(pair_id), self._earlier.of(pair_id))
 
 
 class FakeLastRead:
@@ -922,10 +922,10 @@ class FakeErasableRows(Fake):
         item = self._verdicts.items.get(pair_id)
         if item is None:
             return None
-        standing = Standing.of(item)
-        if standing.row is None:
-            return Stored(item, is_tombstone=True, erased_at=standing.erased_at)
-        row = standing.row
+        current = PairItem.of(item)
+        if current.row is None:
+            return Stored(item, is_tombstone=True, erased_at=current.erased_at)
+        row = current.row
         return Stored(
             item,
             is_tombstone=False,

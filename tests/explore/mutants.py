@@ -369,7 +369,7 @@ MUTANTS = (
     Mutant(
         "a call that was erased meanwhile is completed with its answer",
         f"{FAKES}:FakeLedger.complete",
-        "None if stands.erased else outcome",
+        "None if current.erased else outcome",
         "outcome",
         ERASURES,
     ),
@@ -383,7 +383,7 @@ MUTANTS = (
     Mutant(
         "a worker that began before an erasure writes its row",
         f"{FAKES}:FakeVerdicts.write",
-        "if item and standing.erased_at != erased_at:",
+        "if item and current.erased_at != erased_at:",
         "if False:",
         ERASURES,
     ),
@@ -404,8 +404,8 @@ MUTANTS = (
     Mutant(
         "an erasure by an earlier release is ignored",
         f"{USE_CASES}.compare:_check_not_erased",
-        "for each in (start.standing.erased_at, start.erased_earlier)",
-        "for each in (start.standing.erased_at,)",
+        "for each in (start.item.erased_at, start.erased_earlier)",
+        "for each in (start.item.erased_at,)",
         ("erased by an earlier release",),
     ),
     Mutant(
@@ -418,14 +418,14 @@ MUTANTS = (
     Mutant(
         "a PENDING row is written over whatever stands",
         f"{FAKES}:FakeVerdicts.replace",
-        "if item is None or self._row(row.pair_id) != stands:",
+        "if item is None or self._row(row.pair_id) != expected:",
         "if False:",
         ("withdrawn while blocked", "erased while blocked"),
     ),
     Mutant(
         "any row replaces any other",
         f"{FAKES}:FakeVerdicts.write",
-        "if item and standing.row and not holds(may_replace(row), item):",
+        "if item and current.row and not holds(may_replace(row), item):",
         "if False:",
         ("overtaken", "overtaken when busy"),
     ),
@@ -467,7 +467,7 @@ MUTANTS = (
     Mutant(
         "a decision is made about whatever stands",
         f"{FAKES}:FakeDecisions.decide",
-        "if not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:",
+        "if not current.is_to_be_reviewed or current.fingerprint != row.fingerprint:",
         "if False:",
         DECISIONS,
     ),
@@ -488,7 +488,7 @@ MUTANTS = (
     Mutant(
         "an opinion is written about an erased pair",
         f"{FAKES}:FakeOpinions.change",
-        "if stands is None or not stands.is_to_be_reviewed or stands.fingerprint != row.fingerprint:",
+        "if current is None or not current.is_to_be_reviewed or current.fingerprint != row.fingerprint:",
         "if False:",
         ("erased while two reviewers decide",),
     ),
@@ -524,14 +524,14 @@ MUTANTS = (
     Mutant(
         "a decision made meanwhile is not seen",
         f"{USE_CASES}.compare:Comparer._settle",
-        "if decision is None and stands and stands.decision",
-        "if False and stands and stands.decision",
+        "if decision is None and current and current.decision",
+        "if False and current and current.decision",
         DECISIONS,
     ),
     Mutant(
         "a settled pair is compared again",
         f"{USE_CASES}.compare:Comparer._compare",
-        "if row and row.stands_for(pair):",
+        "if row and row.settles(pair):",
         "if False:",
         TWO,
     ),

@@ -16,7 +16,7 @@ from facepair.domain.history import Version
 from facepair.domain.ledger import MOST_UNANSWERED, Call, State
 from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair, split
-from facepair.domain.row import Row, Standing
+from facepair.domain.row import PairItem, Row
 from facepair.domain.stored_row import is_tombstone
 from facepair.domain.verdict import (
     API_NOT_ANSWERING,
@@ -212,14 +212,14 @@ class Promises:
         if after is None or is_tombstone(after):
             return
         new = Row.from_item(after)
-        self._not_of_erased_pictures(Standing.of(before), new)
+        self._not_of_erased_pictures(PairItem.of(before), new)
         miscounted = {"in_flight.begin", "in_flight.defer", "in_flight.finish"} & self.world.run.failed
         now = self.world.time.now()
         outlived = sum(each.at_work and each.ends is not None and each.ends <= now for each in self.world.actors)
         deaths = self.world.run.deaths + outlived
         if new.code == WORKER_DIED and deaths < self.world.deaths_needed and not miscounted:
             self.broke(f"the pair is given up after {deaths} deaths")
-        old = Standing.of(before).row
+        old = PairItem.of(before).row
         if old is None:
             return
         if new.uploaded_at < old.uploaded_at:
@@ -243,7 +243,7 @@ class Promises:
             versions = frozenset(each.version_id for each in new.pictures.values())
             self.decisions.setdefault(str(new.fingerprint), versions)
 
-    def _not_of_erased_pictures(self, before: Standing, new: Row) -> None:
+    def _not_of_erased_pictures(self, before: PairItem, new: Row) -> None:
         """Check a row written after an erasure."""
         versions = [str(each.version_id) for each in new.pictures.values() if each.version_id]
         if before.erased_at and any(self.uploads[each] <= before.erased_at for each in versions):

@@ -31,7 +31,7 @@ READS = frozenset(
     f"{port}.{operation}"
     for port, operations in {
         "bucket": ("find", "read", "version", "all"),
-        "verdicts": ("row", "standing", "rows", "pending"),
+        "verdicts": ("row", "item", "rows", "pending"),
         "earlier_erasures": ("of",),
         "erasable_rows": ("stored",),
         "erasable_records": ("reviewed",),

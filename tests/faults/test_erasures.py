@@ -26,23 +26,23 @@ class Overtaken:
 def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
     """One pair per kind of write, all at once."""
     cloud.idle()
-    standing = {}
+    suspended = {}
     for name, table in WRITES.items():
         pair = cloud.pair(f"overtaken/{name}")
         cloud.upload(f"{pair.pair_id}/first.jpg", pair.first)
         cloud.row_with(pair.pair_id, "WAITING")
         written = (cloud.sandbox.outputs[table], pair.pair_id)
         fault = cloud.aws.fault("PutItem", "delay", *written, delay=LONGER_THAN_AN_ERASURE)
-        standing[name] = (pair, fault)
-    for pair, fault in standing.values():
+        suspended[name] = (pair, fault)
+    for pair, fault in suspended.values():
         cloud.upload(f"{pair.pair_id}/second.jpg", pair.second)
         cloud.wait(lambda fault=fault: fault.met, lambda: "no worker stands before the write")  # type: ignore[misc]
     erasing = [
         commands.start("erase", pair.pair_id, "--yes", variables=os.environ | cloud.sandbox.variables)
-        for pair, _ in standing.values()
+        for pair, _ in suspended.values()
     ]
     found = {}
-    for (name, (pair, fault)), process in zip(standing.items(), erasing, strict=True):
+    for (name, (pair, fault)), process in zip(suspended.items(), erasing, strict=True):
         _, said = process.communicate(timeout=150)
         assert process.returncode == 0, said
         found[name] = Overtaken(pair, fault, cloud.messages("UploadsQueue") > 0)

@@ -27,7 +27,7 @@ from facepair.domain.ledger import OF_CHARGES, OF_CONTENTS, OF_FACES, State
 from facepair.domain.outcome import Outcome
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
-from facepair.domain.row import Standing
+from facepair.domain.row import PairItem
 from facepair.domain.verdict import Verdict
 from tests.integration.test_idempotency import Context
 from tests.integration.test_verdicts_table import KEPT, T, state
@@ -216,10 +216,10 @@ def test_a_row_becomes_a_tombstone_and_only_the_very_row_that_was_read(deployed:
     assert not erasable.entomb(pair_id, None, NOON + SECOND)
     assert erasable.entomb(pair_id, erasable.stored(pair_id), NOON + SECOND)
 
-    stands = table.get_item(Key={"pair_id": pair_id})["Item"]
-    assert stands.keys() == {"pair_id", "erased_at", "expires_at"}
-    assert stands["erased_at"] == "2026-01-31T12:00:01.000Z"
-    days = (int(stands["expires_at"]) - clock.now().timestamp()) / 86400
+    item = table.get_item(Key={"pair_id": pair_id})["Item"]
+    assert item.keys() == {"pair_id", "erased_at", "expires_at"}
+    assert item["erased_at"] == "2026-01-31T12:00:01.000Z"
+    days = (int(item["expires_at"]) - clock.now().timestamp()) / 86400
     assert round(days) == 35
 
 
@@ -247,7 +247,7 @@ def test_a_row_that_cannot_be_read_becomes_a_tombstone_too(
     assert not stored.is_later_than(NOON)
     assert erasable.entomb(pair_id, stored, NOON)
 
-    assert VerdictsTable(deployed.tables, table.name).standing(pair_id) == Standing(erased_at=NOON)
+    assert VerdictsTable(deployed.tables, table.name).item(pair_id) == PairItem(erased_at=NOON)
 
 
 def test_a_tombstone_whose_response_was_lost_is_recognised(
@@ -270,9 +270,9 @@ def test_a_worker_that_does_not_know_of_an_erasure_writes_no_row(deployed: Resou
     with pytest.raises(Later, match="after this worker began"):
         table.write(state(Verdict.PASS, uploaded=20, pair_id=pair_id), None)
 
-    stands = table.row(pair_id)
-    assert stands
-    assert (stands.verdict, stands.erased_before) == (Verdict.PASS, T)
+    current = table.row(pair_id)
+    assert current
+    assert (current.verdict, current.erased_before) == (Verdict.PASS, T)
     assert table.rows([pair_id]).keys() == {pair_id}
 
 

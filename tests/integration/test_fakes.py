@@ -198,9 +198,9 @@ def ledger_story(ledger: Ledger, pair_id: str) -> Iterator[Any]:
         yield seen(lambda: ledger.complete(call, earlier, outcomes[earlier]))  # noqa: B023
         late = replace(call, owner=owner or call.owner)
         yield seen(lambda: ledger.complete(late, later, outcomes[later].model_copy(update={"unsaved": True}), 7))  # noqa: B023
-        stands = ledger.get(pair_id, call.call)
-        assert stands
-        yield stands.state, stands.outcome
+        current = ledger.get(pair_id, call.call)
+        assert current
+        yield current.state, current.outcome
 
 
 def test_the_ledger(fakes: World, deployed: Resources, pair_id: str) -> None:

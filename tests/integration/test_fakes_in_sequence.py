@@ -194,7 +194,7 @@ class Both(RuleBasedStateMachine):
         if decided and contents and verdict in (Verdict.PASS, Verdict.REJECT):
             row = row.as_decided(self.decision(verdict))
         erased_at = None if knows is None else T + timedelta(seconds=knows)
-        known = erased_at if knows else self.fakes.verdicts.standing(pair_id).erased_at
+        known = erased_at if knows else self.fakes.verdicts.item(pair_id).erased_at
         self.same(lambda world: world.verdicts.write(row, known))
 
     @rule(pair_id=pairs)
@@ -350,13 +350,13 @@ class Both(RuleBasedStateMachine):
     # --- comparisons --------------------------------------------------------------------------------------------------
 
     def rows_are_alike(self, pair_id: str) -> None:
-        fakes, real = self.fakes.verdicts.standing(pair_id), self.real.verdicts.standing(pair_id)
+        fakes, real = self.fakes.verdicts.item(pair_id), self.real.verdicts.item(pair_id)
         assert (_row(fakes.row), fakes.erased_at) == (_row(real.row), real.erased_at)
         fake = [_call(call) for call in self.fakes.ledger.of_pair(pair_id)]
         assert fake == [_call(call) for call in self.real.ledger.of_pair(pair_id)]
 
     def gates_are_alike(self) -> None:
-        fake, real = self.fakes.gate.state, self.real.gate.state()
+        fake, real = self.fakes.gate.state, self.real.gate.read()
         assert (fake.code, fake.unanswered) == (real.code, real.unanswered)
         assert (round(fake.reopens_at, 3), round(fake.next_slot, 3)) == (
             round(real.reopens_at, 3),

@@ -51,8 +51,8 @@ class AfterAllHaveRead(GateItem):
 
     all_have_read: threading.Barrier | None = None
 
-    def state(self) -> Gate:
-        gate = super().state()
+    def read(self) -> Gate:
+        gate = super().read()
         if self.all_have_read:
             self.all_have_read.wait()
             self.all_have_read = None
@@ -107,7 +107,7 @@ def test_workers_at_the_same_instant_get_no_slot_beyond_the_longest_wait(deploye
 def test_a_changed_rate_applies_at_once(deployed: Resources, clock: Clock, before: float, after: float) -> None:
     gate(deployed, clock, per_second=before).enter()
 
-    state = gate(deployed, clock).state()
+    state = gate(deployed, clock).read()
 
     assert state.wait(Rules(after, 3, PAUSE), clock.now) == pytest.approx(1.06 / after)
     if after == 10:
@@ -322,19 +322,19 @@ def test_an_answer_opens_a_gate_that_has_changed_since_it_was_seen(deployed: Res
     gate(deployed, clock).block(BLOCKED)
     clock.now += PAUSE
     mine = gate(deployed, clock)
-    probe, seen = mine.enter(), mine.state()
+    probe, seen = mine.enter(), mine.read()
     gate(deployed, clock).block(Blocked("OVER_QUERY_LIMIT", "more"))
 
     mine.report(probe, SUCCESS, seen)
 
     assert mine.look() is None
-    assert mine.state().code is None
+    assert mine.read().code is None
 
 
 def test_an_unanswered_call_is_counted_whatever_was_seen(deployed: Resources, clock: Clock) -> None:
     mine = gate(deployed, clock, stop_after=1)
-    slot, seen = mine.enter(), mine.state()
+    slot, seen = mine.enter(), mine.read()
 
     mine.report(slot, UNKNOWN, seen)
 
-    assert mine.state().code == API_NOT_ANSWERING
+    assert mine.read().code == API_NOT_ANSWERING

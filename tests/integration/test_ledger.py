@@ -186,7 +186,7 @@ def test_an_approval_whose_response_was_lost_is_recognised(
 
 
 @pytest.mark.parametrize(
-    ("earlier", "later", "stands"),
+    ("earlier", "later", "kept"),
     [
         (State.UNKNOWN, State.ANSWERED, State.ANSWERED),
         (State.UNKNOWN, State.REFUSED, State.REFUSED),
@@ -195,14 +195,14 @@ def test_an_approval_whose_response_was_lost_is_recognised(
     ],
 )
 def test_a_late_answer_replaces_what_was_given_up(
-    calls: CallsTable, pair_id: str, earlier: State, later: State, stands: State
+    calls: CallsTable, pair_id: str, earlier: State, later: State, kept: State
 ) -> None:
     call = calls.open(pair_id, "f1", 1, a_minute_ago(), UPLOADED)
 
     calls.complete(call, earlier, UNKNOWN)
     calls.complete(call, later, SUCCESS)
 
-    assert [each.state for each in calls.of_pair(pair_id)] == [stands]
+    assert [each.state for each in calls.of_pair(pair_id)] == [kept]
 
 
 @pytest.mark.parametrize("later", [State.UNKNOWN, State.REFUSED])
@@ -266,8 +266,8 @@ def test_a_row_is_kept_for_as_long_as_if_it_were_written_now_and_never_shorter(
     now += 20 * day
 
     def keep(table: CallsTable) -> None:
-        [stands] = table.of_pair(pair_id)
-        for each in (stands, replace(stands, expires_at=1), replace(stands, expires_at=1, call="000007")):
+        [current] = table.of_pair(pair_id)
+        for each in (current, replace(current, expires_at=1), replace(current, expires_at=1, call="000007")):
             table.keep(each)  # unchanged, before another worker kept it, and after it has expired
 
     keep(calls)

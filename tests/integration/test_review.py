@@ -161,9 +161,9 @@ def rows_of(verdicts: VerdictsTable, decisions: Decisions, pair_id: str) -> list
     said = []
     for step in steps:
         did = write(verdicts, renamed(step, pair_id))
-        stands = verdicts.row(pair_id)
-        assert stands is not None
-        said.append(f"{did}: {stands.verdict} of {stands.fingerprint}{', decided' if stands.review else ''}")
+        current = verdicts.row(pair_id)
+        assert current is not None
+        said.append(f"{did}: {current.verdict} of {current.fingerprint}{', decided' if current.review else ''}")
     return said
 
 
@@ -220,9 +220,9 @@ def kept(opinions: KnownOpinions, verdicts: Verdicts, decisions: Decisions, pair
         opinions.of(contents),
         opinions.change(row, Opinions().seen_by("late")),
     ]
-    stands = decisions.of(contents)
-    assert stands is not None
-    return [*happened, stands.review.also_by, stands.opinions[1] == opinion()]
+    current = decisions.of(contents)
+    assert current is not None
+    return [*happened, current.review.also_by, current.opinions[1] == opinion()]
 
 
 def test_opinions_are_kept_by_version_until_the_decision_is_final(

@@ -79,7 +79,7 @@ def renamed(row: Row, pair_id: str, **changed: Any) -> Row:
 def judged(verdicts: VerdictsTable, pair: Pair) -> bool:
     """Return whether there is nothing left to do for the pair."""
     row = verdicts.row(pair.pair_id)
-    return row is not None and row.stands_for(pair)
+    return row is not None and row.settles(pair)
 
 
 def written(deployed: Resources, pair_id: str) -> dict[str, Any]:
@@ -147,9 +147,9 @@ def test_the_newest_state_stands_in_whatever_order_it_and_the_others_are_written
         for row in order:
             verdicts.write(renamed(row, name), None)
 
-        stands = written(deployed, name)
-        assert (stands["verdict"], stands.get("fingerprint")) == (newest.verdict, newest.fingerprint), order
-        assert stands["uploaded_at"] == clock.iso(newest.uploaded_at)
+        current = written(deployed, name)
+        assert (current["verdict"], current.get("fingerprint")) == (newest.verdict, newest.fingerprint), order
+        assert current["uploaded_at"] == clock.iso(newest.uploaded_at)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -65,7 +65,7 @@ def test_a_blocked_account_needs_attention_and_its_reason_is_shown() -> None:
 
     [sentence] = replace(CALM, gate=gate).attention()
 
-    assert gate.standing is GateState.BLOCKED
+    assert gate.state is GateState.BLOCKED
     assert "since 2026-01-31T12:00:00.000Z (INSUFFICIENT_BALANCE: top up)" in sentence
 
 
@@ -74,7 +74,7 @@ def test_an_api_that_does_not_answer_needs_attention() -> None:
 
     [sentence] = replace(CALM, gate=gate).attention()
 
-    assert gate.standing is GateState.NOT_ANSWERING
+    assert gate.state is GateState.NOT_ANSWERING
     assert sentence.startswith("ADVANCE does not answer since 2026-01-31T12:00:00.000Z")
 
 

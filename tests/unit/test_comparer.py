@@ -84,7 +84,7 @@ def test_a_lone_picture_waits_for_the_other_without_a_download(
     assert missing not in world.item()
     assert world.diary == [
         "gate.look",
-        "verdicts.standing",
+        "verdicts.item",
         "earlier_erasures.of",
         "bucket.find",
         "bucket.version",
@@ -98,7 +98,7 @@ def test_a_final_verdict_on_these_uploads_stands_and_nothing_is_downloaded(world
     world.diary.clear()
 
     assert compare(world, oracle) is None
-    assert world.diary == ["gate.look", "verdicts.standing", "earlier_erasures.of", "bucket.find"]
+    assert world.diary == ["gate.look", "verdicts.item", "earlier_erasures.of", "bucket.find"]
     assert len(oracle.questions) == 1
 
 
@@ -241,7 +241,7 @@ def test_a_deferred_pair_goes_back_to_the_queue_without_a_listing(world: World, 
     again = deferred(world, oracle, receive_count=2)
 
     assert 3600 <= again.seconds <= 3610
-    assert world.diary == ["gate.look", "verdicts.standing", "earlier_erasures.of"]
+    assert world.diary == ["gate.look", "verdicts.item", "earlier_erasures.of"]
 
 
 def test_a_pair_that_kills_every_worker_is_dead_lettered_after_a_few(world: World) -> None:
@@ -445,7 +445,7 @@ def test_the_guards_run_in_this_order_and_none_is_skipped(world: World) -> None:
 
     steps = [
         "gate.look",
-        "verdicts.standing",
+        "verdicts.item",
         "earlier_erasures.of",
         "bucket.find",
         "in_flight.begin",  # at the same time as the next three
@@ -731,7 +731,7 @@ def test_a_verdict_replaces_every_attribute_of_a_pending_row(world: World, oracl
 
 
 @pytest.mark.parametrize(
-    ("fake", "operation"), [("bucket", "find"), ("verdicts", "standing"), ("bucket", "read"), ("verdicts", "write")]
+    ("fake", "operation"), [("bucket", "find"), ("verdicts", "item"), ("bucket", "read"), ("verdicts", "write")]
 )
 def test_an_aws_error_at_any_step_is_raised_and_leaves_the_pair_as_it_was(
     world: World, oracle: Oracle, fake: str, operation: str

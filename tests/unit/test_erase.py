@@ -8,7 +8,7 @@ from facepair.domain.erasure import Erasure, Stored, remaining
 from facepair.domain.ledger import State
 from facepair.domain.outcome import Outcome
 from facepair.domain.retry import Blocked, Unavailable
-from facepair.domain.row import Standing
+from facepair.domain.row import PairItem
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.erase import IN_FLIGHT
 from tests.fakes import BLOCKED_RETRY, LIFETIME, NOON, SUCCESS
@@ -143,14 +143,14 @@ def test_a_stale_worker_does_not_rewrite_an_erased_pair_that_waited_for_the_acco
     assert world.stored().verdict is Verdict.PENDING
     world.time.passes(2 * BLOCKED_RETRY)
     world.gate.block(Blocked("INSUFFICIENT_BALANCE", "no money"))
-    read = world.verdicts.standing
+    read = world.verdicts.item
 
-    def read_and_overtaken(pair_id: str) -> Standing:
-        standing = read(pair_id)
+    def read_and_overtaken(pair_id: str) -> PairItem:
+        item = read(pair_id)
         erase(world)
-        return standing
+        return item
 
-    world.verdicts.standing = read_and_overtaken  # type: ignore[method-assign]
+    world.verdicts.item = read_and_overtaken  # type: ignore[method-assign]
 
     world.work()
 

@@ -62,7 +62,7 @@ class Desk:
     def submit(self) -> Mapping[str, Pair | LeftOut]:
         """Send the missing pictures; return each pair's state in the bucket, or its error."""
         plan = self.plan()
-        return {pair.pair_id: pair.standing for pair in plan.there} | {
+        return {pair.pair_id: pair.in_bucket for pair in plan.there} | {
             pair.pair_id: self.submitter.send(pair) for pair in plan.new
         }
 
@@ -80,7 +80,7 @@ def desk(world: World, tmp_path: Path) -> Desk:
     return Desk(world, tmp_path)
 
 
-def standing(submitted: Mapping[str, Pair | LeftOut]) -> list[Pair]:
+def in_bucket(submitted: Mapping[str, Pair | LeftOut]) -> list[Pair]:
     return [pair for pair in submitted.values() if isinstance(pair, Pair)]
 
 
@@ -341,7 +341,7 @@ def test_a_pair_is_waited_for_until_these_contents_have_a_verdict(world: World, 
     compare(world)
     world.time.passes(60)
     desk.pair("anna", 1, 3)
-    followed = Followed(world.verdicts, standing(desk.submit()))
+    followed = Followed(world.verdicts, in_bucket(desk.submit()))
 
     before = followed.look()
     compare(world)
@@ -355,7 +355,7 @@ def test_a_pair_is_waited_for_until_these_contents_have_a_verdict(world: World, 
 
 def test_a_pending_pair_is_waited_for_and_reported(world: World, desk: Desk) -> None:
     desk.pair("anna")
-    followed = Followed(world.verdicts, standing(desk.submit()))
+    followed = Followed(world.verdicts, in_bucket(desk.submit()))
     world.api.answers(Outcome(code="SERVICE_BUSY", message="busy", pricing_strategy="FREE"))
     with pytest.raises(Deferred):
         compare(world)
@@ -373,7 +373,7 @@ def test_an_older_row_is_not_reported(world: World, desk: Desk) -> None:
         compare(world)
     world.time.passes(1)
     desk.pair("anna", 3, 4)
-    followed = Followed(world.verdicts, standing(desk.submit()))
+    followed = Followed(world.verdicts, in_bucket(desk.submit()))
 
     followed.look()
 
@@ -382,7 +382,7 @@ def test_an_older_row_is_not_reported(world: World, desk: Desk) -> None:
 
 def test_an_undetermined_pair_is_not_waited_for(world: World, desk: Desk) -> None:
     desk.pair("anna")
-    followed = Followed(world.verdicts, standing(desk.submit()))
+    followed = Followed(world.verdicts, in_bucket(desk.submit()))
     world.api.answers(Outcome(code="OUTCOME_UNKNOWN", message="no answer"))
     compare(world)
 
@@ -394,7 +394,7 @@ def test_an_undetermined_pair_is_not_waited_for(world: World, desk: Desk) -> Non
 
 def test_a_pair_whose_pictures_were_replaced_has_no_verdict_on_these_contents(world: World, desk: Desk) -> None:
     desk.pair("anna")
-    followed = Followed(world.verdicts, standing(desk.submit()))
+    followed = Followed(world.verdicts, in_bucket(desk.submit()))
     world.time.passes(60)
     world.bucket.put("anna/first.jpg", picture(9))
     compare(world)
@@ -406,7 +406,7 @@ def test_a_pair_whose_pictures_were_replaced_has_no_verdict_on_these_contents(wo
 
 def test_the_polling_interval_grows_without_results_and_with_the_number_of_rows(world: World, desk: Desk) -> None:
     desk.pair("anna")
-    pair = standing(desk.submit())[0]
+    pair = in_bucket(desk.submit())[0]
     many = [Pair(f"{number}", pair.first, pair.second, pair.listed_at) for number in range(20_000)]
     followed = Followed(world.verdicts, [pair])
 

@@ -20,7 +20,7 @@ from facepair.domain.outcome import Policy
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import fit
 from facepair.domain.retry import Backoff, Closed, Later, RetryReason
-from facepair.domain.row import Row, Standing
+from facepair.domain.row import PairItem, Row
 from facepair.domain.start import Start
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Question
@@ -63,7 +63,7 @@ class Weekend:
         return self._picture, None
 
     def of(self, pair_id: str) -> Start:
-        return Start(Gate(), Standing())
+        return Start(Gate(), PairItem())
 
     def is_new(self, pair_id: str) -> bool:
         return True

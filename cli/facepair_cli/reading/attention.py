@@ -50,7 +50,7 @@ class CountedQueue(Protocol):
 
 
 class ReadableGate(Protocol):
-    def state(self) -> Gate: ...
+    def read(self) -> Gate: ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Status:
                 "`facepair list --verdict PENDING` names them, the runbook (UnreadablePicturesAlarm) says what to do."
             )
         oldest = self.oldest.get(Verdict.PENDING)
-        if oldest and self.gate.standing is GateState.OPEN and clock.parse(oldest.uploaded_at) < clock.now() - LONG:
+        if oldest and self.gate.state is GateState.OPEN and clock.parse(oldest.uploaded_at) < clock.now() - LONG:
             yield (
                 f"{oldest.pair_id}, uploaded at {oldest.uploaded_at}, is PENDING ({oldest.code}: {oldest.message}): "
                 "see the runbook, OldestPostponedAlarm."
@@ -96,10 +96,10 @@ class Status:
 
     def _of_the_gate(self) -> Iterator[str]:
         gate = self.gate
-        if gate.standing is GateState.OPEN:
+        if gate.state is GateState.OPEN:
             return
         closed = f"since {clock.iso(clock.at(gate.closed_at))} ({gate.code}: {gate.message})"
-        if gate.standing is GateState.BLOCKED:
+        if gate.state is GateState.BLOCKED:
             yield f"ADVANCE refuses the account {closed}: see the runbook, BlockedAlarm. Then work resumes."
         else:
             yield f"ADVANCE does not answer {closed}: ask ADVANCE; work resumes with the first answer."
@@ -121,7 +121,7 @@ def look(
         )
         oldest = {verdict: threads.submit(rows.oldest, verdict, OLDEST_AMONG) for verdict in WAITS}
         letters = {name: threads.submit(letters.backlog) for name, letters in dead_letters.items()}
-        uploads, state = threads.submit(queue.backlog), threads.submit(gate.state)
+        uploads, shared = threads.submit(queue.backlog), threads.submit(gate.read)
         return Status(
             verdicts={verdict: count.result() for verdict, count in counts.items()},
             unsettled=unsettled.result(),
@@ -129,7 +129,7 @@ def look(
             oldest={verdict: found for verdict, looked in oldest.items() if (found := looked.result())},
             queue=uploads.result(),
             dead_letters={name: backlog.result() for name, backlog in letters.items()},
-            gate=state.result(),
+            gate=shared.result(),
         )
 
 

@@ -155,7 +155,7 @@ def next_steps(found: PairHistory, now: datetime) -> Iterator[str]:
             yield f"It needs a new picture: {' and '.join(found.row.get('retake', []))}."
         case None:
             yield "There is no row yet."
-    if verdict in (Verdict.PENDING, None) and gate.standing is not GateState.OPEN:
+    if verdict in (Verdict.PENDING, None) and gate.state is not GateState.OPEN:
         since, until = clock.iso(clock.at(gate.closed_at)), clock.iso(clock.at(gate.reopens_at))
         yield f"All workers have been waiting since {since} ({gate.code}: {gate.message}); the next try is at {until}."
     yield from _of_the_mark(found.mark, now)

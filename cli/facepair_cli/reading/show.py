@@ -48,5 +48,5 @@ def _found(pair_id: str, stack: Stack) -> PairHistory:
         calls=stack.calls.rows_of_pair(pair_id),
         versions=versions,
         mark=stack.in_flight.mark(pair.objects) if pair.uploads else None,
-        gate=stack.gate.state(),
+        gate=stack.gate.read(),
     )

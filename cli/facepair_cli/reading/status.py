@@ -62,9 +62,9 @@ def _document(seen: Status, attention: list[str], rules: Rules) -> dict[str, Any
 
 def _of_the_gate(gate: Gate, rules: Rules) -> dict[str, Any]:
     """Return the gate for JSON: `pace` in calls per second; times only while it is closed."""
-    closed = gate.standing is not GateState.OPEN
+    closed = gate.state is not GateState.OPEN
     return {
-        "state": gate.standing,
+        "state": gate.state,
         "code": gate.code,
         "message": gate.message,
         "since": clock.iso(clock.at(gate.closed_at)) if closed else None,

@@ -52,16 +52,16 @@ class Lost:
         return f"Not recorded: {about}. {self.why}"
 
 
-def refusal(decided: Decided, stands: Mapping[str, Any] | None, reviewer: str | None) -> str:
-    """Return why the decision was not recorded; `stands` is the pair's current row, if any."""
-    if stands is None:
+def refusal(decided: Decided, current: Mapping[str, Any] | None, reviewer: str | None) -> str:
+    """Return why the decision was not recorded; `current` is the pair's current row, if any."""
+    if current is None:
         return "Its row is gone: it was erased."
-    review = stands.get("review")
-    if review and stands.get("fingerprint") == decided.fingerprint:
+    review = current.get("review")
+    if review and current.get("fingerprint") == decided.fingerprint:
         at = f"{clock.parse(review['at']).astimezone():%H:%M}"
         if reviewer and is_same_person(reviewer, review["by"]):
-            return f"You decided it before in another window, at {at}: {stands['verdict']}."
-        return f"{person(review['by'])} decided before you, at {at}: {stands['verdict']}."
-    if stands["verdict"] == Verdict.MANUAL_CHECK and stands.get("fingerprint") == decided.fingerprint:
+            return f"You decided it before in another window, at {at}: {current['verdict']}."
+        return f"{person(review['by'])} decided before you, at {at}: {current['verdict']}."
+    if current["verdict"] == Verdict.MANUAL_CHECK and current.get("fingerprint") == decided.fingerprint:
         return "Your earlier opinion stands; another reviewer decides."
     return "It was uploaded again; it comes back if it needs a review."

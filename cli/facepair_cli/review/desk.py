@@ -289,14 +289,14 @@ class Desk:
             return {"action": "pairs", "holding": holding, "skip": self._skipped[-COUNTED:], "count": count}
         return None
 
-    def _sent(self, is_recorded: bool, stands: Mapping[str, Any] | None) -> None:
+    def _sent(self, is_recorded: bool, current: Mapping[str, Any] | None) -> None:
         """The first unsent decision has been answered."""
         decided = self._unsent.popleft()
         self._held.pop(decided.pair_id, None)
         if is_recorded:
             self._recorded += 1
         else:
-            self._lost.append(Lost(decided, refusal(decided, stands, self._said["reviewer"])))
+            self._lost.append(Lost(decided, refusal(decided, current, self._said["reviewer"])))
 
     def _found(self, answer: Mapping[str, Any], skipped: set[str]) -> None:
         """Put pairs on the desk. Those already there keep their pictures and get new links."""

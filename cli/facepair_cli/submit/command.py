@@ -60,11 +60,11 @@ def submit(source: Path, wait: bool, output: OutputFile | None, dry_run: bool, y
         else:
             if plan.new and not yes:
                 confirm(f"Upload {counted(len(plan.new), 'pair')}?", otherwise="Nothing was sent.")
-            standing = submitting.send(plan, drop, pictures, progress)
+            in_bucket = submitting.send(plan, drop, pictures, progress)
             if plan.new:
-                show(f"{counted(len(standing) - len(plan.there), 'pair')} sent")
+                show(f"{counted(len(in_bucket) - len(plan.there), 'pair')} sent")
             if wait or output:
-                followed = submitting.follow(stack.verdicts, standing.values(), console)
+                followed = submitting.follow(stack.verdicts, in_bucket.values(), console)
                 if output:
                     submitting.write(output, found, plan, followed)
     if plan.left_out:

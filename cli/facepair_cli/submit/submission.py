@@ -69,13 +69,13 @@ class Problem:
 class Considered:
     """A checked pair.
 
-    `standing`: the pair in the bucket at that time. `there`: roles whose content is in the bucket already. `problems`:
+    `in_bucket`: the pair in the bucket at that time. `there`: roles whose content is in the bucket already. `problems`:
     unusable pictures, if anything has to be sent.
     """
 
     submission: Submission
     contents: Mapping[Role, Content]
-    standing: Pair
+    in_bucket: Pair
     there: frozenset[Role]
     problems: Mapping[Role, Problem]
 

@@ -63,15 +63,15 @@ class Submitter:
             contents = {role: self.pictures.content(files[role].path) for role in ROLES}
             if any(content.size > LARGEST_OBJECT for content in contents.values()):
                 return LeftOut(pair_id, "a picture of more than 5 GiB cannot be uploaded")
-            standing = self.drop.find(pair_id)
-            there = frozenset(role for role in ROLES if self._counts(standing.uploads.get(role), contents[role]))
+            in_bucket = self.drop.find(pair_id)
+            there = frozenset(role for role in ROLES if self._counts(in_bucket.uploads.get(role), contents[role]))
             problems: dict[Role, Problem] = {}
             if len(there) < len(ROLES):
                 found = {role: self.pictures.problem(files[role].path) for role in ROLES}
                 problems = {role: problem for role, problem in found.items() if problem}
         except OSError as error:
             return LeftOut(pair_id, _unreadable(error))
-        return Considered(submission, contents, standing, there, problems)
+        return Considered(submission, contents, in_bucket, there, problems)
 
     def _counts(self, upload: Upload | None, content: Content) -> bool:
         return upload is not None and upload.size == content.size and self.drop.holds(upload, content.sha256)
@@ -81,7 +81,7 @@ class Submitter:
 
         Raises Unavailable, perhaps after part of it was uploaded.
         """
-        etags = {role: upload.etag for role, upload in considered.standing.uploads.items()}
+        etags = {role: upload.etag for role, upload in considered.in_bucket.uploads.items()}
         for role in considered.to_send:
             file, content = considered.submission.files[role], considered.contents[role]
             try:

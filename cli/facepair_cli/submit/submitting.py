@@ -69,7 +69,7 @@ def send(plan: Plan, drop: Drop, pictures: LocalPictures, progress: Console) -> 
     A pair that fails is added to `plan.left_out`; the others continue.
     """
     submitter = Submitter(drop, pictures)
-    standing = {pair.pair_id: pair.standing for pair in plan.there}
+    in_bucket = {pair.pair_id: pair.in_bucket for pair in plan.there}
     new, done = plan.new, 0
 
     def so_far() -> str:
@@ -89,12 +89,12 @@ def send(plan: Plan, drop: Drop, pictures: LocalPictures, progress: Console) -> 
             if isinstance(pair, LeftOut):
                 plan.add(pair)
             else:
-                standing[pair.pair_id] = pair
+                in_bucket[pair.pair_id] = pair
                 done += 1
             bar.advance(task, considered.bytes_to_send)
 
         for_each(lambda each: (each, _tried(submitter.send, each)), new, note, threads=THREADS)
-    return standing
+    return in_bucket
 
 
 type AwsFailure = Unavailable | BotoCoreError | ClientError
@@ -127,12 +127,12 @@ class _Failures:
         return LeftOut(pair_id, why.removesuffix("."))
 
 
-def follow(verdicts: Verdicts, standing: Iterable[Pair], console: Console) -> Followed:
+def follow(verdicts: Verdicts, sent: Iterable[Pair], console: Console) -> Followed:
     """Show verdicts as they arrive, until every pair has one for exactly these contents.
 
     Waits through lost connections; raises ClickException for lasting errors.
     """
-    followed = Followed(verdicts, standing)
+    followed = Followed(verdicts, sent)
 
     def so_far() -> str:
         return (

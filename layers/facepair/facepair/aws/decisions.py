@@ -112,8 +112,8 @@ def _is_of_version(version: int) -> ConditionBase:
     return Attr("version").eq(version) if version else Attr("id").not_exists()
 
 
-def _first_refusal(standing: Sequence[StoredItem | None]) -> StoredItem | None:
-    return next((each for each in standing if each is not None), None)
+def _first_refusal(current: Sequence[StoredItem | None]) -> StoredItem | None:
+    return next((each for each in current if each is not None), None)
 
 
 def decision_id(fingerprint: str) -> str:

@@ -122,8 +122,8 @@ class ErasableRows:
             if not condition_failed(error):
                 raise
             # botocore repeats a write whose response was lost; the repetition finds the first one.
-            stands: Any = error.response.get("Item", {})
-            return "verdict" not in stands and stands.get("erased_at", {}).get("S") == tombstone["erased_at"]
+            current: Any = error.response.get("Item", {})
+            return "verdict" not in current and current.get("erased_at", {}).get("S") == tombstone["erased_at"]
         return True
 
 
@@ -234,8 +234,8 @@ class ErasableRecords:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            stands: Any = error.response.get("Item")
-            return clock.at(float(stands["in_progress_expiration"]["N"]) / 1000)
+            current: Any = error.response.get("Item")
+            return clock.at(float(current["in_progress_expiration"]["N"]) / 1000)
         return None
 
     @aws_errors()

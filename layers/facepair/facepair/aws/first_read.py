@@ -9,7 +9,7 @@ from facepair.aws.decisions import decision_id
 from facepair.aws.gate import ITEM, gate_of
 from facepair.domain import clock
 from facepair.domain.decision import Decision
-from facepair.domain.row import Standing
+from facepair.domain.row import PairItem
 from facepair.domain.start import End, Start
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class FirstReadOfItems:
         erased = items.get(erasure)
         return Start(
             gate=gate_of(items.get(ITEM, {})),
-            standing=Standing.of(next(iter(found[self._verdicts]), None)),
+            item=PairItem.of(next(iter(found[self._verdicts]), None)),
             erased_earlier=clock.at(float(str(erased["erased_at"]))) if erased else None,
         )
 

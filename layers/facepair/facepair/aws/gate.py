@@ -49,13 +49,13 @@ class GateItem:
         self._sleep = sleep
 
     @aws_errors()
-    def state(self) -> Gate:
+    def read(self) -> Gate:
         """Return the state that all workers share."""
         return gate_of(self._item())
 
     def look(self, seen: Gate | None = None) -> Closed | RateLimited | None:
         """Return what keeps all workers from calling now."""
-        gate, now = seen or self.state(), self._now()
+        gate, now = seen or self.read(), self._now()
         if closed := gate.closed(now):
             return closed
         wait = 0.0 if gate.code else gate.wait(self._rules, now)
@@ -64,7 +64,7 @@ class GateItem:
     @aws_errors()
     def enter(self, seen: Gate | None = None) -> Slot:
         """Take the next slot or the probe. Raises Closed or RateLimited."""
-        gate = seen or self.state()
+        gate = seen or self.read()
         while True:
             now = self._now()
             if closed := gate.closed(now):
@@ -72,13 +72,13 @@ class GateItem:
             if gate.code:
                 if self._replace(gate, gate.probing(self._rules, now)):
                     return Slot(at=now, taken_at=now, probe=True)
-                gate = self.state()
+                gate = self.read()
             elif (wait := gate.wait(self._rules, now)) > LONGEST_WAIT_SECONDS:
                 raise RateLimited(wait)
             elif slot := self._take(gate, now, seen_before=gate is seen):
                 return slot
             else:
-                gate = self.state()
+                gate = self.read()
 
     def report(self, slot: Slot, outcome: "Outcome", seen: Gate | None = None) -> None:
         """Record the outcome of a call. Neither reads nor writes if it changes nothing in what was `seen`."""
@@ -156,7 +156,7 @@ class GateItem:
         """
         try:
             for number in range(MOST_TRIES):
-                gate, seen = seen or self.state(), None
+                gate, seen = seen or self.read(), None
                 changed = change(gate, self._now())
                 if changed is gate or self._replace(gate, changed):
                     return

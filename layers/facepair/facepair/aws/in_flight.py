@@ -117,8 +117,8 @@ class InFlightMarkers:
             if not condition_failed(error):
                 raise
             # botocore repeats a write whose response was lost; the repetition finds the first one.
-            stands: Any = error.response.get("Item", {})
-            return bool(stands.get("author", {}).get("S") == author)
+            current: Any = error.response.get("Item", {})
+            return bool(current.get("author", {}).get("S") == author)
         return True
 
     @aws_errors()

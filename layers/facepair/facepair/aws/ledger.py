@@ -137,8 +137,8 @@ class CallsTable:
         if self._set(call, charge, is_open & erased.exists()):
             logger.info("The pair was erased while it was called for", extra={"call": call.call})
             return
-        stands = self.get(call.pair_id, call.call)
-        if stands is None or stands.state is not state:  # otherwise it is our own write, repeated by botocore
+        current = self.get(call.pair_id, call.call)
+        if current is None or current.state is not state:  # otherwise it is our own write, repeated by botocore
             raise Later("the call was answered after all")
 
     @aws_errors()
@@ -148,9 +148,9 @@ class CallsTable:
         if self._set(call, permission, unanswered & Attr("permitted_by").not_exists() & Attr("erased_at").not_exists()):
             return True
         key = {"pair_id": call.pair_id, "call": call.call}
-        stands = self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
+        current = self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
         # botocore repeats a write whose response was lost; the repetition fails its own condition.
-        return {name: stands.get(name) for name in permission} == permission
+        return {name: current.get(name) for name in permission} == permission
 
     def _set(self, call: Call, values: Mapping[str, Any], condition: ConditionBase) -> bool:
         """Set the attributes that have a value. Return False, without writing, if a condition fails."""
@@ -204,8 +204,8 @@ def add_row(table: "Table", item: Mapping[str, Any]) -> bool:
         if not condition_failed(error):
             raise
         # botocore repeats a write whose response was lost; the repetition finds the first one.
-        stands: Any = error.response.get("Item", {})
-        return bool(stands.get("owner", {}).get("S") == item["owner"])
+        current: Any = error.response.get("Item", {})
+        return bool(current.get("owner", {}).get("S") == item["owner"])
     return True
 
 

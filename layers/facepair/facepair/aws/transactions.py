@@ -49,13 +49,13 @@ def transact(tables: "DynamoDBServiceResource", operations: Sequence[dict[str, A
             tables.meta.client.transact_write_items(TransactItems=operations)  # type: ignore[arg-type]
         except tables.meta.client.exceptions.TransactionCanceledException as canceled:
             reasons = canceled.response.get("CancellationReasons", [])
-            standing: list[StoredItem | None] = [
+            current: list[StoredItem | None] = [
                 reason.get("Item") or {} if reason.get("Code") == "ConditionalCheckFailed" else None
                 for reason in reasons
             ]
-            if all(each is None for each in standing):
+            if all(each is None for each in current):
                 raise
-            return standing
+            return current
         return [None] * len(operations)
 
     return through_conflicts(write)

@@ -20,7 +20,7 @@ from facepair.aws.written_later import write_later
 from facepair.domain import clock
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Later
-from facepair.domain.row import Row, Standing
+from facepair.domain.row import PairItem, Row
 from facepair.domain.stored_row import is_tombstone
 from facepair.domain.verdict import CERTAINTY, Verdict
 
@@ -46,11 +46,11 @@ class VerdictsTable:
         self._retention = retention
 
     def row(self, pair_id: str) -> Row | None:
-        return self.standing(pair_id).row
+        return self.item(pair_id).row
 
     @aws_errors()
-    def standing(self, pair_id: str) -> Standing:
-        return Standing.of(self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item"))
+    def item(self, pair_id: str) -> PairItem:
+        return PairItem.of(self._table.get_item(Key={"pair_id": pair_id}, ConsistentRead=True).get("Item"))
 
     @aws_errors()
     def rows(self, pair_ids: Iterable[str]) -> dict[str, Row]:
@@ -70,12 +70,12 @@ class VerdictsTable:
         )
 
     @aws_errors()
-    def replace(self, stands: Row, row: Row) -> bool:
-        verdict_is_same = Attr("verdict").eq(stands.verdict)
-        if stands.updated_at is None:
+    def replace(self, expected: Row, row: Row) -> bool:
+        verdict_is_same = Attr("verdict").eq(expected.verdict)
+        if expected.updated_at is None:
             unchanged = Attr("updated_at").not_exists() & verdict_is_same
         else:
-            unchanged = Attr("updated_at").eq(clock.iso(stands.updated_at)) & verdict_is_same
+            unchanged = Attr("updated_at").eq(clock.iso(expected.updated_at)) & verdict_is_same
         now = clock.now()
 
         def write(moment: datetime, later: ConditionBase) -> StoredItem | None:
@@ -95,10 +95,10 @@ class VerdictsTable:
         allowed = Attr("pair_id").not_exists() | (_is_known(erased_at) & (TOMBSTONE | may_replace(row)))
 
         def write(moment: datetime, later: ConditionBase) -> StoredItem | None:
-            stands = self._put(row, moment, now, allowed & later)
-            if stands and not _knows(erased_at, stands):
+            current = self._put(row, moment, now, allowed & later)
+            if current and not _knows(erased_at, current):
                 raise Later("the pair was erased after this worker began")
-            return stands
+            return current
 
         return write_later(now, write)
 
@@ -118,9 +118,9 @@ class VerdictsTable:
         except ClientError as error:
             if not condition_failed(error):
                 raise
-            stands: Any = error.response.get("Item", {})
+            current: Any = error.response.get("Item", {})
             # botocore repeats a write whose response was lost; the repetition finds the first one.
-            return None if _is(stands, written) else stands
+            return None if _is(current, written) else current
         return None
 
 
@@ -135,16 +135,16 @@ def _is_known(erased_at: datetime | None) -> ConditionBase:
     return Attr("erased_at").eq(known) | Attr("erased_before").eq(known)
 
 
-def _knows(erased_at: datetime | None, stands: StoredItem) -> bool:
-    said = stands.get("erased_at") or stands.get("erased_before") or {}
+def _knows(erased_at: datetime | None, current: StoredItem) -> bool:
+    said = current.get("erased_at") or current.get("erased_before") or {}
     return said.get("S") == (clock.iso(erased_at) if erased_at else None)
 
 
-def _is(stands: StoredItem, row: Row) -> bool:
+def _is(current: StoredItem, row: Row) -> bool:
     """Return whether the current item is this very row."""
     deserialize = TypeDeserializer().deserialize
     try:
-        return Row.from_item({name: deserialize(value) for name, value in stands.items()}) == Row.from_item(row.item())
+        return Row.from_item({name: deserialize(value) for name, value in current.items()}) == Row.from_item(row.item())
     except ValueError:
         return False
 

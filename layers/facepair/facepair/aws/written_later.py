@@ -27,10 +27,10 @@ def write_later(now: datetime, write: WriteAt) -> bool:
     moment, unreadable = now, None
     for _ in range(MOST_TRIES):
         condition = Attr(NAME).eq(unreadable) if unreadable else ~Attr(NAME).gte(clock.iso(moment))
-        stands = write(moment, condition)
-        if stands is None:
+        current = write(moment, condition)
+        if current is None:
             return True
-        written = stands.get(NAME, {}).get("S")
+        written = current.get(NAME, {}).get("S")
         if written is None or written == unreadable or (not unreadable and written < clock.iso(moment)):
             return False  # the time is not why the write was refused
         after = _just_after(written)

@@ -106,7 +106,7 @@ class Gate:
     reopens_at: float = 0.0
 
     @property
-    def standing(self) -> GateState:
+    def state(self) -> GateState:
         """Not OPEN until an answer arrives, even while a probe is due."""
         if self.code is None:
             return GateState.OPEN

@@ -177,7 +177,7 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
         """Whether both pictures are in the row."""
         return len(self.pictures) == len(ROLES)
 
-    def stands_for(self, pair: Pair) -> bool:
+    def settles(self, pair: Pair) -> bool:
         """Return whether there is nothing to do for a pair: the row is about newer objects, or about these with a
         verdict that only another upload can change (final, or a free refusal).
         """
@@ -233,7 +233,7 @@ class Row(BaseModel, frozen=True, hide_input_in_errors=True):
 
 
 @dataclass(frozen=True)
-class Standing:
+class PairItem:
     """A pair's item as read: its row, and the second of its erasure, if known. A tombstone has no row."""
 
     row: Row | None = None

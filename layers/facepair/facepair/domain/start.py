@@ -3,7 +3,7 @@ from datetime import datetime
 
 from facepair.domain.decision import Decision
 from facepair.domain.gate import Gate
-from facepair.domain.row import Standing
+from facepair.domain.row import PairItem
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Start:
     """
 
     gate: Gate
-    standing: Standing
+    item: PairItem
     erased_earlier: datetime | None = None
 
 

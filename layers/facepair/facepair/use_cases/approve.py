@@ -74,8 +74,8 @@ class Approver:
             approval, permitted_by = Approval.APPROVED, by
             logger.info("Approved a retry", extra={"pair_id": pair_id, "call": call.call, "by": by})
         else:  # another operator was faster, or the call was answered
-            stands = self.ledger.get(pair_id, call.call)
-            approval, permitted_by = Approval.ALREADY_APPROVED, stands.permitted_by if stands else None
+            current = self.ledger.get(pair_id, call.call)
+            approval, permitted_by = Approval.ALREADY_APPROVED, current.permitted_by if current else None
         return Answer(pair_id=pair_id, approval=approval, verdict=row.verdict, code=row.code, permitted_by=permitted_by)
 
     def _unanswered(self, row: Row) -> Call | None:

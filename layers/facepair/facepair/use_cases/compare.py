@@ -122,7 +122,7 @@ class Comparer:
         """Check what is cheap first: the gate and the row, then the bucket, then the pictures."""
         start = self.first_read.of(pair_id)
         reason = self.gate.look(start.gate)
-        row, erased_at = start.standing.row, start.standing.erased_at
+        row, erased_at = start.item.row, start.item.erased_at
         if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
             self._go_on_waiting(row, reason, attempt)
         pair = self.uploads.find(pair_id)
@@ -135,7 +135,7 @@ class Comparer:
         if pair.missing:
             versions = {role: self._version(upload) for role, upload in pair.uploads.items()}
             return self._write(Row.waiting(pair, versions, self.policy), erased_at)
-        if row and row.stands_for(pair):
+        if row and row.settles(pair):
             logger.info("Nothing to compare: the row for these uploads, or newer ones, stands")
             return None
         unread = self._unread(pair, row)
@@ -147,8 +147,8 @@ class Comparer:
         """Handle a picture that was deleted while its pair waited."""
         return self._replace(row, row.pictures_deleted())
 
-    def _replace(self, stands: Row, row: Row) -> Row | None:
-        if self.verdicts.replace(stands, row):
+    def _replace(self, expected: Row, row: Row) -> Row | None:
+        if self.verdicts.replace(expected, row):
             logger.info("%s", row.verdict, extra={"verdict": row.verdict, "code": row.code})
             return row
         logger.info("Row not written: it has changed", extra={"verdict": row.verdict, "code": row.code})
@@ -189,7 +189,7 @@ class Comparer:
             is_new = pool.submit(partial(self.asker.is_new, pair.pair_id))
             fetched = {role: pool.submit(partial(self._fetch, upload)) for role, upload in pair.uploads.items()}
         if begun.result() > MOST_DEATHS:
-            row = self._write(Row.worker_died(unread), start.standing.erased_at)
+            row = self._write(Row.worker_died(unread), start.item.erased_at)
             self.in_flight.finish(pair.objects)
             return row
         try:
@@ -205,7 +205,7 @@ class Comparer:
 
     def _judge(self, looked: _Looked, attempt: Attempt, start: Start) -> Row | None:
         """Read both pictures, ask about them if they are usable, and write the verdict or why it is deferred."""
-        pair, erased_at = looked.pair, start.standing.erased_at
+        pair, erased_at = looked.pair, start.item.erased_at
         try:
             fetched = {role: each.result() for role, each in looked.fetched.items()}
         except Unreadable as unreadable:
@@ -271,9 +271,9 @@ class Comparer:
         """Write a verdict. A reviewer's decision about these two contents prevails, even if made meanwhile."""
         if written := self._write(row.as_decided(decision) if decision else row, erased_at):
             return written
-        stands = self.first_read.of(row.pair_id).standing.row
-        if decision is None and stands and stands.decision and stands.fingerprint == row.fingerprint:
-            return self._write(row.as_decided(stands.decision), erased_at)
+        current = self.first_read.of(row.pair_id).item.row
+        if decision is None and current and current.decision and current.fingerprint == row.fingerprint:
+            return self._write(row.as_decided(current.decision), erased_at)
         return None
 
     def _write(self, row: Row, erased_at: datetime | None) -> Row | None:
@@ -290,7 +290,7 @@ def _check_not_erased(pair: Pair, start: Start) -> None:
     When the message comes back, the picture is gone from the bucket. If the erasure was interrupted, the message ends
     in the dead-letter queue, which raises an alarm.
     """
-    moment = max((each for each in (start.standing.erased_at, start.erased_earlier) if each), default=None)
+    moment = max((each for each in (start.item.erased_at, start.erased_earlier) if each), default=None)
     if moment and pair.earliest_upload <= moment:
         raise Later("the pair was erased after a picture of it was uploaded")
 

@@ -16,7 +16,7 @@ from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.retry import Blocked, Closed, RateLimited
-from facepair.domain.row import Row, Standing
+from facepair.domain.row import PairItem, Row
 from facepair.domain.start import End, Start
 from facepair.domain.stored_row import StoredRow
 
@@ -51,7 +51,7 @@ class Verdicts(Protocol):
     def row(self, pair_id: str) -> Row | None:
         """Return a pair's current row."""
 
-    def standing(self, pair_id: str) -> Standing:
+    def item(self, pair_id: str) -> PairItem:
         """Return a pair's current row, and the erasure that its item records."""
 
     def rows(self, pair_ids: Iterable[str]) -> Mapping[str, Row]:
@@ -60,13 +60,13 @@ class Verdicts(Protocol):
     def pending(self) -> Iterator[Row]:
         """Yield PENDING rows, oldest write first (eventually consistent)."""
 
-    def replace(self, stands: Row, row: Row) -> bool:
+    def replace(self, expected: Row, row: Row) -> bool:
         """Replace exactly the row that was read. Return False, without writing, if it has changed."""
 
     def write(self, row: Row, erased_at: datetime | None) -> bool:
         """Move the pair's row forward. Return False, without writing, if there is a newer one.
 
-        `erased_at` is the erasure that `standing` returned when the worker started. Raises Later if there was one
+        `erased_at` is the erasure that `item` returned when the worker started. Raises Later if there was one
         since.
         """
 
