@@ -32,9 +32,9 @@ from facepair.domain.notification import created_notification
 from facepair.domain.outcome import Outcome, Policy
 from facepair.domain.pair import Names, Pair, Upload
 from facepair.domain.picture import fit
+from facepair.domain.reads import FirstRead, LastRead
 from facepair.domain.retry import Backoff, Blocked, Closed, RateLimited
 from facepair.domain.row import PairItem, Row
-from facepair.domain.start import End, Start
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Asker
 from facepair.use_cases.compare import Comparer
@@ -113,15 +113,15 @@ class House:
 
     # --- verdicts
 
-    def of(self, pair_id: str) -> Start:
+    def of(self, pair_id: str) -> FirstRead:
         for item in ("gate", "rows", "earlier erasures"):
             self.counts[f"{item} read"] += 1
-        return Start(self._gate, PairItem(self._rows.get(pair_id)))
+        return FirstRead(self._gate, PairItem(self._rows.get(pair_id)))
 
-    def after_call(self, fingerprint: str) -> End:
+    def after_call(self, fingerprint: str) -> LastRead:
         for item in ("gate", "decision"):
             self.counts[f"{item} read"] += 1
-        return End(self._gate, None)
+        return LastRead(self._gate, None)
 
     def replace(self, expected: Row, row: Row) -> bool:
         return self.write(row, None)
@@ -256,14 +256,14 @@ def _receiver(house: House) -> Receiver:
         refusals=ports,
         idempotency=ports,
         gate=ports,
-        last_read=ports,
+        last_reads=ports,
         parallel=ports,
         metrics=ports,
         on_unknown="hold",
         sleep=lambda seconds: None,
     )
     comparer = Comparer(
-        first_read=ports,
+        first_reads=ports,
         uploads=ports,
         verdicts=ports,
         decisions=ports,

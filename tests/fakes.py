@@ -33,11 +33,11 @@ from facepair.domain.metric import Metric
 from facepair.domain.opinions import Opinions
 from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Names, Pair, Upload, split
+from facepair.domain.reads import FirstRead, LastRead
 from facepair.domain.retention import Retention
 from facepair.domain.retry import Blocked, Closed, Later, RateLimited, Unavailable
 from facepair.domain.review_request import Queued
 from facepair.domain.row import PairItem, PictureRow, Row
-from facepair.domain.start import End, Start
 from facepair.domain.verdict import Verdict
 from tests.support.conditions import holds
 
@@ -696,22 +696,22 @@ class FakeGate(Fake):
         return self._time.now().timestamp()
 
 
-class FakeFirstRead:
+class FakeFirstReads:
     """Reads items one by one, so that others may write in between."""
 
     def __init__(self, gate: FakeGate, verdicts: FakeVerdicts, earlier: FakeEarlierErasures) -> None:
         self._gate, self._verdicts, self._earlier = gate, verdicts, earlier
 
-    def of(self, pair_id: str) -> Start:
-        return Start(self._gate.seen(), self._verdicts.item(pair_id), self._earlier.of(pair_id))
+    def of(self, pair_id: str) -> FirstRead:
+        return FirstRead(self._gate.seen(), self._verdicts.item(pair_id), self._earlier.of(pair_id))
 
 
-class FakeLastRead:
+class FakeLastReads:
     def __init__(self, gate: FakeGate, decisions: FakeDecisions) -> None:
         self._gate, self._decisions = gate, decisions
 
-    def after_call(self, fingerprint: str) -> End:
-        return End(self._gate.seen(), self._decisions.of(fingerprint))
+    def after_call(self, fingerprint: str) -> LastRead:
+        return LastRead(self._gate.seen(), self._decisions.of(fingerprint))
 
 
 @dataclass

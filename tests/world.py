@@ -30,11 +30,11 @@ from tests.fakes import (
     FakeErasableLedger,
     FakeErasableRecords,
     FakeErasableRows,
-    FakeFirstRead,
+    FakeFirstReads,
     FakeGate,
     FakeIdempotency,
     FakeInFlight,
-    FakeLastRead,
+    FakeLastReads,
     FakeLeases,
     FakeLedger,
     FakeLinks,
@@ -109,7 +109,7 @@ class World:
             refusals=self.refusals,
             idempotency=self.idempotency,
             gate=self.gate,
-            last_read=FakeLastRead(self.gate, self.decisions),
+            last_reads=FakeLastReads(self.gate, self.decisions),
             parallel=self.parallel,
             metrics=self.metrics,
             on_unknown=on_unknown,
@@ -118,7 +118,7 @@ class World:
 
     def comparer(self, asker: Asks | None = None) -> Comparer:
         return Comparer(
-            first_read=FakeFirstRead(self.gate, self.verdicts, self.earlier_erasures),
+            first_reads=FakeFirstReads(self.gate, self.verdicts, self.earlier_erasures),
             uploads=self.bucket,
             verdicts=self.verdicts,
             decisions=self.decisions,

@@ -17,13 +17,13 @@ from facepair.advance.token import TokenKeeper
 from facepair.aws.clients import FAIL_FAST
 from facepair.aws.credentials import CredentialsSecret
 from facepair.aws.decisions import ReviewDecisions
-from facepair.aws.first_read import FirstReadOfItems, LastReadOfItems
 from facepair.aws.gate import GateItem
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
 from facepair.aws.proxy_secret import ProxySecret
 from facepair.aws.queue import SqsUploadsQueue
+from facepair.aws.reads import BatchedFirstReads, BatchedLastReads
 from facepair.aws.records import message_of, partial_failures
 from facepair.aws.runtime import FunctionEvent, FunctionHandler, Runtime
 from facepair.aws.token_store import SharedToken
@@ -82,13 +82,13 @@ def _handler() -> FunctionHandler:
         refusals=RefusalItems(idempotency_table),
         idempotency=idempotency,
         gate=gate,
-        last_read=LastReadOfItems(tables, idempotency=settings.idempotency_table),
+        last_reads=BatchedLastReads(tables, idempotency=settings.idempotency_table),
         parallel=parallel,
         metrics=runtime.metrics,
         on_unknown=settings.on_unknown_outcome,
     )
     comparer = Comparer(
-        first_read=FirstReadOfItems(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
+        first_reads=BatchedFirstReads(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),
         uploads=ImagesBucket(runtime.client("s3"), settings.images_bucket, settings.names),
         verdicts=VerdictsTable(tables, settings.verdicts_table, retention=settings.verdicts_retention),
         decisions=ReviewDecisions(tables, verdicts=settings.verdicts_table, idempotency=settings.idempotency_table),

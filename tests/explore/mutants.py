@@ -228,7 +228,7 @@ MUTANTS = (
     Mutant(
         "answers are not reported to the gate",
         f"{USE_CASES}.ask:Asker._call_in_slot",
-        "        self.gate.report(slot, outcome, answer.end.gate if answer.end else None)",
+        "        self.gate.report(slot, outcome, answer.last_read.gate if answer.last_read else None)",
         "        pass",
         ("an API that does not answer",),
     ),
@@ -404,8 +404,8 @@ MUTANTS = (
     Mutant(
         "an erasure by an earlier release is ignored",
         f"{USE_CASES}.compare:_check_not_erased",
-        "for each in (start.item.erased_at, start.erased_earlier)",
-        "for each in (start.item.erased_at,)",
+        "for each in (first_read.item.erased_at, first_read.erased_earlier)",
+        "for each in (first_read.item.erased_at,)",
         ("erased by an earlier release",),
     ),
     Mutant(
@@ -517,7 +517,7 @@ MUTANTS = (
     Mutant(
         "a kept decision is not looked up",
         f"{USE_CASES}.compare:Comparer._judge",
-        "answer.end.decision if answer.end else self.decisions.of(contents)",
+        "answer.last_read.decision if answer.last_read else self.decisions.of(contents)",
         "None",
         DECISIONS,
     ),

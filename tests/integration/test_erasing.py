@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 
 from facepair.aws.erasable import ErasableCalls, ErasableRecords, ErasableRows
 from facepair.aws.erasable_pairs import ErasablePairs, ListingCursor
-from facepair.aws.first_read import FirstReadOfItems
 from facepair.aws.idempotency import PowertoolsIdempotency
 from facepair.aws.in_flight import InFlightMarkers
 from facepair.aws.ledger import CallsTable
+from facepair.aws.reads import BatchedFirstReads
 from facepair.aws.transactions import through_conflicts
 from facepair.aws.verdicts import VerdictsTable
 from facepair.aws.written_rows import StoredRows
@@ -288,13 +288,13 @@ def test_readers_take_a_tombstone_for_no_row(deployed: Resources, pair_id: str) 
 def test_an_erasure_by_an_earlier_release_is_known_until_it_expires(deployed: Resources, pair_id: str) -> None:
     table = deployed.table("IdempotencyTable")
     names = {name: deployed.outputs[f"{name.title()}Table"] for name in ("verdicts", "idempotency")}
-    first_read = FirstReadOfItems(deployed.tables, **names)
-    assert first_read.of(pair_id).erased_earlier is None
+    first_reads = BatchedFirstReads(deployed.tables, **names)
+    assert first_reads.of(pair_id).erased_earlier is None
     item = {"id": f"erased#{hashlib.sha256(pair_id.encode()).hexdigest()}", "erased_at": int(NOON.timestamp())}
 
     table.put_item(Item=item)
 
-    assert first_read.of(pair_id).erased_earlier == NOON
+    assert first_reads.of(pair_id).erased_earlier == NOON
 
 
 def test_an_in_flight_marker_stays_while_a_worker_may_have_the_pair(deployed: Resources, pair_id: str) -> None:

@@ -14,8 +14,8 @@ import pytest
 from facepair.advance.comparison import AdvanceComparison
 from facepair.advance.token import Token, TokenKeeper
 from facepair.advance.wire import ApiAnswer
-from facepair.aws.first_read import LastReadOfItems
 from facepair.aws.ledger import CallsTable
+from facepair.aws.reads import BatchedLastReads
 from facepair.aws.unsaved_refusals import RefusalItems
 from facepair.domain import clock
 from facepair.domain.fitted import Fitted
@@ -430,7 +430,7 @@ class Desk:
             refusals=RefusalItems(self.deployed.table("IdempotencyTable")),
             idempotency=self,
             gate=gate or Open(),
-            last_read=LastReadOfItems(self.deployed.tables, idempotency=self.deployed.outputs["IdempotencyTable"]),
+            last_reads=BatchedLastReads(self.deployed.tables, idempotency=self.deployed.outputs["IdempotencyTable"]),
             parallel=Threads(),
             metrics=Uncounted(),
             on_unknown=on_unknown,

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from facepair.aws.decisions import ReviewDecisions
-from facepair.aws.first_read import FirstReadOfItems
 from facepair.aws.gate import GateItem
 from facepair.aws.in_flight import InFlightMarkers
+from facepair.aws.reads import BatchedFirstReads
 from facepair.aws.uploads import ImagesBucket
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -60,7 +60,7 @@ def marks(deployed: Resources) -> InFlightMarkers:
 @pytest.fixture
 def comparer(deployed: Resources, uploads: ImagesBucket, verdicts: VerdictsTable, marks: InFlightMarkers) -> Comparer:
     return Comparer(
-        first_read=FirstReadOfItems(
+        first_reads=BatchedFirstReads(
             deployed.tables,
             verdicts=deployed.outputs["VerdictsTable"],
             idempotency=deployed.outputs["IdempotencyTable"],

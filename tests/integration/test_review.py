@@ -14,7 +14,7 @@ import urllib3
 from facepair.aws.clients import LINKING
 from facepair.aws.decisions import ReviewDecisions, ReviewOpinions
 from facepair.aws.erasable import ErasableRecords
-from facepair.aws.first_read import LastReadOfItems
+from facepair.aws.reads import BatchedLastReads
 from facepair.aws.review import ManualChecks, PictureLinks, ReviewLeases
 from facepair.aws.verdicts import VerdictsTable
 from facepair.domain import clock
@@ -78,9 +78,9 @@ def test_a_decision_stands_in_the_row_and_is_found_by_its_contents(
     }
     assert written(deployed, pair_id) == before | changed
     assert decisions.of(str(row.fingerprint)) == decision(Verdict.RETAKE)
-    last_read = LastReadOfItems(deployed.tables, idempotency=deployed.outputs["IdempotencyTable"])
-    assert last_read.after_call(str(row.fingerprint)).decision == decision(Verdict.RETAKE)
-    assert last_read.after_call("other contents").decision is None
+    last_reads = BatchedLastReads(deployed.tables, idempotency=deployed.outputs["IdempotencyTable"])
+    assert last_reads.after_call(str(row.fingerprint)).decision == decision(Verdict.RETAKE)
+    assert last_reads.after_call("other contents").decision is None
     kept = deployed.table("IdempotencyTable").get_item(Key={"id": f"decision#{row.fingerprint}"})["Item"]
     assert kept["expiration"] == before["expires_at"]
 

@@ -39,7 +39,7 @@ class Oracle:
         self.meanwhile()
         if isinstance(self.says, Exception):
             raise self.says
-        return Concluded(self.says, end=None)
+        return Concluded(self.says, last_read=None)
 
 
 @pytest.fixture

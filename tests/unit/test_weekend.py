@@ -19,9 +19,9 @@ from facepair.domain.notification import CreatedObject
 from facepair.domain.outcome import Policy
 from facepair.domain.pair import Pair, Upload
 from facepair.domain.picture import fit
+from facepair.domain.reads import FirstRead
 from facepair.domain.retry import Backoff, Closed, Later, RetryReason
 from facepair.domain.row import PairItem, Row
-from facepair.domain.start import Start
 from facepair.use_cases import compare
 from facepair.use_cases.ask import Question
 from facepair.use_cases.compare import Attempt, Comparer, Deferred
@@ -62,8 +62,8 @@ class Weekend:
     def read(self, upload: Upload) -> tuple[bytes, None]:
         return self._picture, None
 
-    def of(self, pair_id: str) -> Start:
-        return Start(Gate(), PairItem())
+    def of(self, pair_id: str) -> FirstRead:
+        return FirstRead(Gate(), PairItem())
 
     def is_new(self, pair_id: str) -> bool:
         return True
@@ -115,7 +115,7 @@ def test_no_message_is_dead_lettered_over_a_long_weekend(
     policy = Policy(pass_above=Decimal(70), reject_below=Decimal(55))
     house: Any = weekend
     comparer = Comparer(
-        first_read=house,
+        first_reads=house,
         uploads=house,
         verdicts=house,
         decisions=house,

@@ -1,3 +1,5 @@
+"""A message as a queue delivers it, without AWS's format."""
+
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,3 +1,5 @@
+"""Names of the metrics. The values are a contract with alarms and dashboards: they never change."""
+
 from enum import StrEnum
 
 from facepair.domain.verdict import Verdict

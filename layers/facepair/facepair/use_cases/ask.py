@@ -23,14 +23,14 @@ from facepair.domain.ledger import (
 )
 from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome
+from facepair.domain.reads import LastRead
 from facepair.domain.retry import Blocked, Later, Unavailable
-from facepair.domain.start import End
 from facepair.domain.verdict import OUTCOME_UNKNOWN, TOO_LITTLE_TIME, comparison_code
 from facepair.use_cases.ports import (
     ComparisonApi,
     FleetGate,
     Idempotency,
-    LastRead,
+    LastReads,
     Ledger,
     Metrics,
     Parallel,
@@ -66,10 +66,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Concluded:
-    """An outcome. `end` was read after the call; None if there was no call or reading failed."""
+    """An outcome. `last_read` was read after the call; None if there was no call or reading failed."""
 
     outcome: Outcome
-    end: End | None
+    last_read: LastRead | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class Asker:
     refusals: UnsavedRefusals
     idempotency: Idempotency
     gate: FleetGate
-    last_read: LastRead
+    last_reads: LastReads
     parallel: Parallel
     metrics: Metrics
     on_unknown: OnUnknownOutcome
@@ -123,7 +123,7 @@ class Asker:
             self.ledger.complete(call, State.after(outcome), outcome)
         if stored:  # keep an answer for as long as a later upload that it serves can exist
             self.ledger.keep(call) if call else self.idempotency.keep(question.fingerprint)
-        return Concluded(outcome, answers[0].end if answers else None)
+        return Concluded(outcome, answers[0].last_read if answers else None)
 
     def _row_behind(self, outcome: Outcome, question: Question) -> Call | None:
         """Return the ledger row of the call behind an outcome; None if it has expired and its number may be reused."""
@@ -146,7 +146,7 @@ class Asker:
             if answer := call.answer:
                 self.ledger.keep(call)
                 same_order = call.fingerprint == question.fingerprint
-                return Concluded(answer if same_order else answer.turned_round(), end=None)
+                return Concluded(answer if same_order else answer.turned_round(), last_read=None)
         refusals = sum(call.state is State.REFUSED for call in earlier)
         if earlier and earlier[-1].outcome:
             _wait_for(earlier[-1].outcome, refusals)
@@ -154,7 +154,7 @@ class Asker:
         for call in unanswered:
             self.ledger.keep(call)
         if not may_call_again(unanswered, self.on_unknown):
-            return Concluded(unanswered[-1].outcome or _unknown(unanswered[-1]), end=None)
+            return Concluded(unanswered[-1].outcome or _unknown(unanswered[-1]), last_read=None)
         next_number = int(calls[-1].call) + 1 if calls else 1
         return self._call(question, next_number, len(unanswered), refusals)
 
@@ -220,7 +220,7 @@ class Asker:
             self.gate.give_back(slot)
             raise
         if outcome.charged or comparison_code(outcome.code).meaning is not Meaning.RENEW_TOKEN:
-            self.gate.report(slot, outcome, answer.end.gate if answer.end else None)
+            self.gate.report(slot, outcome, answer.last_read.gate if answer.last_read else None)
         return answer
 
     def _ledgered_call(self, question: Question, number: int, token: str, slot: Slot) -> Concluded:
@@ -247,13 +247,13 @@ class Asker:
             self.metrics.add(Metric.PAID_STATED_FREE)
         with self.parallel.pool() as pool:
             saved = pool.submit(partial(self._save, call, outcome, latency_ms))
-            end = pool.submit(partial(self._end, question.fingerprint))
-        return Concluded(saved.result(), end.result())
+            last_read = pool.submit(partial(self._last_read, question.fingerprint))
+        return Concluded(saved.result(), last_read.result())
 
-    def _end(self, fingerprint: str) -> End | None:
+    def _last_read(self, fingerprint: str) -> LastRead | None:
         """Return the gate and the decision after a call; None if unreadable, so that a paid answer is not lost."""
         try:
-            return self.last_read.after_call(fingerprint)
+            return self.last_reads.after_call(fingerprint)
         except Unavailable:
             logger.warning("The gate and the decision cannot be read yet", exc_info=True)
             return None

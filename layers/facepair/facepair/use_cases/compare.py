@@ -14,14 +14,14 @@ from facepair.domain.fitted import Fitted, Unusable, check_size_of_upload
 from facepair.domain.notification import CreatedObject
 from facepair.domain.outcome import Policy
 from facepair.domain.pair import Pair, Role, Upload, fingerprint
+from facepair.domain.reads import FirstRead
 from facepair.domain.retry import Backoff, Later, RetryReason, Unreadable
 from facepair.domain.row import Case, Row
-from facepair.domain.start import Start
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.ask import Concluded, Question
 from facepair.use_cases.ports import (
     Decisions,
-    FirstRead,
+    FirstReads,
     FleetGate,
     InFlight,
     Parallel,
@@ -96,7 +96,7 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparer:
-    first_read: FirstRead
+    first_reads: FirstReads
     uploads: Uploads
     verdicts: Verdicts
     decisions: Decisions
@@ -120,9 +120,9 @@ class Comparer:
 
     def _compare(self, pair_id: str, attempt: Attempt) -> Row | None:
         """Check what is cheap first: the gate and the row, then the bucket, then the pictures."""
-        start = self.first_read.of(pair_id)
-        reason = self.gate.look(start.gate)
-        row, erased_at = start.item.row, start.item.erased_at
+        first_read = self.first_reads.of(pair_id)
+        reason = self.gate.look(first_read.gate)
+        row, erased_at = first_read.item.row, first_read.item.erased_at
         if row and row.verdict is Verdict.PENDING and row.speaks_of(attempt.created):
             self._go_on_waiting(row, reason, attempt)
         pair = self.uploads.find(pair_id)
@@ -131,7 +131,7 @@ class Comparer:
         if not pair.uploads:
             logger.info("Nothing to compare: both pictures have been deleted")
             return None
-        _check_not_erased(pair, start)
+        _check_not_erased(pair, first_read)
         if pair.missing:
             versions = {role: self._version(upload) for role, upload in pair.uploads.items()}
             return self._write(Row.waiting(pair, versions, self.policy), erased_at)
@@ -141,7 +141,7 @@ class Comparer:
         unread = self._unread(pair, row)
         if reason:
             raise self._deferred(reason, attempt, partial(Row.pending, unread), erased_at)
-        return self._take(unread, attempt, start)
+        return self._take(unread, attempt, first_read)
 
     def _settle_deleted(self, row: Row) -> Row | None:
         """Handle a picture that was deleted while its pair waited."""
@@ -177,7 +177,7 @@ class Comparer:
         if wait > 0:
             raise Later(f"the pair waits: {row.code}", retry_after=wait)
 
-    def _take(self, unread: Case, attempt: Attempt, start: Start) -> Row | None:
+    def _take(self, unread: Case, attempt: Attempt, first_read: FirstRead) -> Row | None:
         """Compare under an in-flight marker, so that a pair that crashes worker after worker is noticed.
 
         The pictures are downloaded meanwhile, but only decoded once the marker is written: decoding can crash.
@@ -189,11 +189,11 @@ class Comparer:
             is_new = pool.submit(partial(self.asker.is_new, pair.pair_id))
             fetched = {role: pool.submit(partial(self._fetch, upload)) for role, upload in pair.uploads.items()}
         if begun.result() > MOST_DEATHS:
-            row = self._write(Row.worker_died(unread), start.item.erased_at)
+            row = self._write(Row.worker_died(unread), first_read.item.erased_at)
             self.in_flight.finish(pair.objects)
             return row
         try:
-            row = self._judge(_Looked(pair, fetched, is_new), attempt, start)
+            row = self._judge(_Looked(pair, fetched, is_new), attempt, first_read)
         except Deferred as deferred:
             self.in_flight.defer(pair.objects, clock.now() + timedelta(seconds=deferred.seconds))
             raise
@@ -203,9 +203,9 @@ class Comparer:
         self.in_flight.finish(pair.objects)
         return row
 
-    def _judge(self, looked: _Looked, attempt: Attempt, start: Start) -> Row | None:
+    def _judge(self, looked: _Looked, attempt: Attempt, first_read: FirstRead) -> Row | None:
         """Read both pictures, ask about them if they are usable, and write the verdict or why it is deferred."""
-        pair, erased_at = looked.pair, start.item.erased_at
+        pair, erased_at = looked.pair, first_read.item.erased_at
         try:
             fetched = {role: each.result() for role, each in looked.fetched.items()}
         except Unreadable as unreadable:
@@ -226,7 +226,7 @@ class Comparer:
             second=second.fitted,
             earliest_upload=pair.earliest_upload,
             time_left=attempt.time_left,
-            gate=start.gate,
+            gate=first_read.gate,
             is_new=is_new,
         )
         try:
@@ -234,7 +234,7 @@ class Comparer:
         except RetryReason as reason:
             pending = partial(Row.pending, case)
             raise self._deferred(reason, attempt, pending, erased_at) from reason
-        decision = answer.end.decision if answer.end else self.decisions.of(contents)
+        decision = answer.last_read.decision if answer.last_read else self.decisions.of(contents)
         return self._settle(Row.judged(case, answer.outcome), decision, erased_at)
 
     def _deferred(
@@ -271,7 +271,7 @@ class Comparer:
         """Write a verdict. A reviewer's decision about these two contents prevails, even if made meanwhile."""
         if written := self._write(row.as_decided(decision) if decision else row, erased_at):
             return written
-        current = self.first_read.of(row.pair_id).item.row
+        current = self.first_reads.of(row.pair_id).item.row
         if decision is None and current and current.decision and current.fingerprint == row.fingerprint:
             return self._write(row.as_decided(current.decision), erased_at)
         return None
@@ -284,13 +284,13 @@ class Comparer:
         return None
 
 
-def _check_not_erased(pair: Pair, start: Start) -> None:
+def _check_not_erased(pair: Pair, first_read: FirstRead) -> None:
     """Raise Later for a picture that is being erased.
 
     When the message comes back, the picture is gone from the bucket. If the erasure was interrupted, the message ends
     in the dead-letter queue, which raises an alarm.
     """
-    moment = max((each for each in (start.item.erased_at, start.erased_earlier) if each), default=None)
+    moment = max((each for each in (first_read.item.erased_at, first_read.erased_earlier) if each), default=None)
     if moment and pair.earliest_upload <= moment:
         raise Later("the pair was erased after a picture of it was uploaded")
 

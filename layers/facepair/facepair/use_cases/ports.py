@@ -15,9 +15,9 @@ from facepair.domain.ledger import Call, State
 from facepair.domain.metric import Metric
 from facepair.domain.outcome import Outcome
 from facepair.domain.pair import Pair, Upload
+from facepair.domain.reads import FirstRead, LastRead
 from facepair.domain.retry import Blocked, Closed, RateLimited
 from facepair.domain.row import PairItem, Row
-from facepair.domain.start import End, Start
 from facepair.domain.stored_row import StoredRow
 
 if TYPE_CHECKING:
@@ -71,17 +71,17 @@ class Verdicts(Protocol):
         """
 
 
-class FirstRead(Protocol):
+class FirstReads(Protocol):
     """What a worker reads before anything more expensive."""
 
-    def of(self, pair_id: str) -> Start:
+    def of(self, pair_id: str) -> FirstRead:
         """Return the current gate, item and erasures of the pair; not a snapshot."""
 
 
-class LastRead(Protocol):
+class LastReads(Protocol):
     """What a worker reads while it saves a call's outcome."""
 
-    def after_call(self, fingerprint: str) -> End:
+    def after_call(self, fingerprint: str) -> LastRead:
         """Return the current gate and the decision about these two contents; not a snapshot."""
 
 

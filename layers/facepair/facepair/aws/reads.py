@@ -1,4 +1,4 @@
-"""What a worker reads before it lists the bucket, and after its call, in one request each."""
+"""A worker's first read, before it lists the bucket, and its last, after its call: one request each."""
 
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -9,15 +9,15 @@ from facepair.aws.decisions import decision_id
 from facepair.aws.gate import ITEM, gate_of
 from facepair.domain import clock
 from facepair.domain.decision import Decision
+from facepair.domain.reads import FirstRead, LastRead
 from facepair.domain.row import PairItem
-from facepair.domain.start import End, Start
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
 
 
-class FirstReadOfItems:
-    """The FirstRead port.
+class BatchedFirstReads:
+    """The FirstReads port.
 
     Earlier releases wrote an erasure as item `erased#<sha256 of the pair id>` of the idempotency table: `erased_at`,
     the second at whose end the pair was erased, by S3's clock; `expiration`, 35 days later. Both in epoch seconds. They
@@ -30,7 +30,7 @@ class FirstReadOfItems:
         self._idempotency = idempotency
 
     @aws_errors()
-    def of(self, pair_id: str) -> Start:
+    def of(self, pair_id: str) -> FirstRead:
         """Return the current gate, item and erasures of the pair."""
         erasure = f"erased#{hashlib.sha256(pair_id.encode()).hexdigest()}"
         wanted = {
@@ -40,25 +40,25 @@ class FirstReadOfItems:
         found = batch_get(self._tables, wanted)
         items: dict[str, Any] = {item["id"]: item for item in found[self._idempotency]}
         erased = items.get(erasure)
-        return Start(
+        return FirstRead(
             gate=gate_of(items.get(ITEM, {})),
             item=PairItem.of(next(iter(found[self._verdicts]), None)),
             erased_earlier=clock.at(float(str(erased["erased_at"]))) if erased else None,
         )
 
 
-class LastReadOfItems:
-    """The LastRead port."""
+class BatchedLastReads:
+    """The LastReads port."""
 
     def __init__(self, tables: "DynamoDBServiceResource", *, idempotency: str) -> None:
         self._tables = tables
         self._idempotency = idempotency
 
     @aws_errors()
-    def after_call(self, fingerprint: str) -> End:
+    def after_call(self, fingerprint: str) -> LastRead:
         """Return the current gate and the decision about these two contents."""
         decision = decision_id(fingerprint)
         wanted = {self._idempotency: {"Keys": [{"id": ITEM}, {"id": decision}], "ConsistentRead": True}}
         items = {item["id"]: item for item in batch_get(self._tables, wanted)[self._idempotency]}
         decided = items.get(decision)
-        return End(gate_of(items.get(ITEM, {})), Decision.model_validate(decided) if decided else None)
+        return LastRead(gate_of(items.get(ITEM, {})), Decision.model_validate(decided) if decided else None)

@@ -1,3 +1,5 @@
+"""What a worker reads while it compares a pair: first, before anything more expensive, and last, after its call."""
+
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,10 +9,8 @@ from facepair.domain.row import PairItem
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a worker reads first: the gate, the pair's item and, if known, the second of an erasure by an earlier
-    release.
-    """
+class FirstRead:
+    """The gate, the pair's item and, if known, the second of an erasure by an earlier release."""
 
     gate: Gate
     item: PairItem
@@ -18,8 +18,8 @@ class Start:
 
 
 @dataclass(frozen=True)
-class End:
-    """What a worker reads after its call: the gate, and a reviewer's decision about the two contents."""
+class LastRead:
+    """The gate, and a reviewer's decision about the two contents."""
 
     gate: Gate
     decision: Decision | None
