@@ -1,7 +1,7 @@
 // The review page: display and actions. The command that serves it keeps the decisions.
 
+import { DecisionGuard } from "/static/decision_guard.js";
 import { Desk } from "/static/desk.js";
-import { Gate } from "/static/gate.js";
 import { isComposing, keyOf } from "/static/keys.js";
 import { escaped, keep, load } from "/static/picture.js";
 import { Pictures } from "/static/pictures.js";
@@ -26,8 +26,8 @@ const skipped = new Set();
 const drafts = new Map(); // address of a pair -> its reason, chosen and typed
 
 const reasons = new Reasons($("listed"), $("typed"));
-const pictures = new Pictures(() => gate.look());
-const gate = new Gate({ pictures, changed: ready, refresh: async () => (await desk.post("/pairs"))?.looks ?? Infinity });
+const pictures = new Pictures(() => guard.look());
+const guard = new DecisionGuard({ pictures, changed: ready, refresh: async () => (await desk.post("/pairs"))?.looks ?? Infinity });
 const desk = new Desk({ take, connection, refused: problem });
 
 // --- what the command says ----------------------------------------------------------------------------------------
@@ -45,7 +45,7 @@ function take(newest) {
   if (current && !still && !gone && !newest.ending) vanish();
   else if (!current && !leaving.size) show(pairs[0]);
   else if (still) Object.assign(current, still);
-  gate.answered(newest.looked);
+  guard.answered(newest.looked);
   if (current) similarity();
   else empty();
   count();
@@ -94,7 +94,7 @@ function show(pair) {
   pictures.show(current);
   notes();
   similarity();
-  gate.look();
+  guard.look();
   announce(`Pair ${current.pair_id}.`);
 }
 
@@ -121,18 +121,18 @@ function notes() {
 /** Show the similarity, if wanted and both pictures were seen. */
 function similarity() {
   const isWanted = revealed || state.shows_similarity;
-  const value = isWanted && gate.looked ? current.similarity : undefined;
+  const value = isWanted && guard.looked ? current.similarity : undefined;
   $("likeness").hidden = !isWanted;
   $("reveal").setAttribute("aria-pressed", isWanted);
   likeness(value, current.policy);
 }
 
-/** The gate has opened or closed. */
+/** Decisions start or stop being accepted. */
 function ready() {
-  for (const button of $("decisions").querySelectorAll("button")) button.setAttribute("aria-disabled", !gate.isOpen);
+  for (const button of $("decisions").querySelectorAll("button")) button.setAttribute("aria-disabled", !guard.isAccepting);
   if (!current) return;
   similarity();
-  $("ready").textContent = gate.isOpen ? "Ready to decide." : "";
+  $("ready").textContent = guard.isAccepting ? "Ready to decide." : "";
 }
 
 /** Show how many pairs wait, here and with others. */
@@ -173,7 +173,7 @@ function end() {
 
 function isAccepted(verdict) {
   if (!current || gone || state.ending) return false;
-  const why = gate.closed;
+  const why = guard.refusal;
   if (why) say(why);
   else if (["PASS", "REJECT"].includes(verdict) && !pictures.ready) {
     say("A pair can be passed or rejected only if both pictures are shown: T has the picture taken again, S leaves the pair to another reviewer.");

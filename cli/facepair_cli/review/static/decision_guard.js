@@ -4,11 +4,11 @@ const LOOK = 500; // milliseconds that both pictures must be shown
 const BEAT = 1000;
 const ASLEEP = 15_000; // milliseconds without a beat: the machine slept, or the page was suspended
 
-export class Gate {
-  /** `changed` is called when the gate opens or closes; `refresh` resolves to the number of a look at the stack. */
+export class DecisionGuard {
+  /** `changed` is called when decisions start or stop being accepted; `refresh` resolves to the number of a look at the stack. */
   constructor({ pictures, changed, refresh }) {
     Object.assign(this, { pictures, changed, refresh });
-    this.opens = 0; // the timer
+    this.timer = 0; // of the look
     this.looked = false;
     this.refreshing = false;
     this.awaited = Infinity; // the look that ends the refresh
@@ -21,27 +21,27 @@ export class Gate {
   }
 
   /** Return why no decision is accepted now; empty if one is. */
-  get closed() {
+  get refusal() {
     this.tick();
     if (this.refreshing) return "This page was not running for a while. It looks for changes first; then decide.";
     if (this.looked) return "";
     return this.pictures.settled ? "Look at both pictures first." : "Wait until both pictures are there.";
   }
 
-  get isOpen() {
+  get isAccepting() {
     return this.looked && !this.refreshing;
   }
 
   /** A new pair, or one of its pictures, is shown. The time to look starts with both pictures. */
   look() {
-    clearTimeout(this.opens);
+    clearTimeout(this.timer);
     this.looked = false;
     this.changed();
     if (!this.pictures.settled || document.hidden) return;
     // After two frames the pictures are on the screen.
     requestAnimationFrame(() => requestAnimationFrame(() => {
-      clearTimeout(this.opens);
-      this.opens = setTimeout(() => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => {
         this.looked = this.pictures.settled && !document.hidden;
         this.changed();
       }, LOOK);
