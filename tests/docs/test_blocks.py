@@ -9,7 +9,7 @@ from tests.docs.blocks import PAGES, ROOT, Block, blocks
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 FENCES = re.compile(r"^```(\w+)", re.MULTILINE)
 LANGUAGES = {"hcl", "javascript", "toml", "bash", "html", "json", "python"}
-"""`bash` is run by tests/e2e/test_guide.py, `python` by tests/integration/test_pastes_of_what_goes_out.py."""
+"""`bash` is run by tests/e2e/test_guide.py, `python` by tests/integration/test_pastes_about_events.py."""
 
 
 def name(block: Block) -> str:

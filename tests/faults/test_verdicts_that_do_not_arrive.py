@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.cloud import Sandbox
 from sandbox.receiver import Delivery, EmulatedReceiver, ReceiverReply
-from tests.e2e.test_verdicts_go_out import sample
+from tests.e2e.test_publish_and_deliver import sample
 from tests.support.deployed import ANNA, BEN, Deployed
 from tests.support.faulty_aws import FaultyAws
 from tests.support.leaks import leaks

@@ -9,7 +9,7 @@ import pytest
 
 from facepair.domain.webhook import Webhook
 from sandbox.aws import LocalAws
-from tests.integration.test_pastes_of_what_goes_out import RUNBOOK, Shell, block
+from tests.integration.test_pastes_about_events import RUNBOOK, Shell, block
 from tests.support import commands
 
 MALFORMED, NOTIFICATION = "not a notification", '{"Records": []}'

@@ -1,4 +1,4 @@
-"""Verdicts reach their readers: on the bus, and by webhook at a receiver that verifies signatures."""
+"""Changes are published on the bus, and delivered to a webhook receiver that verifies signatures."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.support.waiting import next_second
 ROOT = Path(__file__).parents[2]
 EVENTS, RUNBOOK = ROOT / "events", (ROOT / "docs" / "runbook.md").read_text()
 NOTHING_FAILED: dict[str, list[str]] = {"batchItemFailures": []}
-TOLD = (
+PUBLISHED_FIELDS = (
     *("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "pricing_strategy", "retake"),
     *("waiting_for", "retry_at", "fingerprint", "uploaded_at", "updated_at", "policy"),
 )
@@ -83,11 +83,11 @@ def test_an_event_says_what_its_row_says_and_nothing_about_its_pictures(deployed
     waiting, rejected = listener.wait("out/event é", 2)
     message = webhook(deployed, "out/event é")
 
-    for name in TOLD:
+    for name in PUBLISHED_FIELDS:
         assert (name in rejected) == (name in row), name
         if name in row and name != "policy":
             assert rejected[name] == (float(row[name]) if name == "similarity" else row[name])
-    assert rejected.keys() == {"id", "previous_verdict"} | (row.keys() & set(TOLD))
+    assert rejected.keys() == {"id", "previous_verdict"} | (row.keys() & set(PUBLISHED_FIELDS))
     assert (waiting["verdict"], rejected["previous_verdict"]) == ("WAITING", "WAITING")
     assert message == {"type": "verdict.changed", "timestamp": row["updated_at"], "data": rejected}
     for detail in (waiting, rejected):
@@ -201,7 +201,7 @@ def test_what_is_published_again_has_the_same_ids(deployed: Deployed, listener: 
 
 
 def row_told(row: dict[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in row.items() if name in TOLD}
+    told = {name: value for name, value in row.items() if name in PUBLISHED_FIELDS}
     policy = {name: float(value) for name, value in row["policy"].items()}
     return told | {"similarity": float(row["similarity"]), "policy": policy}
 
