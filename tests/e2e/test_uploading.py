@@ -162,7 +162,9 @@ def test_what_is_no_picture_of_a_pair_is_ignored_with_a_metric_and_a_line_in_the
 
     assert deployed.metrics()["IgnoredUploads"] - before["IgnoredUploads"] == len(keys)
     for key in keys:
-        assert deployed.log_of(key) == ["Upload ignored: not named <pair id>/first.* or <pair id>/second.*"]
+        [ignored] = deployed.log_of(key)
+        assert ignored["message"] == "Upload ignored: not named as a picture of a pair"
+        assert ignored["expected"] == ["<pair id>/first.*", "<pair id>/second.*"]
     assert deployed.row("ignored") is None
     assert deployed.messages("DeadLetterQueue") == 0
 
@@ -179,7 +181,8 @@ def test_pictures_that_were_deleted_meanwhile_are_no_error(without_notifications
     deployed.idle()
 
     assert deployed.row("deleted") is None
-    assert "Nothing to compare: both pictures have been deleted" in deployed.log_of("deleted/first.jpg")
+    logged = [line["message"] for line in deployed.log_of("deleted/first.jpg")]
+    assert "Nothing to compare: both pictures have been deleted" in logged
 
 
 def test_pictures_that_come_at_once_are_compared_once(deployed: Deployed) -> None:

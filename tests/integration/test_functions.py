@@ -254,10 +254,11 @@ def test_an_upload_s_message_becomes_a_verdict_with_its_log_and_its_metrics(
     metrics = counted(output)
     assert metrics[Metric.MESSAGES] == len(event["Records"])
     assert (metrics[Metric.PASS], metrics[Metric.CALLS], metrics[Metric.CHARGED_CALLS]) == (1, 1, 1)
-    [verdict] = [line for line in logged(output) if line["message"] == "PASS"]
-    assert (verdict["pair_id"], verdict["key"].rpartition("/")[0]) == (pair_id, pair_id)
-    assert verdict["message_id"] in {each["messageId"] for each in event["Records"]}
-    assert verdict["function_request_id"] == Context("").aws_request_id
+    [written] = [line for line in logged(output) if line["message"] == "Row written"]
+    assert written["verdict"] == "PASS"
+    assert (written["pair_id"], written["key"].rpartition("/")[0]) == (pair_id, pair_id)
+    assert written["message_id"] in {each["messageId"] for each in event["Records"]}
+    assert written["function_request_id"] == Context("").aws_request_id
     deployment.delete(event)
 
 

@@ -223,9 +223,9 @@ class Deployed:
     def lines(self, function: str = "CompareFunction") -> list[str]:
         return self.sandbox.log(function)
 
-    def log_of(self, key: str) -> list[str]:
-        """Return the log's messages about an upload."""
-        return [line["message"] for line in self.log() if line.get("key") == key]
+    def log_of(self, key: str) -> list[Row]:
+        """Return the log's lines about an upload."""
+        return [line for line in self.log() if line.get("key") == key]
 
     def metrics(self, function: str = "CompareFunction") -> Counter[str]:
         """Return the sums of the function's metrics so far."""

@@ -1,14 +1,17 @@
-"""No log line has a similarity or a face position, because logs outlive an erasure."""
+"""Log lines: constant messages, and no similarity or face position, because logs outlive an erasure."""
 
+import ast
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from facepair.domain.outcome import Face, Outcome, Seen
 from facepair.domain.retry import Unavailable
 from tests.fakes import SUCCESS
+from tests.support import ROOT
 from tests.world import World
 
 EDGES = ("618.1234", "227.2345", "715.3456", "350.4567")
@@ -72,3 +75,19 @@ def test_no_log_line_has_a_similarity_or_a_face_position(
     assert "Called the comparison API" in caplog.messages
     logged = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     assert not [secret for secret in (SIMILARITY, *EDGES, FACE.id) if secret in logged]
+
+
+def formatted_messages(path: Path) -> Iterator[int]:
+    """Yield the lines of calls of a logger that format their message."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="logger") | ast.Attribute(attr="logger")), args=args):
+                if len(args) > 1 or any(isinstance(each, ast.JoinedStr | ast.BinOp | ast.Call) for each in args):
+                    yield node.lineno
+
+
+def test_log_messages_are_constant() -> None:
+    files = [path for folder in ("layers", "functions", "cli") for path in (ROOT / folder).rglob("*.py")]
+
+    assert files
+    assert {str(path.relative_to(ROOT)): lines for path in files if (lines := list(formatted_messages(path)))} == {}

@@ -149,7 +149,7 @@ class Comparer:
 
     def _replace(self, expected: Row, row: Row) -> Row | None:
         if self.verdicts.replace(expected, row):
-            logger.info("%s", row.verdict, extra={"verdict": row.verdict, "code": row.code})
+            logger.info("Row written", extra={"verdict": row.verdict, "code": row.code})
             return row
         logger.info("Row not written: it has changed", extra={"verdict": row.verdict, "code": row.code})
         return None
@@ -278,7 +278,7 @@ class Comparer:
 
     def _write(self, row: Row, erased_at: datetime | None) -> Row | None:
         if self.verdicts.write(row, erased_at):
-            logger.info("%s", row.verdict, extra={"verdict": row.verdict, "code": row.code})
+            logger.info("Row written", extra={"verdict": row.verdict, "code": row.code})
             return row
         logger.info("Row not written: a newer one stands", extra={"verdict": row.verdict, "code": row.code})
         return None

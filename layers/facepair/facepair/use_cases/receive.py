@@ -94,8 +94,8 @@ class Receiver:
         pair_id, _ = split(key)
         self.add_log_keys(pair_id=pair_id, key=key)
         if not self.names.is_picture(key):
-            names = self.names
-            logger.info("Upload ignored: not named <pair id>/%s.* or <pair id>/%s.*", names.first, names.second)
+            expected = [f"<pair id>/{name}.*" for name in (self.names.first, self.names.second)]
+            logger.info("Upload ignored: not named as a picture of a pair", extra={"expected": expected})
             self.metrics.add(Metric.IGNORED_UPLOADS)
             return None
         try:
