@@ -1,4 +1,4 @@
-"""Threads."""
+"""Threads for use cases."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ AT_ONCE = 8
 
 
 class Threads:
-    """The Parallel port."""
+    """The `Parallel` port over threads of this process."""
 
     def pool(self) -> ThreadPoolExecutor:
         """Return a pool whose threads end with the `with` block."""

@@ -13,7 +13,7 @@ from facepair.http import NoAnswer, Unreached
 
 
 class AdvanceComparison:
-    """The ComparisonApi port: one HTTP request per comparison."""
+    """The `ComparisonApi` port over ADVANCE's API: one HTTP request per comparison."""
 
     def __init__(self, advance: Advance) -> None:
         self._advance = advance

@@ -33,7 +33,7 @@ MARGIN_SECONDS = 5.0
 
 
 class TokenKeeper:
-    """Finds a token that the API accepts, minting as few as possible."""
+    """The `Tokens` port over a `TokenStore`. It mints as few tokens as possible."""
 
     def __init__(self, store: TokenStore, mint: Callable[[], Token]) -> None:
         self._store = store

@@ -17,7 +17,7 @@ MOST_BYTES = 240_000
 
 
 class VerdictsBus:
-    """A facepair.use_cases.ports.Bus."""
+    """The `Bus` port over VerdictsBus, in EventBridge."""
 
     def __init__(self, events: "EventBridgeClient", bus: str) -> None:
         self._events = events

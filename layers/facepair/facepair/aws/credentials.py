@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CredentialsSecret:
-    """A facepair.advance.CredentialsStore: JSON `{"accessKey": "...", "secretKey": "..."}`.
+    """The `CredentialsStore` port over a secret: JSON `{"accessKey": "...", "secretKey": "..."}`.
 
     It is read for every token, so that a rotation takes effect at once.
     """

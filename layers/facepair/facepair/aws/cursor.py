@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class CursorParameter:
-    """A facepair.use_cases.ports.Cursor: a key of the bucket.
+    """The `Cursor` port over a parameter of Parameter Store.
 
-    Stored URL-encoded after `after=`, because SSM accepts neither an empty value nor `{{`.
+    A key of the bucket, stored URL-encoded after `after=`, because SSM accepts neither an empty value nor `{{`.
     """
 
     def __init__(self, ssm: "SSMClient", parameter: str) -> None:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class ReviewDecisions:
-    """The Decisions port.
+    """The `Decisions` port over VerdictsTable and IdempotencyTable.
 
     A decision is stored in the pair's row and, for later uploads of the same contents, as item `decision#<fingerprint>`
-    of the idempotency table: `verdict`, `retake`, `review`, and `expiration`, when the row expires.
+    of IdempotencyTable: `verdict`, `retake`, `review`, and `expiration`, when the row expires.
     """
 
     def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
@@ -65,10 +65,9 @@ class ReviewDecisions:
 
 
 class ReviewOpinions:
-    """The KnownOpinions port.
+    """The `KnownOpinions` port over IdempotencyTable.
 
-    Item `opinions#<fingerprint>` of the idempotency table: `version`, `opinions`, `notes`, `saw`, and `expiration`,
-    when the row expires.
+    Item `opinions#<fingerprint>`: `version`, `opinions`, `notes`, `saw`, and `expiration`, when the row expires.
     """
 
     def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:

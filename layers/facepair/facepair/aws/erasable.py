@@ -58,7 +58,7 @@ def delete_versions(s3: "S3Client", bucket: str, versions: Iterable[tuple[str, s
 
 
 class PictureVersions:
-    """A facepair.use_cases.erase.Pictures."""
+    """The `Pictures` port over ImagesBucket, with all versions and unfinished uploads."""
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3
@@ -91,7 +91,7 @@ class PictureVersions:
 
 
 class ErasableRows:
-    """A facepair.use_cases.erase.Rows. A tombstone has only `pair_id`, `erased_at` and `expires_at`."""
+    """The `Rows` port over VerdictsTable. A tombstone has only `pair_id`, `erased_at` and `expires_at`."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -160,7 +160,7 @@ def _moment(value: object) -> datetime | None:
 
 
 class ErasableCalls:
-    """A facepair.use_cases.erase.Charges."""
+    """The `Charges` port over CallsTable."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -211,7 +211,7 @@ class ErasableCalls:
 
 
 class ErasableRecords:
-    """A facepair.use_cases.erase.Records over IdempotencyTable."""
+    """The `Records` port over IdempotencyTable."""
 
     def __init__(self, tables: "DynamoDBServiceResource", table: str) -> None:
         self._tables = tables

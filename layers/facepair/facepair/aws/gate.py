@@ -30,7 +30,7 @@ FIRST_PAUSE_SECONDS = 0.05
 
 
 class GateItem:
-    """The FleetGate port. `now` returns epoch seconds.
+    """The `FleetGate` port over an item of IdempotencyTable. `now` returns epoch seconds.
 
     Slots and unanswered calls are counted without a lock: one write each, for any number of workers. All other changes
     are rare, and conditional on the `version`.

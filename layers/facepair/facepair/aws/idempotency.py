@@ -34,7 +34,7 @@ class _Unsettled(Exception):
 
 
 class PowertoolsIdempotency:
-    """A facepair.use_cases.ports.Idempotency over IdempotencyTable.
+    """The `Idempotency` port over IdempotencyTable, by Powertools.
 
     Neither exceptions nor unsettled outcomes are stored: the ledger decides those.
     """

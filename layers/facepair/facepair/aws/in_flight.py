@@ -21,11 +21,13 @@ FORGOTTEN = timedelta(hours=2)
 
 
 class InFlightMarkers:
-    """The InFlight port. `comes_back` is the queue's visibility timeout; without it markers are read-only.
+    """The `InFlight` port over IdempotencyTable.
 
-    Item `underway#<objects>` of the idempotency table: `begun` (workers that started and did not finish), `owner` and
-    `alive_until` of the last of them, `due` (when the message is back at the latest), `claimed` and `author` once the
-    search has claimed it, and `expiration`; times in epoch seconds.
+    `comes_back` is the queue's visibility timeout; without it markers are read-only.
+
+    Item `underway#<objects>`: `begun` (workers that started and did not finish), `owner` and `alive_until` of the last
+    of them, `due` (when the message is back at the latest), `claimed` and `author` once the search has claimed it, and
+    `expiration`; times in epoch seconds.
     """
 
     def __init__(self, table: "Table", *, comes_back: timedelta | None = None) -> None:

@@ -29,7 +29,7 @@ ENTRY = ("pair_id", "call", "state", "sent_at", "answered_at", "code", "transact
 
 
 class CallsTable:
-    """The Ledger port. Partition key `pair_id`, sort key `call`.
+    """The `Ledger` port over CallsTable. Partition key `pair_id`, sort key `call`.
 
     No POST without a row, and only one worker can write a pair's next row. Without a `retention`, rows are kept
     forever. An erasure takes a number too: `state` is ERASED, `erased_at` the second up to which pictures are erased,

@@ -19,7 +19,7 @@ UNITS = dict.fromkeys(
 
 
 class PowertoolsMetrics:
-    """A facepair.use_cases.ports.Metrics."""
+    """The `Metrics` port over CloudWatch, by Powertools."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

@@ -18,7 +18,7 @@ LONG_POLL_SECONDS = 1
 
 
 class SqsDeadLetterSink:
-    """A facepair.use_cases.ports.DeadLetterSink."""
+    """The `DeadLetterSink` port over a dead-letter queue in SQS."""
 
     def __init__(self, sqs: "SQSClient", dead_letter_url: str) -> None:
         self._sqs = sqs
@@ -30,7 +30,7 @@ class SqsDeadLetterSink:
 
 
 class Queue(SqsDeadLetterSink):
-    """A facepair.use_cases.ports.WebhookQueue: what was received can be deferred or dead-lettered."""
+    """The `WebhookQueue` port over an SQS queue and its dead-letter queue; also the `Destination` of a redrive."""
 
     def __init__(self, sqs: "SQSClient", url: str, *, dead_letter_url: str = "") -> None:
         super().__init__(sqs, dead_letter_url)
@@ -68,7 +68,7 @@ class Queue(SqsDeadLetterSink):
 
 
 class SqsUploadsQueue(Queue):
-    """A facepair.use_cases.ports.UploadsQueue: S3 notifications."""
+    """The `UploadsQueue` port over an SQS queue of S3 notifications and its dead-letter queue."""
 
     def has_backlog(self) -> bool:
         """Return whether more messages wait than are in progress: workers don't keep up, or have stopped."""
@@ -77,7 +77,7 @@ class SqsUploadsQueue(Queue):
 
 
 class DeadLetterQueue(Queue):
-    """A facepair.use_cases.redrive.DeadLetters."""
+    """The `DeadLetters` port over a dead-letter queue in SQS."""
 
     @aws_errors()
     def receive(self, seconds: int) -> list[DeadLetter]:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class BatchedFirstReads:
-    """The FirstReads port.
+    """The `FirstReads` port over VerdictsTable and IdempotencyTable.
 
-    Earlier releases wrote an erasure as item `erased#<sha256 of the pair id>` of the idempotency table: `erased_at`,
-    the second at whose end the pair was erased, by S3's clock; `expiration`, 35 days later. Both in epoch seconds. They
-    are honoured until they expire; this release writes none.
+    Earlier releases wrote an erasure as item `erased#<sha256 of the pair id>` of IdempotencyTable: `erased_at`, the
+    second at whose end the pair was erased, by S3's clock; `expiration`, 35 days later. Both in epoch seconds. They are
+    honoured until they expire; this release writes none.
     """
 
     def __init__(self, tables: "DynamoDBServiceResource", *, verdicts: str, idempotency: str) -> None:
@@ -48,7 +48,7 @@ class BatchedFirstReads:
 
 
 class BatchedLastReads:
-    """The LastReads port."""
+    """The `LastReads` port over IdempotencyTable."""
 
     def __init__(self, tables: "DynamoDBServiceResource", *, idempotency: str) -> None:
         self._tables = tables

@@ -24,7 +24,7 @@ LINK = timedelta(minutes=1)
 
 
 class ManualChecks:
-    """A facepair.use_cases.review.ReviewQueue over the index `by_verdict`."""
+    """The `ReviewQueue` port over VerdictsTable, by its index `by_verdict`."""
 
     def __init__(self, table: "Table") -> None:
         self._table = table
@@ -49,9 +49,9 @@ _MANUAL_CHECKS: dict[str, Any] = {
 
 
 class ReviewLeases:
-    """The Leases port.
+    """The `Leases` port over IdempotencyTable.
 
-    Item `review#<sha256 of the pair id>` of the idempotency table: `holder`, and `expiration` in epoch seconds.
+    Item `review#<sha256 of the pair id>`: `holder`, and `expiration` in epoch seconds.
     """
 
     def __init__(self, table: "Table") -> None:
@@ -86,7 +86,7 @@ class ReviewLeases:
 
 
 class PictureLinks:
-    """A facepair.use_cases.review.Links: presigned URLs, signed without a request."""
+    """The `Links` port over ImagesBucket: presigned URLs, signed without a request."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3

@@ -15,8 +15,9 @@ logger = logging.getLogger(__name__)
 
 
 class SharedToken:
-    """A facepair.advance.TokenStore. It never raises: if the cache is down, a new token is requested.
+    """The `TokenStore` port over a parameter of Parameter Store.
 
+    It never raises: if the cache is down, a new token is requested.
     `key`: ARN or alias of the KMS key that encrypts it.
     """
 

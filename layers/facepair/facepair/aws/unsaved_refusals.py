@@ -18,7 +18,7 @@ OF_REFUSALS = {"code", "message", "transaction_id", "pricing_strategy", "call", 
 
 
 class RefusalItems:
-    """The UnsavedRefusals port.
+    """The `UnsavedRefusals` port over IdempotencyTable.
 
     Item `refusal#<owner of the ledger row>`: `outcome` in JSON, and `expiration` in epoch seconds.
     """

@@ -24,7 +24,10 @@ _CHANGED = {"PreconditionFailed", "412", "NoSuchKey", "NoSuchVersion", "404", "C
 
 
 class ImagesBucket:
-    """Pictures under `<pair id>/<first or second>.<ext>`: an Uploads of use_cases.ports, and a Drop."""
+    """The `Uploads` port over ImagesBucket, and the command line's `Drop`.
+
+    Pictures are under `<pair id>/<first or second>.<ext>`.
+    """
 
     def __init__(self, s3: "S3Client", bucket: str, names: Names) -> None:
         self._s3 = s3

@@ -34,7 +34,7 @@ BATCH = 100
 
 
 class VerdictsTable:
-    """A facepair.use_cases.ports.Verdicts; without a `retention` it cannot move a row forward.
+    """The `Verdicts` port over VerdictsTable. Without a `retention` it cannot move a row forward.
 
     Partition key `pair_id`; index `by_verdict` on `verdict` and `updated_at`; TTL on `expires_at`. An item without a
     verdict is a tombstone (see ErasableRows); readers ignore it.

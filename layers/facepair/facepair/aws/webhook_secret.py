@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class WebhookSecret:
-    """A facepair.webhook.ReceiversKeys.
+    """The `ReceiversKeys` port over a secret.
 
     It is read for every attempt, so that a rotation takes effect at once. Secrets Manager keeps the previous value as
     AWSPREVIOUS until that label is removed.

@@ -24,7 +24,7 @@ EARLIEST, LATEST = "0", "9999-12-31T23:59:59.999Z"
 
 
 class StoredRows:
-    """A facepair.use_cases.ports.WrittenRows over VerdictsTable and its index `by_verdict`.
+    """The `WrittenRows` port over VerdictsTable and its index `by_verdict`.
 
     `rows_read` and `read_units` (DynamoDB's read request units) count reads through the index so far.
     """

@@ -20,7 +20,7 @@ class ReceiversKeys(Protocol):
 
 @dataclass(frozen=True)
 class Sender:
-    """The Receiver port: POSTs to one URL."""
+    """The `WebhookReceiver` port over HTTP: POSTs to one URL."""
 
     url: str
     keys: ReceiversKeys
