@@ -411,7 +411,7 @@ MUTANTS = (
     Mutant(
         "whatever row stands becomes a tombstone",
         f"{FAKES}:FakeErasableRows.entomb",
-        "if self._verdicts.items.get(pair_id) != (stored and stored.state):",
+        "if current != (stored and stored.state):",
         "if False:",
         ("row replaced before it is entombed",),
     ),
