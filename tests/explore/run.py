@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import greenlet
 
-from facepair.domain.retry import Later, Unavailable
+from facepair.domain.retry import RetryReason, Unavailable
 from tests.explore.schedule import Limits, Plan
 from tests.fakes import Time, carry_out
 
@@ -262,7 +262,7 @@ class Run:
         """Wrap an operation whose response can be lost after it took effect. Raises Unavailable then."""
         try:
             yield
-        except Later:
+        except RetryReason:
             if self.loses(operation):
                 raise Unavailable(f"the response to {operation} was lost") from None
             raise
