@@ -25,6 +25,10 @@ class NotUnderstood(click.ClickException):
     """The function rejects this request; repeating it is pointless."""
 
 
+class Denied(click.ClickException):
+    """AWS does not let this caller call the function, whatever the request."""
+
+
 class TooManyRequests(click.ClickException):
     """AWS throttled the request; the function did not run."""
 
@@ -69,6 +73,8 @@ class FunctionUrl:
         answer = client.send(request.prepare())
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             raise NotUnderstood(_message(answer.text))
+        if answer.status_code == HTTPStatus.FORBIDDEN:
+            raise Denied(self._refusal(answer.status_code, answer.text))
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise TooManyRequests(self._refusal(answer.status_code, answer.text))
         if answer.status_code != HTTPStatus.OK:

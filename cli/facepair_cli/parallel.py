@@ -3,6 +3,28 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+import click
+
+FAILURES_IN_A_ROW = 20
+"""So many failures in a row have a common cause; a single one does not stop the others."""
+
+
+class FailuresInARow:
+    """Counts failed pairs until another succeeds. `so_far` returns what was done and what to do next."""
+
+    def __init__(self, so_far: Callable[[], str]) -> None:
+        self._so_far = so_far
+        self._number = 0
+
+    def succeeded(self) -> None:
+        self._number = 0
+
+    def failed(self, why: str) -> None:
+        """Count a failure. Raises ClickException for one too many."""
+        self._number += 1
+        if self._number == FAILURES_IN_A_ROW:
+            raise click.ClickException(f"{FAILURES_IN_A_ROW} pairs in a row failed. {why} {self._so_far()}")
+
 
 def for_each[Thing, Result](
     work: Callable[[Thing], Result], things: Iterable[Thing], done: Callable[[Result], None], *, threads: int

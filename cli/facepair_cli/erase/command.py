@@ -31,8 +31,8 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
     and confirms. A later upload is a new submission.
 
     The receipt lists what was deleted, and what remains elsewhere and until when. It is written after every pair, and
-    is complete after the confirmation. If the command is interrupted, run it again with the same receipt, which is then
-    added to.
+    is complete after the confirmation. A pair that fails is named and stays unconfirmed, and the others continue. If
+    the command is interrupted or a pair fails, run it again with the same receipt, which is then added to.
 
     \b
     Examples:
@@ -48,15 +48,16 @@ def erase(pair_or_prefix: str, yes: bool, receipt: OutputFile | None, as_json: b
         _find(eraser, pair_or_prefix, pair_ids, done)
         if not yes:
             confirm(f"Erase {_named(pair_or_prefix, pair_ids)}? It cannot be undone.", otherwise="Nothing was erased.")
-        if not _erase(eraser, pair_ids, done):
+        erased_pairs = _erase(eraser, pair_ids, done)
+        left = [each for each in unconfirmed if each in pair_ids]
+        if not (erased_pairs or left):
             raise click.ClickException(f"Nothing is stored about {pair_or_prefix}: no picture, row or call.")
         if as_json:
             for piece in done.json():
                 click.echo(piece, nl=False)
-        else:
+        elif erased_pairs:
             show = note if receipt and receipt.is_stdout else say
             show(_sentence(done))
-        left = [each for each in unconfirmed if each in pair_ids]
         if left:
             raise click.ClickException(
                 f"The erasure of {counted(len(left), 'pair')}, such as {left[0]}, is not confirmed: run the same "
@@ -94,9 +95,9 @@ def _erase(eraser: RemoteEraser, pair_ids: Spool, done: Receipt) -> int:
             raise Interrupted(
                 f"Interrupted. The erasure of {left} is not confirmed; run the same command again."
             ) from None
-        if erased_pairs := len(erased):
+        if len(erased) or len(done.unconfirmed):
             done.write(last=True)
-        return erased_pairs
+        return len(erased)
 
 
 def _named(pair_or_prefix: str, pair_ids: Spool) -> str:

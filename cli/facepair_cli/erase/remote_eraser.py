@@ -3,18 +3,20 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ConnectionClosedError
+import click
+from botocore.exceptions import ConnectionClosedError, HTTPClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from facepair.domain.erasure import Erasure
-from facepair_cli.function_url import FunctionUrl, TooManyRequests
+from facepair_cli.errors import sentence
+from facepair_cli.function_url import Denied, FunctionUrl, TooManyRequests
 from facepair_cli.output import counted, note
-from facepair_cli.parallel import for_each
+from facepair_cli.parallel import FailuresInARow, for_each
 
 AT_ONCE = 8
 """Requests at once: a new AWS account has ten concurrent executions for all its functions."""
@@ -22,6 +24,8 @@ MOST_THROTTLES = 8
 """Retries of throttled requests. The pauses add up to a minute."""
 MOST_ROUNDS = 3
 """Rounds of confirmation: confirming an interrupted erasure erases the pair again, which requires another wait."""
+MOST_NAMED = 5
+"""Pairs whose failure is reported at once; the command counts all in the end."""
 WORTH_SAYING = 2.0
 """Shorter waits, in seconds, are not announced."""
 SECONDS_BETWEEN_LINES = 10
@@ -30,12 +34,16 @@ SECONDS_BETWEEN_LINES = 10
 
 @dataclass
 class RemoteEraser:
-    """Erases pairs, several at once. Times come from the function: `_ready` is when the last pair can be confirmed, on
-    the monotonic clock of this process."""
+    """Erases pairs, several at once. A pair that fails is reported on stderr, and the others continue.
+
+    Times come from the function: `_ready` is when the last pair can be confirmed, on the monotonic clock of this
+    process.
+    """
 
     function: FunctionUrl
     at_once: int = AT_ONCE
     _ready: float = 0.0
+    _failed: list[str] = field(default_factory=list)
 
     def below(self, prefix: str) -> Iterator[str]:
         """Yield pairs below a prefix that have anything stored, some more than once."""
@@ -63,19 +71,47 @@ class RemoteEraser:
     def _each(
         self, action: str, title: str, pair_ids: Iterable[str], count: int, done: Callable[[Erasure], None]
     ) -> None:
-        def ask(pair_id: str) -> Erasure:
-            erasure = Erasure.model_validate(_ask(post, {"action": action, "pair_id": pair_id}))
+        failures = FailuresInARow(lambda: "The receipt is not complete; run the same command again.")
+
+        def ask(pair_id: str) -> Erasure | _Failure:
+            try:
+                erasure = Erasure.model_validate(_ask(post, {"action": action, "pair_id": pair_id}))
+            except Denied:
+                raise
+            except click.ClickException as error:
+                return _Failure(pair_id, error.message)
+            except HTTPClientError as error:  # no answer, but there was a connection
+                return _Failure(pair_id, sentence(error, None))
             if erasure.ask_again_in is not None:
                 self._ready = max(self._ready, time.monotonic() + erasure.ask_again_in)
             return erasure
 
         with self.function.kept_open() as post, _progress(title, count) as advance:
 
-            def answered(erasure: Erasure) -> None:
-                done(erasure)
+            def answered(outcome: Erasure | _Failure) -> None:
                 advance()
+                if isinstance(outcome, _Failure):
+                    self._report(outcome)
+                    failures.failed(outcome.why)
+                else:
+                    failures.succeeded()
+                    done(outcome)
 
             for_each(ask, pair_ids, answered, threads=self.at_once)
+
+    def _report(self, failure: "_Failure") -> None:
+        """Name each of the first few failing pairs once."""
+        if failure.pair_id not in self._failed and len(self._failed) < MOST_NAMED:
+            self._failed.append(failure.pair_id)
+            note(f"{failure.pair_id}: {failure.why}")
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A pair whose request failed. It stays unconfirmed."""
+
+    pair_id: str
+    why: str
 
 
 def _ask(post: Callable[[dict[str, object]], Any], question: dict[str, object]) -> Any:

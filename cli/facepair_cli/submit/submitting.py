@@ -26,7 +26,7 @@ from facepair.use_cases.ports import Verdicts
 from facepair_cli.csv_cells import CellWriter
 from facepair_cli.errors import Interrupted, is_passing, sentence
 from facepair_cli.output_file import OutputFile
-from facepair_cli.parallel import for_each
+from facepair_cli.parallel import FailuresInARow, for_each
 from facepair_cli.submit.pairs import Input
 from facepair_cli.submit.pictures import LocalPictures
 from facepair_cli.submit.plan_text import pairs
@@ -36,8 +36,6 @@ from facepair_cli.submit.verdicts_coming import VerdictsComing
 
 THREADS = 16
 """Parallel requests to S3: saturates any line and keeps all checking processes busy."""
-FAILURES_IN_A_ROW = 20
-"""So many failures in a row have a common cause; a single one does not stop the others."""
 POLICY = "SubmitterPolicy"
 COLUMNS = ("pair_id", "verdict", "code", "message", "similarity", "transaction_id", "updated_at")
 
@@ -108,22 +106,16 @@ def _tried[Thing, Result](work: Callable[[Thing], Result], thing: Thing) -> Resu
         return error
 
 
-class _Failures:
+class _Failures(FailuresInARow):
     """Turns AWS errors into left-out pairs, until too many come in a row."""
-
-    def __init__(self, so_far: Callable[[], str]) -> None:
-        self._so_far = so_far
-        self._in_a_row = 0
 
     def note[Result](self, pair_id: str, outcome: Result | AwsFailure) -> Result | LeftOut:
         """Return the result, or the pair as left out. Raises ClickException for one failure too many."""
         if not isinstance(outcome, (Unavailable, BotoCoreError, ClientError)):
-            self._in_a_row = 0
+            self.succeeded()
             return outcome
-        self._in_a_row += 1
         why = sentence(outcome, POLICY)
-        if self._in_a_row == FAILURES_IN_A_ROW:
-            raise click.ClickException(f"{FAILURES_IN_A_ROW} pairs in a row failed. {why} {self._so_far()}")
+        self.failed(why)
         return LeftOut(pair_id, why.removesuffix("."))
 
 
