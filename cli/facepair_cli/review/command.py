@@ -9,8 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
+from botocore.exceptions import ClientError
 
-from facepair_cli.errors import extra
+from facepair.aws.clients import error_code
+from facepair_cli.errors import DENIED, extra
 from facepair_cli.escaping import escaped
 from facepair_cli.stack import Stack, stack_option
 
@@ -31,25 +33,43 @@ def review(url: str | None, show_similarity: bool, stack: Stack) -> None:
 
     The page is served on this machine to one browser. It ends when it is closed, or with Ctrl-C; what was decided is
     sent then at the latest. Exit status 1 if a decision was not recorded. With --url you need the stack's
-    ReviewerPolicy and nothing else.
+    ReviewerPolicy and nothing else; without it, also the permission cloudformation:DescribeStacks.
 
-    Example: facepair review
+    \b
+    Examples:
+      facepair review --url https://abc123.lambda-url.eu-central-1.on.aws/
+      facepair review
     """
     with extra("review"):
         from facepair_cli.review.desk import Desk
         from facepair_cli.review.server import serve
         from facepair_cli.review.stack import ReviewStack
 
-    if not url and "ReviewUrl" not in stack.outputs:
-        raise click.ClickException(f"The stack {stack.name} has no ReviewUrl: update it to this release (make deploy).")
+    url = url or _url(stack)
     with TemporaryDirectory(prefix="facepair-review-") as private:
         ended = serve(
             Desk(shows_similarity=show_similarity),
-            ReviewStack(url or stack.outputs["ReviewUrl"], stack.account),
+            ReviewStack(url, stack.account),
             opens=lambda origin, token: _open(origin, token, Path(private)),
             waits=_wait,
         )
     _report(ended)
+
+
+def _url(stack: Stack) -> str:
+    """Return the stack's output. Raises ClickException with the remedy if there is none, or AWS denies reading it."""
+    try:
+        outputs = stack.outputs
+    except ClientError as error:
+        if error_code(error) not in DENIED:
+            raise
+        raise click.ClickException(
+            f"AWS denied access to the outputs of the stack {stack.name}, which ReviewerPolicy does not allow to read. "
+            "Pass --url with the stack's output ReviewUrl; the people who deployed it know it."
+        ) from error
+    if "ReviewUrl" not in outputs:
+        raise click.ClickException(f"The stack {stack.name} has no ReviewUrl: update it to this release (make deploy).")
+    return outputs["ReviewUrl"]
 
 
 def _open(origin: str, token: str, private: Path) -> None:
