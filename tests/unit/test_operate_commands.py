@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,3 +103,31 @@ def test_a_stack_of_an_earlier_release_is_to_be_updated(
 
     assert (done.exit_code, requests.asked) == (1, [])
     assert "has no OperateUrl: it was deployed by an earlier release. Update the stack (make deploy)" in done.stderr
+
+
+@pytest.mark.parametrize("last", ["x" * 1025, "é" * 513])
+def test_a_pair_id_that_is_too_long_is_an_error_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last: str
+) -> None:
+    file = tmp_path / "pairs.txt"
+    file.write_text("\n".join([*(f"pair {number}" for number in range(150)), "", last]), encoding="utf-8")
+    requests = Requests()
+
+    in_file = run(monkeypatch, requests, "retry", "--from", str(file))
+    named = [run(monkeypatch, requests, command, "anna", last) for command in ("retry", "resend")]
+
+    assert requests.asked == []
+    assert (in_file.exit_code, [each.exit_code for each in named]) == (1, [2, 2])
+    assert f"{file}, line 152: {last[:40]}… has" in in_file.stderr
+    for each in (in_file, *named):
+        assert "a pair id has at most 1,024" in " ".join(each.stderr.split())
+        assert "unexpectedly" not in each.stderr
+
+
+def test_an_empty_file_of_pair_ids_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("\n")
+
+    done = run(monkeypatch, requests := Requests(), "retry", "--json", "--from", str(tmp_path / "pairs.txt"))
+
+    assert (done.exit_code, done.stderr, json.loads(done.stdout)) == (0, "0 pairs: nothing to approve.\n", [])
+    assert requests.asked == []

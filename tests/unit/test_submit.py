@@ -13,6 +13,7 @@ from facepair.domain.retry import Unavailable
 from facepair.domain.verdict import Verdict
 from facepair.use_cases.compare import Deferred
 from facepair_cli.cli import main
+from facepair_cli.pair_ids import LONGEST_KEY
 from facepair_cli.submit import plan_text, submission
 from facepair_cli.submit.pairs import from_folder
 from facepair_cli.submit.pictures import problem
@@ -424,7 +425,7 @@ def test_the_polling_interval_grows_without_results_and_with_the_number_of_rows(
 
 
 def test_the_assumed_s3_quota_is_the_documented_one() -> None:
-    assert (submission.LONGEST_KEY, submission.LARGEST_OBJECT) == (1024, 5_368_709_120)
+    assert (LONGEST_KEY, submission.LARGEST_OBJECT) == (1024, 5_368_709_120)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

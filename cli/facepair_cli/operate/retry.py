@@ -12,7 +12,7 @@ from facepair.domain.operator_request import MOST_PAIRS, Retry
 from facepair.use_cases.approve import Answer, Approval
 from facepair_cli.confirmation import confirm, yes_option
 from facepair_cli.function_url import FunctionUrl
-from facepair_cli.output import counted, json_option, print_json_array, say
+from facepair_cli.output import counted, json_option, note, print_json_array, say
 from facepair_cli.pair_ids import PAIR, lines
 from facepair_cli.stack import Stack, stack_option
 
@@ -40,12 +40,15 @@ def retry(pair_ids: tuple[str, ...], file: IO[str] | None, yes: bool, as_json: b
     """
     if not pair_ids and file is None:
         raise click.UsageError("Name pairs, or a file of pair ids with --from.")
+    wanted = [*pair_ids, *(lines(file) if file else ())]  # all are valid before the first is approved
+    if not wanted:
+        note("0 pairs: nothing to approve.")
     function = stack.operate
-    if not yes:
-        pairs = counted(len(pair_ids), "pair") if file is None else f"every pair in {file.name}"
+    if wanted and not yes:
+        pairs = counted(len(wanted), "pair")
         confirm(f"Approve one more call for {pairs}? Each may be paid twice.", otherwise="Nothing was approved.")
     done = Counter[bool]()
-    answers = _answers(function, _wanted(pair_ids, file), done)
+    answers = _answers(function, wanted, done)
     if as_json:
         print_json_array(each.model_dump(mode="json", exclude_none=True) for each in answers)
     else:
@@ -61,12 +64,6 @@ def _answers(function: FunctionUrl, pair_ids: Iterable[str], done: Counter[bool]
             answer = Answer.model_validate(each)
             done[answer.approval in WANTED] += 1
             yield answer
-
-
-def _wanted(pair_ids: Iterable[str], file: IO[str] | None) -> Iterator[str]:
-    yield from pair_ids
-    if file:
-        yield from lines(file)
 
 
 def _sentence(answer: Answer) -> str:

@@ -9,9 +9,8 @@ from facepair.aws.clients import LINKING
 from facepair.domain import clock
 from facepair.domain.pair import MEGABYTE, ROLES
 from facepair_cli.output import print_json
-from facepair_cli.pair_ids import PAIR
+from facepair_cli.pair_ids import LONGEST_KEY, PAIR
 from facepair_cli.stack import Stack, stack_option
-from facepair_cli.submit.submission import LONGEST_KEY
 
 EXTENSION = ".jpg"
 """One extension serves all formats: content decides what a picture is."""
@@ -32,14 +31,13 @@ REPLACED_BY_S3 = "${filename}"
 def link(pair_id: str, minutes: int, stack: Stack) -> None:
     """Print two presigned POST forms with which a pair is uploaded.
 
+    Anyone with a form can upload that picture without AWS credentials until the form expires. Each has `url`, the
+    form's `fields`, and `largest_bytes` of a file. For pages in a browser the stack needs the parameter UploadOrigins.
+
     \b
     Examples:
       facepair link customers/4711
       facepair link customers/4711 --minutes 10 | jq .first
-
-    With them the first and the second picture of this pair can be uploaded without AWS credentials until they expire:
-    `url`, the form's `fields`, and `largest_bytes` of a file. For pages in a browser the stack needs the parameter
-    UploadOrigins.
     """
     keys = {role: f"{pair_id}/{getattr(stack.names, role)}{EXTENSION}" for role in ROLES}
     if REPLACED_BY_S3 in pair_id:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facepair.domain.pair import ROLES, Pair, Role
+from facepair_cli.pair_ids import LONGEST_KEY
 
-LONGEST_KEY = 1024
-"""In bytes of UTF-8 (S3 quota)."""
 LARGEST_OBJECT = 5 * 1024**3
 """In bytes, by PutObject (S3 quota)."""
 
