@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -109,6 +111,15 @@ def test_a_pair_deferred_for_over_an_hour_needs_attention() -> None:
     assert "slow/1" in sentence
     assert "SERVICE_BUSY: too fast" in sentence
     assert list(waiting(timedelta(minutes=59)).attention()) == []
+
+
+@pytest.mark.parametrize("uploaded_at", ["yesterday", "2026-01-31", Decimal(7)])
+def test_a_waiting_pair_whose_time_cannot_be_read_needs_attention(uploaded_at: Any) -> None:
+    oldest = {Verdict.PENDING: Oldest("odd/1", uploaded_at)}
+
+    [sentence] = replace(CALM, oldest=oldest).attention()
+
+    assert sentence.startswith("odd/1, uploaded at")
 
 
 def test_pairs_behind_a_closed_gate_are_not_listed_as_well() -> None:

@@ -11,7 +11,7 @@ from facepair.domain.outcome import Policy
 from facepair.domain.pair import Role
 from facepair.domain.stored_row import StoredRow
 from facepair.domain.verdict import Verdict
-from facepair_cli.output import note
+from facepair_cli.readable import readable
 
 
 class OpinionSummary(BaseModel, frozen=True):
@@ -65,9 +65,5 @@ class Judgement(BaseModel, frozen=True):
 
 
 def judgements(images: Iterable[StoredRow]) -> Iterator[Judgement]:
-    """Yield the rows for figures. An unreadable row is skipped, with a note on stderr."""
-    for image in images:
-        try:
-            yield Judgement.of(image)
-        except ValueError:
-            note(f"The row of {image.get('pair_id')} cannot be read and is left out.")
+    """Return the rows for figures. An unreadable row is skipped, with a note on stderr."""
+    return readable(images, Judgement.of)

@@ -88,7 +88,7 @@ class Status:
                 "`facepair list --verdict PENDING` names them, the runbook (UnreadablePicturesAlarm) says what to do."
             )
         oldest = self.oldest.get(Verdict.PENDING)
-        if oldest and self.gate.state is GateState.OPEN and clock.parse(oldest.uploaded_at) < clock.now() - LONG:
+        if oldest and self.gate.state is GateState.OPEN and _is_long_ago(oldest.uploaded_at):
             yield (
                 f"{oldest.pair_id}, uploaded at {oldest.uploaded_at}, is PENDING ({oldest.code}: {oldest.message}): "
                 "see the runbook, OldestPostponedAlarm."
@@ -131,6 +131,14 @@ def look(
             dead_letters={name: backlog.result() for name, backlog in letters.items()},
             gate=shared.result(),
         )
+
+
+def _is_long_ago(uploaded_at: str) -> bool:
+    """Return whether a pair should be compared by now. A time that cannot be read needs attention too."""
+    try:
+        return clock.parse(uploaded_at) < clock.now() - LONG
+    except (TypeError, ValueError):
+        return True
 
 
 def _messages(number: int) -> str:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TextIO
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from facepair.domain import clock
 from facepair.domain.stored_row import StoredRow
@@ -15,6 +15,7 @@ from facepair.domain.verdict import Verdict
 from facepair_cli import cost
 from facepair_cli.csv_cells import HOW_TO_READ, CellWriter
 from facepair_cli.output import counted, json_option, note, print_json_array, print_json_lines
+from facepair_cli.readable import readable
 from facepair_cli.stack import Stack, stack_option
 from facepair_cli.times import TIME, TIMES, check_order
 from facepair_cli.verdict_table import entry, heading
@@ -53,13 +54,13 @@ def list_rows(
 ) -> None:
     """List rows, newest first, as a table, CSV or JSON.
 
+    Rows are printed as they are read, so memory stays flat. How many were read, and the price from a cent on, goes to
+    stderr.
+
     \b
     Examples:
       facepair list --verdict UNDETERMINED --limit 20
       facepair list --since 2026-01-01 --until 2026-02-01 --csv > january.csv
-
-    Rows are printed as they are read, so memory stays flat. How many were read, and the price from a cent on, goes to
-    stderr.
     """
     if as_csv + as_json + as_json_lines > 1:
         raise click.UsageError("Choose one of --csv, --json and --jsonl.")
@@ -76,7 +77,7 @@ def list_rows(
     elif as_csv:
         write_csv(images, sys.stdout)
     else:
-        _print_table(images)
+        print_table(images)
     note(f"{counted(stack.written.rows_read, 'row')} read{cost.price(stack.written.read_units)}.")
 
 
@@ -84,17 +85,25 @@ def write_csv(images: Iterable[StoredRow], file: TextIO) -> None:
     """Write the export, streaming the rows."""
     writer = CellWriter(file)
     writer.row((*COLUMNS, *(f"review_{name}" for name in DECISION)))
-    for image in images:
-        review = image.get("review", {})
-        cells = (*map(image.get, COLUMNS), *map(review.get, DECISION))
-        writer.row(" ".join(cell) if isinstance(cell, list) else cell for cell in cells)
+    for cells in readable(images, _cells):
+        writer.row(cells)
 
 
-def _print_table(images: Iterable[StoredRow]) -> None:
+def _cells(image: StoredRow) -> list[object]:
+    cells = (*map(image.get, COLUMNS), *map(image.get("review", {}).get, DECISION))
+    return [" ".join(cell) if isinstance(cell, list) else cell for cell in cells]
+
+
+def print_table(images: Iterable[StoredRow]) -> None:
+    """Print rows to stdout, streaming them."""
     console = Console()
     console.print(heading())
-    for image in images:
-        console.print(entry(image, note=str(image["updated_at"]), seconds=_seconds(image)))
+    for row in readable(images, _entry):
+        console.print(row)
+
+
+def _entry(image: StoredRow) -> RenderableType:
+    return entry(image, note=str(image["updated_at"]), seconds=_seconds(image))
 
 
 def _seconds(image: StoredRow) -> float | None:
