@@ -84,4 +84,5 @@ def _separator(file: TextIO) -> str:
     while first and not first.strip():
         first = file.readline()
     file.seek(0)
+    first = first[: csv.field_size_limit()]  # the caller reports a cell that is longer, with its line
     return max(SEPARATORS, key=lambda separator: len(next(csv.reader([first], delimiter=separator), [])))

@@ -7,6 +7,8 @@ import click
 
 from facepair.domain import clock
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""No row is older, and Python can compute with the times around it."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 TIMES = """\b
 Times are ISO 8601, in UTC without an offset, or relative to now:
@@ -41,9 +43,9 @@ def moment(said: str, now: datetime) -> datetime:
     """Parse a time from the command line. Raises ValueError with the remedy."""
     try:
         if ago := re.fullmatch(r"([0-9]+)([mhdw])", said.strip()):
-            return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+            return max(EARLIEST, now - timedelta(**{UNITS[ago[2]]: int(ago[1])}))
         at = datetime.fromisoformat(said.strip())
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        return max(EARLIEST, (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC))
     except (ValueError, OverflowError):
         raise ValueError(
             f"{said!r} is not a time. Write 2026-01-31, 2026-01-31T18:30:00+02:00, or 24h or 7d before now."

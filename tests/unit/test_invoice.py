@@ -119,6 +119,7 @@ def test_rows_without_an_id_are_left_out_and_their_lines_reported(file: Path) ->
     ("text", "says"),
     [
         ("transaction,note\ntx1," + "x" * 200_000 + "\n", "line 2, cannot be read as CSV: field larger than"),
+        ('[{"transaction": "' + "x" * 200_000 + '"}]', "line 1, cannot be read as CSV: field larger than"),
         ('transaction,note\n"tx1,1\ntx2,1\n', "line 3, cannot be read as CSV: unexpected end of data"),
         ("transaction,price\ntx1,0,50\n", "line 2, has 3 cells for 2 headers: quote cells that contain the separator"),
     ],

@@ -20,6 +20,8 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
         ("30m", NOON - timedelta(minutes=30)),
         ("24h", NOON - timedelta(hours=24)),
         ("7d", NOON - timedelta(days=7)),
+        ("0001-01-01", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("99999w", datetime(1970, 1, 1, tzinfo=UTC)),
         (" 2w ", NOON - timedelta(days=14)),
     ],
 )
