@@ -1,5 +1,6 @@
 """Every command explains itself, and the guide names the policy it needs."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def test_a_command_has_an_example(name: str) -> None:
 
     assert "Example" in help
     assert f"  facepair {name}" in help or f": facepair {name}" in help
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_come_last(name: str) -> None:
+    *_, last = inspect.cleandoc(command(name).help or "").split("\n\n")
+
+    assert last.lstrip("\b\n").startswith("Example")
 
 
 @pytest.mark.parametrize("name", NAMES)

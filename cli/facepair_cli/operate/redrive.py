@@ -27,16 +27,16 @@ SHOWN = 5
 def redrive(webhooks: bool, yes: bool, as_json: bool, stack: Stack) -> None:
     """Move dead letters back to their queue.
 
-    \b
-    Examples:
-      facepair redrive
-      facepair redrive --webhooks --yes
-
     Fix the cause first. Each message is received, sent and deleted, in this order, so none is lost. A pair with a
     stored answer gets that answer and is not charged again.
 
     A message that cannot be read stays in the dead-letter queue, since it would only come back. It is shown, and the
     exit status is 1; the runbook (DeadLettersAlarm) says how to delete it.
+
+    \b
+    Examples:
+      facepair redrive
+      facepair redrive --webhooks --yes
     """
     source, destination = WEBHOOKS if webhooks else UPLOADS
     function = stack.operate

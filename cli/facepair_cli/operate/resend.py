@@ -29,13 +29,13 @@ from facepair_cli.times import TIME, TIMES
 def resend(pair_ids: tuple[str, ...], since: datetime | None, yes: bool, as_json: bool, stack: Stack) -> None:
     """Publish the change events of rows again.
 
+    The events describe the rows as they are now, under the same ids as before: receivers that keep ids see
+    duplicates. Erasures are not published again.
+
     \b
     Examples:
       facepair resend --since 24h
       facepair resend customers/4711 customers/4712
-
-    The events describe the rows as they are now, under the same ids as before: receivers that keep ids see
-    duplicates. Erasures are not published again.
     """
     if (since is None) == (not pair_ids):
         raise click.UsageError("Pass either --since T or pairs.")

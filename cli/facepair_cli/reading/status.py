@@ -25,14 +25,14 @@ from facepair_cli.verdict_table import STYLES
 def status(as_json: bool, stack: Stack) -> None:
     """Show the state of the stack and whether it needs an action.
 
+    Exit status 1 if an action is needed. It takes about two seconds, however many rows there are: counting stops at
+    10,000 rows of a verdict, or after 1.5 seconds, and is then marked ("or more"; in JSON the verdict is in
+    `at_least`).
+
     \b
     Examples:
       facepair status
       facepair status --json | jq .attention
-
-    Exit status 1 if an action is needed. It takes about two seconds, however many rows there are: counting stops at
-    10,000 rows of a verdict, or after 1.5 seconds, and is then marked ("or more"; in JSON the verdict is in
-    `at_least`).
     """
     dead_letters = {name: stack.queue(name) for name in DEAD_LETTERS if name in stack.outputs}
     seen = look(stack.written, stack.queue("UploadsQueue"), dead_letters, stack.gate)
