@@ -1,6 +1,8 @@
 """`facepair erase PREFIX/` while EraseFunction fails for some pairs, or for all."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -128,3 +130,21 @@ def test_a_denied_request_ends_the_run_at_once(monkeypatch: pytest.MonkeyPatch, 
 
     assert (done.exit_code, len(asked) < FAILURES_IN_A_ROW) == (1, True)
     assert "needs the stack's managed policy EraserPolicy" in done.stderr
+
+
+def test_an_interrupt_keeps_the_receipt_of_what_was_erased_and_failed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(asked: str, pair_id: str) -> Refusal | None:
+        if pair_id == "c/050":
+            os.kill(os.getpid(), signal.SIGINT)
+        return FAILED if pair_id == "c/003" else None
+
+    with erase_function(monkeypatch, PAIRS, refuse) as asked:
+        done = erase(tmp_path / "receipt.json")
+
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert (done.exit_code, len(asked) < len(PAIRS)) == (130, True)
+    assert "The erasure of 100 pairs is not confirmed; run the same command again." in done.stderr
+    assert {*asked} - {*receipt["pair_ids"]} == {"c/003"}
+    assert receipt["unconfirmed"] == PAIRS

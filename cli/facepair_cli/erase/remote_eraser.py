@@ -71,7 +71,7 @@ class RemoteEraser:
     def _each(
         self, action: str, title: str, pair_ids: Iterable[str], count: int, done: Callable[[Erasure], None]
     ) -> None:
-        failures = FailuresInARow(lambda: "The receipt is not complete; run the same command again.")
+        failures = FailuresInARow(lambda: "Not everything is erased; run the same command again.")
 
         def ask(pair_id: str) -> Erasure | _Failure:
             try:
