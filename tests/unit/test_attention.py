@@ -3,15 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from facepair.aws.written_rows import StoredRows
 from facepair.domain import clock
 from facepair.domain.backlog import Backlog, Count, Oldest
 from facepair.domain.gate import Gate, GateState
 from facepair.domain.verdict import API_NOT_ANSWERING, Verdict
-from facepair_cli.reading.attention import DEAD_LETTERS, Status
+from facepair_cli.reading.attention import DEAD_LETTERS, Status, look
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 COUNTS = {verdict: Count(0) for verdict in Verdict}
@@ -129,3 +131,25 @@ def test_pairs_behind_a_closed_gate_are_not_listed_as_well() -> None:
     sentences = list(replace(CALM, oldest={Verdict.PENDING: oldest}, gate=gate).attention())
 
     assert len(sentences) == 1
+
+
+class TableWithOddTimes:
+    """VerdictsTable, whose rows have times of different types."""
+
+    name = "verdicts"
+
+    def __init__(self) -> None:
+        self.meta = SimpleNamespace(client=self)
+
+    def query(self, **_: Any) -> dict[str, Any]:
+        rows = [{"pair_id": "a", "uploaded_at": clock.iso(NOON)}, {"pair_id": "b", "uploaded_at": Decimal(7)}]
+        return {"Items": rows, "Count": 2, "ScannedCount": 2}
+
+
+def test_a_row_whose_time_is_no_text_does_not_hide_the_state(capsys: pytest.CaptureFixture[str]) -> None:
+    queue, gate = SimpleNamespace(backlog=lambda: NOTHING), SimpleNamespace(read=Gate)
+
+    seen = look(StoredRows(cast(Any, TableWithOddTimes())), queue, {}, gate)
+
+    assert (seen.verdicts[Verdict.PENDING], seen.oldest) == (Count(2), {})
+    assert "The oldest PENDING pair is not known" in capsys.readouterr().err

@@ -10,6 +10,8 @@ from facepair.domain import clock
 from facepair.domain.backlog import Backlog, Count, Oldest
 from facepair.domain.gate import Gate, GateState
 from facepair.domain.verdict import PICTURE_UNREADABLE, PICTURES_DELETED, Verdict
+from facepair_cli.output import note
+from facepair_cli.readable import UNREADABLE
 
 MOST_COUNTED = 10_000
 """Rows counted per verdict: at most about a second and a tenth of a cent."""
@@ -119,7 +121,7 @@ def look(
         unreadable = threads.submit(
             rows.count, Verdict.PENDING, MOST_COUNTED, seconds=COUNTING_SECONDS, code=PICTURE_UNREADABLE
         )
-        oldest = {verdict: threads.submit(rows.oldest, verdict, OLDEST_AMONG) for verdict in WAITS}
+        oldest = {verdict: threads.submit(_oldest, rows, verdict) for verdict in WAITS}
         letters = {name: threads.submit(letters.backlog) for name, letters in dead_letters.items()}
         uploads, shared = threads.submit(queue.backlog), threads.submit(gate.read)
         return Status(
@@ -131,6 +133,17 @@ def look(
             dead_letters={name: backlog.result() for name, backlog in letters.items()},
             gate=shared.result(),
         )
+
+
+def _oldest(rows: CountedRows, verdict: Verdict) -> Oldest | None:
+    try:
+        return rows.oldest(verdict, OLDEST_AMONG)
+    except UNREADABLE:
+        note(
+            f"The oldest {verdict} pair is not known, because a row cannot be read: look for an unusual uploaded_at in "
+            f"`facepair list --verdict {verdict} --jsonl`."
+        )
+        return None
 
 
 def _is_long_ago(uploaded_at: str) -> bool:
