@@ -369,3 +369,28 @@ def test_similarity_and_face_keep_their_digits(verdicts: VerdictsTable, deployed
     stored = written(deployed, pair_id)
     assert stored["similarity"] == digits
     assert stored["first"]["face"] == face.model_dump()
+
+
+def test_damaged_waiting_rows_do_not_hide_the_others(
+    deployed: Resources, verdicts: VerdictsTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = [f"waiting/{random.randrange(10**9)}" for _ in range(3)]
+    for pair_id in pairs:
+        assert verdicts.write(state(Verdict.PENDING, pair_id=pair_id), None)
+    table = deployed.tables.Table(deployed.outputs["VerdictsTable"])
+    damaged, incomplete, sound = pairs
+    table.update_item(
+        Key={"pair_id": damaged}, UpdateExpression="SET uploaded_at = :odd", ExpressionAttributeValues={":odd": 7}
+    )
+    table.update_item(
+        Key={"pair_id": incomplete},
+        UpdateExpression="REMOVE #policy",
+        ExpressionAttributeNames={"#policy": "policy"},
+    )
+
+    found = [row.pair_id for row in verdicts.pending()]
+
+    assert [each for each in found if each in pairs] == [sound]
+    assert {damaged, incomplete} <= {getattr(each, "pair_id", None) for each in caplog.records}
+    for pair_id in pairs:
+        table.delete_item(Key={"pair_id": pair_id})

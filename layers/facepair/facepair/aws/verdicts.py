@@ -63,11 +63,9 @@ class VerdictsTable:
         return found
 
     def pending(self) -> Iterator[Row]:
-        """Yield PENDING rows, oldest write first, page by page (eventually consistent)."""
+        """Yield the readable PENDING rows, oldest write first, page by page (eventually consistent)."""
         is_pending = Key("verdict").eq(Verdict.PENDING)
-        return map(
-            Row.from_item, items(self._table, "query", IndexName="by_verdict", KeyConditionExpression=is_pending)
-        )
+        return _readable(items(self._table, "query", IndexName="by_verdict", KeyConditionExpression=is_pending))
 
     @aws_errors()
     def replace(self, expected: Row, row: Row) -> bool:
