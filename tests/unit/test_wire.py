@@ -419,3 +419,39 @@ def test_no_retry_after_is_ever_an_error(header: str) -> None:
     seconds = retry_after_seconds(header, NOON)
 
     assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize("odd", [["OK"], {}, {"text": "OK"}, True])
+def test_an_odd_optional_text_does_not_cost_the_answer(odd: Any) -> None:
+    paid = {"code": "SUCCESS", "transactionId": "t", "data": {"similarity": 90}}
+    busy = {"code": "SERVICE_BUSY", "message": odd, "transactionId": odd, "pricingStrategy": odd}
+
+    answer = read(json.dumps(paid | {"message": odd, "pricingStrategy": odd}))
+    refusal = read(json.dumps(busy))
+
+    assert (answer.comparison().similarity, answer.message, answer.pricing_strategy) == (Decimal(90), "", None)
+    assert (refusal.code, refusal.message, refusal.transaction_id) == ("SERVICE_BUSY", "", None)
+
+
+@pytest.mark.parametrize("odd", [["t"], {"id": "t"}, True])
+def test_an_undocumented_code_with_an_odd_transaction_id_is_no_answer(odd: Any) -> None:
+    with pytest.raises(NoAnswer):
+        read(json.dumps({"code": "UPSTREAM_FAILED", "transactionId": odd}))
+
+
+def test_lone_surrogates_are_replaced_before_the_text_is_cut() -> None:
+    lone = "\ud83d"
+
+    answer = read(json.dumps({"code": f"NEW{lone}", "message": "m" * 999 + lone + "m", "transactionId": lone}))
+
+    assert (answer.code, answer.message, answer.transaction_id) == ("NEW?", "m" * 999 + "?", "?")
+    assert answer.model_dump_json()
+
+
+def test_a_lone_surrogate_in_a_face_s_id_keeps_the_face() -> None:
+    face = {"id": "\ud83d", "left": 1, "top": 2, "right": 3, "bottom": 4}
+
+    found = success("90", firstFace=face).comparison().first_face
+
+    assert found is not None
+    assert found.id == "?"

@@ -18,6 +18,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticUseDefault
 
 from facepair.advance.codes import DOCUMENTED_CODES
 from facepair.http import NoAnswer, Reply, retry_after_seconds
@@ -39,8 +40,21 @@ def _a_number(value: object) -> object:
     return value
 
 
-Text = Annotated[str, AfterValidator(lambda text: text[:1000])]
+def _encodable(text: str) -> str:
+    """Replace lone surrogates: JSON can escape them, but neither DynamoDB nor an event can have them."""
+    return text.encode(errors="replace").decode()
+
+
+def _text_or_default(value: object) -> object:
+    """Use the field's default for what is no text: it must not cost an answer that was paid for."""
+    if not isinstance(value, str | Decimal):
+        raise PydanticUseDefault
+    return value
+
+
+Text = Annotated[str, AfterValidator(lambda text: _encodable(text)[:1000])]
 """The API's free text, cut to fit into a table row."""
+OptionalText = Annotated[Text | None, BeforeValidator(_text_or_default)]
 Edge = Annotated[Decimal, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
 """In pixels; faces may reach slightly beyond the picture."""
 
@@ -91,10 +105,10 @@ class ApiAnswer(_Wire):
     Parse `data` with `comparison()` or `issued_token()`. `retry_after` is in seconds.
     """
 
-    code: Annotated[str, Field(min_length=1, max_length=100)]
-    message: Text = ""
-    transaction_id: Text | None = None
-    pricing_strategy: Text | None = None
+    code: Annotated[str, BeforeValidator(_encodable), Field(min_length=1, max_length=100)]
+    message: Annotated[Text, BeforeValidator(_text_or_default)] = ""
+    transaction_id: OptionalText = None
+    pricing_strategy: OptionalText = None
     data: Any = None
     http_status: int = 200
     retry_after: float | None = None
