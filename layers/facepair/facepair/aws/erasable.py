@@ -9,6 +9,7 @@ from functools import reduce
 from itertools import batched
 from operator import and_
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 from botocore.exceptions import ClientError
@@ -82,12 +83,25 @@ class PictureVersions:
     @aws_errors()
     def abort(self, pair_id: str, until: datetime) -> int:
         count = 0
-        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=f"{pair_id}/")
-        for each in (each for page in pages for each in page.get("Uploads", [])):
-            if split(each["Key"])[0] == pair_id and each["Initiated"] < until + SECOND:
-                self._s3.abort_multipart_upload(Bucket=self._bucket, Key=each["Key"], UploadId=each["UploadId"])
+        for key, each in self._multipart_uploads(f"{pair_id}/"):
+            if split(key)[0] == pair_id and each["Initiated"] < until + SECOND:
+                self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=each["UploadId"])
                 count += 1
         return count
+
+    def _multipart_uploads(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        """Yield the uploads in progress below a prefix, each with its key.
+
+        Keys may have characters that XML does not allow. botocore encodes those of other listings, but not of this one.
+        """
+        page: Any = {"IsTruncated": True}
+        after: dict[str, Any] = {}
+        while page.get("IsTruncated"):
+            page = self._s3.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix, EncodingType="url", **after)
+            decoded = unquote_plus if page.get("EncodingType") == "url" else str
+            yield from ((decoded(each["Key"]), each) for each in page.get("Uploads", []))
+            if page.get("IsTruncated"):
+                after = {"KeyMarker": decoded(page["NextKeyMarker"]), "UploadIdMarker": page["NextUploadIdMarker"]}
 
 
 class ErasableRows:
