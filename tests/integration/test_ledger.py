@@ -1,5 +1,6 @@
 """The ledger around the call, with a real table and a scripted API that counts its calls."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -830,3 +831,26 @@ def test_the_row_says_until_when_its_worker_can_be_alive(desk: Desk, calls: Call
     [call] = seen
     assert call.state is State.SENT
     assert abs((call.alive_until - call.sent_at).total_seconds() - 42) < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("state", "REMOVE #name"), ("state", "SET #name = :odd"), ("sent_at", "SET #name = :odd")]
+)
+def test_a_damaged_call_is_an_error_that_names_it(
+    deployed: Resources, calls: CallsTable, pair_id: str, name: str, damage: str
+) -> None:
+    call = calls.open(pair_id, "f1", 1, in_a_minute(), UPLOADED)
+    values: Any = {"ExpressionAttributeValues": {":odd": 7}} if ":odd" in damage else {}
+    deployed.table("CallsTable").update_item(
+        Key={"pair_id": pair_id, "call": call.call},
+        UpdateExpression=damage,
+        ExpressionAttributeNames={"#name": name},
+        **values,
+    )
+
+    try:
+        for read in (lambda: calls.of_pair(pair_id), lambda: list(calls.entries())):
+            with pytest.raises(ValueError, match=f"call 000001 of the pair {re.escape(repr(pair_id))}"):
+                read()
+    finally:  # other tests read the whole table
+        deployed.table("CallsTable").delete_item(Key={"pair_id": pair_id, "call": call.call})

@@ -220,3 +220,43 @@ def test_a_pair_that_does_not_exist_is_not_approved(world: World) -> None:
 def test_a_pair_that_is_named_twice_is_answered_once(held: World) -> None:
     assert len(held.approver().approve(["anna", "anna"], ANN)) == 1
     assert len(held.queue.bodies) == 1
+
+
+def two_held(world: World) -> None:
+    """Add Bea's pair, held like Anna's."""
+    world.api.answers(UNKNOWN)
+    world.upload("bea/first.jpg")
+    world.upload("bea/second.jpg")
+    world.work()
+
+
+def test_a_damaged_row_does_not_keep_other_pairs_from_approval(held: World, caplog: pytest.LogCaptureFixture) -> None:
+    two_held(held)
+    held.verdicts.items["anna"]["uploaded_at"] = 7
+
+    answers = held.approver().approve(["anna", "bea"], ANN)
+
+    assert [each.approval for each in answers] == [Approval.UNREADABLE, Approval.APPROVED]
+    assert len(held.queue.bodies) == 1
+    assert [getattr(each, "pair_id", None) for each in caplog.records if each.levelname == "ERROR"] == ["anna"]
+
+
+def test_a_damaged_call_does_not_keep_other_pairs_from_approval(held: World) -> None:
+    two_held(held)
+    held.ledger.at("of_pair", ValueError("call 000001 of the pair 'anna' cannot be read"))
+
+    answers = held.approver().approve(["anna", "bea"], ANN)
+
+    assert [each.approval for each in answers] == [Approval.UNREADABLE, Approval.APPROVED]
+    assert len(held.queue.bodies) == 1
+
+
+def test_approved_pairs_get_their_messages_although_a_table_fails(held: World) -> None:
+    two_held(held)
+    held.ledger.at("of_pair", lambda: None, Unavailable("DynamoDB is down"))
+
+    with pytest.raises(Unavailable, match="DynamoDB"):
+        held.approver().approve(["anna", "bea"], ANN)
+
+    assert approved(held) == ["000001"]
+    assert len(held.queue.bodies) == 1

@@ -80,4 +80,6 @@ def _sentence(answer: Answer) -> str:
             said = "its pictures were deleted before it was compared; upload both again"
         case Approval.NO_PAIR:
             said = "no such pair"
+        case Approval.UNREADABLE:
+            said = "its row or a call in the ledger is damaged; OperateFunction's log says how"
     return f"{answer.pair_id}: {said}"

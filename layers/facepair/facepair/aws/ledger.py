@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class CallsTable:
 
     @aws_errors()
     def of_pair(self, pair_id: str) -> list[Call]:
-        return [_call(item) for item in self._items(pair_id)]
+        return [_read(item, _call) for item in self._items(pair_id)]
 
     @aws_errors()
     def rows_of_pair(self, pair_id: str) -> list[Mapping[str, Any]]:
@@ -60,12 +60,12 @@ class CallsTable:
         """Yield every call of the table, page by page and unordered: no index allows reading less."""
         names = {f"#{name}": name for name in ENTRY}
         rows = items(self._table, "scan", ProjectionExpression=", ".join(names), ExpressionAttributeNames=names)
-        return (_entry(item) for item in rows if item["state"] != State.ERASED)
+        return (_read(item, _entry) for item in rows if item.get("state") != State.ERASED)
 
     @aws_errors()
     def get(self, pair_id: str, call: str) -> Call | None:
         item = self._table.get_item(Key={"pair_id": pair_id, "call": call}, ConsistentRead=True).get("Item")
-        return _call(item) if item else None
+        return _read(item, _call) if item else None
 
     @aws_errors()
     def keep(self, call: Call) -> None:
@@ -207,6 +207,15 @@ def add_row(table: "Table", item: Mapping[str, Any]) -> bool:
         current: Any = error.response.get("Item", {})
         return bool(current.get("owner", {}).get("S") == item["owner"])
     return True
+
+
+def _read[T](item: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]) -> T:
+    """Parse a ledger row. Raises ValueError, naming the row, if it is damaged."""
+    try:
+        return parse(item)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"call {item['call']} of the pair {item['pair_id']!r} cannot be read: {reason}") from error
 
 
 def _call(item: Mapping[str, Any]) -> Call:

@@ -25,6 +25,7 @@ class Approval(StrEnum):
     NOT_UNKNOWN = "not of unknown outcome"
     PICTURES_DELETED = "pictures deleted"
     NO_PAIR = "no such pair"
+    UNREADABLE = "unreadable"
 
 
 class Answer(BaseModel, frozen=True):
@@ -52,12 +53,19 @@ class Approver:
         """Approve one more call in the name of `by`, an ARN. Raises Unavailable; the same request can be repeated."""
         answers: list[Answer] = []
         bodies: list[str] = []
-        for pair_id in dict.fromkeys(pair_ids):
-            row = self.verdicts.row(pair_id)
-            answers.append(self._approve(pair_id, row, by))
-            if row and answers[-1].approval in (Approval.APPROVED, Approval.ALREADY_APPROVED):
-                bodies += [created_notification(each.key, each.etag) for each in row.pictures.values()][:1]
-        self.queue.send(bodies)
+        try:
+            for pair_id in dict.fromkeys(pair_ids):
+                try:
+                    row = self.verdicts.row(pair_id)
+                    answer = self._approve(pair_id, row, by)
+                except ValueError as error:  # a damaged item must not block the other pairs
+                    logger.error("Pair cannot be read", extra={"pair_id": pair_id, "reason": str(error)})
+                    row, answer = None, Answer(pair_id=pair_id, approval=Approval.UNREADABLE)
+                answers.append(answer)
+                if row and answer.approval in (Approval.APPROVED, Approval.ALREADY_APPROVED):
+                    bodies += [created_notification(each.key, each.etag) for each in row.pictures.values()][:1]
+        finally:  # what is approved in the ledger needs its message, even if a table fails
+            self.queue.send(bodies)
         return answers
 
     def _approve(self, pair_id: str, row: Row | None, by: str) -> Answer:
