@@ -327,3 +327,32 @@ def test_on_aws_a_link_lasts_a_minute_and_leads_to_the_bucket_s_own_region() -> 
     query = parse_qs(url.query)
     assert url.hostname == "pictures.s3.eu-central-1.amazonaws.com"
     assert (query["X-Amz-Expires"], query["versionId"]) == (["60"], ["v1"])
+
+
+# --- damaged items ---------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_decision_counts_as_none_and_is_logged(
+    deployed: Resources, decisions: ReviewDecisions, caplog: pytest.LogCaptureFixture
+) -> None:
+    contents = uuid4().hex
+    deployed.table("IdempotencyTable").put_item(Item={"id": f"decision#{contents}", "verdict": "PERHAPS"})
+    last_reads = BatchedLastReads(deployed.tables, idempotency=deployed.outputs["IdempotencyTable"])
+
+    assert decisions.of(contents) is None
+    assert last_reads.after_call(contents).decision is None
+    logged = [(each.levelname, getattr(each, "item", None)) for each in caplog.records]
+    assert logged == [("ERROR", f"decision#{contents}")] * 2
+
+
+def test_damaged_opinions_do_not_hide_those_about_other_pairs(
+    deployed: Resources, opinions: ReviewOpinions, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, sound = uuid4().hex, uuid4().hex
+    deployed.table("IdempotencyTable").put_item(Item={"id": f"opinions#{damaged}", "version": "one"})
+    deployed.table("IdempotencyTable").put_item(Item={"id": f"opinions#{sound}", "version": 1, "saw": ["rita"]})
+
+    assert opinions.of_many([damaged, sound]) == {sound: Opinions().seen_by("rita")}
+    assert [getattr(each, "item", None) for each in caplog.records] == [f"opinions#{damaged}"]
+    with pytest.raises(ValueError, match="version"):
+        opinions.of(damaged)  # as none, they could be overwritten

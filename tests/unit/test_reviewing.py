@@ -67,6 +67,16 @@ def test_an_unreadable_row_does_not_keep_other_pairs_from_reviewers(world: World
     assert world.metrics.values[Metric.UNREADABLE_ROWS] == [1, 1]
 
 
+def test_damaged_opinions_do_not_keep_other_pairs_from_reviewers(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    manual_checks(world, "anna", "bea")
+    world.opinions.at("of", ValueError("damaged"))
+
+    assert names(pairs(world, RITA, 4)) == ["bea"]
+    assert [getattr(each, "pair_id", None) for each in caplog.records if each.levelname == "ERROR"] == ["anna"]
+
+
 def test_pairs_are_handed_out_oldest_first_with_what_a_reviewer_needs(world: World) -> None:
     manual_checks(world, "zoe", "anna")
 

@@ -1,10 +1,12 @@
 """What reviewers said about two contents: opinions, and the final decision."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
+from pydantic import ValidationError
 
 from facepair.aws.clients import aws_errors
 from facepair.aws.transactions import StoredItem, conditioned, transact
@@ -17,6 +19,8 @@ from facepair.domain.verdict import Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource
+
+logger = logging.getLogger(__name__)
 
 
 class ReviewDecisions:
@@ -35,7 +39,7 @@ class ReviewDecisions:
     def of(self, fingerprint: str) -> Decision | None:
         """Return the decision about these two contents, unless it has expired."""
         item = self._items.get_item(Key={"id": decision_id(fingerprint)}, ConsistentRead=True).get("Item")
-        return Decision.model_validate(item) if item else None
+        return readable_decision(item)
 
     @aws_errors()
     def decide(self, row: Row, decision: Decision, opinions: int = 0) -> bool:
@@ -82,13 +86,13 @@ class ReviewOpinions:
 
     @aws_errors()
     def of_many(self, fingerprints: Sequence[str]) -> Mapping[str, Opinions]:
-        """Return the opinions about up to 100 contents, by fingerprint, omitting those not processed."""
+        """Return the opinions about up to 100 contents, by fingerprint, omitting unreadable and unprocessed ones."""
         ids = {opinions_id(each): each for each in fingerprints}
         if not ids:
             return {}
         asked: Any = {self._items.name: {"Keys": [{"id": each} for each in ids], "ConsistentRead": True}}
         items = self._tables.batch_get_item(RequestItems=asked)["Responses"].get(self._items.name, [])
-        return {ids[str(item["id"])]: Opinions.model_validate(item) for item in items}
+        return dict(_readable((ids[str(item["id"])], item) for item in items))
 
     @aws_errors()
     def change(self, row: Row, opinions: Opinions) -> bool:
@@ -99,6 +103,27 @@ class ReviewOpinions:
         undecided = conditioned({"TableName": self._verdicts, "Key": {"pair_id": row.pair_id}}, _is_undecided(row))
         next_version = {"Put": conditioned(put, _is_of_version(opinions.version - 1))}
         return _first_refusal(transact(self._tables, [{"ConditionCheck": undecided}, next_version])) is None
+
+
+def readable_decision(item: Mapping[str, Any] | None) -> Decision | None:
+    """Return a stored decision, or None if it is damaged: it must not cost an answer that was paid for.
+
+    A decision in the pair's row still prevails. Later uploads of the same contents go to the reviewers again.
+    """
+    try:
+        return Decision.model_validate(item) if item else None
+    except ValidationError as error:
+        logger.error("Decision cannot be read", extra={"item": (item or {}).get("id"), "reason": str(error)})
+        return None
+
+
+def _readable(items: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple[str, Opinions]]:
+    """Yield the readable opinions: damaged ones must not block the queue."""
+    for fingerprint, item in items:
+        try:
+            yield fingerprint, Opinions.model_validate(item)
+        except ValidationError as error:
+            logger.error("Opinions cannot be read", extra={"item": item["id"], "reason": str(error)})
 
 
 def _is_undecided(row: Row) -> ConditionBase:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from facepair.aws.batch_get import batch_get
 from facepair.aws.clients import aws_errors
-from facepair.aws.decisions import decision_id
+from facepair.aws.decisions import decision_id, readable_decision
 from facepair.aws.gate import ITEM, gate_of
 from facepair.domain import clock
-from facepair.domain.decision import Decision
 from facepair.domain.reads import FirstRead, LastRead
 from facepair.domain.row import PairItem
 
@@ -60,5 +59,4 @@ class BatchedLastReads:
         decision = decision_id(fingerprint)
         wanted = {self._idempotency: {"Keys": [{"id": ITEM}, {"id": decision}], "ConsistentRead": True}}
         items = {item["id"]: item for item in batch_get(self._tables, wanted)[self._idempotency]}
-        decided = items.get(decision)
-        return LastRead(gate_of(items.get(ITEM, {})), Decision.model_validate(decided) if decided else None)
+        return LastRead(gate_of(items.get(ITEM, {})), readable_decision(items.get(decision)))

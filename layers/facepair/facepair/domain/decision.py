@@ -39,7 +39,7 @@ class Review(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=Tr
     opinions: tuple[Opinion, ...] | None = None
 
 
-class Decision(BaseModel, frozen=True):
+class Decision(BaseModel, frozen=True, hide_input_in_errors=True):
     """What reviewers decided about two contents; it holds whenever these two are uploaded."""
 
     verdict: Verdict

@@ -25,7 +25,7 @@ class Note(BaseModel, frozen=True):
     note: str
 
 
-class Opinions(BaseModel, frozen=True):
+class Opinions(BaseModel, frozen=True, hide_input_in_errors=True):
     """What is known about a MANUAL_CHECK's contents. `version` counts changes, from 0."""
 
     version: int = 0

@@ -212,22 +212,25 @@ class Reviewing:
         """Return current rows of pairs that could be leased."""
         for pair_id in pair_ids:
             if self.leases.take(pair_id, holder, clock.now() + LEASE):
-                row = self._row(pair_id)
-                if row and row.is_to_be_reviewed and row.fingerprint:
-                    known = self.opinions.of(row.fingerprint)
-                    if not known.has_been_with(reviewer):
-                        yield row, known
-                        continue
+                found = self._undecided(pair_id)
+                if found and not found[1].has_been_with(reviewer):
+                    yield found
+                    continue
                 self.leases.give_back(pair_id, holder)
 
-    def _row(self, pair_id: str) -> Row | None:
-        """Return the pair's row, or None if it is unreadable: one bad row must not block the queue."""
+    def _undecided(self, pair_id: str) -> tuple[Row, Opinions] | None:
+        """Return the row of a pair to be reviewed, and its opinions.
+
+        None if either is unreadable, as a damaged item must not block the queue.
+        """
         try:
-            return self.verdicts.row(pair_id)
+            row = self.verdicts.row(pair_id)
+            if row and row.is_to_be_reviewed and row.fingerprint:
+                return row, self.opinions.of(row.fingerprint)
         except ValueError as error:
-            logger.error("Row cannot be read", extra={"pair_id": pair_id, "reason": str(error)})
+            logger.error("Pair cannot be read", extra={"pair_id": pair_id, "reason": str(error)})
             self.metrics.add(Metric.UNREADABLE_ROWS)
-            return None
+        return None
 
     def _shown(self, row: Row, known: Opinions) -> dict[str, Any]:
         """Return a pair for a reviewer, as plain JSON. The similarity takes a separate request."""
