@@ -37,7 +37,7 @@ class ReviewDecisions:
 
     @aws_errors()
     def of(self, fingerprint: str) -> Decision | None:
-        """Return the decision about these two contents, unless it has expired."""
+        """Return the decision about these two contents, unless it has expired or is damaged."""
         item = self._items.get_item(Key={"id": decision_id(fingerprint)}, ConsistentRead=True).get("Item")
         return readable_decision(item)
 

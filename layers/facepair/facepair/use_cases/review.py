@@ -69,7 +69,7 @@ class KnownOpinions(Protocol):
         """Return the current opinions about two contents."""
 
     def of_many(self, fingerprints: Sequence[str]) -> Mapping[str, Opinions]:
-        """Return the opinions about many contents, by fingerprint, omitting those without any."""
+        """Return the opinions about many contents, by fingerprint, omitting those with none or damaged ones."""
 
     def change(self, row: Row, opinions: Opinions) -> bool:
         """Write the next version of the opinions about a row's contents.
