@@ -53,7 +53,7 @@ check: lint .lambda/installed ## Run what belongs before every commit: static ch
 	$(PYTHON) -m pytest -q -n 2 tests/unit tests/stack tests/docs tests/e2e/test_verdicts.py
 
 test: ## Run every check
-	@$(MAKE) --no-print-directory --jobs=2 types style template lowest browser $(TESTED_WITH)
+	@$(MAKE) --no-print-directory --jobs=2 types style template lowest browser .venv/collected $(TESTED_WITH)
 	$(PYTHON) -m pytest -n $(WORKERS) --no-loadscope-reorder $(if $(TIMES),-p tests.support.seconds)
 
 lint: types style template ## Run the static checks alone: types, style, template
@@ -158,12 +158,17 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 .venv/packages: requirements/dev.txt .uv/installed
 	$(call installing,the command line and the sandbox,$<)
 	@$(UV) venv --quiet --allow-existing --python 3.13 .venv
-	@$(UV) pip sync --quiet --compile-bytecode --python .venv --require-hashes $<
+	@$(UV) pip sync --quiet --python .venv --require-hashes $<
 	@touch $@
 
 # facepair itself, editable: a change of the code needs no new installation.
 .venv/installed: pyproject.toml layers/facepair/facepair/__init__.py .venv/packages
 	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Python compiles what is imported first: here once, not in each of pytest's processes. Errors are left to the tests.
+.venv/collected: .venv/installed
+	@$(PYTHON) -m pytest --collect-only -q > /dev/null || true
 	@touch $@
 
 # What the functions run in: Lambda's own runtime client, and exactly the packages of the layer.
@@ -181,11 +186,13 @@ pins: .uv/installed ## Renew every pinned version, with hashes
 	@touch $@
 
 # The emulator that recognises faces. Two of the models are not used, and one of them (68 landmarks) is not free: they are
-# deleted. The package of models is built here from pinned sources. The emulator and the benchmarks import our own code.
+# deleted. The package of models is built here from pinned sources, without compressing it. The emulator and the benchmarks
+# import our own code.
 .tools/faces/installed: requirements/faces.txt .uv/installed
 	$(call installing,what recognises faces: 130 MB,$<)
 	@$(UV) venv --quiet --clear --python 3.13 .tools/faces
-	@$(UV) pip install --quiet --compile-bytecode --python .tools/faces --require-hashes --requirement $< --build-constraints $<
+	@$(UV) pip install --quiet --python .tools/faces --require-hashes --requirement $< --build-constraints $< \
+		--config-settings-package face-recognition-models:--build-option=--compression=stored
 	@cd .tools/faces/lib/python*/site-packages/face_recognition_models/models && rm shape_predictor_68_* mmod_*
 	@printf '%s\n' "$(CURDIR)" "$(CURDIR)/layers/facepair" > "$$(echo .tools/faces/lib/python*/site-packages)/facepair.pth"
 	@touch $@
