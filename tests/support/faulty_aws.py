@@ -5,7 +5,6 @@ import re
 import socket
 import struct
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
@@ -49,7 +48,7 @@ class Request:
 class Fault:
     """Affects requests of an AWS operation with all of `containing` in URL or body.
 
-    `met` counts the affected requests.
+    `met` counts the affected requests. Setting `over` ends their delays.
     """
 
     operation: str
@@ -58,6 +57,7 @@ class Fault:
     times: int | None  # None: until cleared
     delay: float  # seconds before it
     met: int = field(default=0, init=False)
+    over: threading.Event = field(default_factory=threading.Event, init=False)
 
     def befalls(self, request: Request) -> bool:
         used_up = self.times is not None and self.met >= self.times
@@ -157,7 +157,7 @@ class _Connection(Handler):
         operation = operation_of(self.command, self.path, self.headers.get("X-Amz-Target"))
         fault = self.aws.take(Request(operation, unquote(self.path) + body.decode(errors="replace")))
         if fault:
-            time.sleep(fault.delay)
+            fault.over.wait(fault.delay)
         match fault.kind if fault else "delay":
             case "throttle" | "deny" as kind:
                 self._fail(kind)
