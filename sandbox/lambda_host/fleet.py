@@ -23,6 +23,7 @@ class Fleet:
         self._idle: list[Environment] = []
         self._changed = threading.Condition()
         self._starting = False
+        self._failure: Exception | None = None
         self._closed = False
         self.lost = 0  # environments that crashed, were killed or timed out
 
@@ -59,6 +60,8 @@ class Fleet:
             while True:
                 if self._closed:
                     raise HostClosed
+                if self._failure:
+                    raise RuntimeError("no environment can be started") from self._failure
                 self._drop_dead()
                 if self._idle:
                     return self._idle.pop()
@@ -68,8 +71,14 @@ class Fleet:
                 self._changed.wait()
 
     def _start_another(self) -> None:
-        environment = self._add()
-        environment.wait_until_started()
+        try:
+            environment = self._add()
+            environment.wait_until_started()
+        except Exception as failure:
+            with self._changed:
+                self._failure = failure
+                self._changed.notify_all()
+            return
         with self._changed:
             self._starting = False
             self._idle.append(environment)

@@ -102,8 +102,9 @@ class ForkServer:
         owner.sendall(f"{pid}\n".encode())
 
     def _kill(self, pid: int) -> None:
-        self._selector.unregister(self._running[pid])
-        os.killpg(pid, signal.SIGKILL)
+        if pid in self._running:  # otherwise the same round of events has just reaped it
+            self._selector.unregister(self._running[pid])
+            os.killpg(pid, signal.SIGKILL)
 
     def _reap(self, wakes: socket.socket) -> None:
         wakes.recv(MESSAGE_BYTES)

@@ -63,12 +63,16 @@ class ForkServerProcess:
         return self._orders.fileno()
 
     def start(self, order: Mapping[str, object], files: Sequence[int]) -> Forked:
-        """Run what the program's `become` makes of the order and the files."""
+        """Run what the program's `become` makes of the order and the files. Raises OSError if the program has ended."""
         owner, theirs = socket.socketpair()
-        with self._ordering, theirs:
-            socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], [*files, theirs.fileno()])
-            pid = int(_line(owner))
-        return Forked(pid, owner)
+        with self._ordering:
+            with theirs:  # closed before the answer: otherwise a program that ends would be waited for
+                socket.send_fds(self._orders, [json.dumps(order).encode() + b"\n"], [*files, theirs.fileno()])
+            pid = _line(owner)
+        if not pid:
+            owner.close()
+            raise ConnectionResetError("the process that forks others has ended; its error says why")
+        return Forked(int(pid), owner)
 
     def close(self) -> None:
         self._orders.close()

@@ -14,7 +14,8 @@ import pytest
 
 from sandbox.lambda_host import InvocationResult
 from sandbox.lambda_host.event_source import failed_ids
-from sandbox.lambda_host.forked import ForkServerProcess
+from sandbox.lambda_host.fleet import Fleet
+from sandbox.lambda_host.forked import PROGRAM, ForkServerProcess
 from tests.support import LAMBDA_PYTHON, ROOT
 from tests.support.waiting import eventually
 from tests.support.workshop import Workshop
@@ -62,6 +63,17 @@ socket.socket(fileno=files[-1]).sendall(b"7\\n2\\n")
 orders.recv(1)
 """
 """A fork server whose process has ended by the time its id is read."""
+FORKS_WHAT_ENDS_AT_ONCE = f"""
+import os, socket, sys
+sys.path.insert(0, {str(PROGRAM.parent)!r})
+from fork_server import ForkServer
+ForkServer(socket.socket(fileno=int(sys.argv[1])), lambda order, files: os._exit(3)).serve()
+"""
+ENDS = """
+import socket, sys
+socket.recv_fds(socket.socket(fileno=int(sys.argv[1])), 65536, 4)
+"""
+"""A fork server that ends as soon as it gets an order."""
 
 
 def alive(pid: int) -> bool:
@@ -405,5 +417,38 @@ def test_a_forked_process_that_ends_at_once_has_an_id_and_a_status(tmp_path: Pat
         process = server.start({}, [])
 
         assert (process.pid, process.ended.result(10)) == (7, 2)
+    finally:
+        server.close()
+
+
+def test_a_forked_process_can_be_killed_while_it_ends(tmp_path: Path) -> None:
+    program = tmp_path / "forks.py"
+    program.write_text(FORKS_WHAT_ENDS_AT_ONCE)
+    server = ForkServerProcess(Path(sys.executable), program)
+
+    def start_and_kill(_: int) -> int:
+        process = server.start({}, [])
+        process.kill()
+        return process.ended.result(10)
+
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            statuses = set(threads.map(start_and_kill, range(400)))
+
+        assert statuses <= {3, -signal.SIGKILL}
+    finally:
+        server.close()
+
+
+def test_when_no_process_can_be_forked_an_invocation_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "ends.py"
+    program.write_text(ENDS)
+    server = ForkServerProcess(Path(sys.executable), program)
+    fleet = Fleet(lambda: server.start({}, []))  # type: ignore[arg-type, return-value]  # never gets an environment
+    try:
+        with pytest.raises(RuntimeError, match="no environment can be started") as raised:
+            fleet.invoke(b"{}")
+
+        assert "has ended" in str(raised.value.__cause__)
     finally:
         server.close()
