@@ -8,7 +8,7 @@ STACK_NAME ?= facepair
 ENV ?= default
 VERSION = $(shell $(PYTHON) -c 'from facepair import __version__; print(__version__)')
 export SAM_CLI_TELEMETRY := 0
-# Where bytecode is not kept, each of some hundred processes of a test run compiles our code anew.
+# Without cached bytecode, each of some hundred processes of a test run would compile our code anew.
 unexport PYTHONDONTWRITEBYTECODE
 # `make sandbox FACES=1`, `make demo FACES=1`: with an emulator that recognises faces.
 FACES ?= 0
@@ -41,7 +41,7 @@ help: ## List the commands
 demo: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Watch real uploads become verdicts, on this machine, in a minute
 	@$(PYTHON) -m sandbox.demo $(WITH_FACES) $(VERBOSELY)
 
-sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## The same cloud, kept up: make sandbox WEBHOOK=http://127.0.0.1:8000/ PARAMETERS="PassAbove=80 RejectBelow=60"
+sandbox: .venv/installed .lambda/installed $(FACES_INSTALLED) ## Run the local cloud until Ctrl-C: make sandbox WEBHOOK=http://127.0.0.1:8000/ PARAMETERS="PassAbove=80 RejectBelow=60"
 	@$(PYTHON) -m sandbox $(WITH_FACES) $(VERBOSELY) $(if $(WEBHOOK),--parameter 'WebhookUrl=$(WEBHOOK)') $(foreach each,$(PARAMETERS),--parameter '$(each)')
 
 console: .venv/installed ## Install the command `facepair` into .venv/bin
@@ -78,14 +78,14 @@ lowest: .tools/lowest/installed .tools/core/installed .venv/installed ## Install
 browser: .venv/installed ## Find the browser in which the tests look at pages, or install one
 	@$(PYTHON) -m tests.support.browser
 
-rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy into a second AWS, which enforces the roles, and try everything there
+rehearse: .venv/installed .tools/sam/installed .tools/ministack/installed ## Deploy the built artefact into an emulator that enforces IAM, and try everything there
 	$(PYTHON) -m pytest tests/rehearsal
 
 bench: .venv/installed .lambda/installed .tools/faces/installed ## Measure, as ratios
 	@$(PYTHON) -m benchmarks
 	@.tools/faces/bin/python -m benchmarks.fitted_faces
 
-soak: .venv/installed .lambda/installed ## Hundreds of pairs through a storm of faults, then a burst: make soak PAIRS=200 BURST=1000 SEED=1
+soak: .venv/installed .lambda/installed ## Send hundreds of pairs through random faults, then a burst: make soak PAIRS=200 BURST=1000 SEED=1
 	@$(PYTHON) -m tests.soak $(if $(PAIRS),--pairs $(PAIRS)) $(if $(BURST),--burst $(BURST)) $(if $(SEED),--seed $(SEED))
 
 damage: .venv/installed ## Damage thousands of pictures, and count what is sent: make damage COPIES=2000 SEED=1
@@ -107,7 +107,7 @@ package: .tools/sam/installed .venv/installed ## Write dist/packaged.yaml, with 
 previous: .venv/installed ## Take the previous release, which the upgrade test updates, from its commit: make previous COMMIT=v0.2.0
 	@$(PYTHON) -m deploy.previous_release $(COMMIT)
 
-# A release that has not updated a stack of the one before, with data and messages in flight, is none.
+# The upgrade test first updates a stack of the previous release, with data and messages in flight.
 release: .venv/installed .lambda/installed ## Build what is published in dist/, after the upgrade test: make release BUCKET=my-artefacts
 	@$(PYTHON) -m deploy.release check
 	$(PYTHON) -m pytest -q tests/e2e/test_an_update_of_the_release.py

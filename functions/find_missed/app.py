@@ -1,4 +1,4 @@
-"""FindMissedFunction: hourly, enqueues complete pairs that have neither a final verdict nor a message in flight."""
+"""FindMissedFunction: hourly, enqueues complete pairs that have no row, are WAITING, or are PENDING and overdue."""
 
 from dataclasses import asdict
 from datetime import timedelta

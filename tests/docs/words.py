@@ -1,7 +1,7 @@
 """Count the words that this project replaces by plainer ones: `python -m tests.docs.words`.
 
-Prose is every Markdown file, comments and strings of Python
-and test names, and the comments and texts of the template, the Makefile and the pages. At most `LIMIT` in 1,000 words.
+Prose is every Markdown file, comments, strings and test names of Python, and the comments and texts of the template,
+the Makefile and the pages. At most `LIMIT` in 1,000 words.
 """
 
 import io

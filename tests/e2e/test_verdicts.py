@@ -1,7 +1,4 @@
-"""The contract's parts "Reading:
-
-VerdictsTable" and "Reading: CallsTable": every verdict, through the deployed stack.
-"""
+"""Every verdict through the whole stack: its verdict row and its ledger rows."""
 
 import re
 from collections import Counter

@@ -46,7 +46,7 @@ def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
         _, said = process.communicate(timeout=150)
         assert process.returncode == 0, said
         found[name] = Overtaken(pair, fault, cloud.messages("UploadsQueue") > 0)
-    for _, fault in standing.values():
+    for _, fault in suspended.values():
         fault.over.set()
     cloud.idle(within=90)
     return found

@@ -127,7 +127,7 @@ class Backoff:
         return math.ceil(min(QUEUE_LIMIT_SECONDS, known + max(1, self.jitter(self.soon))))
 
     def seconds_unreadable(self) -> int:
-        """Return the seconds until S3 is asked again for a picture it refused; someone has to fix that first."""
+        """Return the seconds until S3 is asked again for a picture it refused; an operator has to fix that first."""
         return math.ceil(self.longest)
 
     def seconds_closed(self, receive_count: int, pause: float) -> int:
