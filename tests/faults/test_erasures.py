@@ -9,8 +9,9 @@ from tests.support import commands
 from tests.support.faulty_aws import Fault
 from tests.support.faulty_cloud import FaultyCloud, Pair
 
-LONGER_THAN_AN_ERASURE = 60.0  # seconds; the erasure's end ends it
-WRITES = {"the call": "CallsTable", "the verdict": "VerdictsTable"}
+LONGER_THAN_AN_ERASURE = 60.0  # seconds; the tombstone ends it
+WRITES = {"the call": ("CallsTable", '"SENT"'), "the verdict": ("VerdictsTable", '"PASS"')}
+"""The table, and what only the worker's write contains."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,13 @@ def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
     """One pair per kind of write, all at once."""
     cloud.idle()
     suspended = {}
-    for name, table in WRITES.items():
+    for name, (table, content) in WRITES.items():
         pair = cloud.pair(f"overtaken/{name}")
         cloud.upload(f"{pair.pair_id}/first.jpg", pair.first)
         cloud.row_with(pair.pair_id, "WAITING")
-        written = (cloud.sandbox.outputs[table], pair.pair_id)
-        fault = cloud.aws.fault("PutItem", "delay", *written, delay=LONGER_THAN_AN_ERASURE)
+        written = (cloud.sandbox.outputs[table], pair.pair_id, content)
+        # Every attempt: botocore repeats a write whose response does not come.
+        fault = cloud.aws.fault("PutItem", "delay", *written, times=None, delay=LONGER_THAN_AN_ERASURE)
         suspended[name] = (pair, fault)
     for pair, fault in suspended.values():
         cloud.upload(f"{pair.pair_id}/second.jpg", pair.second)
@@ -42,12 +44,14 @@ def overtaken(cloud: FaultyCloud) -> dict[str, Overtaken]:
         for pair, _ in suspended.values()
     ]
     found = {}
-    for (name, (pair, fault)), process in zip(suspended.items(), erasing, strict=True):
-        _, said = process.communicate(timeout=150)
-        assert process.returncode == 0, said
+    for name, (pair, fault) in suspended.items():
+        cloud.wait(lambda pair=pair: "erased_at" in (cloud.row(pair.pair_id) or {}), lambda: "there is no tombstone")  # type: ignore[misc]
         found[name] = Overtaken(pair, fault, cloud.messages("UploadsQueue") > 0)
     for _, fault in suspended.values():
         fault.over.set()
+    for process in erasing:
+        _, said = process.communicate(timeout=150)
+        assert process.returncode == 0, said
     cloud.idle(within=90)
     return found
 
