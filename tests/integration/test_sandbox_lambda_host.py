@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -412,43 +414,37 @@ def handler(event, context):
 def test_a_forked_process_that_ends_at_once_has_an_id_and_a_status(tmp_path: Path) -> None:
     program = tmp_path / "ends_at_once.py"
     program.write_text(ENDS_AT_ONCE)
-    server = ForkServerProcess(Path(sys.executable), program)
-    try:
+    with closing(ForkServerProcess(Path(sys.executable), program)) as server:
         process = server.start({}, [])
 
         assert (process.pid, process.ended.result(10)) == (7, 2)
-    finally:
-        server.close()
 
 
 def test_a_forked_process_can_be_killed_while_it_ends(tmp_path: Path) -> None:
     program = tmp_path / "forks.py"
     program.write_text(FORKS_WHAT_ENDS_AT_ONCE)
-    server = ForkServerProcess(Path(sys.executable), program)
 
     def start_and_kill(_: int) -> int:
         process = server.start({}, [])
         process.kill()
         return process.ended.result(10)
 
-    try:
-        with ThreadPoolExecutor(4) as threads:
-            statuses = set(threads.map(start_and_kill, range(400)))
+    with closing(ForkServerProcess(Path(sys.executable), program)) as server, ThreadPoolExecutor(4) as threads:
+        statuses = set(threads.map(start_and_kill, range(400)))
 
-        assert statuses <= {3, -signal.SIGKILL}
-    finally:
-        server.close()
+    assert statuses <= {3, -signal.SIGKILL}
 
 
 def test_when_no_process_can_be_forked_an_invocation_says_so(tmp_path: Path) -> None:
     program = tmp_path / "ends.py"
     program.write_text(ENDS)
-    server = ForkServerProcess(Path(sys.executable), program)
-    fleet = Fleet(lambda: server.start({}, []))  # type: ignore[arg-type, return-value]  # never gets an environment
-    try:
+    with closing(ForkServerProcess(Path(sys.executable), program)) as server:
+        fleet = Fleet(lambda: server.start({}, []))  # type: ignore[arg-type, return-value]  # never gets an environment
+        deadline = threading.Timer(10, fleet.close)  # ends an invocation that would wait forever
+        deadline.start()
+
         with pytest.raises(RuntimeError, match="no environment can be started") as raised:
             fleet.invoke(b"{}")
 
-        assert "has ended" in str(raised.value.__cause__)
-    finally:
-        server.close()
+        deadline.cancel()
+    assert "has ended" in str(raised.value.__cause__)
