@@ -59,9 +59,12 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
                 events[name], other = cloud.received(pair)
                 if name.endswith("retry"):
                     cloud.delete(events[name], other)
-        for name in ("late", "late, retry"):
-            # It reaches the ledger only after it counts as dead.
-            cloud.aws.fault("UpdateItem", "drop", f'"{pairs[name].pair_id}"', "CallsTable", "91.5", times=4, delay=3.5)
+        # They reach the ledger only after they count as dead, and their successor has ended. botocore tries six times,
+        # and waits up to five seconds for an answer.
+        held_answers = [
+            cloud.aws.fault("UpdateItem", "drop", f'"{pairs[name].pair_id}"', "CallsTable", "91.5", times=None, delay=4)
+            for name in ("late", "late, retry")
+        ]
         started = time.monotonic()
         for name in pairs:
             workers[name].start(events[name])
@@ -72,6 +75,8 @@ def pairs(cloud: FaultyCloud) -> dict[str, Pair]:
         time.sleep(max(0, started + TIMEOUT + 1 - time.monotonic()))
         for name in ("killed, retry", "late, retry"):
             assert not failures(successor, events[name])
+        for answer in held_answers:
+            answer.over.set()
         late = [pairs[name] for name in ("late", "late, retry")]
         cloud.wait(
             lambda: all(cloud.states(pair)[0] == "ANSWERED" for pair in late), lambda: "a late one never finished"

@@ -48,7 +48,7 @@ class Request:
 class Fault:
     """Affects requests of an AWS operation with all of `containing` in URL or body.
 
-    `met` counts the affected requests. Setting `over` ends their delays.
+    `met` counts the affected requests. Setting `over` ends the fault, and its delays.
     """
 
     operation: str
@@ -61,7 +61,7 @@ class Fault:
 
     def befalls(self, request: Request) -> bool:
         used_up = self.times is not None and self.met >= self.times
-        return not used_up and request.has(self.operation, self.containing)
+        return not used_up and not self.over.is_set() and request.has(self.operation, self.containing)
 
 
 class FaultyAws:
