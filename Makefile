@@ -66,8 +66,7 @@ style: .venv/installed ## Check the code's style, and the words of documents
 	.venv/bin/ruff format --check
 	$(PYTHON) -m tests.docs.words
 
-template: .venv/installed .tools/sam/installed .tools/checkov/installed ## Check template.yaml
-	.venv/bin/cfn-lint template.yaml
+template: .tools/sam/installed .tools/checkov/installed ## Check template.yaml: what SAM, cfn-lint and checkov say
 	$(SAM) validate --lint --region us-east-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml
 
