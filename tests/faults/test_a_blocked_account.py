@@ -17,10 +17,10 @@ def test_a_blocked_account_is_left_alone_until_it_works_again(cloud: FaultyCloud
     since = time.time()
     cloud.control.script(code=code, times=None)
     pairs = [cloud.put(cloud.pair(f"{code}/the first"))]
-    cloud.row_with(pairs[0].pair_id, "PENDING")
+    cloud.refused(pairs[0])
 
     pairs += [cloud.put(cloud.pair(f"{code}/{number}")) for number in range(8)]
-    pending = [cloud.row_with(pair.pair_id, "PENDING") for pair in pairs]
+    pending = [cloud.refused(pair) for pair in pairs]
     time.sleep(max(0, since + seconds - time.time()))
     cloud.control.clear()
     calls = [call for call in cloud.control.calls("check") if call.code == code and call.asked_at > since]

@@ -81,7 +81,7 @@ def test_a_request_without_an_answer_is_held_and_never_repeated(
 def test_the_deadline_of_a_call_holds_within_ten_percent(
     cloud: FaultyCloud, pairs: dict[str, Pair], fault: str
 ) -> None:
-    [call] = cloud.ledger(pairs[fault].pair_id)
+    [call] = cloud.calls(pairs[fault].pair_id)
 
     assert 0.9 * DEADLINE <= call["latency_ms"] / 1000 <= 1.1 * DEADLINE
 

@@ -82,5 +82,5 @@ def test_what_was_charged_is_kept_of_a_pair_that_was_erased_before_its_verdict(
 ) -> None:
     pair = overtaken["the verdict"].pair
 
-    call, _ = cloud.ledger(pair.pair_id)
+    call, _ = cloud.calls(pair.pair_id)
     assert [call["transaction_id"]] == cloud.charges(pair)

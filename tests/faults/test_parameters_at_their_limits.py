@@ -64,7 +64,7 @@ def test_nothing_that_would_be_paid_for_again_is_forgotten_before_the_pictures(c
         worker.start(events[0]).result(20)
 
     row = cloud.settled(pair.pair_id)
-    [call] = cloud.ledger(pair.pair_id)
+    [call] = cloud.calls(pair.pair_id)
     [record] = [
         plain(item)
         for item in cloud.sandbox.aws("dynamodb").scan(TableName=cloud.sandbox.outputs["IdempotencyTable"])["Items"]

@@ -96,7 +96,7 @@ def test_a_fresh_token_that_is_refused_too_blocks_the_account(cloud: FaultyCloud
     # The one in memory, one shared by another environment, and a new one.
     pair = cloud.put(cloud.pair("tokens/refused"), {"code": "IAM_FAILED", "times": 3})
 
-    pending = cloud.row_with(pair.pair_id, "PENDING")
+    pending = cloud.refused(pair)
 
     assert pending["code"] == "IAM_FAILED"
     assert cloud.paid_once(pair)["verdict"] == "PASS"

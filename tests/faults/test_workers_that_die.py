@@ -182,7 +182,7 @@ def test_a_worker_thought_dead_still_brings_its_answer(cloud: FaultyCloud, pairs
 def test_a_worker_thought_dead_does_not_overwrite_its_successor(cloud: FaultyCloud, pairs: dict[str, Pair]) -> None:
     row = cloud.settled(pairs["late, retry"].pair_id)
 
-    first, second = cloud.ledger(pairs["late, retry"].pair_id)
+    first, second = cloud.calls(pairs["late, retry"].pair_id)
     assert (first["similarity"], second["similarity"]) == (91.5, 42.5)
     assert (row["verdict"], row["transaction_id"]) == ("REJECT", second["transaction_id"])
     assert len(cloud.charges(pairs["late, retry"])) == 2
