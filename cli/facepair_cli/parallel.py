@@ -1,7 +1,10 @@
 """Parallel work that can be interrupted."""
 
-from collections.abc import Callable, Iterable
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from threading import current_thread, main_thread
 
 import click
 
@@ -35,23 +38,47 @@ def for_each[Thing, Result](
     raised.
     """
     under_way: set[Future[Result]] = set()
+
+    def begin(thing: Thing) -> None:
+        with _interrupts_held():
+            under_way.add(pool.submit(work, thing))
+
+    def hand_over(future: Future[Result]) -> None:
+        with _interrupts_held():
+            under_way.discard(future)
+            done(future.result())
+
+    def hand_over_finished() -> None:
+        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+            hand_over(future)
+
     with ThreadPoolExecutor(threads) as pool:
         try:
             for thing in things:
-                under_way.add(pool.submit(work, thing))
+                begin(thing)
                 if len(under_way) >= 2 * threads:
-                    _hand_over(under_way, done)
+                    hand_over_finished()
             while under_way:
-                _hand_over(under_way, done)
+                hand_over_finished()
         except BaseException:
             begun = [future for future in under_way if not future.cancel()]
             for future in wait(begun).done:
                 if future.exception() is None:
-                    done(future.result())
+                    hand_over(future)
             raise
 
 
-def _hand_over[Result](under_way: set[Future[Result]], done: Callable[[Result], None]) -> None:
-    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-        under_way.discard(future)
-        done(future.result())
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends: it cannot lose an item that has begun, or half a result."""
+    if current_thread() is not main_thread():  # no signal is handled here
+        yield
+        return
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        signal.raise_signal(signal.SIGINT)

@@ -1,6 +1,12 @@
 """Parallel work: all items are processed, or those started before an interrupt."""
 
-from threading import Event, Lock
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from threading import Event, Lock, Timer
 
 import pytest
 
@@ -71,3 +77,36 @@ def test_an_error_ends_the_work_and_other_results_are_kept() -> None:
 
     assert {0, 1, 2, 3, 4} <= set(results)
     assert len(results) < 20
+
+
+def numbers_until_an_interrupt(after: float) -> Iterator[int]:
+    """Yield numbers without end; Ctrl-C comes some seconds after the first."""
+    Timer(after, os.kill, (os.getpid(), signal.SIGINT)).start()
+    yield from itertools.count()
+
+
+def test_an_interrupt_at_any_moment_loses_no_result() -> None:
+    """The signal comes wherever the command happens to be: as an item begins, in a wait, or in `done`."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+
+    for _ in range(300):
+        begun: list[int] = []
+        results: list[int] = []
+        finished: list[int] = []
+
+        def work(number: int, begun: list[int] = begun) -> int:
+            begun.append(number)
+            return number
+
+        def done(number: int, results: list[int] = results, finished: list[int] = finished) -> None:
+            results.append(number)
+            time.sleep(0.0001)
+            finished.append(number)
+
+        with pytest.raises(KeyboardInterrupt):
+            for_each(work, numbers_until_an_interrupt(moments.uniform(0.001, 0.01)), done, threads=4)
+
+        assert sorted(results) == sorted(begun)
+        assert finished == results
