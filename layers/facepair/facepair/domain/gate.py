@@ -25,8 +25,8 @@ QUICK_GROWTH = 1.3
 """Growth factor per second of calling, until the first refusal."""
 GROWTH = 1.02
 """Growth factor after it."""
-FIRST_CUT = 0.6
-"""Cut by the first refusal: quick growth has overshot, and calls have their slots already."""
+FIRST_CUT = 0.5
+"""Cut by the first refusal, as TCP's: quick growth has overshot, and calls have their slots already."""
 CUT = 0.85
 """Cut by every later refusal."""
 LONGEST_GROWTH_SECONDS = 1.0
