@@ -66,9 +66,7 @@ class Books:
             for finding in reconcile(billed, entries, month):
                 counts[finding.kind] += 1
                 if finding.kind is not Class.MATCHED:
-                    self._file.execute(
-                        f"INSERT INTO findings VALUES ({', '.join('?' * len(COLUMNS))})", _of_finding(finding)
-                    )
+                    self._file.execute(INSERT_FINDING, _of_finding(finding))
         self._file.execute("COMMIT")
         return counts
 
