@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,7 +49,9 @@ class LocalAws:
             log_file=log_file,
             env=without_account() | OWN_ORIGINS,
         )
+        self._session = offline_session()  # one for all: each reads the descriptions of AWS's services anew
         self._clients: dict[str, Any] = {}
+        self._creating = Lock()
 
     @property
     def url(self) -> str:
@@ -71,10 +74,12 @@ class LocalAws:
         return self.variables | without_account()
 
     def client(self, service: str) -> Any:
-        if service not in self._clients:
-            create_client: Callable[..., Any] = offline_session().client
-            self._clients[service] = create_client(service, endpoint_url=self.url, config=CLIENT)
-        return self._clients[service]
+        """Return the client of a service. Any thread may call it."""
+        with self._creating:  # threads may share a client, but not the session that makes it
+            if service not in self._clients:
+                create_client: Callable[..., Any] = self._session.client
+                self._clients[service] = create_client(service, endpoint_url=self.url, config=CLIENT)
+            return self._clients[service]
 
     def end_polls(self) -> None:
         """Have all long polls of queues and streams answered at once, with nothing if nothing is there."""
