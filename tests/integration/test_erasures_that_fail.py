@@ -148,3 +148,24 @@ def test_an_interrupt_keeps_the_receipt_of_what_was_erased_and_failed(
     assert "The erasure of 100 pairs is not confirmed; run the same command again." in done.stderr
     assert {*asked} - {*receipt["pair_ids"]} == {"c/003"}
     assert receipt["unconfirmed"] == PAIRS
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, DENIED])
+def test_a_receipt_on_stdout_is_written_however_the_command_ends(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], ends: object
+) -> None:
+    def refuse(asked: str, pair_id: str) -> Refusal | None:
+        if pair_id != "c/050":
+            return None
+        if ends is DENIED:
+            return DENIED
+        os.kill(os.getpid(), signal.SIGINT)
+        return None
+
+    with erase_function(monkeypatch, PAIRS, refuse) as asked:
+        done = CliRunner().invoke(main, ["erase", "c/", "--yes", "--receipt", "-"])
+
+    receipt = json.loads(capfd.readouterr().out)
+    assert done.exit_code == (1 if ends is DENIED else 130)
+    assert {*asked} - {*receipt["pair_ids"]} == ({"c/050"} if ends is DENIED else set())
+    assert receipt["unconfirmed"] == PAIRS

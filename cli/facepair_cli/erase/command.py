@@ -95,8 +95,9 @@ def _erase(eraser: RemoteEraser, pair_ids: Spool, done: Receipt) -> int:
             raise Interrupted(
                 f"Interrupted. The erasure of {left} is not confirmed; run the same command again."
             ) from None
-        if len(erased) or len(done.unconfirmed):
-            done.write(last=True)
+        finally:
+            if len(erased) or len(done.unconfirmed):
+                done.write(last=True)
         return len(erased)
 
 
