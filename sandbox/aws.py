@@ -49,7 +49,7 @@ class LocalAws:
             log_file=log_file,
             env=without_account() | OWN_ORIGINS,
         )
-        self._session = offline_session()  # one for all: each reads the descriptions of AWS's services anew
+        self._session = offline_session()  # shared: each session reads the descriptions of AWS's services
         self._clients: dict[str, Any] = {}
         self._creating = Lock()
 

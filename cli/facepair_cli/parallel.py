@@ -2,8 +2,9 @@
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
 from threading import current_thread, main_thread
 
 import click
@@ -38,44 +39,52 @@ def for_each[Thing, Result](
     raised.
     """
     under_way: set[Future[Result]] = set()
+    finished: SimpleQueue[Future[Result]] = SimpleQueue()  # an interrupted `wait` may keep a future's lock
 
     def begin(thing: Thing) -> None:
         with _interrupts_held():
-            under_way.add(pool.submit(work, thing))
+            future = pool.submit(work, thing)
+            under_way.add(future)
+            future.add_done_callback(finished.put)
 
     def hand_over(future: Future[Result]) -> None:
         with _interrupts_held():
             under_way.discard(future)
             done(future.result())
 
-    def hand_over_finished() -> None:
-        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-            hand_over(future)
-
     with ThreadPoolExecutor(threads) as pool:
         try:
             for thing in things:
                 begin(thing)
                 if len(under_way) >= 2 * threads:
-                    hand_over_finished()
+                    hand_over(finished.get())
             while under_way:
-                hand_over_finished()
+                hand_over(finished.get())
         except BaseException:
-            begun = [future for future in under_way if not future.cancel()]
-            for future in wait(begun).done:
-                if future.exception() is None:
-                    hand_over(future)
+            with _interrupts_held(), ExitStack() as others:  # each is handed over, even if `done` fails for another
+                for future in wait([each for each in under_way if not each.cancel()]).done:
+                    if future.exception() is None:
+                        others.callback(hand_over, future)
             raise
 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back until the block ends: it cannot lose an item that has begun, or half a result."""
-    if current_thread() is not main_thread():  # no signal is handled here
+    """Delay Ctrl-C until the block ends, so that no begun item and no half-recorded result is lost.
+
+    A second Ctrl-C is not delayed: the block may hang.
+    """
+    if current_thread() is not main_thread():  # Python handles signals only in the main thread
         yield
         return
     interrupts: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+
+    def hold(number: int, _: object) -> None:
+        if interrupts:
+            raise KeyboardInterrupt
+        interrupts.append(number)
+
+    before = signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:

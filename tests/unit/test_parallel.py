@@ -1,12 +1,12 @@
 """Parallel work: all items are processed, or those started before an interrupt."""
 
-import itertools
-import os
 import random
+import select
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from threading import Event, Lock, Timer
+from threading import Barrier, Event, Lock
 
 import pytest
 
@@ -79,34 +79,67 @@ def test_an_error_ends_the_work_and_other_results_are_kept() -> None:
     assert len(results) < 20
 
 
-def numbers_until_an_interrupt(after: float) -> Iterator[int]:
-    """Yield numbers without end; Ctrl-C comes some seconds after the first."""
-    Timer(after, os.kill, (os.getpid(), signal.SIGINT)).start()
-    yield from itertools.count()
+INTERRUPTED_AGAIN_AND_AGAIN = """
+import itertools
+from facepair_cli.parallel import for_each
+
+def work(number):
+    begun.append(number)
+    return number
+
+def done(number):
+    results.append(number)
+    sum(range(1000))
+    finished.append(number)
+
+print("ready", flush=True)
+while True:
+    begun, results, finished = [], [], []
+    try:
+        for_each(work, itertools.count(), done, threads=8)
+    except KeyboardInterrupt:
+        print(sorted(begun) == sorted(results) and results == finished, flush=True)
+"""
 
 
-def test_an_interrupt_at_any_moment_loses_no_result() -> None:
-    """The signal comes wherever the command happens to be: as an item begins, in a wait, or in `done`."""
+def test_an_interrupt_at_any_moment_loses_no_result_and_hangs_nothing() -> None:
+    """The signal comes from outside, wherever the command happens to be: as an item begins, in a wait, in `done`."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     moments = random.Random(seed)
+    command = [sys.executable, "-c", INTERRUPTED_AGAIN_AND_AGAIN]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as interrupted:
+        assert interrupted.stdout
+        try:
+            assert interrupted.stdout.readline() == "ready\n"
+            for number in range(500):
+                time.sleep(moments.uniform(0.002, 0.01))
+                interrupted.send_signal(signal.SIGINT)
+                answered, _, _ = select.select([interrupted.stdout], [], [], 30)
+                assert answered, f"interrupt {number} hangs"
+                assert interrupted.stdout.readline() == "True\n", f"interrupt {number} loses a result"
+        finally:
+            interrupted.kill()
 
-    for _ in range(300):
-        begun: list[int] = []
-        results: list[int] = []
-        finished: list[int] = []
 
-        def work(number: int, begun: list[int] = begun) -> int:
-            begun.append(number)
-            return number
+def test_after_an_error_every_other_result_is_kept_despite_an_interrupt_and_another_error() -> None:
+    results: list[int] = []
+    all_begun = Barrier(4)
 
-        def done(number: int, results: list[int] = results, finished: list[int] = finished) -> None:
-            results.append(number)
-            time.sleep(0.0001)
-            finished.append(number)
+    def work(number: int) -> int:
+        all_begun.wait(10)
+        if number == 0:
+            raise ValueError("zero")
+        time.sleep(0.2)
+        return number
 
-        with pytest.raises(KeyboardInterrupt):
-            for_each(work, numbers_until_an_interrupt(moments.uniform(0.001, 0.01)), done, threads=4)
+    def done(number: int) -> None:
+        results.append(number)
+        if len(results) == 1:
+            signal.raise_signal(signal.SIGINT)
+            raise RuntimeError("the first")
 
-        assert sorted(results) == sorted(begun)
-        assert finished == results
+    with pytest.raises((KeyboardInterrupt, RuntimeError)):
+        for_each(work, range(4), done, threads=4)
+
+    assert sorted(results) == [1, 2, 3]

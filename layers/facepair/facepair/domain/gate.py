@@ -26,7 +26,7 @@ QUICK_GROWTH = 1.3
 GROWTH = 1.02
 """Growth factor after it."""
 FIRST_CUT = 0.5
-"""Cut by the first refusal, as TCP's: quick growth has overshot, and calls have their slots already."""
+"""Cut by the first refusal, as TCP does: quick growth has overshot, and calls have their slots already."""
 CUT = 0.85
 """Cut by every later refusal."""
 LONGEST_GROWTH_SECONDS = 1.0
