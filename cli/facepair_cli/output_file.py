@@ -83,9 +83,8 @@ class OutputFile:
     def _part(self) -> Iterator[tuple[Path, int]]:
         """Yield a new file next to the target, with its descriptor; it is removed at the end."""
         part = self._target.with_name(f".facepair-{secrets.token_hex(8)}.part")
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         try:
-            yield part, descriptor
+            yield part, os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         finally:
             part.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -167,3 +168,20 @@ def test_the_input_is_recognised_by_any_name(tmp_path: Path, target: Path) -> No
 
     assert OutputFile(str(tmp_path / "link")).is_same(target)
     assert not OutputFile(str(tmp_path / "other")).is_same(target)
+
+
+def test_an_interrupt_just_after_the_file_is_created_leaves_nothing(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = os.open
+
+    def interrupted(*arguments: Any) -> int:
+        descriptor = opens(*arguments)
+        signal.raise_signal(signal.SIGINT)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        OutputFile(str(target))
+
+    assert list(target.parent.iterdir()) == []
