@@ -57,9 +57,12 @@ def main(commit: str) -> None:
     version = previous_version((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), __version__)
     packed = pack(commit)
     ARCHIVES.mkdir(exist_ok=True)
-    for outdated in ARCHIVES.iterdir():
-        outdated.unlink()
-    (ARCHIVES / f"facepair-{version}.tar.xz").write_bytes(packed)
+    outdated = [*ARCHIVES.iterdir()]
+    new = ARCHIVES / f"facepair-{version}.tar.xz"
+    new.write_bytes(packed)
+    for each in outdated:
+        if each != new:
+            each.unlink()
 
 
 if __name__ == "__main__":
