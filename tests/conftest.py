@@ -85,7 +85,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare garbage collection the collected tests, which stay to the end, and let it run less often."""
+    """Exclude the collected tests, which stay to the end, from garbage collection, and collect less often.
+
+    It took a twentieth of the time of these processes.
+    """
     gc.freeze()
     gc.set_threshold(20_000, 50)
     gc.enable()
