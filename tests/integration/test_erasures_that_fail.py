@@ -169,3 +169,18 @@ def test_a_receipt_on_stdout_is_written_however_the_command_ends(
     assert done.exit_code == (1 if ends is DENIED else 130)
     assert {*asked} - {*receipt["pair_ids"]} == ({"c/050"} if ends is DENIED else set())
     assert receipt["unconfirmed"] == PAIRS
+
+
+def test_an_interrupt_after_the_last_confirmation_says_that_all_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(asked: str, pair_id: str) -> Refusal | None:
+        if asked == "confirm":
+            os.kill(os.getpid(), signal.SIGINT)
+        return None
+
+    with erase_function(monkeypatch, [], refuse):
+        done = erase(tmp_path / "receipt.json", "anna")
+
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (130, "Error: Interrupted. The erasure is confirmed.")
+    assert json.loads((tmp_path / "receipt.json").read_text())["complete"]

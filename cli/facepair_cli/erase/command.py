@@ -91,9 +91,11 @@ def _erase(eraser: RemoteEraser, pair_ids: Spool, done: Receipt) -> int:
             eraser.erase(pair_ids, len(pair_ids), note_erased)
             eraser.confirm(lambda: [each for each in done.unconfirmed if each in erased], done.add)
         except KeyboardInterrupt:
-            left = counted(len(done.unconfirmed), "pair")
+            if not (left := [each for each in done.unconfirmed if each in pair_ids]):
+                raise Interrupted("Interrupted. The erasure is confirmed.") from None
+            pairs = counted(len(left), "pair")
             raise Interrupted(
-                f"Interrupted. The erasure of {left} is not confirmed; run the same command again."
+                f"Interrupted. The erasure of {pairs} is not confirmed; run the same command again."
             ) from None
         finally:
             if len(erased) or len(done.unconfirmed):
