@@ -6,6 +6,7 @@ from typing import NamedTuple
 import click
 
 from facepair import __version__
+from facepair_cli import interrupts
 from facepair_cli.account import DEFAULT_NAME, Account
 
 
@@ -73,10 +74,13 @@ class Facepair(click.Group):
             formatter.write_dl([(name, listed.summary) for name, listed in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        from facepair_cli.errors import one_sentence
+        try:
+            from facepair_cli.errors import one_sentence
 
-        with one_sentence(lambda: COMMANDS[ctx.invoked_subcommand].policy if ctx.invoked_subcommand else None):
-            return super().invoke(ctx)
+            with one_sentence(lambda: COMMANDS[ctx.invoked_subcommand].policy if ctx.invoked_subcommand else None):
+                return super().invoke(ctx)
+        except KeyboardInterrupt:  # before or after the block, where click would exit with status 1
+            raise click.exceptions.Exit(interrupts.STATUS) from None
 
 
 @click.group(cls=Facepair, context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from facepair.aws.clients import error_code
 from facepair.domain.retry import Unavailable
+from facepair_cli import interrupts
 from facepair_cli.escaping import escaped
 
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
@@ -34,7 +35,7 @@ SIGNED_OUT = {
 class Interrupted(click.ClickException):
     """Ctrl-C ended the command. The message says what was done until then."""
 
-    exit_code = 130
+    exit_code = interrupts.STATUS
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(err=True)  # the terminal shows ^C on this line

@@ -1,13 +1,13 @@
 """Parallel work that can be interrupted."""
 
-import signal
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from queue import SimpleQueue
-from threading import current_thread, main_thread
 
 import click
+
+from facepair_cli.interrupts import interrupts_held
 
 FAILURES_IN_A_ROW = 20
 """So many failures in a row have a common cause; a single one does not stop the others."""
@@ -39,16 +39,16 @@ def for_each[Thing, Result](
     raised.
     """
     under_way: set[Future[Result]] = set()
-    finished: SimpleQueue[Future[Result]] = SimpleQueue()  # an interrupted `wait` may keep a future's lock
+    finished: SimpleQueue[Future[Result]] = SimpleQueue()  # an interrupted futures.wait may keep a lock
 
     def begin(thing: Thing) -> None:
-        with _interrupts_held():
+        with interrupts_held():
             future = pool.submit(work, thing)
             under_way.add(future)
             future.add_done_callback(finished.put)
 
     def hand_over(future: Future[Result]) -> None:
-        with _interrupts_held():
+        with interrupts_held():
             under_way.discard(future)
             done(future.result())
 
@@ -61,33 +61,9 @@ def for_each[Thing, Result](
             while under_way:
                 hand_over(finished.get())
         except BaseException:
-            with _interrupts_held(), ExitStack() as others:  # each is handed over, even if `done` fails for another
-                for future in wait([each for each in under_way if not each.cancel()]).done:
-                    if future.exception() is None:
+            with interrupts_held(), ExitStack() as others:  # each is handed over, even if `done` fails for another
+                pool.shutdown(cancel_futures=True)  # waits for what has begun
+                for future in under_way:
+                    if not future.cancelled() and future.exception() is None:
                         others.callback(hand_over, future)
             raise
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Delay Ctrl-C until the block ends, so that no begun item and no half-recorded result is lost.
-
-    A second Ctrl-C is not delayed: the block may hang.
-    """
-    if current_thread() is not main_thread():  # Python handles signals only in the main thread
-        yield
-        return
-    interrupts: list[int] = []
-
-    def hold(number: int, _: object) -> None:
-        if interrupts:
-            raise KeyboardInterrupt
-        interrupts.append(number)
-
-    before = signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupts:
-        signal.raise_signal(signal.SIGINT)

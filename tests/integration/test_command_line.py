@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,6 +233,32 @@ def test_ctrl_c_ends_any_command_with_status_130_and_one_sentence(desk: Desk, aw
     assert done.returncode == 130
     assert done.stdout.splitlines()[-1] == "Error: Interrupted."
     assert "Traceback" not in done.stdout
+
+
+INTERRUPTED_AS_IT_IMPORTS = """
+import signal, sys
+from importlib.abc import MetaPathFinder
+
+module = sys.argv.pop(1)
+
+class Interrupt(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == module:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from facepair_cli.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "facepair_cli.errors", "botocore.exceptions", "facepair_cli.reading.show"])
+def test_ctrl_c_while_a_command_starts_has_status_130_too(module: str) -> None:
+    program = [sys.executable, "-c", INTERRUPTED_AS_IT_IMPORTS, module, "show", "anna"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() in ("", "Error: Interrupted.")
 
 
 def test_make_delete_follows_the_same_rules(desk: Desk) -> None:

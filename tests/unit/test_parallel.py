@@ -1,12 +1,13 @@
 """Parallel work: all items are processed, or those started before an interrupt."""
 
+import os
 import random
 import select
 import signal
 import subprocess
 import sys
 import time
-from threading import Barrier, Event, Lock
+from threading import Barrier, Event, Lock, Thread, Timer
 
 import pytest
 
@@ -122,24 +123,38 @@ def test_an_interrupt_at_any_moment_loses_no_result_and_hangs_nothing() -> None:
             interrupted.kill()
 
 
-def test_after_an_error_every_other_result_is_kept_despite_an_interrupt_and_another_error() -> None:
+def test_an_error_loses_no_other_result_despite_ctrl_c_and_a_second_error() -> None:
     results: list[int] = []
-    all_begun = Barrier(4)
+    all_begun, others_may_end = Barrier(4), Event()
 
     def work(number: int) -> int:
         all_begun.wait(10)
         if number == 0:
             raise ValueError("zero")
-        time.sleep(0.2)
+        others_may_end.wait(10)
         return number
 
     def done(number: int) -> None:
         results.append(number)
         if len(results) == 1:
-            signal.raise_signal(signal.SIGINT)
-            raise RuntimeError("the first")
+            raise RuntimeError("the first result")
 
-    with pytest.raises((KeyboardInterrupt, RuntimeError)):
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        others_may_end.set()
+
+    Timer(0.2, interrupt).start()
+    with pytest.raises(RuntimeError, match="the first result"):
         for_each(work, range(4), done, threads=4)
 
     assert sorted(results) == [1, 2, 3]
+
+
+def test_it_works_in_any_thread() -> None:
+    results: list[str] = []
+
+    thread = Thread(target=for_each, args=(str, range(20), results.append), kwargs={"threads": 4})
+    thread.start()
+    thread.join(10)
+
+    assert sorted(results) == sorted(map(str, range(20)))

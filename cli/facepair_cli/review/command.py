@@ -12,14 +12,14 @@ import click
 from botocore.exceptions import ClientError
 
 from facepair.aws.clients import error_code
+from facepair_cli import interrupts
 from facepair_cli.errors import DENIED, extra
 from facepair_cli.escaping import escaped
+from facepair_cli.interrupts import interrupts_held
 from facepair_cli.stack import Stack, stack_option
 
 if TYPE_CHECKING:
     from facepair_cli.review.server import Ended
-
-INTERRUPTED = 130
 
 
 @click.command()
@@ -46,14 +46,14 @@ def review(url: str | None, show_similarity: bool, stack: Stack) -> None:
         from facepair_cli.review.stack import ReviewStack
 
     url = url or _url(stack)
-    with TemporaryDirectory(prefix="facepair-review-") as private:
+    with interrupts_held(), TemporaryDirectory(prefix="facepair-review-") as private:  # until lost decisions are named
         ended = serve(
             Desk(shows_similarity=show_similarity),
             ReviewStack(url, stack.account),
             opens=lambda origin, token: _open(origin, token, Path(private)),
             waits=_wait,
         )
-    _report(ended)
+        _report(ended)
 
 
 def _url(stack: Stack) -> str:
@@ -113,7 +113,7 @@ def _report(ended: "Ended") -> None:
     if ended.lost:
         raise click.ClickException(_remedy(ended))
     if ended.is_interrupted:
-        sys.exit(INTERRUPTED)
+        sys.exit(interrupts.STATUS)
 
 
 def _remedy(ended: "Ended") -> str:
